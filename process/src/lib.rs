@@ -1,1 +1,127 @@
-//! placeholder
+//! Run a function in another process, and have its value back.
+//!
+//! Python's `multiprocessing.Process`, for Rust: no macro, no registration, no daemon, and every end of a process is told
+//! as what it was.
+//!
+//! # Hello
+//!
+//! ```
+//! use procession_process::Process;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     procession_process::init();
+//!     let process = Process::spawn(|n: u64| n * n, 12)?;
+//!     assert_eq!(process.join()?, 144);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`init`] comes first in `main`, because a child is this very program, started once more: in the child, `init` runs the
+//! function and exits. In tests and libraries [`init_at_load!`] does the same.
+//!
+//! # What can run
+//!
+//! A plain `fn(A) -> R` where `A` and `R` can be serialized: a function, a generic function, a method path, a closure that
+//! captures nothing. What it needs is its argument, a tuple if there are several:
+//!
+//! ```
+//! # use procession_process::Process;
+//! fn largest<T: Ord>(items: Vec<T>) -> Option<T> { items.into_iter().max() }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let number = Process::spawn(largest, vec![3, 1, 4])?;
+//! let repeated = Process::spawn(|(word, n): (String, usize)| word.repeat(n), ("ab".into(), 3))?;
+//! assert_eq!((number.join()?, repeated.join()?.as_str()), (Some(4), "ababab"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it can end
+//!
+//! [`join`](Process::join) brings the value, or says why there is none: a panic with its message, place and backtrace, an
+//! exit before the function returned, a signal. A function that returns a `Result` has its own error come back as it is.
+//!
+//! ```
+//! # use procession_process::Process;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let parsed = Process::spawn(|text: String| text.parse::<i32>().map_err(|e| e.to_string()), "x".into())?;
+//! assert!(parsed.join()?.unwrap_err().contains("invalid digit"));
+//!
+//! let aborted: Process<()> = Process::spawn(|()| std::process::abort(), ())?;
+//! let error = aborted.join().unwrap_err();
+//! assert_eq!(error.exit_status().unwrap().signal(), Some(6));
+//! assert!(error.to_string().ends_with("was ended by signal 6 (SIGABRT) before its function returned"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Describing a process
+//!
+//! [`Process::builder`] gives it a name, an environment, a directory, streams, a [`StartMethod`], and makes it a *daemon*: one
+//! that ends with this process. When this process exits, its daemons are terminated and its other children are waited
+//! for; when it is killed, the kernel kills its daemons at once.
+//!
+//! # Watching
+//!
+//! A handle is also a descriptor ([`AsFd`](std::os::fd::AsFd)) that becomes readable when the process has ended. Any number of
+//! threads may wait, with or without a timeout, and ask again. [`active_children`] lists the children that run,
+//! [`current`] and [`parent`] tell a process about itself, [`scope`] waits for all that was started in a block.
+//!
+//! # What a child gets
+//!
+//! | | `Server` | `Spawn` | `Fork` |
+//! | --- | --- | --- | --- |
+//! | memory | a fresh program at its first line | a fresh program at its first line | a copy of this process |
+//! | threads | one | one | one; refused if this process has more |
+//! | descriptors | those it is handed | those it is handed | those it is handed |
+//! | environment, directory | as they are now | as they are now | as they are now |
+//! | limits, user | as they are now | as they are now | as they are now |
+//! | file mode mask, priority, affinity | as when the server started | as they are now | as they are now |
+//! | stdin | nowhere, unless chosen | nowhere, unless chosen | nowhere, unless chosen |
+//! | C library's exit handlers | not run, as in Python | run | not run, as in Python |
+//!
+//! # Limits
+//!
+//! Linux 5.10 or newer, x86-64 and aarch64, glibc, with `/proc` mounted. A program must not start threads before [`init`] if
+//! it uses [`StartMethod::Server`]. The function must lie in the main executable, not in a shared library. A program that runs
+//! with more rights than its starter (set-user-id) never acts as a child.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod child;
+mod cpu;
+mod current;
+mod error;
+mod exit_status;
+mod handle;
+mod identity;
+mod init;
+mod job;
+pub mod panics;
+mod process;
+mod registry;
+mod scope;
+mod server;
+mod start;
+mod stdio;
+
+pub use builder::Builder;
+pub use cpu::cpu_count;
+pub use current::{Current, Parent, current, parent};
+pub use error::{JoinError, SpawnError};
+pub use exit_status::ExitStatus;
+pub use handle::Child;
+pub use init::{ignore_interrupt, init};
+pub use panics::Panic;
+pub use process::Process;
+pub use registry::active_children;
+pub use scope::{Scope, ScopeError, scope};
+pub use server::stop_server;
+pub use start::StartMethod;
+pub use stdio::Stdio;
+
+#[doc(hidden)]
+pub use init::__init_at_load;

@@ -1,0 +1,189 @@
+//! What goes wrong between a value and its bytes, with the text of whoever found it.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+
+use serde::{de, ser};
+
+/// A value could not be written down.
+///
+/// # Examples
+///
+/// ```
+/// use std::path::Path;
+/// use std::ffi::OsStr;
+/// use std::os::unix::ffi::OsStrExt;
+///
+/// // serde writes only those paths that are UTF-8, and says so.
+/// let path = Path::new(OsStr::from_bytes(b"\xff"));
+/// let error = procession_core::codec::encode(path).unwrap_err();
+/// let text = "cannot encode a value of type `std::path::Path`: path contains invalid UTF-8 characters";
+/// assert_eq!(error.to_string(), text);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot encode a value of type `{type_name}`: {text}")]
+pub struct EncodeError {
+    type_name: &'static str,
+    text: String,
+}
+
+impl EncodeError {
+    pub(super) fn new(type_name: &'static str, fault: Fault) -> Self {
+        Self { type_name, text: fault.into_text() }
+    }
+
+    /// The type of the value, as the compiler names it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct Never;
+    /// # impl serde::Serialize for Never {
+    /// #     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+    /// #         Err(serde::ser::Error::custom("not today"))
+    /// #     }
+    /// # }
+    /// // `Never` is a type whose `Serialize` always says "not today".
+    /// let error = procession_core::codec::encode(&Never).unwrap_err();
+    /// assert!(error.type_name().ends_with("Never"));
+    /// ```
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// What went wrong, without the type's name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct Never;
+    /// # impl serde::Serialize for Never {
+    /// #     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+    /// #         Err(serde::ser::Error::custom("not today"))
+    /// #     }
+    /// # }
+    /// // `Never` is a type whose `Serialize` always says "not today".
+    /// let error = procession_core::codec::encode(&Never).unwrap_err();
+    /// assert_eq!(error.message(), "not today");
+    /// ```
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Bytes could not be turned back into a value.
+///
+/// # Examples
+///
+/// ```
+/// use std::num::NonZeroU8;
+///
+/// let error = procession_core::codec::decode_from::<NonZeroU8>(&[0], Vec::new()).unwrap_err();
+/// assert!(error.to_string().ends_with("invalid value: integer `0`, expected a nonzero u8"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot decode a value of type `{type_name}`: {text}")]
+pub struct DecodeError {
+    type_name: &'static str,
+    text: String,
+}
+
+impl DecodeError {
+    pub(super) fn new(type_name: &'static str, fault: Fault) -> Self {
+        Self { type_name, text: fault.into_text() }
+    }
+
+    /// The type of the value, as the compiler names it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = procession_core::codec::decode_from::<u8>(&[], Vec::new()).unwrap_err();
+    /// assert_eq!(error.type_name(), "u8");
+    /// ```
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// What went wrong, without the type's name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = procession_core::codec::decode_from::<u8>(&[1, 2], Vec::new()).unwrap_err();
+    /// assert_eq!(error.message(), "1 bytes are left over after the value");
+    /// ```
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The error that travels through serde while a value is being written or read: one pointer wide, so that results stay
+/// small.
+#[derive(Debug)]
+pub(super) struct Fault(Box<Cow<'static, str>>);
+
+impl Fault {
+    #[cold]
+    pub(super) fn text(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(text.into()))
+    }
+
+    fn into_text(self) -> String {
+        self.0.into_owned()
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl ser::Error for Fault {
+    #[cold]
+    fn custom<T: Display>(text: T) -> Self {
+        Self::text(text.to_string())
+    }
+}
+
+impl de::Error for Fault {
+    #[cold]
+    fn custom<T: Display>(text: T) -> Self {
+        Self::text(text.to_string())
+    }
+}
+
+impl From<postcard::Error> for Fault {
+    #[cold]
+    fn from(error: postcard::Error) -> Self {
+        Self::text(sentence(&error))
+    }
+}
+
+/// The format's own errors in the words of this house.
+fn sentence(error: &postcard::Error) -> Cow<'static, str> {
+    use postcard::Error;
+    let text = match error {
+        Error::WontImplement => {
+            "the type needs a format that describes itself; remove serde's `flatten`, `untagged` or `tag`"
+        }
+        Error::SerializeSeqLengthUnknown => {
+            "a sequence or map does not know its length beforehand; collect it first, or remove serde's `flatten`"
+        }
+        Error::DeserializeUnexpectedEnd => "the bytes end in the middle of the value",
+        Error::DeserializeBadVarint => "a number is too large for its type",
+        Error::DeserializeBadBool => "a bool is neither 0 nor 1",
+        Error::DeserializeBadChar => "a char is not a Unicode scalar value",
+        Error::DeserializeBadUtf8 => "a string is not valid UTF-8",
+        Error::DeserializeBadOption => "the mark of an option is neither 0 nor 1",
+        other => return Cow::Owned(other.to_string()),
+    };
+    Cow::Borrowed(text)
+}

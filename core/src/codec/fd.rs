@@ -1,0 +1,59 @@
+//! For serde's `with`: lets a field of any type that owns a descriptor be sent to another process.
+//!
+//! ```
+//! use std::fs::File;
+//! use serde::{Deserialize, Serialize};
+//! use procession_core::codec::{decode, encode};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Job {
+//!     line: u32,
+//!     #[serde(with = "procession_core::codec::fd")]
+//!     input: File,
+//! }
+//!
+//! let message = encode(&Job { line: 3, input: File::open("/dev/null")? })?;
+//! assert_eq!(message.descriptors().len(), 1);
+//! let job: Job = decode(message)?;
+//! assert_eq!((job.line, job.input.metadata()?.len()), (3, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It fits `OwnedFd`, `File`, `TcpStream`, `UnixStream`, `PipeReader` and everything else that is `AsFd` and
+//! `From<OwnedFd>`. Nothing checks what kind of object a received descriptor is: reading from it may fail.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serializer};
+
+use super::scope;
+
+/// Puts a duplicate of the descriptor beside the message that is being encoded.
+///
+/// # Errors
+///
+/// No message is being encoded, or the limit on open descriptors is reached.
+///
+/// # Examples
+///
+/// See the [module](self).
+pub fn serialize<T: AsFd, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    let index = scope::put(value.as_fd()).map_err(S::Error::custom)?;
+    serializer.serialize_u32(index)
+}
+
+/// Takes the descriptor from the message that is being decoded.
+///
+/// # Errors
+///
+/// No message is being decoded, or it carried no such descriptor.
+///
+/// # Examples
+///
+/// See the [module](self).
+pub fn deserialize<'de, T: From<OwnedFd>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let index = u32::deserialize(deserializer)?;
+    scope::take(index).map(T::from).map_err(D::Error::custom)
+}

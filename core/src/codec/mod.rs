@@ -1,0 +1,176 @@
+//! Values to bytes and back: the one place that knows how a value is written down for another process.
+//!
+//! [`encode`] turns any serializable value into a [`Message`], [`decode`] turns it back. Beside its bytes a message
+//! carries open descriptors: a [`Descriptor`] inside the value (or any handle that is built on one) puts the kernel
+//! object into the message's table and leaves its number in the bytes. Only these functions open such a table, so
+//! a handle that is serialized anywhere else (to JSON, say) fails with a sentence that says why.
+//!
+//! What the format cannot carry is refused when it is encoded, where the caller can still do something about it: fields
+//! left out by `skip_serializing_if`, `flatten`, sequences that lie about their length. What arrives is believed only
+//! after it was checked: trailing bytes, lengths beyond the message, descriptors that nothing mentions and nesting
+//! without end are all errors, and the text of an error that a type's own `Deserialize` raised is kept.
+//!
+//! ```
+//! use procession_core::codec::{decode, encode};
+//!
+//! let message = encode(&("seven", 7))?;
+//! let (name, number): (String, i32) = decode(message)?;
+//! assert_eq!((name.as_str(), number), ("seven", 7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod bytes;
+pub mod fd;
+
+mod de;
+mod descriptor;
+mod error;
+mod message;
+mod scope;
+mod ser;
+
+use std::any::type_name;
+use std::os::fd::OwnedFd;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use descriptor::Descriptor;
+pub use error::{DecodeError, EncodeError};
+pub use message::{Message, Payload};
+pub(crate) use scope::is_trusted;
+
+use error::Fault;
+use scope::Scope;
+
+/// How many values may be nested inside one another.
+///
+/// A hostile message could otherwise nest a recursive type so deep that reading it overflows the stack.
+const MAX_DEPTH: u32 = 512;
+
+/// The first allocation of an encoder, in bytes: most messages are small, and growing from nothing takes several steps.
+const FIRST_ALLOCATION: usize = 64;
+
+/// Encodes a value, together with the descriptors inside it, for another process.
+///
+/// Descriptors are duplicated, so the message stays whole when the value is dropped.
+///
+/// # Errors
+///
+/// The value's own `Serialize` failed, a descriptor could not be duplicated, or the value asks for something that a
+/// compact format cannot carry (see the [module](self)).
+///
+/// # Examples
+///
+/// ```
+/// let message = procession_core::codec::encode(&vec![1u32, 2, 3])?;
+/// assert_eq!(message.bytes(), [3, 1, 2, 3]);
+/// # Ok::<(), procession_core::codec::EncodeError>(())
+/// ```
+#[doc(alias = "pickle")]
+#[doc(alias = "dumps")]
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
+    encode_into(value, Vec::with_capacity(FIRST_ALLOCATION))
+}
+
+/// Encodes a value as [`encode`] does, into a buffer that the caller has used before.
+///
+/// What the buffer holds is thrown away, its memory is used again. For large messages this costs a third of what a
+/// fresh allocation costs, because the kernel need not clear the pages.
+///
+/// # Errors
+///
+/// As for [`encode`].
+///
+/// # Examples
+///
+/// ```
+/// use procession_core::codec::encode_into;
+///
+/// let mut buffer = Vec::new();
+/// for number in 0..10u8 {
+///     let message = encode_into(&number, buffer)?;
+///     buffer = message.into_parts().0.into_vec();
+///     assert_eq!(buffer, [number]);
+/// }
+/// # Ok::<(), procession_core::codec::EncodeError>(())
+/// ```
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<Message, EncodeError> {
+    encode_in_scope(value, buffer, Scope::sending(false))
+}
+
+/// Decodes a value, and closes the message.
+///
+/// # Errors
+///
+/// The bytes are no encoding of a `T`, bytes or descriptors are left over, or the type's own `Deserialize` refused
+/// them.
+///
+/// # Examples
+///
+/// ```
+/// use procession_core::codec::{decode, encode};
+///
+/// let message = encode(&1u8)?;
+/// let error = decode::<Vec<String>>(message).unwrap_err();
+/// assert!(error.to_string().starts_with("cannot decode a value of type `alloc::vec::Vec<alloc::string::String>`"));
+/// # Ok::<(), procession_core::codec::EncodeError>(())
+/// ```
+#[doc(alias = "unpickle")]
+#[doc(alias = "loads")]
+pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
+    let (payload, descriptors) = message.into_parts();
+    decode_from(&payload, descriptors)
+}
+
+/// Decodes a value from borrowed bytes and the descriptors that came with them.
+///
+/// This spares a copy where the bytes lie in a buffer that will be used again.
+///
+/// # Errors
+///
+/// As for [`decode`]. The descriptors are closed in any case, but for those that the value took.
+///
+/// # Examples
+///
+/// ```
+/// let numbers: Vec<u32> = procession_core::codec::decode_from(&[3, 1, 2, 3], Vec::new())?;
+/// assert_eq!(numbers, [1, 2, 3]);
+/// # Ok::<(), procession_core::codec::DecodeError>(())
+/// ```
+pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
+    decode_in_scope(bytes, Scope::receiving(false, descriptors))
+}
+
+/// Encodes as [`encode`] does, for a link on which functions may be named.
+pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
+    encode_in_scope(value, Vec::with_capacity(FIRST_ALLOCATION), Scope::sending(true))
+}
+
+/// Decodes as [`decode`] does, and lets the names of functions in the message become functions.
+///
+/// Only for messages that a link between processes of one program brought, after both have shown that they run the same
+/// image.
+pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
+    let (payload, descriptors) = message.into_parts();
+    decode_in_scope(&payload, Scope::receiving(true, descriptors))
+}
+
+fn encode_in_scope<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>, scope: Scope) -> Result<Message, EncodeError> {
+    let (bytes, descriptors) = scope.within(|| ser::to_bytes(value, buffer));
+    match bytes {
+        Ok(bytes) => Ok(Message::new(bytes, descriptors)),
+        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault)),
+    }
+}
+
+fn decode_in_scope<T: DeserializeOwned>(bytes: &[u8], scope: Scope) -> Result<T, DecodeError> {
+    let (value, left) = scope.within(|| de::from_bytes(bytes));
+    let value = value.and_then(|value| if left.is_empty() { Ok(value) } else { Err(unmentioned(left.len())) });
+    value.map_err(|fault| DecodeError::new(type_name::<T>(), fault))
+}
+
+#[cold]
+fn unmentioned(left: usize) -> Fault {
+    Fault::text(format!("message carried {left} descriptors that the value does not mention"))
+}

@@ -1,0 +1,178 @@
+//! [`Control`]: the private link over which functions are named.
+//!
+//! Both ends are made here, one stays and the other goes to a child that runs the same image, or along another control
+//! link. The descriptor is never shown, so no other code can write to it, and what arrives can be believed to be names
+//! that [`Function`](crate::Function) made.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::codec::{self, Descriptor};
+use crate::link::{Link, LinkError, TryRecv};
+use crate::os::fork::{Forked, fork};
+use crate::os::poll::Pollable;
+
+/// One end of a private link between two processes of the same program.
+///
+/// ```
+/// use procession_core::{Control, Function};
+///
+/// let (mut here, mut there) = Control::pair()?;
+/// here.send(&Function::of(|n: u8| n + 1)?)?;
+/// let named: Function = there.recv(None)?.expect("a name");
+/// # assert_eq!(named, named);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Control(Link);
+
+impl Control {
+    /// Makes a link and answers both ends.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors.
+    pub fn pair() -> io::Result<(Control, Control)> {
+        Link::pair().map(|(here, there)| (Control(here), Control(there)))
+    }
+
+    /// Sends a value, waiting for room where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The value cannot be encoded ([`LinkError::Garbled`] with the text), or as [`Link::send`].
+    pub fn send<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LinkError> {
+        let message = codec::encode_trusted(value).map_err(|error| LinkError::Unsendable(error.to_string()))?;
+        self.0.send(message)
+    }
+
+    /// Sends as much of a value as there is room for and keeps the rest for [`flush`](Control::flush). Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Control::send).
+    pub fn post<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LinkError> {
+        let message = codec::encode_trusted(value).map_err(|error| LinkError::Unsendable(error.to_string()))?;
+        self.0.post(message)
+    }
+
+    /// Sends on what was kept, without waiting. Answers whether all of it is out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::flush`].
+    pub fn flush(&mut self) -> Result<bool, LinkError> {
+        self.0.flush()
+    }
+
+    /// Receives the next value, waiting until the deadline (`None`: for ever). `None` means that there will be no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::recv`]; what arrived is no `T` ([`LinkError::Garbled`]).
+    pub fn recv<T: DeserializeOwned>(&mut self, deadline: Option<Instant>) -> Result<Option<T>, LinkError> {
+        self.0.recv(deadline)?.map(value).transpose()
+    }
+
+    /// Receives the next value if there is one, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Control::recv), but for the deadline.
+    pub fn try_recv<T: DeserializeOwned>(&mut self) -> Result<TryRecv<T>, LinkError> {
+        Ok(match self.0.try_recv()? {
+            TryRecv::Value(message) => TryRecv::Value(value(message)?),
+            TryRecv::Empty => TryRecv::Empty,
+            TryRecv::End => TryRecv::End,
+        })
+    }
+
+    /// Ready when there may be something to receive, or room for what [`post`](Control::post) has kept.
+    #[must_use]
+    pub fn pollable(&self) -> Pollable<'_> {
+        self.0.pollable()
+    }
+
+    /// Closes this end in a copy of the process that uses it, without touching the memory around it: each page that a copy
+    /// writes to costs more than the rest of the work.
+    pub fn close_in_copy(self) {
+        self.0.close_in_copy();
+    }
+
+    /// Copies this process; in the copy, every descriptor but the standard three and this end's is closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`fork`](crate::os::fork::fork).
+    pub fn fork(self) -> io::Result<(Forked, Control)> {
+        let side = fork(&[self.socket().as_fd()])?;
+        Ok((side, self))
+    }
+
+    pub(crate) fn from_socket(socket: OwnedFd) -> Control {
+        Control(Link::from(socket))
+    }
+
+    pub(crate) fn socket(&self) -> &OwnedFd {
+        self.0.socket()
+    }
+}
+
+fn value<T: DeserializeOwned>(message: codec::Message) -> Result<T, LinkError> {
+    codec::decode_trusted(message).map_err(|error| LinkError::Garbled(error.to_string()))
+}
+
+/// An end travels along another control link, and nowhere else. The sender's copy should be dropped then.
+impl Serialize for Control {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !codec::is_trusted() {
+            return Err(S::Error::custom("a control link can only be sent over another control link"));
+        }
+        codec::fd::serialize(self.socket(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Control {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Control, D::Error> {
+        if !codec::is_trusted() {
+            return Err(D::Error::custom("a control link can only be received over another control link"));
+        }
+        Descriptor::deserialize(deserializer).map(|one| Control::from_socket(one.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Function;
+
+    #[test]
+    fn names_and_ends_travel() {
+        let (mut here, mut there) = Control::pair().unwrap();
+        let (mut inner, end) = Control::pair().unwrap();
+        here.send(&(Function::of(|n: u8| n + 1).unwrap(), end)).unwrap();
+        let (name, mut end): (Function, Control) = there.recv(None).unwrap().unwrap();
+        end.send(&name).unwrap();
+        assert_eq!(inner.recv::<Function>(None).unwrap(), Some(name));
+    }
+
+    #[test]
+    fn an_end_does_not_cross_an_ordinary_message() {
+        let (_here, there) = Control::pair().unwrap();
+        assert!(codec::encode(&there).unwrap_err().to_string().contains("control link"));
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_is_received() {
+        let (mut here, mut there) = Control::pair().unwrap();
+        here.send(&vec![7_u8; 1 << 20]).unwrap();
+        drop(here);
+        assert_eq!(there.recv::<Vec<u8>>(None).unwrap().unwrap().len(), 1 << 20);
+        assert!(there.recv::<Vec<u8>>(None).unwrap().is_none());
+    }
+}

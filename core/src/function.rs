@@ -1,0 +1,213 @@
+//! [`Function`]: a function named by its place in the program, so that another process of the same program can call it.
+//!
+//! A name is two distances from where the program was loaded: of the function, and of a *thunk*, the piece of code, made by
+//! the compiler for each pair of argument and result types, that decodes the argument, calls the function and encodes the
+//! result. No registry and no macro is needed, and generic functions work like any other.
+//!
+//! A number that becomes a function pointer must never come from bytes that safe code chose. So a name has no public form:
+//! it is written and read only inside a message of a [`Control`](crate::Control) link, which only this crate makes, between
+//! two processes that have checked that they run the same [`Image`](crate::Image).
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+use crate::codec::{self, DecodeError, EncodeError, Message};
+use crate::control::Control;
+use crate::image::Loaded;
+
+/// The name of a function of this program.
+///
+/// ```
+/// use procession_core::{Function, codec};
+///
+/// let double = Function::of(|n: u64| n * 2)?;
+/// let result = double.call(codec::encode(&21_u64)?, None)?;
+/// assert_eq!(codec::decode::<u64>(result)?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Function {
+    thunk: u64,
+    function: u64,
+}
+
+/// A function cannot be named.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FunctionError {
+    /// It is not part of the main program.
+    #[error(
+        "the function `{0}` does not lie in the main executable but in a shared library, whose place differs from process \
+         to process; link the crate that defines it statically, or wrap it in a function of the main program"
+    )]
+    NotInProgram(&'static str),
+}
+
+/// A call came to no result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The argument could not be decoded. The function has not run.
+    #[error("the function was not called: {0}")]
+    Argument(#[source] DecodeError),
+    /// The function has run, and its result could not be encoded.
+    #[error("the function returned, but {0}")]
+    Result(#[source] EncodeError),
+    /// The function takes a control link, and the call brought none; or the other way round.
+    #[error("the function was called without the control link that it takes")]
+    Link,
+}
+
+/// The code between a message and a function. The first argument is the function's address.
+type Thunk = fn(*const (), Message, Option<Control>) -> Result<Message, CallError>;
+
+impl Function {
+    /// Names a plain function: a function, a method path, or a closure that captures nothing.
+    ///
+    /// # Errors
+    ///
+    /// It lies in a shared library.
+    pub fn of<A: DeserializeOwned, R: Serialize>(function: fn(A) -> R) -> Result<Function, FunctionError> {
+        Function::new(thunk::<A, R>, function as *const (), std::any::type_name::<fn(A) -> R>())
+    }
+
+    /// Names a function that is handed a control link beside its argument, such as a pool worker's main loop.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Function::of).
+    pub fn with_control<A: DeserializeOwned, R: Serialize>(
+        function: fn(Control, A) -> R,
+    ) -> Result<Function, FunctionError> {
+        let types = std::any::type_name::<fn(Control, A) -> R>();
+        Function::new(thunk_with_control::<A, R>, function as *const (), types)
+    }
+
+    /// Calls it in this process. A panic of the function unwinds out of this call.
+    ///
+    /// # Errors
+    ///
+    /// The argument does not decode, or the result does not encode.
+    pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
+        let here = Loaded::own();
+        let (Some(thunk), Some(function)) = (here.address_at(self.thunk), here.address_at(self.function)) else {
+            unreachable!("a name is only made from, and only read as, places in the code of this image");
+        };
+        // SAFETY: `thunk` is the address of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
+        // control link to a process that runs this very image, where `new` made them.
+        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(thunk) };
+        thunk(function, argument, control)
+    }
+
+    fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Function, FunctionError> {
+        let here = Loaded::own();
+        let place = |address| here.offset_of(address).ok_or(FunctionError::NotInProgram(types));
+        Ok(Function { thunk: place(thunk as *const ())?, function: place(function)? })
+    }
+}
+
+fn thunk<A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    argument: Message,
+    control: Option<Control>,
+) -> Result<Message, CallError> {
+    if control.is_some() {
+        return Err(CallError::Link);
+    }
+    // SAFETY: `Function::of` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
+    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
+    let argument = codec::decode(argument).map_err(CallError::Argument)?;
+    codec::encode(&function(argument)).map_err(CallError::Result)
+}
+
+fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    argument: Message,
+    control: Option<Control>,
+) -> Result<Message, CallError> {
+    let control = control.ok_or(CallError::Link)?;
+    // SAFETY: `Function::with_control` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(Control, A) -> R>(function) };
+    let argument = codec::decode(argument).map_err(CallError::Argument)?;
+    codec::encode(&function(control, argument)).map_err(CallError::Result)
+}
+
+impl Serialize for Function {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !codec::is_trusted() {
+            return Err(S::Error::custom("the name of a function can only be sent over a control link"));
+        }
+        (self.thunk, self.function).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Function {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Function, D::Error> {
+        if !codec::is_trusted() {
+            return Err(D::Error::custom("the name of a function can only be received over a control link"));
+        }
+        let (thunk, function) = <(u64, u64)>::deserialize(deserializer)?;
+        let here = Loaded::own();
+        if here.address_at(thunk).is_none() || here.address_at(function).is_none() {
+            return Err(D::Error::custom("the name of a function points outside the code of this program"));
+        }
+        Ok(Function { thunk, function })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic<T: Copy + std::ops::Add<Output = T>>(x: T) -> T {
+        x + x
+    }
+
+    struct Employee;
+
+    impl Employee {
+        fn raise(pay: u32) -> u32 {
+            pay + 100
+        }
+    }
+
+    fn call<A: Serialize + DeserializeOwned, R: Serialize + DeserializeOwned>(f: fn(A) -> R, a: &A) -> R {
+        let result = Function::of(f).unwrap().call(codec::encode(a).unwrap(), None).unwrap();
+        codec::decode(result).unwrap()
+    }
+
+    #[test]
+    fn functions_generics_methods_and_closures_have_names() {
+        assert_eq!(call(generic::<u8>, &4), 8);
+        assert_eq!(call(generic::<f64>, &0.5), 1.0);
+        assert_eq!(call(Employee::raise, &1900), 2000);
+        assert_eq!(call(|(a, b): (String, usize)| a.repeat(b), &("ab".to_owned(), 2)), "abab");
+    }
+
+    #[test]
+    fn a_name_does_not_cross_an_ordinary_message() {
+        let name = Function::of(generic::<u8>).unwrap();
+        assert!(codec::encode(&name).unwrap_err().to_string().contains("control link"));
+        let forged = codec::encode(&(4_u64, 5_u64)).unwrap();
+        assert!(codec::decode::<Function>(forged).unwrap_err().to_string().contains("control link"));
+    }
+
+    #[test]
+    fn a_function_of_a_shared_library_is_refused() {
+        let foreign: fn(i32) -> i32 = {
+            // A C function of one integer has the same shape; it is never called here.
+            // SAFETY: only its address is taken.
+            unsafe { std::mem::transmute(nix::libc::abs as *const ()) }
+        };
+        assert!(Function::of(foreign).unwrap_err().to_string().contains("shared library"));
+    }
+
+    #[test]
+    fn an_argument_of_the_wrong_shape_is_an_error() {
+        let name = Function::of(generic::<u64>).unwrap();
+        let outcome = name.call(codec::encode(&()).unwrap(), None);
+        assert!(matches!(outcome, Err(CallError::Argument(_))));
+    }
+}

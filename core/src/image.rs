@@ -1,0 +1,165 @@
+//! [`Image`]: which program this process runs, and where in it a function lies.
+//!
+//! Two processes of one program may be loaded at different addresses, so a function is named by its distance from where
+//! the program was loaded. The distance means something only to a process that runs the very same image: [`Image`] is
+//! what the two compare before the first call.
+
+use std::ffi::c_void;
+use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+
+use nix::libc;
+use serde::{Deserialize, Serialize};
+
+/// What tells this image from every other: equal only in processes that run the same program, bit by bit.
+///
+/// ```
+/// use procession_core::Image;
+///
+/// assert_eq!(Image::own(), Image::own());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The linker's build id where there is one, else which file it is and when it was written.
+    identity: Vec<u8>,
+    /// The bounds of its code, relative to where it is loaded.
+    code: Vec<(u64, u64)>,
+}
+
+impl Image {
+    /// The image that this process runs.
+    #[must_use]
+    pub fn own() -> &'static Image {
+        &Loaded::own().image
+    }
+}
+
+/// The running image, and where it was loaded.
+pub(crate) struct Loaded {
+    base: u64,
+    image: Image,
+}
+
+impl Loaded {
+    pub(crate) fn own() -> &'static Loaded {
+        static OWN: OnceLock<Loaded> = OnceLock::new();
+        OWN.get_or_init(Loaded::look)
+    }
+
+    /// The distance of a function from the base; `None` when it does not lie in the code of the main program.
+    pub(crate) fn offset_of(&self, function: *const ()) -> Option<u64> {
+        let offset = (function.expose_provenance() as u64).wrapping_sub(self.base);
+        self.image.has_code_at(offset).then_some(offset)
+    }
+
+    /// The address at a distance from the base; `None` when there is no code.
+    pub(crate) fn address_at(&self, offset: u64) -> Option<*const ()> {
+        let address = usize::try_from(self.base.wrapping_add(offset)).ok()?;
+        self.image.has_code_at(offset).then(|| std::ptr::with_exposed_provenance(address))
+    }
+
+    fn look() -> Loaded {
+        let mut found = Loaded { base: 0, image: Image { identity: Vec::new(), code: Vec::new() } };
+        // SAFETY: the callback has the required signature and `found` lives across the call.
+        unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut found).cast()) };
+        if found.image.identity.is_empty() {
+            found.image.identity = file_identity();
+        }
+        found
+    }
+}
+
+impl Image {
+    fn has_code_at(&self, offset: u64) -> bool {
+        self.code.iter().any(|(start, end)| (*start..*end).contains(&offset))
+    }
+}
+
+/// Takes down the main program, which the loader lists first, and stops there.
+extern "C" fn first_object(info: *mut libc::dl_phdr_info, _size: libc::size_t, found: *mut c_void) -> libc::c_int {
+    // SAFETY: the loader passes a valid description.
+    let info = unsafe { &*info };
+    // SAFETY: `found` is what `look` passed.
+    let found = unsafe { &mut *found.cast::<Loaded>() };
+    // SAFETY: the loader says how many headers there are, and they are mapped as long as the program is.
+    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    found.base = info.dlpi_addr;
+    found.image.code =
+        headers.iter().filter(|one| is_code(one)).map(|one| (one.p_vaddr, one.p_vaddr + one.p_memsz)).collect();
+    let notes = headers.iter().filter(|one| one.p_type == libc::PT_NOTE);
+    found.image.identity =
+        notes.filter_map(|one| build_id(mapped(info.dlpi_addr, one))).next().unwrap_or_default().to_vec();
+    1
+}
+
+fn is_code(header: &libc::Elf64_Phdr) -> bool {
+    header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0
+}
+
+/// The bytes of a segment of the running program.
+fn mapped(base: u64, header: &libc::Elf64_Phdr) -> &'static [u8] {
+    let address = std::ptr::with_exposed_provenance((base + header.p_vaddr) as usize);
+    // SAFETY: a note segment lies in a loaded one, is read-only, and stays mapped as long as the program runs.
+    unsafe { std::slice::from_raw_parts(address, header.p_filesz as usize) }
+}
+
+/// The GNU build id in a note segment (System V ABI, "Note Section"; type 3 of the owner "GNU").
+fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
+    while notes.len() >= 12 {
+        let word = |at: usize| Some(u32::from_ne_bytes(notes.get(at..at + 4)?.try_into().ok()?) as usize);
+        let (name_len, id_len, kind) = (word(0)?, word(4)?, word(8)?);
+        let id_at = 12 + name_len.next_multiple_of(4);
+        let id = notes.get(id_at..id_at.checked_add(id_len)?)?;
+        if kind == 3 && notes.get(12..16) == Some(b"GNU\0") {
+            return Some(id);
+        }
+        notes = notes.get(id_at + id_len.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+/// Which file the program is. The kernel refuses writing to a file that is being executed.
+fn file_identity() -> Vec<u8> {
+    let Ok(file) = std::fs::metadata("/proc/self/exe") else { return Vec::new() };
+    let numbers =
+        [file.dev(), file.ino(), file.size(), file.mtime().cast_unsigned(), file.mtime_nsec().cast_unsigned()];
+    numbers.iter().flat_map(|one| one.to_ne_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_functions_have_a_place_and_come_back() {
+        let here = Loaded::own();
+        let function = own_functions_have_a_place_and_come_back as fn() as *const ();
+        let offset = here.offset_of(function).expect("a function of this program");
+        assert_eq!(here.address_at(offset), Some(function));
+    }
+
+    #[test]
+    fn what_is_not_code_of_the_program_has_no_place() {
+        let here = Loaded::own();
+        let in_the_library = libc::getpid as *const ();
+        assert_eq!(here.offset_of(in_the_library), None);
+        assert_eq!(here.offset_of((&raw const *here).cast()), None);
+        assert_eq!(here.address_at(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_build_id_is_found_among_notes_and_garbage_is_none() {
+        let mut notes = Vec::new();
+        for (name, kind, id) in [(&b"CORE"[..], 1_u32, &b"xy"[..]), (b"GNU\0", 3, b"12345")] {
+            notes.extend((name.len() as u32).to_ne_bytes());
+            notes.extend((id.len() as u32).to_ne_bytes());
+            notes.extend(kind.to_ne_bytes());
+            notes.extend(name);
+            notes.extend(id);
+            notes.resize(notes.len().next_multiple_of(4), 0);
+        }
+        assert_eq!(build_id(&notes), Some(&b"12345"[..]));
+        assert_eq!(build_id(&notes[..notes.len() - 4]), None);
+        assert_eq!(build_id(&[0xff; 40]), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! What the kernel told this process about itself when it was executed.
+
+use nix::libc;
+
+/// Whether this program runs with more rights than whoever started it (set-user-id, set-group-id, capabilities).
+///
+/// Such a program must not obey what its starter says through the environment.
+#[must_use]
+pub fn is_privileged() -> bool {
+    // SAFETY: reads the auxiliary vector, which the C library keeps for the life of the process.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}

@@ -1,0 +1,93 @@
+//! The end of this process: what is run on the way out, and the ways that run nothing.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{io, process};
+
+use nix::libc;
+use nix::sys::signal::{Signal, raise};
+
+/// What runs at exit, the newest first.
+static AT_EXIT: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
+static ON_STATUS: Mutex<Vec<fn(i32)>> = Mutex::new(Vec::new());
+static HOOKED: AtomicBool = AtomicBool::new(false);
+static STATUS_HOOKED: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" {
+    /// glibc's sibling of `atexit`, whose function is told the status that `exit` was called with.
+    fn on_exit(function: extern "C" fn(libc::c_int, *mut libc::c_void), argument: *mut libc::c_void) -> libc::c_int;
+}
+
+/// Runs `function` when this process exits, whether `main` returns or `exit` is called; not when a signal ends it.
+///
+/// A panic in it aborts the process, as it would in any function that C calls.
+///
+/// # Errors
+///
+/// The C library has no memory for the registration.
+pub fn at_exit(function: fn()) -> io::Result<()> {
+    lock(&AT_EXIT).push(function);
+    if HOOKED.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
+    // SAFETY: the function stays valid for the life of the process: it is in its image.
+    registered(unsafe { libc::atexit(run_at_exit) })
+}
+
+/// Runs `function` at exit with the status as `exit` was given it: the kernel passes on its lowest eight bits only.
+///
+/// # Errors
+///
+/// As [`at_exit`].
+pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
+    lock(&ON_STATUS).push(function);
+    if STATUS_HOOKED.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
+    // SAFETY: as above; the argument is not used.
+    registered(unsafe { on_exit(run_on_status, std::ptr::null_mut()) })
+}
+
+/// Ends this process with `code` after the functions of [`at_exit`], and flushes stdout, but runs nothing that C code has
+/// registered.
+///
+/// For a copy of another process: what was registered there is the original's to run. (It is also what makes the end of a
+/// copy cheap, because the C library's own way out touches memory all over the program.)
+pub fn leave(code: i32) -> ! {
+    run_at_exit();
+    let _unwritable = io::Write::flush(&mut io::stdout());
+    exit_now(code)
+}
+
+/// Ends this process at once with `code`: no function that waits for the exit runs, nothing is flushed.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: it does not return, and runs nothing that could see a broken state.
+    unsafe { libc::_exit(code) }
+}
+
+/// Ends this process at once by SIGKILL.
+pub fn kill_self() -> ! {
+    let _never_fails = raise(Signal::SIGKILL);
+    process::abort()
+}
+
+fn registered(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::from(io::ErrorKind::OutOfMemory)) }
+}
+
+extern "C" fn run_at_exit() {
+    // Taken out one by one, so that a function may exit or register another.
+    while let Some(function) = { lock(&AT_EXIT).pop() } {
+        function();
+    }
+}
+
+extern "C" fn run_on_status(status: libc::c_int, _argument: *mut libc::c_void) {
+    while let Some(function) = { lock(&ON_STATUS).pop() } {
+        function(status);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,147 @@
+//! The two ways to make a copy of this process: a child of ours, and a sibling (a child of our parent).
+//!
+//! Both refuse to copy a process that has more than one thread: whatever locks the other threads hold would stay locked
+//! in the copy for ever. With one thread there are none, which is what makes them safe functions.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use nix::libc;
+
+use super::{check, threads};
+
+/// On which side of the copy the caller finds itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// In the original; the copy has this process number.
+    Parent(u32),
+    /// In the copy.
+    Child,
+}
+
+/// Copies this process. In the copy, every descriptor but the standard three and `keep` is closed.
+///
+/// Objects that the copy inherited and that own a closed descriptor find it closed: the copy is meant to run one
+/// function and exit, never to return into what its original was doing.
+///
+/// # Errors
+///
+/// `EDEADLK` when this process has more than one thread; else what `fork` reports.
+pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
+    refuse_threads()?;
+    // SAFETY: this is the only thread, so no lock and no half-made change of another thread is copied.
+    match check(unsafe { libc::fork() })? {
+        0 => {
+            close_all_but(keep);
+            Ok(Forked::Child)
+        }
+        pid => Ok(Forked::Parent(pid.unsigned_abs())),
+    }
+}
+
+/// Copies this process as a child of *its parent*: the parent can wait for it and signal it as for any child.
+///
+/// # Errors
+///
+/// `EDEADLK` when this process has more than one thread; else what `clone3` or `clone` reports.
+pub fn fork_sibling() -> io::Result<Forked> {
+    refuse_threads()?;
+    let library = CLibrary::of_this_thread();
+    match clone_parent(library.tid)? {
+        0 => {
+            library.adopt();
+            Ok(Forked::Child)
+        }
+        pid => Ok(Forked::Parent(pid)),
+    }
+}
+
+fn refuse_threads() -> io::Result<()> {
+    if threads::is_single()? { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EDEADLK)) }
+}
+
+/// What the C library keeps per thread and its own `fork` would renew, but a bare system call does not.
+struct CLibrary {
+    /// Where it caches the thread's number; null when the kernel does not tell.
+    tid: *mut libc::c_int,
+    /// The head of the list of robust mutexes that this thread holds.
+    robust: *mut libc::c_void,
+    robust_len: libc::size_t,
+}
+
+impl CLibrary {
+    fn of_this_thread() -> CLibrary {
+        let mut found = CLibrary { tid: std::ptr::null_mut(), robust: std::ptr::null_mut(), robust_len: 0 };
+        // SAFETY: the kernel writes one pointer to `tid`; where it does not know the request, it writes nothing.
+        let _tells = unsafe { libc::prctl(PR_GET_TID_ADDRESS, &raw mut found.tid) };
+        let (head, len) = (&raw mut found.robust, &raw mut found.robust_len);
+        // SAFETY: the kernel writes one pointer and one size; thread 0 is the caller.
+        let _tells = unsafe { libc::syscall(libc::SYS_get_robust_list, 0, head, len) };
+        found
+    }
+
+    /// Tells the kernel about the copied list: a fork starts without one, and then a mutex whose holder dies would stay locked.
+    fn adopt(&self) {
+        if !self.robust.is_null() {
+            // SAFETY: the head lies in this thread's own block of the C library, which lives as long as the thread.
+            let _set = unsafe { libc::syscall(libc::SYS_set_robust_list, self.robust, self.robust_len) };
+        }
+    }
+}
+
+/// Not in every `libc`: see prctl(2).
+const PR_GET_TID_ADDRESS: libc::c_int = 40;
+
+/// The bare call. The exit signal must be 0 with `CLONE_PARENT`: the copy takes over ours.
+fn clone_parent(tid: *mut libc::c_int) -> io::Result<u32> {
+    let (set_tid, clear_tid) =
+        if tid.is_null() { (0, 0) } else { (libc::CLONE_CHILD_SETTID, libc::CLONE_CHILD_CLEARTID) };
+    let flags = libc::CLONE_PARENT | set_tid | clear_tid;
+    match clone3(flags, tid) {
+        // Some containers' filters refuse clone3, with either error; the older call does the same here.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => clone(flags, tid),
+        result => result,
+    }
+}
+
+fn clone3(flags: libc::c_int, tid: *mut libc::c_int) -> io::Result<u32> {
+    // SAFETY: all-zero is a valid clone_args: no flags, no stack, no signal.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = u64::from(flags.unsigned_abs());
+    args.child_tid = tid as u64;
+    // SAFETY: without CLONE_VM the copy runs on a copy of this stack; this thread is the only one; `tid` is null or is
+    // where the C library itself wants the number written.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) })?;
+    u32::try_from(pid).map_err(io::Error::other)
+}
+
+fn clone(flags: libc::c_int, tid: *mut libc::c_int) -> io::Result<u32> {
+    let null = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: as for clone3; the order of the last two differs between the architectures.
+    #[cfg(not(target_arch = "aarch64"))]
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, tid, null) };
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, null, tid) };
+    u32::try_from(check(pid)?).map_err(io::Error::other)
+}
+
+/// Closes every descriptor above the standard three that is not in `keep`.
+fn close_all_but(keep: &[BorrowedFd<'_>]) {
+    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd > 2).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept {
+        close_range(from, fd - 1);
+        from = fd + 1;
+    }
+    close_range(from, RawFd::MAX);
+}
+
+fn close_range(first: RawFd, last: RawFd) {
+    if first <= last {
+        // SAFETY: only called in a fresh copy, before it runs anything else: whoever owned these descriptors is in the
+        // original, which has its own. The copy's documentation says that inherited objects find theirs closed.
+        let _closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    }
+}

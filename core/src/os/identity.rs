@@ -1,0 +1,187 @@
+//! [`Identity`]: one process, named by a number that is never given to another, and whether that process still lives.
+//!
+//! A process number alone is given again after its process has ended; together with the moment the process started it
+//! is not. The pair fits 62 bits, so it can be the value of a lock word: who holds it can be read in one load.
+
+use std::fs;
+use std::num::NonZeroU64;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::libc;
+
+use super::pidfd::PidFd;
+
+/// Process numbers are below 2^22 on every Linux (`PID_MAX_LIMIT`).
+const PID_BITS: u32 = 22;
+/// Ticks of 10 ms since boot: 348 years of them.
+const START_BITS: u32 = 40;
+/// The start of a process that could not see its own, as without `/proc`. Nothing that still runs began with the machine
+/// but its first process.
+const UNTOLD: u64 = 0;
+
+/// One process of this machine: its number and when it started.
+///
+/// Comparable between processes that share a process-number namespace and a time namespace, as a program and its
+/// children do.
+///
+/// ```
+/// use procession_core::os::identity::Identity;
+///
+/// let me = Identity::current();
+/// assert_eq!(me.pid(), std::process::id());
+/// assert!(me.is_alive());
+/// assert_eq!(Identity::from_bits(me.to_bits()), Some(me));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity(NonZeroU64);
+
+impl Identity {
+    /// The calling process. After the first call in a process this is two loads.
+    #[inline]
+    #[must_use]
+    pub fn current() -> Identity {
+        match Identity::from_bits(remembered().load(Ordering::Relaxed)) {
+            Some(me) => me,
+            None => find_out(),
+        }
+    }
+
+    /// As a number of 62 bits that is never 0.
+    #[inline]
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Back from the number; `None` for 0 and for what no process has.
+    #[inline]
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Option<Identity> {
+        if bits >> (PID_BITS + START_BITS) != 0 { None } else { NonZeroU64::new(bits).map(Identity) }
+    }
+
+    /// The process number.
+    #[must_use]
+    pub fn pid(self) -> u32 {
+        (self.0.get() & ((1 << PID_BITS) - 1)) as u32
+    }
+
+    /// Whether the process still runs: `false` once its last thread is gone, so that it cannot touch memory any more,
+    /// even while nobody has waited for it yet.
+    ///
+    /// When the system does not tell (no descriptor is free, `/proc` is not there) the answer is `true`.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        match PidFd::open(self.pid()) {
+            // A process number that names nothing, or by now a thread.
+            Err(error) => !matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)),
+            // Whoever has the number has ended: it was this one, or one that came after it.
+            Ok(process) if process.has_ended().unwrap_or(false) => false,
+            Ok(process) => match started(self.pid()) {
+                Some(start) if self.start() != UNTOLD => start == self.start(),
+                _ => !process.has_ended().unwrap_or(false),
+            },
+        }
+    }
+
+    fn of(pid: u32, start: u64) -> Option<Identity> {
+        Identity::from_bits(((start & ((1 << START_BITS) - 1)) << PID_BITS) | u64::from(pid))
+    }
+
+    fn start(self) -> u64 {
+        self.0.get() >> PID_BITS
+    }
+}
+
+/// Where this process keeps its own identity: a word that reads 0 in a child after any kind of fork.
+#[inline]
+fn remembered() -> &'static AtomicU64 {
+    static WORD: OnceLock<&'static AtomicU64> = OnceLock::new();
+    WORD.get_or_init(wiped_on_fork)
+}
+
+/// A page that the kernel clears in the child; without such a page, a word that is never filled.
+fn wiped_on_fork() -> &'static AtomicU64 {
+    const LEN: usize = size_of::<AtomicU64>();
+    let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no other memory.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), LEN, read_write, private, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return &UNKNOWN;
+    }
+    // SAFETY: advice on the page that was just mapped; it changes what a fork copies and nothing here.
+    if unsafe { libc::madvise(page, LEN, libc::MADV_WIPEONFORK) } != 0 {
+        return &UNKNOWN;
+    }
+    // SAFETY: the page is mapped for good, aligned, zeroed, and only ever used as this atomic.
+    unsafe { &*page.cast::<AtomicU64>() }
+}
+
+/// Stays 0: every question is answered anew where a fork cannot be noticed.
+static UNKNOWN: AtomicU64 = AtomicU64::new(0);
+
+#[cold]
+fn find_out() -> Identity {
+    let pid = std::process::id();
+    let me = Identity::of(pid, started(pid).unwrap_or(UNTOLD)).unwrap_or(Identity(NonZeroU64::MIN));
+    let word = remembered();
+    if !std::ptr::eq(word, &raw const UNKNOWN) {
+        word.store(me.to_bits(), Ordering::Relaxed);
+    }
+    me
+}
+
+/// When the process started, in ticks since boot; `None` when the system does not tell.
+fn started(pid: u32) -> Option<u64> {
+    start_in(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Field 22 of a `stat` file. The name in field 2 may hold anything, brackets and spaces too.
+fn start_in(stat: &[u8]) -> Option<u64> {
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let rest = std::str::from_utf8(&stat[after_name..]).ok()?;
+    rest.split_ascii_whitespace().nth(19)?.parse::<u64>().ok().map(|start| start & ((1 << START_BITS) - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_child_is_alive_until_it_has_ended_even_before_anyone_waits() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat starts");
+        let named = Identity::of(child.id(), started(child.id()).expect("it has a start")).expect("a valid pair");
+        assert!(named.is_alive());
+        drop(child.stdin.take());
+        while named.is_alive() {
+            std::thread::yield_now();
+        }
+        child.wait().expect("nobody else waited");
+        assert!(!named.is_alive());
+    }
+
+    #[test]
+    fn another_start_is_another_process() {
+        let me = Identity::current();
+        let elder = Identity::of(me.pid(), me.start() ^ 1).expect("a valid pair");
+        assert!(!elder.is_alive());
+    }
+
+    #[test]
+    fn numbers_that_no_process_has() {
+        assert_eq!(Identity::from_bits(0), None);
+        assert_eq!(Identity::from_bits(u64::MAX), None);
+    }
+
+    #[test]
+    fn names_with_brackets_and_spaces() {
+        let fields = (3..=21).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        let stat = format!("7 (a) b) c) {fields} 4711 0 0");
+        assert_eq!(start_in(stat.as_bytes()), Some(4711));
+        assert_eq!(start_in(b"7 (a"), None);
+        assert_eq!(start_in(b"7 (a) S 1"), None);
+    }
+}

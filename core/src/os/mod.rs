@@ -1,0 +1,28 @@
+//! Thin wrappers over the kernel: one noun a file, safe where they can be, no policy.
+//!
+//! Everything here is Linux. A port to another system is this folder again.
+
+use std::io;
+
+pub mod auxv;
+pub mod exec;
+pub mod exit;
+pub mod fork;
+pub mod futex;
+pub mod identity;
+pub mod lifeline;
+pub mod limits;
+pub(crate) mod memfd;
+pub(crate) mod memory;
+pub mod pidfd;
+pub mod poll;
+pub(crate) mod region;
+pub mod signal;
+pub mod stdio;
+pub mod threads;
+pub mod wake;
+
+/// Turns the C convention of a negative answer into the error that `errno` tells.
+pub(crate) fn check<T: Copy + PartialOrd + From<i8>>(answer: T) -> io::Result<T> {
+    if answer < T::from(0) { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}

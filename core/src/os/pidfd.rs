@@ -1,0 +1,143 @@
+//! [`PidFd`]: a process named by a descriptor, so that waiting and signalling cannot hit a stranger that got its number.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::libc;
+
+use super::check;
+use super::poll::{Pollable, poll};
+
+/// How a process ended, as the kernel tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code (0 to 255).
+    Code(i32),
+    /// A signal ended it.
+    Signal {
+        /// The signal's number.
+        number: i32,
+        /// Whether a core file was written.
+        core_dumped: bool,
+    },
+    /// It ended, but someone else took its status: a `SIGCHLD` that is ignored, or a foreign `waitpid(-1)`.
+    Lost,
+}
+
+/// A descriptor that stands for one process and becomes readable when that process has ended.
+///
+/// ```
+/// use procession_core::os::pidfd::PidFd;
+///
+/// let me = PidFd::open(std::process::id())?;
+/// assert!(!me.has_ended()?);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct PidFd(OwnedFd);
+
+impl PidFd {
+    /// Names the process that has the number `pid` now.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` when there is none, or the limit on descriptors.
+    pub fn open(pid: u32) -> io::Result<PidFd> {
+        // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+        let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+        let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+        // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+        Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Names the calling process, and answers its number as well.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors.
+    pub fn own() -> io::Result<(u32, PidFd)> {
+        // Not `std::process::id`, whose code lies in a page of its own: this runs in fresh copies, which pay for each.
+        // SAFETY: getpid takes nothing and cannot fail.
+        let pid = unsafe { libc::syscall(libc::SYS_getpid) };
+        let pid = u32::try_from(pid).map_err(io::Error::other)?;
+        Ok((pid, PidFd::open(pid)?))
+    }
+
+    /// Sends a signal. Answers `false` when the process has ended already.
+    ///
+    /// # Errors
+    ///
+    /// What `pidfd_send_signal` reports: `EPERM` for a process of someone else, `EINVAL` for no such signal.
+    pub fn signal(&self, number: i32) -> io::Result<bool> {
+        let no_info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: the descriptor is ours and open, and a null siginfo is allowed.
+        let sent = check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), number, no_info, 0) });
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the process has ended (it may still be a zombie).
+    ///
+    /// # Errors
+    ///
+    /// What `poll` reports.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        poll(&[Pollable::readable(self.as_fd())], Some(std::time::Instant::now())).map(|ready| ready[0])
+    }
+
+    /// Takes the status of a child that has ended, without waiting: `None` while it runs.
+    ///
+    /// The kernel gives a status once. The caller keeps it.
+    ///
+    /// # Errors
+    ///
+    /// What `waitid` reports, but for `ECHILD`, which is [`Exit::Lost`] once the process has ended.
+    pub fn reap(&self) -> io::Result<Option<Exit>> {
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        let id = libc::id_t::try_from(self.0.as_raw_fd()).map_err(io::Error::other)?;
+        let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+        // SAFETY: `info` is writable memory of the right size; the descriptor is ours.
+        let waited = check(unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), flags) });
+        match waited {
+            // SAFETY: all-zero is a valid siginfo_t, and waitid has only filled it further.
+            Ok(_) => Ok(exit_of(&unsafe { info.assume_init() })),
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(self.has_ended()?.then_some(Exit::Lost)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reap(),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsFd for PidFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<PidFd> for OwnedFd {
+    fn from(pidfd: PidFd) -> OwnedFd {
+        pidfd.0
+    }
+}
+
+impl From<OwnedFd> for PidFd {
+    fn from(fd: OwnedFd) -> PidFd {
+        PidFd(fd)
+    }
+}
+
+/// What a filled `siginfo_t` says; `None` when `WNOHANG` found nothing to report.
+fn exit_of(info: &libc::siginfo_t) -> Option<Exit> {
+    // SAFETY: waitid fills the fields of a SIGCHLD, and zero was there before.
+    let pid = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
+    match info.si_code {
+        _ if pid == 0 => None,
+        libc::CLD_EXITED => Some(Exit::Code(status)),
+        code => Some(Exit::Signal { number: status, core_dumped: code == libc::CLD_DUMPED }),
+    }
+}

@@ -1,0 +1,102 @@
+//! Waiting for descriptors: one `ppoll` over anything that can become ready, with a deadline on the monotonic clock.
+
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+
+/// Something that [`poll`] can wait for. It shows whether it is ready, and lends nothing else of the descriptor.
+#[derive(Clone, Copy, Debug)]
+pub struct Pollable<'fd> {
+    fd: RawFd,
+    events: libc::c_short,
+    lent: PhantomData<BorrowedFd<'fd>>,
+}
+
+impl<'fd> Pollable<'fd> {
+    /// Ready when there is something to read, or when the other side is gone.
+    #[must_use]
+    pub fn readable(fd: BorrowedFd<'fd>) -> Pollable<'fd> {
+        Pollable { fd: fd.as_raw_fd(), events: libc::POLLIN, lent: PhantomData }
+    }
+
+    /// Also ready when there is room to write, if `wanted`.
+    #[must_use]
+    pub fn writable_too(mut self, wanted: bool) -> Pollable<'fd> {
+        if wanted {
+            self.events |= libc::POLLOUT;
+        }
+        self
+    }
+}
+
+/// Waits until one is ready or the deadline has passed (`None`: for ever), and says of each whether it is ready.
+///
+/// A deadline in the past only looks. Hang-up and error count as ready: the read that follows will tell.
+///
+/// ```
+/// use procession_core::os::poll::{Pollable, poll};
+/// use std::os::fd::AsFd;
+///
+/// let (reader, writer) = std::io::pipe()?;
+/// let now = std::time::Instant::now();
+/// assert_eq!(poll(&[Pollable::readable(reader.as_fd())], Some(now))?, [false]);
+/// drop(writer);
+/// assert_eq!(poll(&[Pollable::readable(reader.as_fd())], None)?, [true]);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// What `ppoll` reports, interruptions aside.
+pub fn poll(what: &[Pollable<'_>], deadline: Option<Instant>) -> io::Result<Vec<bool>> {
+    let mut fds: Vec<libc::pollfd> =
+        what.iter().map(|one| libc::pollfd { fd: one.fd, events: one.events, revents: 0 }).collect();
+    loop {
+        let left = deadline.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+        let timeout = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let count = libc::nfds_t::try_from(fds.len()).map_err(io::Error::other)?;
+        // SAFETY: `fds` holds `count` entries that live across the call; the timeout is null or points to `left`.
+        let ready = super::check(unsafe { libc::ppoll(fds.as_mut_ptr(), count, timeout, std::ptr::null()) });
+        match ready {
+            Ok(_) => return Ok(fds.iter().map(|one| one.revents != 0).collect()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// How long a caller stays awake for something that is likely to happen at once. Being woken costs up to 50 microseconds, on
+/// a virtual machine, and a process of little work takes three times as long.
+const BRIEFLY: Duration = Duration::from_micros(150);
+
+/// Looks for a moment whether one becomes ready, giving way to others between the looks: cheaper than sleeping and being
+/// woken when it does, and a waste of that moment when it does not.
+///
+/// # Errors
+///
+/// As [`poll`].
+pub fn poll_briefly(what: Pollable<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    let start = Instant::now();
+    let end = deadline.map_or(start + BRIEFLY, |deadline| deadline.min(start + BRIEFLY));
+    while Instant::now() < end {
+        if poll(&[what], Some(start))?[0] {
+            return Ok(true);
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
+}
+
+/// The deadline that lies `timeout` ahead; `None`, which is for ever, when the clock cannot express it.
+#[must_use]
+pub fn deadline_after(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+fn timespec(left: Duration) -> libc::timespec {
+    let tv_sec = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
+    libc::timespec { tv_sec, tv_nsec: libc::c_long::from(left.subsec_nanos() as i32) }
+}

@@ -1,0 +1,71 @@
+//! Signals of this process: ignored, or back to what the kernel does by default.
+
+use std::io;
+
+use nix::libc;
+
+/// The interrupt of the terminal (Ctrl-C).
+pub const SIGINT: i32 = libc::SIGINT;
+/// A pipe that nobody reads.
+pub const SIGPIPE: i32 = libc::SIGPIPE;
+/// The end of the terminal.
+pub const SIGHUP: i32 = libc::SIGHUP;
+/// A request to end.
+pub const SIGTERM: i32 = libc::SIGTERM;
+/// The end.
+pub const SIGKILL: i32 = libc::SIGKILL;
+
+use super::check;
+
+/// What this process does about a signal, as far as it can be set without running code in a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// What the kernel does by default.
+    Default,
+    /// Nothing.
+    Ignore,
+}
+
+/// Sets what is done about `signal`, and answers whether it was ignored before.
+///
+/// ```
+/// use procession_core::os::signal::{self, Disposition, SIGHUP};
+///
+/// assert!(!signal::set(SIGHUP, Disposition::Ignore)?);
+/// assert!(signal::set(SIGHUP, Disposition::Default)?);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// There is no such signal, or it cannot be changed (SIGKILL, SIGSTOP).
+pub fn set(signal: i32, disposition: Disposition) -> io::Result<bool> {
+    let action = match disposition {
+        Disposition::Default => libc::SIG_DFL,
+        Disposition::Ignore => libc::SIG_IGN,
+    };
+    // SAFETY: neither action runs code, so there is nothing that could be unsafe in a handler.
+    let before = unsafe { libc::signal(signal, action) };
+    if before == libc::SIG_ERR { check(-1).map(|_| false) } else { Ok(before == libc::SIG_IGN) }
+}
+
+/// The signal's name (`SIGKILL` for 9), where it has one.
+///
+/// ```
+/// assert_eq!(procession_core::os::signal::name(9), Some("SIGKILL"));
+/// assert_eq!(procession_core::os::signal::name(99), None);
+/// ```
+#[must_use]
+pub fn name(signal: i32) -> Option<&'static str> {
+    nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
+}
+
+/// Gives the main thread the name that `ps` and `top` show, cut to the kernel's 15 bytes.
+///
+/// # Errors
+///
+/// The name holds a zero byte.
+pub fn set_process_name(name: &str) -> io::Result<()> {
+    let name = std::ffi::CString::new(name)?;
+    Ok(nix::sys::prctl::set_name(&name)?)
+}

@@ -1,0 +1,63 @@
+//! The standard three descriptors of this process.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::libc::{S_IFCHR, S_IFMT, makedev};
+use nix::sys::stat::fstat;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+
+/// Puts `streams` in the place of this process's standard descriptors: input, output, error. `None` is the null device.
+///
+/// # Errors
+///
+/// What `dup2` reports, or there is no `/dev/null`.
+pub fn install(streams: [Option<OwnedFd>; 3]) -> io::Result<()> {
+    let [input, output, error] = streams;
+    replace(input, 0, dup2_stdin)?;
+    replace(output, 1, dup2_stdout)?;
+    replace(error, 2, dup2_stderr)
+}
+
+fn replace(wanted: Option<OwnedFd>, number: RawFd, dup2: impl Fn(OwnedFd) -> nix::Result<()>) -> io::Result<()> {
+    match wanted {
+        Some(fd) => Ok(dup2(fd)?),
+        None if is_null(number) => Ok(()),
+        None => Ok(dup2(null()?)?),
+    }
+}
+
+/// Whether a descriptor leads to the null device, which has the number 1:3 on every Linux.
+fn is_null(number: RawFd) -> bool {
+    // The library's own handles would do, but making the first one allocates a buffer.
+    // SAFETY: the number is only asked about, and a closed one is an error.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    fstat(fd).is_ok_and(|stat| stat.st_mode & S_IFMT == S_IFCHR && stat.st_rdev == makedev(1, 3))
+}
+
+/// A descriptor of the null device, open for reading and writing.
+///
+/// # Errors
+///
+/// `/dev/null` is not there, or the limit on descriptors.
+pub fn null() -> io::Result<OwnedFd> {
+    Ok(File::options().read(true).write(true).open("/dev/null")?.into())
+}
+
+/// A file in memory, for output that nobody may be there to read.
+///
+/// # Errors
+///
+/// The limit on descriptors.
+pub fn memory_file(label: &CStr) -> io::Result<File> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    Ok(memfd_create(label, MFdFlags::MFD_CLOEXEC)?.into())
+}
+
+/// A copy of one of this process's own standard descriptors; `None` where that one is closed or leads nowhere.
+#[must_use]
+pub fn own(standard: impl AsFd) -> Option<OwnedFd> {
+    standard.as_fd().try_clone_to_owned().ok()
+}

@@ -1,0 +1,9 @@
+//! The integration tests of the ground floor, in one binary.
+
+mod blob;
+mod codec;
+mod descriptors;
+mod frame;
+mod hostile;
+mod mapping;
+mod memory;

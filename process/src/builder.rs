@@ -1,0 +1,195 @@
+//! [`Builder`]: a process before it is started.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use procession_core::codec::{Descriptor, Message};
+use procession_core::{Control, Function};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::SpawnError;
+use crate::handle::Child;
+use crate::identity::{self, Identity};
+use crate::job::{self, Job, Surroundings};
+use crate::process::Process;
+use crate::start::{self, StartMethod};
+use crate::stdio::{self, Pipes, Stdio};
+use crate::{init, registry};
+
+/// Describes a process before it is started.
+///
+/// ```
+/// use procession_process::{Process, StartMethod, Stdio};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let process = Process::builder()
+///     .name("reader")
+///     .daemon(true)
+///     .start_method(StartMethod::Spawn)
+///     .env("LANG", "C")
+///     .current_dir("/")
+///     .stderr(Stdio::Null)
+///     .spawn(|()| (std::env::var("LANG").unwrap(), std::env::current_dir().unwrap()), ())?;
+/// assert_eq!(process.join()?, ("C".into(), "/".into()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder starts nothing until `spawn` is called"]
+pub struct Builder {
+    name: Option<String>,
+    daemon: Option<bool>,
+    method: StartMethod,
+    changes: Vec<(OsString, Option<OsString>)>,
+    directory: Option<PathBuf>,
+    streams: [Stdio; 3],
+}
+
+impl Builder {
+    pub(crate) fn new() -> Builder {
+        let streams = [Stdio::Null, Stdio::Inherit, Stdio::Inherit];
+        Builder {
+            name: None,
+            daemon: None,
+            method: StartMethod::default(),
+            changes: Vec::new(),
+            directory: None,
+            streams,
+        }
+    }
+
+    /// Its name, which need not be unique. Without one it is `Process-1` and so on, its own children `Process-1:1`.
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether it ends with this process: at exit it is terminated and not waited for, and when this process is killed
+    /// it is killed too. Without this it is what this process is.
+    pub fn daemon(mut self, daemon: bool) -> Builder {
+        self.daemon = Some(daemon);
+        self
+    }
+
+    /// How it is started.
+    #[doc(alias = "set_start_method")]
+    #[doc(alias = "get_context")]
+    pub fn start_method(mut self, method: StartMethod) -> Builder {
+        self.method = method;
+        self
+    }
+
+    /// Sets a variable of its environment, which is otherwise a copy of this process's.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Builder {
+        self.changes.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Removes a variable from its environment.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Builder {
+        self.changes.push((name.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Its working directory, which is otherwise this process's.
+    pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Builder {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Where its stdin leads. Without this: nowhere, because several processes cannot share a terminal's input.
+    pub fn stdin(mut self, stream: Stdio) -> Builder {
+        self.streams[0] = stream;
+        self
+    }
+
+    /// Where its stdout leads. Without this: where this process's leads.
+    pub fn stdout(mut self, stream: Stdio) -> Builder {
+        self.streams[1] = stream;
+        self
+    }
+
+    /// Where its stderr leads. Without this: where this process's leads.
+    pub fn stderr(mut self, stream: Stdio) -> Builder {
+        self.streams[2] = stream;
+        self
+    }
+
+    /// Starts `function(argument)` in the process described.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`]. The function has not run then.
+    #[doc(alias = "start")]
+    pub fn spawn<A, R>(self, function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.start(Function::of(function)?, job::encode(&argument)?, None)
+    }
+
+    /// Starts a function that is handed a control link beside its argument, and answers the other end: for crates that build
+    /// on processes, such as a pool.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Builder::spawn).
+    #[doc(hidden)]
+    pub fn spawn_with_control<A, R>(
+        self,
+        function: fn(Control, A) -> R,
+        argument: A,
+    ) -> Result<(Process<R>, Control), SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let argument = job::encode(&argument)?;
+        let (here, there) = Control::pair().map_err(SpawnError::from_io)?;
+        let process = self.start(Function::with_control(function)?, argument, Some(there))?;
+        Ok((process, here))
+    }
+
+    fn start<R>(
+        self,
+        function: Function,
+        argument: Message,
+        control: Option<Control>,
+    ) -> Result<Process<R>, SpawnError> {
+        init::require()?;
+        let method = self.method;
+        let (mut job, pipes) = self.job(function, argument, control)?;
+        let (name, daemon) = (job.identity.name.clone(), job.identity.daemon);
+        let started = start::start(method, &mut job)?;
+        let child = Child::new(name, daemon, started.pid, started.pidfd, started.control);
+        registry::add(&child).map_err(SpawnError::from_io)?;
+        Ok(Process::new(child, pipes))
+    }
+
+    fn job(self, function: Function, argument: Message, control: Option<Control>) -> Result<(Job, Pipes), SpawnError> {
+        let Builder { name, daemon, method: _, changes, directory, streams: [input, output, error] } = self;
+        let named = name.is_some();
+        let identity = Identity::next_child(name, daemon.unwrap_or_else(|| identity::own().daemon));
+        let lifeline = identity.daemon.then(start::lifeline).transpose().map_err(SpawnError::from_io)?;
+        let (standard, pipes) = stdio::open(input, output, error).map_err(SpawnError::from_io)?;
+        let directory = directory.map(absolute).transpose().map_err(SpawnError::from_io)?;
+        let surroundings = Surroundings {
+            named,
+            standard: standard.map(|one| one.map(Descriptor::from)),
+            environment: None,
+            changes,
+            directory,
+        };
+        let lifeline = lifeline.map(|end: OwnedFd| Descriptor::from(end));
+        Ok((Job { image: None, identity, surroundings, lifeline, function, argument, control }, pipes))
+    }
+}
+
+fn absolute(directory: PathBuf) -> std::io::Result<OsString> {
+    Ok(if directory.is_absolute() { directory } else { env::current_dir()?.join(directory) }.into_os_string())
+}

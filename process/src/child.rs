@@ -1,0 +1,144 @@
+//! The life of a child: set up, call the function, tell the outcome, exit. It never returns into the program's own code.
+
+use std::sync::{Mutex, Once, PoisonError};
+use std::{env, io, process};
+
+use procession_core::codec::{Descriptor, Message};
+use procession_core::os::pidfd::PidFd;
+use procession_core::os::{exit, lifeline, signal, stdio};
+use procession_core::{Control, Function, Image, start};
+use std::os::fd::OwnedFd;
+
+use crate::identity;
+use crate::job::{Job, Report, Surroundings};
+use crate::panics::{self, Panic};
+
+/// The exit code of a Rust program whose `main` panics.
+const PANICKED: i32 = 101;
+/// The exit code of a child whose function could not be called, or whose result could not be sent.
+const FAILED: i32 = 1;
+
+/// How a child leaves when its function is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// As a program of its own does: through the C library.
+    AsProgram,
+    /// As a copy of another process: what that one has registered to run at exit is not run.
+    AsCopy,
+}
+
+/// The link to the parent, while there is an outcome to tell.
+static PARENT: Mutex<Option<Control>> = Mutex::new(None);
+
+/// Lives as the child whose job arrives over `control`.
+pub(crate) fn receive(mut control: Control, leave: Leave) -> ! {
+    match control.recv::<Job>(None) {
+        Ok(Some(job)) => live(job, control, leave),
+        // The parent changed its mind or is gone: there is nobody to tell.
+        Ok(None) => exit::exit_now(FAILED),
+        Err(error) => refuse(&mut control, &error.to_string()),
+    }
+}
+
+/// Lives as a child that has its job.
+pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
+    let Job { image, identity, surroundings, lifeline, function, argument, control: second } = job;
+    if image.is_some_and(|one| one != *Image::own()) {
+        refuse(
+            &mut control,
+            "it runs another program than its parent: /proc/self/exe does not lead back to this executable",
+        );
+    }
+    identity::become_one(identity);
+    let prepared = settle(surroundings, lifeline.map(OwnedFd::from)).and_then(|()| started());
+    let told = match prepared {
+        Ok(started) => control.send(&started),
+        Err(reason) => refuse(&mut control, &reason),
+    };
+    if told.is_err() {
+        exit::exit_now(FAILED);
+    }
+    *parent() = Some(control);
+    let code = run(function, argument, second);
+    match leave {
+        Leave::AsProgram => process::exit(code),
+        Leave::AsCopy => exit::leave(code),
+    }
+}
+
+/// Calls the function, tells the outcome, and answers the exit code.
+fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
+    let outcome = panics::catch_and_print(|| function.call(argument, control));
+    let (report, code) = match outcome {
+        Ok(Ok(result)) => (Report::Returned(result), 0),
+        Ok(Err(error)) => (Report::Failed(error.to_string()), FAILED),
+        Err(panic) => (Report::Panicked(panic), PANICKED),
+    };
+    tell(&report);
+    code
+}
+
+fn started() -> Result<Report, String> {
+    let (pid, pidfd) = PidFd::own().map_err(|error| format!("it cannot name itself: {error}"))?;
+    Ok(Report::Started { pid, pidfd: Descriptor::from(OwnedFd::from(pidfd)) })
+}
+
+/// Arranges the process as the job says.
+fn settle(around: Surroundings, lifeline: Option<OwnedFd>) -> Result<(), String> {
+    let streams = around.standard.map(|one| one.map(OwnedFd::from));
+    let step = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
+    stdio::install(streams).map_err(step("connect its standard streams"))?;
+    if let Some(variables) = around.environment {
+        start::set_environment(&variables).map_err(step("take over the environment"))?;
+    }
+    for (name, value) in &around.changes {
+        start::set_variable(name, value.as_ref()).map_err(step("change its environment"))?;
+    }
+    if let Some(directory) = around.directory {
+        env::set_current_dir(&directory).map_err(|error| format!("cannot enter {}: {error}", directory.display()))?;
+    }
+    if let Some(end) = lifeline {
+        lifeline::die_with(&end).map_err(step("tie its life to its parent's"))?;
+    }
+    if around.named {
+        let name = identity::own().name.replace('\0', " ");
+        signal::set_process_name(&name).map_err(step("name itself"))?;
+    }
+    watch_exit();
+    Ok(())
+}
+
+fn refuse(control: &mut Control, reason: &str) -> ! {
+    let _parent_gone = control.send(&Report::Refused(reason.to_owned()));
+    exit::exit_now(FAILED)
+}
+
+/// Has the parent told of an exit code that the kernel would cut. Without memory for that it is told the cut one.
+pub(crate) fn watch_exit() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| drop(exit::on_exit_status(tell_exit)));
+}
+
+/// Tells the outcome. After it nothing else is told.
+fn tell(report: &Report) {
+    if let Some(mut control) = parent().take() {
+        // The parent may be gone; then nobody is left to know.
+        let _parent_gone = control.send(report);
+    }
+}
+
+/// Tells a panic that will not unwind.
+pub(crate) fn tell_panic(panic: &Panic) {
+    tell(&Report::Panicked(panic.clone()));
+}
+
+/// Tells the code that the function called `exit` with, where the kernel would cut it.
+fn tell_exit(code: i32) {
+    if !(0..=255).contains(&code) {
+        tell(&Report::Exited(code));
+    }
+}
+
+fn parent() -> std::sync::MutexGuard<'static, Option<Control>> {
+    PARENT.lock().unwrap_or_else(PoisonError::into_inner)
+}

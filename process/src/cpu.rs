@@ -1,0 +1,95 @@
+//! [`cpu_count`]: how many processors this process may use.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::thread::available_parallelism;
+
+/// How many processors this process may use at once: at least 1.
+///
+/// The smallest of what its affinity allows (`taskset`, containers) and its control group's quota, rounded up; the variable
+/// `PROCESSION_CPU_COUNT` overrides both.
+///
+/// ```
+/// assert!(procession_process::cpu_count() >= 1);
+/// ```
+///
+/// # Differences from Python
+///
+/// `multiprocessing.cpu_count` counts the machine's processors, whatever this process may use of them.
+#[must_use]
+#[doc(alias = "process_cpu_count")]
+pub fn cpu_count() -> usize {
+    let told = std::env::var("PROCESSION_CPU_COUNT").ok().and_then(|text| text.trim().parse::<NonZeroUsize>().ok());
+    told.map_or_else(allowed, NonZeroUsize::get)
+}
+
+fn allowed() -> usize {
+    let affinity = procession_core::os::threads::affinity()
+        .unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
+    quota().map_or(affinity, |quota| quota.min(affinity)).max(1)
+}
+
+/// The quota of this process's control group and of those above it, the smallest, in whole processors.
+fn quota() -> Option<usize> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    groups.lines().filter_map(quota_of_line).min()
+}
+
+/// One line is `number:controllers:path`; version 2 has no controllers.
+fn quota_of_line(line: &str) -> Option<usize> {
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (fields.next()?, fields.next()?);
+    if controllers.is_empty() {
+        return smallest("/sys/fs/cgroup", path, |folder| parse_v2(&read(folder, "cpu.max")?));
+    }
+    let is_cpu = controllers.split(',').any(|one| one == "cpu");
+    let mounted = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"];
+    let mount = mounted.iter().find(|one| is_cpu && Path::new(one).is_dir())?;
+    smallest(mount, path, |folder| parse_v1(&read(folder, "cpu.cfs_quota_us")?, &read(folder, "cpu.cfs_period_us")?))
+}
+
+/// The smallest quota of a group and all above it. In a container the path may name a folder that is not visible there.
+fn smallest(mount: &str, path: &str, quota: impl Fn(&Path) -> Option<usize>) -> Option<usize> {
+    let folder = Path::new(mount).join(path.trim_start_matches('/'));
+    folder.ancestors().take_while(|one| one.starts_with(mount)).filter_map(quota).min()
+}
+
+fn read(folder: &Path, file: &str) -> Option<String> {
+    fs::read_to_string(folder.join(file)).ok()
+}
+
+/// `cpu.max` of version 2: the quota and the period, or `max`.
+fn parse_v2(text: &str) -> Option<usize> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    processors(quota.parse().ok()?, period.parse().ok()?)
+}
+
+/// The two files of version 1; a quota of −1 is none.
+fn parse_v1(quota: &str, period: &str) -> Option<usize> {
+    processors(quota.trim().parse().ok()?, period.trim().parse().ok()?)
+}
+
+fn processors(quota: i64, period: i64) -> Option<usize> {
+    if quota <= 0 || period <= 0 {
+        return None;
+    }
+    usize::try_from(quota.checked_add(period - 1)? / period).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_round_up_and_nonsense_is_no_quota() {
+        assert_eq!(parse_v2("150000 100000\n"), Some(2));
+        assert_eq!(parse_v2("50000 100000"), Some(1));
+        assert_eq!(parse_v2("max 100000"), None);
+        assert_eq!(parse_v1("-1\n", "100000\n"), None);
+        assert_eq!(parse_v1("400000\n", "100000\n"), Some(4));
+        assert_eq!(processors(i64::MAX, 100_000), None);
+        assert_eq!(processors(1, 0), None);
+        assert_eq!(quota_of_line("garbage"), None);
+    }
+}

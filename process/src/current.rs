@@ -1,0 +1,136 @@
+//! The calling process and its parent, as seen from inside.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::parent_id;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use procession_core::os::pidfd::PidFd;
+use procession_core::os::poll::{Pollable, deadline_after, poll};
+
+use crate::identity::{self, Identity};
+
+/// The calling process. See [`current`].
+#[derive(Clone, Debug)]
+pub struct Current(Arc<Identity>);
+
+/// The calling process.
+///
+/// ```
+/// use procession_process::{Process, current};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// assert_eq!(current().name(), "MainProcess");
+/// let child = Process::spawn(|()| current().name().to_owned(), ())?;
+/// assert_eq!(child.join()?, child.name());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+#[doc(alias = "current_process")]
+pub fn current() -> Current {
+    Current(identity::own())
+}
+
+impl Current {
+    /// Its name: `MainProcess` for the first of a family.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its number.
+    #[must_use]
+    #[doc(alias = "pid")]
+    pub fn id(&self) -> u32 {
+        std::process::id()
+    }
+
+    /// Whether it ends with its parent.
+    #[must_use]
+    pub fn is_daemon(&self) -> bool {
+        self.0.daemon
+    }
+}
+
+/// The process that has started the calling one. See [`parent`].
+#[derive(Clone, Debug)]
+pub struct Parent {
+    id: u32,
+    name: String,
+}
+
+/// The process that has started the calling one; `None` in the first of a family.
+///
+/// ```
+/// use procession_process::{Process, parent};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// assert!(parent().is_none());
+/// let child = Process::spawn(|()| parent().map(|one| (one.id(), one.is_alive())), ())?;
+/// assert_eq!(child.join()?, Some((std::process::id(), true)));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+#[doc(alias = "parent_process")]
+pub fn parent() -> Option<Parent> {
+    identity::own().parent.clone().map(|(id, name)| Parent { id, name })
+}
+
+impl Parent {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number.
+    #[must_use]
+    #[doc(alias = "pid")]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether it lives, however it may have ended: the kernel gives an orphan another parent at once.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        parent_id() == self.id
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors.
+    pub fn join(&self) -> io::Result<()> {
+        while !self.ended_by(None)? {}
+        Ok(())
+    }
+
+    /// Waits until it has ended, `timeout` at the longest, and answers whether it has.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Parent::join).
+    #[doc(alias = "join")]
+    pub fn join_timeout(&self, timeout: Duration) -> io::Result<bool> {
+        self.ended_by(deadline_after(timeout))
+    }
+
+    fn ended_by(&self, deadline: Option<Instant>) -> io::Result<bool> {
+        let pidfd = match PidFd::open(self.id) {
+            Ok(pidfd) => pidfd,
+            Err(_) if !self.is_alive() => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        // It lives after the descriptor was made, so the descriptor is its own and no stranger's with the same number.
+        if !self.is_alive() {
+            return Ok(true);
+        }
+        poll(&[Pollable::readable(pidfd.as_fd())], deadline).map(|ready| ready[0])
+    }
+}

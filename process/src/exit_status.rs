@@ -1,0 +1,135 @@
+//! [`ExitStatus`]: how a process ended.
+
+use std::fmt;
+
+use procession_core::os::pidfd::Exit;
+use procession_core::os::signal;
+use serde::{Deserialize, Serialize};
+
+/// How a process ended: by exiting with a code, or by a signal.
+///
+/// ```
+/// use procession_process::Process;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let sleeper = Process::spawn(|()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
+/// sleeper.kill();
+/// sleeper.join().unwrap_err();
+/// let status = sleeper.exit_status().unwrap();
+/// assert_eq!(status.signal(), Some(9));
+/// assert_eq!(status.exit_code(), -9);
+/// assert_eq!(status.to_string(), "signal 9 (SIGKILL)");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Differences from `std::process::ExitStatus`
+///
+/// It can be sent to other processes, and a code beyond 255 (`exit(256)`) is told as the process gave it, where the kernel
+/// passes on the lowest eight bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExitStatus(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Kind {
+    Code(i32),
+    Signal { number: i32, core_dumped: bool },
+    Lost,
+}
+
+impl ExitStatus {
+    pub(crate) fn of(exit: Exit) -> ExitStatus {
+        ExitStatus(match exit {
+            Exit::Code(code) => Kind::Code(code),
+            Exit::Signal { number, core_dumped } => Kind::Signal { number, core_dumped },
+            Exit::Lost => Kind::Lost,
+        })
+    }
+
+    /// The status with the code that the process gave, where the kernel told only its lowest eight bits.
+    pub(crate) fn with_full_code(self, code: i32) -> ExitStatus {
+        if self.0 == Kind::Code(code & 0xff) { ExitStatus(Kind::Code(code)) } else { self }
+    }
+
+    /// Whether the process exited with code 0.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        self.code() == Some(0)
+    }
+
+    /// The code that it exited with; `None` when a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        if let Kind::Code(code) = self.0 { Some(code) } else { None }
+    }
+
+    /// The number of the signal that ended it; `None` when it exited.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        if let Kind::Signal { number, .. } = self.0 { Some(number) } else { None }
+    }
+
+    /// Whether the signal left a core file behind.
+    #[must_use]
+    pub fn core_dumped(&self) -> bool {
+        matches!(self.0, Kind::Signal { core_dumped: true, .. })
+    }
+
+    /// Python's number: the code, or −N for signal N; 255 when the status was lost (see [`is_lost`](ExitStatus::is_lost)).
+    #[must_use]
+    #[doc(alias = "exitcode")]
+    pub fn exit_code(&self) -> i32 {
+        match self.0 {
+            Kind::Code(code) => code,
+            Kind::Signal { number, .. } => -number,
+            Kind::Lost => 255,
+        }
+    }
+
+    /// Whether nobody can tell any more how it ended: this program ignores `SIGCHLD` or waits for children of others.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.0 == Kind::Lost
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Kind::Code(code) => write!(f, "exit code {code}"),
+            Kind::Signal { number, core_dumped } => {
+                write!(f, "signal {number}")?;
+                signal::name(number).map_or(Ok(()), |name| write!(f, " ({name})"))?;
+                f.write_str(if core_dumped { ", core dumped" } else { "" })
+            }
+            Kind::Lost => f.write_str("an exit status that was lost (does this program ignore SIGCHLD?)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal(number: i32, core_dumped: bool) -> ExitStatus {
+        ExitStatus::of(Exit::Signal { number, core_dumped })
+    }
+
+    #[test]
+    fn reads_aloud() {
+        assert_eq!(ExitStatus::of(Exit::Code(3)).to_string(), "exit code 3");
+        assert_eq!(signal(11, true).to_string(), "signal 11 (SIGSEGV), core dumped");
+        assert_eq!(signal(40, false).to_string(), "signal 40");
+        assert!(ExitStatus::of(Exit::Lost).to_string().contains("SIGCHLD"));
+    }
+
+    #[test]
+    fn a_full_code_replaces_only_its_own_remainder() {
+        assert_eq!(ExitStatus::of(Exit::Code(0)).with_full_code(256).code(), Some(256));
+        assert!(!ExitStatus::of(Exit::Code(0)).with_full_code(256).success());
+        assert_eq!(ExitStatus::of(Exit::Code(255)).with_full_code(-1).code(), Some(-1));
+        assert_eq!(ExitStatus::of(Exit::Code(3)).with_full_code(256).code(), Some(3));
+        assert_eq!(signal(9, false).with_full_code(256), signal(9, false));
+    }
+}

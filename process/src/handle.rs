@@ -1,0 +1,239 @@
+//! [`Child`]: a process that this one has started, whatever its function returns.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use procession_core::codec::Message;
+use procession_core::os::pidfd::PidFd;
+use procession_core::os::poll::{Pollable, deadline_after, poll, poll_briefly};
+use procession_core::os::signal;
+use procession_core::{Control, TryRecv};
+
+use crate::error::{JoinError, Reason};
+use crate::exit_status::ExitStatus;
+use crate::job::Report;
+use crate::panics::Panic;
+use crate::registry;
+
+/// A process that this one has started.
+///
+/// Clones name the same process. [`Process`](crate::Process) is a child whose function's value can be had as well.
+///
+/// ```
+/// use procession_process::{Process, active_children};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let sleeper = Process::spawn(|()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
+/// for child in active_children() {
+///     println!("{} has the number {}", child.name(), child.id());
+///     child.terminate();
+///     assert_eq!(child.wait()?.exit_code(), -15);
+/// }
+/// assert!(!sleeper.is_alive());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Child(pub(crate) Arc<State>);
+
+pub(crate) struct State {
+    name: String,
+    pid: u32,
+    daemon: bool,
+    pidfd: PidFd,
+    end: Mutex<End>,
+    /// Whether somebody has asked for the outcome: a scope reports those that nobody has.
+    pub(crate) seen: AtomicBool,
+}
+
+/// How far it is known to have come.
+enum End {
+    Running(Control),
+    Over(ExitStatus, Outcome),
+}
+
+/// What a child has told at its end.
+pub(crate) enum Outcome {
+    Returned(Message),
+    Panicked(Panic),
+    Failed(String),
+    Nothing,
+}
+
+impl Child {
+    pub(crate) fn new(name: String, daemon: bool, pid: u32, pidfd: PidFd, control: Control) -> Child {
+        let (end, seen) = (Mutex::new(End::Running(control)), AtomicBool::new(false));
+        Child(Arc::new(State { name, pid, daemon, pidfd, end, seen }))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its number. After it has ended, the system may give the number to another process; this handle never confuses them.
+    #[must_use]
+    #[doc(alias = "pid")]
+    #[doc(alias = "ident")]
+    pub fn id(&self) -> u32 {
+        self.0.pid
+    }
+
+    /// Whether it ends with this process.
+    #[must_use]
+    #[doc(alias = "daemon")]
+    pub fn is_daemon(&self) -> bool {
+        self.0.daemon
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.exit_status().is_none()
+    }
+
+    /// How it ended; `None` while it runs. It can be asked as often as one likes.
+    #[must_use]
+    #[doc(alias = "exitcode")]
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        // A failing look is a process that cannot be seen to have ended.
+        self.settle().unwrap_or(None)
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports about waiting.
+    #[doc(alias = "join")]
+    pub fn wait(&self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.wait_until(None)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Waits until it has ended, `timeout` at the longest: `None` when it still runs then.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Child::wait).
+    #[doc(alias = "join")]
+    pub fn wait_timeout(&self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+        self.wait_until(deadline_after(timeout))
+    }
+
+    /// Asks it to end (SIGTERM). Nothing happens when it has ended.
+    ///
+    /// Its destructors do not run, unless it handles the signal; its own children are not asked, but its daemons end with it.
+    pub fn terminate(&self) {
+        self.signal(signal::SIGTERM);
+    }
+
+    /// Ends it (SIGKILL). Nothing happens when it has ended.
+    pub fn kill(&self) {
+        self.signal(signal::SIGKILL);
+    }
+
+    /// Interrupts it, as Ctrl-C would (SIGINT). Nothing happens when it has ended.
+    pub fn interrupt(&self) {
+        self.signal(signal::SIGINT);
+    }
+
+    pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
+        if let Some(status) = self.settle()? {
+            return Ok(Some(status));
+        }
+        let sentinel = Pollable::readable(self.as_fd());
+        if !poll_briefly(sentinel, deadline)? {
+            poll(&[sentinel], deadline)?;
+        }
+        self.settle()
+    }
+
+    /// Looks whether it has ended, and if so takes its status and what it has told.
+    pub(crate) fn settle(&self) -> io::Result<Option<ExitStatus>> {
+        let mut end = self.lock();
+        let control = match &mut *end {
+            End::Over(status, _) => return Ok(Some(*status)),
+            End::Running(control) => control,
+        };
+        let Some(exit) = self.0.pidfd.reap()? else { return Ok(None) };
+        let (outcome, code) = last_words(control);
+        let status = ExitStatus::of(exit);
+        let status = code.map_or(status, |code| status.with_full_code(code));
+        *end = End::Over(status, outcome);
+        drop(end);
+        registry::forget(self);
+        Ok(Some(status))
+    }
+
+    /// What it has told, once it has ended.
+    pub(crate) fn outcome<T>(&self, look: impl FnOnce(&Outcome) -> Result<T, Reason>) -> Result<T, JoinError> {
+        self.0.seen.store(true, Ordering::Relaxed);
+        match &*self.lock() {
+            End::Running(_) => Err(self.error(None, Reason::Wait("it has not ended".to_owned()))),
+            End::Over(status, Outcome::Nothing) => Err(self.error(Some(*status), Reason::Died(*status))),
+            End::Over(status, outcome) => look(outcome).map_err(|reason| self.error(Some(*status), reason)),
+        }
+    }
+
+    pub(crate) fn error(&self, status: Option<ExitStatus>, reason: Reason) -> JoinError {
+        JoinError { name: self.name().to_owned(), pid: self.id(), status, reason }
+    }
+
+    fn signal(&self, number: i32) {
+        // Held, so that it is not reaped between the look and the signal; its descriptor would not hit a stranger even then.
+        if let End::Running(_) = &*self.lock() {
+            // The only errors are that it is gone, which is what was wanted, and that it has changed its user.
+            let _refused = self.0.pidfd.signal(number);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, End> {
+        self.0.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything that it had told when it ended: the outcome, and its full exit code where it told one.
+fn last_words(control: &mut Control) -> (Outcome, Option<i32>) {
+    let (mut outcome, mut code) = (Outcome::Nothing, None);
+    loop {
+        match control.try_recv::<Report>() {
+            Ok(TryRecv::Value(Report::Returned(message))) => outcome = Outcome::Returned(message),
+            Ok(TryRecv::Value(Report::Panicked(panic))) => outcome = Outcome::Panicked(panic),
+            Ok(TryRecv::Value(Report::Failed(text) | Report::Refused(text))) => outcome = Outcome::Failed(text),
+            Ok(TryRecv::Value(Report::Exited(told))) => code = Some(told),
+            Ok(TryRecv::Value(Report::Started { .. })) => {}
+            Ok(TryRecv::Empty | TryRecv::End) => return (outcome, code),
+            // Killed in the middle of telling: then the function had not been told to have returned.
+            Err(_garbled) => return (outcome, code),
+        }
+    }
+}
+
+/// The sentinel: readable once the process has ended, for event loops.
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.pidfd.as_fd()
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Child");
+        shown.field("name", &self.name()).field("pid", &self.id()).field("daemon", &self.is_daemon());
+        match self.exit_status() {
+            Some(status) => shown.field("ended", &format_args!("{status}")),
+            None => shown.field("ended", &false),
+        };
+        shown.finish_non_exhaustive()
+    }
+}

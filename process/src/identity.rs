@@ -1,0 +1,68 @@
+//! Who this process is: its name, its place in the family, and whose child it is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// What a process is told about itself when it starts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) daemon: bool,
+    /// The numbers of its ancestors among their siblings, its own last; empty for the first process.
+    pub(crate) path: Vec<u64>,
+    /// The process that started it: number and name.
+    pub(crate) parent: Option<(u32, String)>,
+}
+
+static OWN: Mutex<Option<Arc<Identity>>> = Mutex::new(None);
+static CHILDREN: AtomicU64 = AtomicU64::new(0);
+
+/// Who this process is. The first of a family is `MainProcess`.
+pub(crate) fn own() -> Arc<Identity> {
+    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    own.get_or_insert_with(|| {
+        Arc::new(Identity { name: "MainProcess".to_owned(), daemon: false, path: Vec::new(), parent: None })
+    })
+    .clone()
+}
+
+/// Makes this process the one that `identity` describes.
+pub(crate) fn become_one(identity: Identity) {
+    CHILDREN.store(0, Ordering::Relaxed);
+    *OWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(identity));
+}
+
+impl Identity {
+    /// A new child of this process. Without a name it is called as Python calls it: `Process-1`, its own second child
+    /// `Process-1:2`.
+    pub(crate) fn next_child(name: Option<String>, daemon: bool) -> Identity {
+        let me = own();
+        let mut path = me.path.clone();
+        path.push(CHILDREN.fetch_add(1, Ordering::Relaxed) + 1);
+        let parent = Some((std::process::id(), me.name.clone()));
+        Identity { name: name.unwrap_or_else(|| default_name(&path)), daemon, path, parent }
+    }
+
+    /// The process as messages name it.
+    pub(crate) fn describe(&self) -> String {
+        format!("process `{}` (pid {})", self.name, std::process::id())
+    }
+}
+
+fn default_name(path: &[u64]) -> String {
+    let numbers: Vec<String> = path.iter().map(ToString::to_string).collect();
+    format!("Process-{}", numbers.join(":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_show_the_path() {
+        assert_eq!(default_name(&[3]), "Process-3");
+        assert_eq!(default_name(&[1, 2, 1]), "Process-1:2:1");
+    }
+}

@@ -1,0 +1,119 @@
+//! [`init`]: where a program finds out whether it is a child.
+
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use procession_core::os::exit;
+use procession_core::os::signal::{self, Disposition};
+use procession_core::{Control, Image, start};
+use serde::{Deserialize, Serialize};
+
+use crate::child::{self, Leave};
+use crate::error::SpawnError;
+use crate::server;
+
+static INITIALIZED: AtomicBool = AtomicBool::new(false);
+
+/// What an executed child is to be. The first thing that it is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Role {
+    Child,
+    /// A server, for a program of this image.
+    Server(Image),
+}
+
+/// Makes this program able to start processes. Put it first in `main`.
+///
+/// A child is this very program, started once more. In a child, `init` runs the child's function and never returns; in any
+/// other process it returns at once. What stands before it is run by every child as well, so nothing should; above all,
+/// no thread should be started before it.
+///
+/// Starting a process without it is an error that says so, before anything is executed.
+///
+/// In tests, benchmarks and libraries, which have no `main` of their own, use
+/// [`init_at_load!`](crate::init_at_load) instead.
+///
+/// ```
+/// use procession_process::Process;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     procession_process::init();
+///     let square = Process::spawn(|n: u64| n * n, 12)?;
+///     assert_eq!(square.join()?, 144);
+///     Ok(())
+/// }
+/// ```
+#[doc(alias = "freeze_support")]
+#[doc(alias = "__main__")]
+pub fn init() {
+    INITIALIZED.store(true, Ordering::Relaxed);
+    match start::inherited() {
+        Ok(None) => {}
+        Ok(Some(control)) => become_child(control),
+        Err(error) => {
+            eprintln!("procession: this process was started as a child, but cannot be one: {error}");
+            process::exit(1);
+        }
+    }
+}
+
+fn become_child(mut control: Control) -> ! {
+    // The kernel calls it `exe`, after the link that was executed.
+    let program = std::env::args_os().next().map(PathBuf::from);
+    if let Some(name) = program.as_deref().and_then(Path::file_name) {
+        let _unnamed = signal::set_process_name(&name.to_string_lossy());
+    }
+    // The runtime has done so if `main` has been reached, but not yet in a constructor.
+    let _known_signal = signal::set(signal::SIGPIPE, Disposition::Ignore);
+    match control.recv::<Role>(None) {
+        Ok(Some(Role::Child)) => child::receive(control, Leave::AsProgram),
+        Ok(Some(Role::Server(image))) => server::serve(control, &image),
+        // The parent is gone, or is a program that speaks otherwise: it sees the end of the link.
+        Ok(None) | Err(_) => exit::exit_now(1),
+    }
+}
+
+/// Whether processes may be started.
+pub(crate) fn require() -> Result<(), SpawnError> {
+    if INITIALIZED.load(Ordering::Relaxed) { Ok(()) } else { Err(SpawnError::NotInitialized) }
+}
+
+/// Lets this process sleep through Ctrl-C: its parent decides what an interrupt means.
+///
+/// For workers: the terminal interrupts the whole group, and each would otherwise end in the middle of its work.
+pub fn ignore_interrupt() {
+    let _known_signal = signal::set(signal::SIGINT, Disposition::Ignore);
+}
+
+/// Does what [`init`](crate::init) does when the program is loaded, before `main`: one line at the top of a test file, a benchmark
+/// or a library whose callers should need nothing.
+///
+/// It adds one function to the program's load-time constructors (`.init_array`), which is why a crate that forbids unsafe
+/// code cannot use it at its root; its tests, which are crates of their own, can.
+///
+/// ```no_run
+/// procession_process::init_at_load!();
+///
+/// #[test]
+/// fn adds() {
+///     let sum = procession_process::Process::spawn(|(a, b): (u8, u8)| a + b, (1, 2)).unwrap();
+///     assert_eq!(sum.join().unwrap(), 3);
+/// }
+/// ```
+#[macro_export]
+macro_rules! init_at_load {
+    () => {
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = ".init_array")]
+            static INIT: extern "C" fn() = $crate::__init_at_load;
+        };
+    };
+}
+
+/// What the constructor of [`init_at_load!`](crate::init_at_load) calls.
+#[doc(hidden)]
+pub extern "C" fn __init_at_load() {
+    init();
+}

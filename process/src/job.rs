@@ -1,0 +1,80 @@
+//! What parent and child say to each other over the child's control link.
+//!
+//! ```text
+//! parent                                child
+//!   Job ─────────────────────────────►    sets itself up as the job says
+//!      ◄───────────────────── Started     from here on the function may have run
+//!      ◄── Returned | Panicked | Failed   the function is over
+//!      ◄────────────────────── Exited     only where the kernel would cut the exit code
+//! ```
+//!
+//! The job is written before the child exists. A child that ends without `Started` has run nothing.
+
+use std::ffi::OsString;
+
+use procession_core::codec::{self, Descriptor, Message};
+use procession_core::{Control, Function, Image, SPILL};
+use serde::{Deserialize, Serialize};
+
+use crate::error::SpawnError;
+use crate::identity::Identity;
+use crate::panics::Panic;
+
+/// Encodes an argument. A large one is put into a memory file at once, because it would be copied with each message that
+/// it is part of.
+pub(crate) fn encode<A: Serialize>(argument: &A) -> Result<Message, SpawnError> {
+    let message = codec::encode(argument).map_err(SpawnError::Argument)?;
+    if message.bytes().len() <= SPILL {
+        return Ok(message);
+    }
+    let (payload, descriptors) = message.into_parts();
+    let blob = payload.into_blob().map_err(|error| SpawnError::Limit(error.to_string()))?;
+    Ok(Message::from_blob(blob, descriptors))
+}
+
+/// Everything that a child needs to know.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    /// The program that named the function. Checked by children that were executed; a copy of a checked one needs none.
+    pub(crate) image: Option<Image>,
+    pub(crate) identity: Identity,
+    pub(crate) surroundings: Surroundings,
+    /// The end of the parent's lifeline, for a daemon.
+    pub(crate) lifeline: Option<Descriptor>,
+    pub(crate) function: Function,
+    pub(crate) argument: Message,
+    /// A second link, for a function that talks to its parent.
+    pub(crate) control: Option<Control>,
+}
+
+/// What a child finds around itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Surroundings {
+    /// Whether its name was chosen, so that `ps` should show it instead of the program's.
+    pub(crate) named: bool,
+    /// Where its three standard streams lead; `None` is nowhere.
+    pub(crate) standard: [Option<Descriptor>; 3],
+    /// The whole environment, where it is not the one that the child has anyway.
+    pub(crate) environment: Option<Vec<(OsString, OsString)>>,
+    /// What is set (or removed) on top of it.
+    pub(crate) changes: Vec<(OsString, Option<OsString>)>,
+    pub(crate) directory: Option<OsString>,
+}
+
+/// What a child tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// It is set up and about to call the function; the descriptor is its own pidfd.
+    Started {
+        pid: u32,
+        pidfd: Descriptor,
+    },
+    /// It could not set itself up, for this reason. The function has not run.
+    Refused(String),
+    Returned(Message),
+    Panicked(Panic),
+    /// The function was not called, or its result could not be sent.
+    Failed(String),
+    /// It exits with this code.
+    Exited(i32),
+}

@@ -1,0 +1,268 @@
+//! [`Process`]: the handle of a started function.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use procession_core::codec::{self, Message};
+use procession_core::os::poll::deadline_after;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::builder::Builder;
+use crate::error::{JoinError, Reason, SpawnError};
+use crate::exit_status::ExitStatus;
+use crate::handle::{Child, Outcome};
+use crate::stdio::Pipes;
+
+/// A function that runs in a process of its own, and will bring an `R`.
+///
+/// ```
+/// use procession_process::Process;
+///
+/// fn factorial(n: u64) -> u64 {
+///     (1..=n).product()
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession_process::init();
+/// let process = Process::spawn(factorial, 10)?;
+/// println!("{} works in process {}", process.name(), process.id());
+/// assert_eq!(process.join()?, 3_628_800);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Several arguments are a tuple, a closure may be given if it captures nothing, and a method path turns a struct into
+/// a process:
+///
+/// ```
+/// use procession_process::Process;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Greeter { name: String }
+///
+/// impl Greeter {
+///     fn run(self) -> String { format!("hello {}", self.name) }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let sum = Process::spawn(|(a, b): (i32, i32)| a + b, (2, 3))?;
+/// let greeting = Process::spawn(Greeter::run, Greeter { name: "world".into() })?;
+/// assert_eq!((sum.join()?, greeting.join()?), (5, "hello world".into()));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A function that captures is refused by the compiler; pass what it needs as its argument:
+///
+/// ```compile_fail,E0308
+/// # use procession_process::Process;
+/// let greeting = String::from("hello");
+/// Process::spawn(|()| println!("{greeting}"), ());
+/// ```
+///
+/// # Dropping
+///
+/// Dropping the handle neither stops the process nor waits for it. When this process exits, a daemon is terminated and
+/// every other child is waited for.
+///
+/// # Differences from `std::process::Child` and Python's `Process`
+///
+/// The process is started when it is made. The function's value comes back through [`join`](Process::join). Any number
+/// of threads may wait for it, and the status and the value can be had again. A panic comes back with its message, place
+/// and backtrace, and no end of the process is mistaken for a value.
+#[doc(alias = "multiprocessing.Process")]
+pub struct Process<R> {
+    child: Child,
+    pipes: Mutex<Pipes>,
+    value: PhantomData<fn() -> R>,
+}
+
+impl<R: DeserializeOwned> Process<R> {
+    /// Starts `function(argument)` in a new process.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`]. The function has not run then.
+    #[doc(alias = "start")]
+    pub fn spawn<A>(function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize,
+    {
+        Process::builder().spawn(function, argument)
+    }
+
+    /// Waits until the process has ended, and brings the value of its function.
+    ///
+    /// It can be called again, and by several threads: each gets a value of its own.
+    ///
+    /// # Errors
+    ///
+    /// The function panicked, the process ended before the function returned, or the value could not be carried.
+    pub fn join(&self) -> Result<R, JoinError> {
+        self.child.wait().map_err(|error| self.unwaitable(&error))?;
+        self.value()
+    }
+
+    /// As [`join`](Process::join), waiting for `timeout` at the longest: `None` when the process still runs then.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Process::join).
+    ///
+    /// ```
+    /// use procession_process::Process;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let sleeper = Process::spawn(|()| std::thread::sleep(Duration::from_secs(3600)), ())?;
+    /// assert!(sleeper.join_timeout(Duration::from_millis(10))?.is_none());
+    /// sleeper.kill();
+    /// assert!(sleeper.join().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "join")]
+    pub fn join_timeout(&self, timeout: Duration) -> Result<Option<R>, JoinError> {
+        let ended = self.child.wait_until(deadline_after(timeout)).map_err(|error| self.unwaitable(&error))?;
+        ended.map(|_| self.value()).transpose()
+    }
+
+    fn value(&self) -> Result<R, JoinError> {
+        self.child.outcome(|outcome| match outcome {
+            Outcome::Returned(message) => decoded(message),
+            Outcome::Panicked(panic) => Err(Reason::Panicked(panic.clone())),
+            Outcome::Failed(text) => Err(Reason::Failed(text.clone())),
+            Outcome::Nothing => Err(Reason::Failed("it told nothing".to_owned())),
+        })
+    }
+
+    fn unwaitable(&self, error: &std::io::Error) -> JoinError {
+        self.child.error(None, Reason::Wait(error.to_string()))
+    }
+}
+
+/// A value of its own from what the process sent.
+fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
+    let descriptors: Result<_, _> = message.descriptors().iter().map(|one| one.try_clone()).collect();
+    let descriptors = descriptors.map_err(|error| Reason::Failed(error.to_string()))?;
+    codec::decode_from(message.bytes(), descriptors).map_err(|error| Reason::Failed(error.to_string()))
+}
+
+impl Process<()> {
+    /// Describes a process before it is started: its name, how it starts, what it finds around itself.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+impl<R> Process<R> {
+    pub(crate) fn new(child: Child, pipes: Pipes) -> Process<R> {
+        Process { child, pipes: Mutex::new(pipes), value: PhantomData }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.child.name()
+    }
+
+    /// Its number. After it has ended, the system may give the number to another process; this handle never confuses them.
+    #[must_use]
+    #[doc(alias = "pid")]
+    #[doc(alias = "ident")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it ends with this process.
+    #[must_use]
+    #[doc(alias = "daemon")]
+    pub fn is_daemon(&self) -> bool {
+        self.child.is_daemon()
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.child.is_alive()
+    }
+
+    /// How it ended; `None` while it runs. It can be asked as often as one likes.
+    #[must_use]
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        self.child.exit_status()
+    }
+
+    /// Python's number for how it ended: the exit code, or −N for signal N; `None` while it runs.
+    #[must_use]
+    #[doc(alias = "exitcode")]
+    pub fn exit_code(&self) -> Option<i32> {
+        self.exit_status().map(|status| status.exit_code())
+    }
+
+    /// Asks it to end (SIGTERM). See [`Child::terminate`].
+    pub fn terminate(&self) {
+        self.child.terminate();
+    }
+
+    /// Ends it (SIGKILL).
+    pub fn kill(&self) {
+        self.child.kill();
+    }
+
+    /// Interrupts it, as Ctrl-C would (SIGINT).
+    pub fn interrupt(&self) {
+        self.child.interrupt();
+    }
+
+    /// The process without its value.
+    #[must_use]
+    pub fn child(&self) -> Child {
+        self.child.clone()
+    }
+
+    /// The writing end of its stdin, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    #[must_use]
+    pub fn take_stdin(&self) -> Option<ChildStdin> {
+        self.pipes().input.take()
+    }
+
+    /// The reading end of its stdout, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    #[must_use]
+    pub fn take_stdout(&self) -> Option<ChildStdout> {
+        self.pipes().output.take()
+    }
+
+    /// The reading end of its stderr, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    #[must_use]
+    pub fn take_stderr(&self) -> Option<ChildStderr> {
+        self.pipes().error.take()
+    }
+
+    fn pipes(&self) -> MutexGuard<'_, Pipes> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sentinel: readable once the process has ended, for event loops.
+impl<R> AsFd for Process<R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.child.as_fd()
+    }
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Process { child, pipes: _, value: _ } = self;
+        f.debug_tuple("Process").field(child).finish()
+    }
+}

@@ -1,0 +1,122 @@
+//! [`scope`]: processes that are waited for before a block ends.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::builder::Builder;
+use crate::error::{JoinError, Reason, SpawnError};
+use crate::handle::{Child, Outcome};
+use crate::process::Process;
+
+/// Starts processes that end before the scope does. See [`scope`].
+#[derive(Debug, Default)]
+pub struct Scope {
+    children: Mutex<Vec<Child>>,
+}
+
+/// Processes of a scope failed, and nobody had asked for their values.
+#[derive(Clone, Debug, Error)]
+#[error("{} process(es) of the scope failed; the first: {}", failures.len(), failures[0])]
+pub struct ScopeError {
+    failures: Vec<JoinError>,
+}
+
+impl ScopeError {
+    /// The failures, in the order in which the processes were started; at least one.
+    #[must_use]
+    pub fn failures(&self) -> &[JoinError] {
+        &self.failures
+    }
+}
+
+/// Runs a block, and waits for every process that was started in it.
+///
+/// # Errors
+///
+/// A process failed whose outcome the block has not asked for with `join`: nothing is lost silently.
+///
+/// ```
+/// use procession_process::scope;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let total: u64 = scope(|s| {
+///     let halves = [s.spawn(|()| (1..=50).sum::<u64>(), ()), s.spawn(|()| (51..=100).sum::<u64>(), ())];
+///     halves.into_iter().map(|half| half.unwrap().join().unwrap()).sum()
+/// })?;
+/// assert_eq!(total, 5050);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// When the block panics, after the processes have ended.
+pub fn scope<T>(block: impl FnOnce(&Scope) -> T) -> Result<T, ScopeError> {
+    let scope = Scope::default();
+    // A panic of the block drops the scope, which waits as well.
+    let value = block(&scope);
+    let failures = scope.wait();
+    if failures.is_empty() { Ok(value) } else { Err(ScopeError { failures }) }
+}
+
+impl Scope {
+    /// Starts `function(argument)` in a new process, as [`Process::spawn`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::spawn`].
+    pub fn spawn<A, R>(&self, function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.spawn_as(Process::builder(), function, argument)
+    }
+
+    /// Starts `function(argument)` in the process that `builder` describes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::spawn`].
+    pub fn spawn_as<A, R>(&self, builder: Builder, function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let process = builder.spawn(function, argument)?;
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).push(process.child());
+        Ok(process)
+    }
+
+    /// Waits for all, and answers the failures that nobody has seen.
+    fn wait(&self) -> Vec<JoinError> {
+        let children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
+        children.iter().filter_map(unseen_failure).collect()
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}
+
+fn unseen_failure(child: &Child) -> Option<JoinError> {
+    if let Err(error) = child.wait() {
+        return Some(child.error(None, Reason::Wait(error.to_string())));
+    }
+    if child.0.seen.load(Ordering::Relaxed) {
+        return None;
+    }
+    let outcome = child.outcome(|outcome| match outcome {
+        Outcome::Panicked(panic) => Err(Reason::Panicked(panic.clone())),
+        Outcome::Failed(text) => Err(Reason::Failed(text.clone())),
+        Outcome::Returned(_) | Outcome::Nothing => Ok(()),
+    });
+    outcome.err()
+}

@@ -1,0 +1,50 @@
+//! [`StartMethod::Fork`](super::StartMethod::Fork): a copy of this process.
+
+use std::io::{self, Write};
+
+use procession_core::Control;
+use procession_core::os::fork::Forked;
+use procession_core::os::pidfd::PidFd;
+use procession_core::os::threads;
+use procession_core::start;
+
+use super::{Answer, Started, answer, failure};
+use crate::child::{self, Leave};
+use crate::error::SpawnError;
+use crate::job::Job;
+use crate::registry;
+
+pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
+    if !threads::is_single().map_err(SpawnError::from_io)? {
+        return Err(SpawnError::Threads);
+    }
+    let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
+    here.send(job).map_err(|error| SpawnError::Refused(error.to_string()))?;
+    // What waits in the buffer would be written twice, by this process and by its copy.
+    let _unwritable = io::stdout().flush();
+    match there.fork().map_err(SpawnError::from_io)? {
+        (Forked::Child, there) => live(there),
+        (Forked::Parent(pid), there) => {
+            drop(there);
+            parent(pid, here)
+        }
+    }
+}
+
+/// In the copy: forget what belongs to the original, then live as any other child.
+fn live(control: Control) -> ! {
+    registry::disown();
+    super::disown();
+    start::descend();
+    child::receive(control, Leave::AsCopy)
+}
+
+fn parent(pid: u32, mut here: Control) -> Result<Started, SpawnError> {
+    match answer(&mut here) {
+        Answer::Started(pid, pidfd) => Ok(Started { pid, pidfd, control: here }),
+        other => {
+            let pidfd = PidFd::open(pid).map_err(SpawnError::from_io)?;
+            Err(failure(other, &pidfd, String::new))
+        }
+    }
+}

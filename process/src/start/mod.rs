@@ -1,0 +1,143 @@
+//! Starting a child: three methods, one file each, and what they share.
+
+mod fork;
+mod server;
+mod spawn;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use procession_core::codec::Descriptor;
+use procession_core::os::lifeline::Lifeline;
+use procession_core::os::pidfd::PidFd;
+use procession_core::os::poll::{Pollable, poll, poll_briefly};
+use procession_core::{Control, LinkError};
+
+use crate::error::SpawnError;
+use crate::exit_status::ExitStatus;
+use crate::job::{Job, Report};
+
+pub(crate) use server::{disown, stop};
+
+/// How long a new process may take to reach `init`. Machines under load are slow; only a mistake takes this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a process is started. All three give it exactly the descriptors that it was handed.
+///
+/// | method | how | cost, small parent |
+/// | --- | --- | --- |
+/// | `Server` | a helper, this program executed once more and kept at its first line, copies itself | 0.15 ms |
+/// | `Spawn` | this program is executed once more | 0.8 ms |
+/// | `Fork` | this process is copied | 0.1 ms, and much more for a large parent |
+///
+/// ```
+/// use procession_process::{Process, StartMethod};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// for method in [StartMethod::Server, StartMethod::Spawn] {
+///     let parent = Process::builder().start_method(method)
+///         .spawn(|()| std::os::unix::process::parent_id(), ())?.join()?;
+///     assert_eq!(parent, std::process::id());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StartMethod {
+    /// By a server process, which is started with the first child and again when it died. As clean as `Spawn` and five
+    /// times as fast, whatever the size of this process and however many threads it has.
+    #[default]
+    #[doc(alias = "forkserver")]
+    Server,
+    /// By executing this program for each child.
+    #[doc(alias = "spawn")]
+    Spawn,
+    /// By copying this process with all its memory. Refused when it has more than one thread.
+    #[doc(alias = "fork")]
+    Fork,
+}
+
+/// A child that is about to call its function.
+pub(crate) struct Started {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: PidFd,
+    pub(crate) control: Control,
+}
+
+/// Starts a child for the job.
+pub(crate) fn start(method: StartMethod, job: &mut Job) -> Result<Started, SpawnError> {
+    match method {
+        StartMethod::Server => server::start(job),
+        StartMethod::Spawn => spawn::start(job),
+        StartMethod::Fork => fork::start(job),
+    }
+}
+
+/// The end of this process's lifeline, for a daemon to hold on to.
+pub(crate) fn lifeline() -> io::Result<OwnedFd> {
+    static LIFELINE: Mutex<Option<(u32, Lifeline)>> = Mutex::new(None);
+    let mut own = LIFELINE.lock().unwrap_or_else(PoisonError::into_inner);
+    if own.as_ref().is_none_or(|(owner, _)| *owner != std::process::id()) {
+        // A copy of another process finds that one's here, whose descriptors it has not got.
+        std::mem::forget(own.replace((std::process::id(), Lifeline::new()?)));
+    }
+    match &*own {
+        Some((_, lifeline)) => lifeline.end().try_clone_to_owned(),
+        None => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// What became of a child that has been given its job.
+enum Answer {
+    Started(u32, PidFd),
+    Refused(String),
+    /// It ended, or was never made.
+    Gone,
+    Silent,
+}
+
+/// Waits for a child's first word.
+fn answer(control: &mut Control) -> Answer {
+    let _not_yet = poll_briefly(control.pollable(), None);
+    match control.recv::<Report>(Some(Instant::now() + PATIENCE)) {
+        Ok(Some(Report::Started { pid, pidfd })) => Answer::Started(pid, named(pidfd)),
+        Ok(Some(Report::Refused(reason))) => Answer::Refused(reason),
+        Ok(Some(other)) => Answer::Refused(format!("it spoke out of turn: {other:?}")),
+        Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Answer::Silent,
+        Err(LinkError::Garbled(text) | LinkError::Limit(text)) => Answer::Refused(text),
+        Ok(None) | Err(_) => Answer::Gone,
+    }
+}
+
+fn named(pidfd: Descriptor) -> PidFd {
+    PidFd::from(OwnedFd::from(pidfd))
+}
+
+/// Waits for a child that has no more to do, or ends it after a while, and takes its status.
+fn bury(pidfd: &PidFd) -> ExitStatus {
+    let soon = Instant::now() + Duration::from_secs(1);
+    let ended = poll(&[Pollable::readable(pidfd.as_fd())], Some(soon)).is_ok_and(|ready| ready[0]);
+    if !ended {
+        let _ended_meanwhile = pidfd.signal(procession_core::os::signal::SIGKILL);
+        let _unpollable = poll(&[Pollable::readable(pidfd.as_fd())], None);
+    }
+    let exit = pidfd.reap().ok().flatten();
+    ExitStatus::of(exit.unwrap_or(procession_core::os::pidfd::Exit::Lost))
+}
+
+/// The error of a child that did not start, once it has been buried.
+fn failure(answer: Answer, pidfd: &PidFd, stderr: impl FnOnce() -> String) -> SpawnError {
+    if let Answer::Silent = answer {
+        let _ended_meanwhile = pidfd.signal(procession_core::os::signal::SIGKILL);
+    }
+    let status = bury(pidfd);
+    match answer {
+        Answer::Refused(reason) => SpawnError::Refused(reason),
+        Answer::Silent => SpawnError::Silent { seconds: PATIENCE.as_secs() },
+        Answer::Started(..) | Answer::Gone => SpawnError::Died { status, stderr: stderr() },
+    }
+}

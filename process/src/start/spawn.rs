@@ -1,0 +1,80 @@
+//! [`StartMethod::Spawn`](super::StartMethod::Spawn): this program, executed once more.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use procession_core::os::pidfd::PidFd;
+use procession_core::os::stdio;
+use procession_core::{Control, Image, start};
+
+use super::{Answer, Started, answer, failure};
+use crate::error::SpawnError;
+use crate::init::Role;
+use crate::job::Job;
+
+/// How much of a dead child's stderr an error quotes, in bytes and in lines.
+const QUOTE: u64 = 4096;
+const LINES: usize = 20;
+
+pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
+    job.image = Some(Image::own().clone());
+    let Executed { mut control, pidfd, stderr } = execute(&Role::Child)?;
+    // A child that is gone already is found out below.
+    let _gone = control.send(job);
+    match answer(&mut control) {
+        Answer::Started(pid, pidfd) => {
+            stderr.pass_on();
+            Ok(Started { pid, pidfd, control })
+        }
+        other => Err(failure(other, &pidfd, || stderr.last_lines())),
+    }
+}
+
+/// This program, executed once more and told its role.
+pub(super) struct Executed {
+    pub(super) control: Control,
+    pub(super) pidfd: PidFd,
+    pub(super) stderr: EarlyStderr,
+}
+
+/// Executes this program. Until it is set up, its stdout leads nowhere, because what runs before `init` would be
+/// printed once more by each child, and its stderr is kept in case it dies.
+pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
+    let (mut control, there) = Control::pair().map_err(SpawnError::from_io)?;
+    let null = stdio::null().map_err(SpawnError::from_io)?;
+    let stderr = stdio::memory_file(c"procession-stderr").map_err(SpawnError::from_io)?;
+    let (_pid, pidfd) =
+        start::reexec(&there, [null.as_fd(), null.as_fd(), stderr.as_fd()]).map_err(SpawnError::from_io)?;
+    drop(there);
+    let _gone = control.send(role);
+    Ok(Executed { control, pidfd, stderr: EarlyStderr(stderr) })
+}
+
+/// What a child wrote to stderr before it was set up, in a memory file, so that nobody has to read along.
+pub(super) struct EarlyStderr(File);
+
+impl EarlyStderr {
+    /// The end of it.
+    pub(super) fn last_lines(&self) -> String {
+        let length = self.0.metadata().map_or(0, |meta| meta.len());
+        let text = self.read(length.saturating_sub(QUOTE), length.min(QUOTE));
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+
+    /// Writes it where it was meant to go.
+    pub(super) fn pass_on(&self) {
+        let length = self.0.metadata().map_or(0, |meta| meta.len());
+        if length > 0 {
+            let _unwritable = io::stderr().write_all(self.read(0, length).as_bytes());
+        }
+    }
+
+    fn read(&self, from: u64, length: u64) -> String {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        let read = self.0.read_at(&mut bytes, from).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    }
+}

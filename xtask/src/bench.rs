@@ -1,0 +1,17 @@
+//! `cargo xtask bench`: builds the project in `bench/` optimised and hands it the arguments.
+//!
+//! The project stands outside the workspace, with a lock file of its own, so that the peers it
+//! measures against never become dependencies of ours.
+
+use lexopt::Parser;
+
+use crate::failure::Failure;
+use crate::step;
+
+/// Where the project is, seen from the root.
+pub(crate) const MANIFEST: &str = "bench/Cargo.toml";
+
+pub(crate) fn run(mut arguments: Parser) -> Result<(), Failure> {
+    let mut cargo = step::cargo(["run", "--quiet", "--release", "--manifest-path", MANIFEST, "--"]);
+    step::run(cargo.args(arguments.raw_args()?))
+}

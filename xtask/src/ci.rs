@@ -1,0 +1,156 @@
+//! `cargo xtask ci`: the one check, as named and timed sections that stop at the first failure.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::failure::Failure;
+use crate::{bench, chaos, step, tidy};
+
+/// One part of the check.
+struct Section {
+    name: &'static str,
+    run: fn() -> Result<(), Failure>,
+}
+
+/// The cheap sections come first, so that most mistakes are reported within seconds.
+const SECTIONS: &[Section] = &[
+    Section { name: "fmt", run: fmt },
+    Section { name: "tidy", run: tidy::check },
+    Section { name: "clippy", run: clippy },
+    Section { name: "build", run: build },
+    Section { name: "test", run: test },
+    Section { name: "doc", run: doc },
+    Section { name: "chaos", run: chaos },
+    Section { name: "bench", run: bench },
+];
+
+pub(crate) fn run(arguments: Parser) -> Result<(), Failure> {
+    let sections = parse(arguments)?;
+    let mut done = Vec::new();
+    for section in sections {
+        println!("== {}", section.name);
+        let start = Instant::now();
+        let outcome = (section.run)();
+        done.push((section.name, start.elapsed(), outcome.is_ok()));
+        if let Err(failure) = outcome {
+            print!("{}", summary(&done));
+            return Err(Failure::new(format!("section `{}`: {failure}", section.name)));
+        }
+    }
+    print!("{}", summary(&done));
+    Ok(())
+}
+
+fn parse(mut arguments: Parser) -> Result<Vec<&'static Section>, Failure> {
+    let mut chosen = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Value(name) => chosen.push(section(&name.string()?)?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if chosen.is_empty() {
+        chosen = SECTIONS.iter().collect();
+    }
+    Ok(chosen)
+}
+
+fn section(name: &str) -> Result<&'static Section, Failure> {
+    SECTIONS.iter().find(|section| section.name == name).ok_or_else(|| {
+        let known: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        Failure::new(format!("there is no section `{name}`; choose from {}", known.join(", ")))
+    })
+}
+
+fn summary(done: &[(&str, Duration, bool)]) -> String {
+    let rows = done.iter().map(|(name, time, passed)| {
+        let verdict = if *passed { "ok" } else { "FAILED" };
+        format!("{name:<8} {verdict:<6} {:>7.1} s\n", time.as_secs_f64())
+    });
+    let total: Duration = done.iter().map(|(_, time, _)| *time).sum();
+    format!("== summary\n{}total {:>18.1} s\n", rows.collect::<String>(), total.as_secs_f64())
+}
+
+fn fmt() -> Result<(), Failure> {
+    step::run(&mut step::cargo(["fmt", "--all", "--check"]))?;
+    step::run(&mut step::cargo(["fmt", "--manifest-path", bench::MANIFEST, "--check"]))
+}
+
+fn clippy() -> Result<(), Failure> {
+    let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    step::run(&mut step::cargo(arguments))
+}
+
+fn build() -> Result<(), Failure> {
+    step::run(&mut step::cargo(["build", "--locked", "--workspace", "--all-targets"]))
+}
+
+/// Unit, integration and documentation tests.
+fn test() -> Result<(), Failure> {
+    step::run(&mut step::cargo(["test", "--locked", "--workspace"]))
+}
+
+fn doc() -> Result<(), Failure> {
+    let mut cargo = step::cargo(["doc", "--locked", "--workspace", "--no-deps"]);
+    step::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Long enough to see every kind of death, short enough for each change.
+fn chaos() -> Result<(), Failure> {
+    chaos::run_all(3)
+}
+
+/// Checks that the benchmarks still compile, where their peers were downloaded before.
+///
+/// A fresh clone has not got them, and the check must not depend on packages that the library does not use.
+fn bench() -> Result<(), Failure> {
+    let manifest = ["--locked", "--offline", "--manifest-path", bench::MANIFEST];
+    let mut probe = step::cargo(["tree", "--quiet"]);
+    let probe = probe.args(manifest).stdout(Stdio::null()).output();
+    let probe = probe.map_err(|error| Failure::new(format!("cannot run cargo tree: {error}")))?;
+    if probe.status.success() {
+        let mut clippy = step::cargo(["clippy", "--all-targets"]);
+        return step::run(clippy.args(manifest).args(["--", "-D", "warnings"]));
+    }
+    if String::from_utf8_lossy(&probe.stderr).contains("--locked") {
+        let fix = format!("cargo update --workspace --manifest-path {}", bench::MANIFEST);
+        return Err(Failure::new(format!("bench/Cargo.lock is out of date; run `{fix}`")));
+    }
+    println!("skipped: the peers are not here yet; `cargo xtask bench` downloads them");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_arguments_every_section_runs_in_order() {
+        let chosen = parse(Parser::from_args::<[&str; 0]>([])).unwrap();
+        let names: Vec<_> = chosen.iter().map(|section| section.name).collect();
+        assert_eq!(names, ["fmt", "tidy", "clippy", "build", "test", "doc", "chaos", "bench"]);
+    }
+
+    #[test]
+    fn sections_can_be_chosen() {
+        let chosen = parse(Parser::from_args(["doc", "fmt"])).unwrap();
+        assert_eq!(chosen.iter().map(|section| section.name).collect::<Vec<_>>(), ["doc", "fmt"]);
+    }
+
+    #[test]
+    fn an_unknown_section_is_answered_with_the_known_ones() {
+        let failure = parse(Parser::from_args(["lint"])).err().unwrap().to_string();
+        assert!(failure.contains("`lint`") && failure.contains("clippy"), "{failure}");
+    }
+
+    #[test]
+    fn the_summary_names_what_failed() {
+        let done = [("fmt", Duration::from_millis(1500), true), ("test", Duration::from_secs(2), false)];
+        let text = summary(&done);
+        assert!(text.contains("fmt      ok         1.5 s"), "{text}");
+        assert!(text.contains("test     FAILED     2.0 s"), "{text}");
+        assert!(text.contains("3.5 s"), "{text}");
+    }
+}
