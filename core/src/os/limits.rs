@@ -6,8 +6,8 @@ use std::io;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 
-/// The limits that a program may have set for itself and its children (memory, processor time, descriptors, stack, core
-/// files), as pairs of soft and hard values.
+/// The limits that a program may have set for itself and its children (memory, descriptors, stack, core files), as pairs of
+/// soft and hard values.
 #[must_use]
 pub fn inheritable() -> Vec<(u64, u64)> {
     RESOURCES.iter().map(|one| getrlimit(*one).unwrap_or_default()).collect()
@@ -23,14 +23,8 @@ pub fn credentials() -> [u32; 6] {
 }
 
 /// Those that programs set for themselves. Asking costs a microsecond each, at every start of a process.
-const RESOURCES: [Resource; 6] = [
-    Resource::RLIMIT_AS,
-    Resource::RLIMIT_CORE,
-    Resource::RLIMIT_CPU,
-    Resource::RLIMIT_DATA,
-    Resource::RLIMIT_NOFILE,
-    Resource::RLIMIT_STACK,
-];
+const RESOURCES: [Resource; 4] =
+    [Resource::RLIMIT_AS, Resource::RLIMIT_CORE, Resource::RLIMIT_NOFILE, Resource::RLIMIT_STACK];
 
 /// Says which limit an error is about and what its value is; `None` when it is about no limit.
 ///

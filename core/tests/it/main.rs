@@ -5,5 +5,6 @@ mod codec;
 mod descriptors;
 mod frame;
 mod hostile;
+mod link;
 mod mapping;
 mod memory;

@@ -27,6 +27,8 @@ struct Server {
     link: Control,
     pidfd: PidFd,
     stderr: EarlyStderr,
+    /// The link of the next child, made while the last one started.
+    next: Option<(Control, Control)>,
     inheritance: Inheritance,
     environment: Vec<(OsString, OsString)>,
     directory: Option<PathBuf>,
@@ -80,7 +82,7 @@ impl Server {
         let first = match link.recv::<Reply>(Some(Instant::now() + PATIENCE)) {
             Ok(Some(Reply::Ready)) => {
                 stderr.pass_on();
-                return Ok(Server { link, pidfd, stderr, inheritance, environment, directory });
+                return Ok(Server { link, pidfd, stderr, next: None, inheritance, environment, directory });
             }
             Ok(Some(Reply::Refused(reason))) => Answer::Refused(reason),
             Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Silent,
@@ -93,7 +95,7 @@ impl Server {
     /// Has a child made. `None`: the server is gone, and no child has run anything.
     fn start(&mut self, job: &mut Job) -> Result<Option<Started>, SpawnError> {
         let added = self.surround(job);
-        let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
+        let (mut here, there) = self.next.take().map_or_else(Control::pair, Ok).map_err(SpawnError::from_io)?;
         let sent = self.link.send(&Order::Copy(&*job, &there));
         added.take_back(job);
         drop(there);
@@ -103,6 +105,8 @@ impl Server {
             Err(LinkError::Unsendable(text)) => return Err(SpawnError::Refused(text)),
             Err(_gone) => return Ok(None),
         }
+        // Where there is no room for it now, there may be by then.
+        self.next = Control::pair().ok();
         match answer(&mut here) {
             Answer::Started(pid, pidfd) => Ok(Some(Started { pid, pidfd, control: here })),
             other => self.explain(other),
