@@ -134,8 +134,11 @@ impl Link {
     ///
     /// As [`send`](Link::send).
     pub fn post(&mut self, message: Message) -> Result<(), LinkError> {
-        self.outgoing.push_back(Outgoing::new(message)?);
-        self.flush().map(drop)
+        let mut next = Outgoing::new(message)?;
+        if !self.flush()? || !next.send(&self.socket)? {
+            self.outgoing.push_back(next);
+        }
+        Ok(())
     }
 
     /// Sends on what was kept, without waiting. Answers whether all of it is out.
@@ -145,12 +148,10 @@ impl Link {
     /// As [`send`](Link::send).
     pub fn flush(&mut self) -> Result<bool, LinkError> {
         while let Some(first) = self.outgoing.front_mut() {
-            match first.send_some(&self.socket) {
-                Ok(true) => drop(self.outgoing.pop_front()),
-                Ok(false) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(failed(error)),
+            if !first.send(&self.socket)? {
+                return Ok(false);
             }
+            self.outgoing.pop_front();
         }
         Ok(true)
     }
@@ -290,6 +291,18 @@ impl Outgoing {
         let announced = u16::try_from(count).unwrap_or(u16::MAX) | flag;
         let header = FrameHeader::new(payload.len(), announced).map_err(garbled)?.encode();
         Ok(Outgoing { header, payload, sent: 0, descriptors: descriptors.into() })
+    }
+
+    /// Sends as much as there is room for. Answers whether the frame is out.
+    fn send(&mut self, socket: &OwnedFd) -> Result<bool, LinkError> {
+        loop {
+            match self.send_some(socket) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(failed(error)),
+            }
+        }
     }
 
     /// Sends one piece. Answers whether the frame is out.

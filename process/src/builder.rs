@@ -178,13 +178,7 @@ impl Builder {
         let lifeline = identity.daemon.then(start::lifeline).transpose().map_err(SpawnError::from_io)?;
         let (standard, pipes) = stdio::open(input, output, error).map_err(SpawnError::from_io)?;
         let directory = directory.map(absolute).transpose().map_err(SpawnError::from_io)?;
-        let surroundings = Surroundings {
-            named,
-            standard: standard.map(|one| one.map(Descriptor::from)),
-            environment: None,
-            changes,
-            directory,
-        };
+        let surroundings = Surroundings { named, standard, environment: None, changes, directory };
         let lifeline = lifeline.map(|end: OwnedFd| Descriptor::from(end));
         Ok((Job { image: None, identity, surroundings, lifeline, function, argument, control }, pipes))
     }

@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use crate::identity;
 use crate::job::{Job, Report, Surroundings};
 use crate::panics::{self, Panic};
+use crate::stdio::Stream;
 
 /// The exit code of a Rust program whose `main` panics.
 const PANICKED: i32 = 101;
@@ -33,23 +34,25 @@ static PARENT: Mutex<Option<Control>> = Mutex::new(None);
 /// Lives as the child whose job arrives over `control`.
 pub(crate) fn receive(mut control: Control, leave: Leave) -> ! {
     match control.recv::<Job>(None) {
-        Ok(Some(job)) => live(job, control, leave),
+        Ok(Some(job)) => {
+            identity::become_one(&job.identity);
+            live(job, control, leave)
+        }
         // The parent changed its mind or is gone: there is nobody to tell.
         Ok(None) => exit::exit_now(FAILED),
         Err(error) => refuse(&mut control, &error.to_string()),
     }
 }
 
-/// Lives as a child that has its job.
+/// Lives as a child that has its job and its identity.
 pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
-    let Job { image, identity, surroundings, lifeline, function, argument, control: second } = job;
+    let Job { image, identity: _, surroundings, lifeline, function, argument, control: second } = job;
     if image.is_some_and(|one| one != *Image::own()) {
         refuse(
             &mut control,
             "it runs another program than its parent: /proc/self/exe does not lead back to this executable",
         );
     }
-    identity::become_one(identity);
     let prepared = settle(surroundings, lifeline.map(OwnedFd::from)).and_then(|()| started());
     let told = match prepared {
         Ok(started) => control.send(&started),
@@ -85,7 +88,7 @@ fn started() -> Result<Report, String> {
 
 /// Arranges the process as the job says.
 fn settle(around: Surroundings, lifeline: Option<OwnedFd>) -> Result<(), String> {
-    let streams = around.standard.map(|one| one.map(OwnedFd::from));
+    let streams = around.standard.map(Stream::received);
     let step = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
     stdio::install(streams).map_err(step("connect its standard streams"))?;
     if let Some(variables) = around.environment {

@@ -207,7 +207,8 @@ fn last_words(control: &mut Control) -> (Outcome, Option<i32>) {
     let (mut outcome, mut code) = (Outcome::Nothing, None);
     loop {
         match control.try_recv::<Report>() {
-            Ok(TryRecv::Value(Report::Returned(message))) => outcome = Outcome::Returned(message),
+            // The last word of nearly every child.
+            Ok(TryRecv::Value(Report::Returned(message))) => return (Outcome::Returned(message), code),
             Ok(TryRecv::Value(Report::Panicked(panic))) => outcome = Outcome::Panicked(panic),
             Ok(TryRecv::Value(Report::Failed(text) | Report::Refused(text))) => outcome = Outcome::Failed(text),
             Ok(TryRecv::Value(Report::Exited(told))) => code = Some(told),

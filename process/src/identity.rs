@@ -29,9 +29,9 @@ pub(crate) fn own() -> Arc<Identity> {
 }
 
 /// Makes this process the one that `identity` describes.
-pub(crate) fn become_one(identity: Identity) {
+pub(crate) fn become_one(identity: &Identity) {
     CHILDREN.store(0, Ordering::Relaxed);
-    *OWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(identity));
+    *OWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(identity.clone()));
 }
 
 impl Identity {

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::SpawnError;
 use crate::identity::Identity;
 use crate::panics::Panic;
+use crate::stdio::Stream;
 
 /// Encodes an argument. A large one is put into a memory file at once, because it would be copied with each message that
 /// it is part of.
@@ -52,8 +53,8 @@ pub(crate) struct Job {
 pub(crate) struct Surroundings {
     /// Whether its name was chosen, so that `ps` should show it instead of the program's.
     pub(crate) named: bool,
-    /// Where its three standard streams lead; `None` is nowhere.
-    pub(crate) standard: [Option<Descriptor>; 3],
+    /// Its three standard streams.
+    pub(crate) standard: [Stream; 3],
     /// The whole environment, where it is not the one that the child has anyway.
     pub(crate) environment: Option<Vec<(OsString, OsString)>>,
     /// What is set (or removed) on top of it.

@@ -3,12 +3,14 @@
 //! It runs nothing of the program's own and has one thread, so its copies start as clean as a fresh program. They are
 //! children of the process that asked (`CLONE_PARENT`), which can wait for them as for any child.
 
+use procession_core::os::exit;
 use procession_core::os::fork::{Forked, fork_sibling};
-use procession_core::os::{exit, threads};
+use procession_core::os::threads::Counter;
 use procession_core::{Control, Image};
 use serde::{Deserialize, Serialize};
 
 use crate::child::{self, Leave};
+use crate::identity;
 use crate::job::Job;
 use crate::panics;
 
@@ -42,26 +44,40 @@ pub(crate) enum Reply {
 /// Signals are left as they are, because each page of memory that a copy must change costs it microseconds. A server that
 /// Ctrl-C has ended is replaced at the next start.
 pub(crate) fn serve(mut link: Control, image: &Image) -> ! {
-    let mut last = refusal(image).map_or(Reply::Ready, Reply::Refused);
+    let threads = match Counter::new() {
+        Ok(threads) => threads,
+        Err(error) => refuse(&mut link, format!("/proc must be mounted: {error}")),
+    };
+    if let Some(reason) = refusal(image, &threads) {
+        refuse(&mut link, reason);
+    }
+    let mut last = Reply::Ready;
     prepare();
-    let mut more = link.send(&last).is_ok() && matches!(last, Reply::Ready);
+    let mut more = link.send(&last).is_ok();
     while more {
         more = match link.recv::<Order<Job, Control>>(None) {
-            Ok(Some(Order::Copy(job, control))) => match fork_sibling() {
-                Ok(Forked::Child) => {
-                    link.close_in_copy();
-                    child::live(job, control, Leave::AsCopy)
+            Ok(Some(Order::Copy(job, control))) => {
+                // What the copy would have to change is changed here, for the same reason.
+                identity::become_one(&job.identity);
+                match fork_sibling(&threads) {
+                    Ok(Forked::Child) => {
+                        link.close_in_copy();
+                        child::live(job, control, Leave::AsCopy)
+                    }
+                    forked => last = outcome(forked),
                 }
-                forked => {
-                    last = outcome(forked);
-                    true
-                }
-            },
+                true
+            }
             Ok(Some(Order::Explain)) => link.send(&last).is_ok(),
             Ok(None) | Err(_) => false,
         };
     }
     exit::exit_now(0)
+}
+
+fn refuse(link: &mut Control, reason: String) -> ! {
+    let _owner_gone = link.send(&Reply::Refused(reason));
+    exit::exit_now(1)
 }
 
 fn outcome(forked: std::io::Result<Forked>) -> Reply {
@@ -81,18 +97,18 @@ fn prepare() {
 }
 
 /// Why this process cannot be a server.
-fn refusal(image: &Image) -> Option<String> {
+fn refusal(image: &Image, threads: &Counter) -> Option<String> {
     if image != Image::own() {
         return Some("it runs another program: /proc/self/exe does not lead back to this executable".to_owned());
     }
-    match threads::is_single() {
+    match threads.is_single() {
         Ok(true) => None,
         Ok(false) => Some(
             "this program starts threads before `procession::init()`: make `init` the first line of `main`, or use \
              StartMethod::Spawn"
                 .to_owned(),
         ),
-        Err(error) => Some(format!("/proc must be mounted: {error}")),
+        Err(error) => Some(error.to_string()),
     }
 }
 

@@ -4,7 +4,9 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
+use procession_core::codec::{Descriptor, fd};
 use procession_core::os::stdio;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where one of a child's standard streams leads.
 ///
@@ -35,6 +37,57 @@ pub enum Stdio {
     Descriptor(OwnedFd),
 }
 
+/// A stream of a child, as its parent tells it.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Null,
+    /// Where the parent's own leads, which is not duplicated before it is sent.
+    Own(Standard),
+    Given(Descriptor),
+}
+
+/// One of a process's own standard streams.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Standard {
+    Input,
+    Output,
+    Error,
+}
+
+/// Travels as a descriptor or none.
+impl Serialize for Stream {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Stream::Null => serializer.serialize_none(),
+            Stream::Own(standard) => serializer.serialize_some(standard),
+            Stream::Given(descriptor) => serializer.serialize_some(descriptor),
+        }
+    }
+}
+
+impl Serialize for Standard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Standard::Input => fd::serialize(&io::stdin(), serializer),
+            Standard::Output => fd::serialize(&io::stdout(), serializer),
+            Standard::Error => fd::serialize(&io::stderr(), serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Stream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Stream, D::Error> {
+        Ok(Option::<Descriptor>::deserialize(deserializer)?.map_or(Stream::Null, Stream::Given))
+    }
+}
+
+impl Stream {
+    /// In the child: the descriptor that was sent, if any.
+    pub(crate) fn received(self) -> Option<OwnedFd> {
+        if let Stream::Given(descriptor) = self { Some(descriptor.into()) } else { None }
+    }
+}
+
 /// The parent's ends of the pipes.
 #[derive(Debug, Default)]
 pub(crate) struct Pipes {
@@ -43,11 +96,11 @@ pub(crate) struct Pipes {
     pub(crate) error: Option<ChildStderr>,
 }
 
-/// The child's ends of its three streams (`None` for those that lead nowhere), and ours of those that are piped.
-pub(crate) fn open(input: Stdio, output: Stdio, error: Stdio) -> io::Result<([Option<OwnedFd>; 3], Pipes)> {
+/// The child's three streams, and our ends of those that are piped.
+pub(crate) fn open(input: Stdio, output: Stdio, error: Stdio) -> io::Result<([Stream; 3], Pipes)> {
     let (input, to_child) = reading(input)?;
-    let (output, from_output) = writing(output, io::stdout())?;
-    let (error, from_error) = writing(error, io::stderr())?;
+    let (output, from_output) = writing(output, Standard::Output)?;
+    let (error, from_error) = writing(error, Standard::Error)?;
     let pipes = Pipes {
         input: to_child.map(|end| OwnedFd::from(end).into()),
         output: from_output.map(|end| OwnedFd::from(end).into()),
@@ -56,26 +109,40 @@ pub(crate) fn open(input: Stdio, output: Stdio, error: Stdio) -> io::Result<([Op
     Ok(([input, output, error], pipes))
 }
 
-fn reading(stream: Stdio) -> io::Result<(Option<OwnedFd>, Option<PipeWriter>)> {
-    Ok(match stream {
-        Stdio::Inherit => (stdio::own(io::stdin()), None),
-        Stdio::Null => (None, None),
-        Stdio::Descriptor(fd) => (Some(fd), None),
-        Stdio::Piped => {
-            let (reader, writer) = io::pipe()?;
-            (Some(reader.into()), Some(writer))
-        }
-    })
+fn reading(stream: Stdio) -> io::Result<(Stream, Option<PipeWriter>)> {
+    if let Stdio::Piped = stream {
+        let (reader, writer) = io::pipe()?;
+        return Ok((given(reader), Some(writer)));
+    }
+    Ok((unpiped(stream, Standard::Input), None))
 }
 
-fn writing(stream: Stdio, own: impl std::os::fd::AsFd) -> io::Result<(Option<OwnedFd>, Option<PipeReader>)> {
-    Ok(match stream {
-        Stdio::Inherit => (stdio::own(own), None),
-        Stdio::Null => (None, None),
-        Stdio::Descriptor(fd) => (Some(fd), None),
-        Stdio::Piped => {
-            let (reader, writer) = io::pipe()?;
-            (Some(writer.into()), Some(reader))
-        }
-    })
+fn writing(stream: Stdio, own: Standard) -> io::Result<(Stream, Option<PipeReader>)> {
+    if let Stdio::Piped = stream {
+        let (reader, writer) = io::pipe()?;
+        return Ok((given(writer), Some(reader)));
+    }
+    Ok((unpiped(stream, own), None))
+}
+
+/// A stream for which nothing is to be made.
+fn unpiped(stream: Stdio, own: Standard) -> Stream {
+    match stream {
+        Stdio::Inherit if is_open(own) => Stream::Own(own),
+        Stdio::Descriptor(descriptor) => given(descriptor),
+        Stdio::Inherit | Stdio::Null | Stdio::Piped => Stream::Null,
+    }
+}
+
+fn given(end: impl Into<OwnedFd>) -> Stream {
+    Stream::Given(Descriptor::from(end.into()))
+}
+
+/// Whether a standard stream of this process leads anywhere: a daemon may have closed its own.
+fn is_open(own: Standard) -> bool {
+    match own {
+        Standard::Input => stdio::is_open(io::stdin()),
+        Standard::Output => stdio::is_open(io::stdout()),
+        Standard::Error => stdio::is_open(io::stderr()),
+    }
 }

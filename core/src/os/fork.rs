@@ -8,7 +8,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::libc;
 
-use super::{check, threads};
+use super::check;
+use super::threads::Counter;
 
 /// On which side of the copy the caller finds itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum Forked {
 ///
 /// `EDEADLK` when this process has more than one thread; else what `fork` reports.
 pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
-    refuse_threads()?;
+    refuse_threads(&Counter::new()?)?;
     // SAFETY: this is the only thread, so no lock and no half-made change of another thread is copied.
     match check(unsafe { libc::fork() })? {
         0 => {
@@ -44,8 +45,8 @@ pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
 /// # Errors
 ///
 /// `EDEADLK` when this process has more than one thread; else what `clone3` or `clone` reports.
-pub fn fork_sibling() -> io::Result<Forked> {
-    refuse_threads()?;
+pub fn fork_sibling(threads: &Counter) -> io::Result<Forked> {
+    refuse_threads(threads)?;
     let library = CLibrary::of_this_thread();
     match clone_parent(library.tid)? {
         0 => {
@@ -56,8 +57,8 @@ pub fn fork_sibling() -> io::Result<Forked> {
     }
 }
 
-fn refuse_threads() -> io::Result<()> {
-    if threads::is_single()? { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EDEADLK)) }
+fn refuse_threads(threads: &Counter) -> io::Result<()> {
+    if threads.is_single()? { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EDEADLK)) }
 }
 
 /// What the C library keeps per thread and its own `fork` would renew, but a bare system call does not.

@@ -8,7 +8,10 @@ use std::num::NonZeroU64;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::signal;
+use nix::unistd::Pid;
 
 use super::pidfd::PidFd;
 
@@ -70,12 +73,15 @@ impl Identity {
     /// Whether the process still runs: `false` once its last thread is gone, so that it cannot touch memory any more,
     /// even while nobody has waited for it yet.
     ///
-    /// When the system does not tell (no descriptor is free, `/proc` is not there) the answer is `true`.
+    /// Where the system tells less (no descriptor is free, `/proc` is not there) a zombie, or another process with the
+    /// number, may be taken for this one. A process that runs is never called dead.
     #[must_use]
     pub fn is_alive(self) -> bool {
         match PidFd::open(self.pid()) {
             // A process number that names nothing, or by now a thread.
-            Err(error) => !matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => false,
+            // No descriptor is free, or a filter forbids the call.
+            Err(_) => has_a_number(self.pid()),
             // Whoever has the number has ended: it was this one, or one that came after it.
             Ok(process) if process.has_ended().unwrap_or(false) => false,
             Ok(process) => match started(self.pid()) {
@@ -132,6 +138,11 @@ fn find_out() -> Identity {
     me
 }
 
+/// Whether a process has this number, even one that ended and that nobody has waited for.
+fn has_a_number(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
+}
+
 /// When the process started, in ticks since boot; `None` when the system does not tell.
 fn started(pid: u32) -> Option<u64> {
     start_in(&fs::read(format!("/proc/{pid}/stat")).ok()?)
@@ -168,6 +179,12 @@ mod tests {
         let me = Identity::current();
         let elder = Identity::of(me.pid(), me.start() ^ 1).expect("a valid pair");
         assert!(!elder.is_alive());
+    }
+
+    #[test]
+    fn less_is_known_without_a_descriptor_but_enough() {
+        assert!(has_a_number(std::process::id()));
+        assert!(!has_a_number(1 << PID_BITS), "one above the last");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{S_IFCHR, S_IFMT, makedev};
 use nix::sys::stat::fstat;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -56,8 +57,8 @@ pub fn memory_file(label: &CStr) -> io::Result<File> {
     Ok(memfd_create(label, MFdFlags::MFD_CLOEXEC)?.into())
 }
 
-/// A copy of one of this process's own standard descriptors; `None` where that one is closed or leads nowhere.
+/// Whether a descriptor of this process is open: one of the standard three may have been closed.
 #[must_use]
-pub fn own(standard: impl AsFd) -> Option<OwnedFd> {
-    standard.as_fd().try_clone_to_owned().ok()
+pub fn is_open(standard: impl AsFd) -> bool {
+    fcntl(standard, FcntlArg::F_GETFD).is_ok()
 }

@@ -1,39 +1,77 @@
 //! How many threads this process has: what decides whether a fork can be safe.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::{io, thread, time};
+use std::{io, process, thread, time};
 
 /// How long a thread that was joined may still be on its way out of the kernel's count.
 const LEAVING: time::Duration = time::Duration::from_millis(20);
 
-/// The number of threads of this process, as the kernel counts them.
+/// Counts the threads of the process that made it.
 ///
-/// # Errors
-///
-/// `/proc` is not mounted.
-pub fn count() -> io::Result<u64> {
-    // The folder has one sub-folder a thread, and two links of its own.
-    Ok(std::fs::metadata("/proc/self/task")?.nlink().saturating_sub(2))
+/// ```
+/// let counter = procession_core::os::threads::Counter::new()?;
+/// assert!(counter.count()? >= 1);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct Counter {
+    /// The kernel's folder of this process's threads, kept open because finding it costs more than asking.
+    threads: File,
+    owner: u32,
 }
 
-/// Whether the calling thread is the only one.
-///
-/// A thread that was joined leaves the kernel's count a moment after `join` has returned, so a first
-/// "no" is asked again for a few milliseconds. Nobody but this thread can start another one meanwhile
-/// once the answer is yes.
+impl Counter {
+    /// Makes a counter for the calling process.
+    ///
+    /// # Errors
+    ///
+    /// `/proc` is not mounted, or the limit on descriptors.
+    pub fn new() -> io::Result<Counter> {
+        Ok(Counter { threads: File::open("/proc/self/task")?, owner: process::id() })
+    }
+
+    /// The number of threads, as the kernel counts them.
+    ///
+    /// # Errors
+    ///
+    /// The caller is a copy of the process that made the counter.
+    pub fn count(&self) -> io::Result<u64> {
+        if process::id() != self.owner {
+            return Err(io::Error::other("this counter counts the threads of another process"));
+        }
+        // The folder has one sub-folder a thread, and two links of its own.
+        Ok(self.threads.metadata()?.nlink().saturating_sub(2))
+    }
+
+    /// Whether the calling thread is the only one.
+    ///
+    /// A thread that was joined leaves the kernel's count a moment after `join` has returned, so a first
+    /// "no" is asked again for a few milliseconds. Nobody but this thread can start another one meanwhile
+    /// once the answer is yes.
+    ///
+    /// # Errors
+    ///
+    /// As [`count`](Counter::count).
+    pub fn is_single(&self) -> io::Result<bool> {
+        let asked = time::Instant::now();
+        while self.count()? != 1 {
+            if asked.elapsed() > LEAVING {
+                return Ok(false);
+            }
+            thread::yield_now();
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the calling thread is the only one of this process. See [`Counter::is_single`].
 ///
 /// # Errors
 ///
-/// As [`count`].
+/// As [`Counter::new`].
 pub fn is_single() -> io::Result<bool> {
-    let asked = time::Instant::now();
-    while count()? != 1 {
-        if asked.elapsed() > LEAVING {
-            return Ok(false);
-        }
-        thread::yield_now();
-    }
-    Ok(true)
+    Counter::new()?.is_single()
 }
 
 /// How many processors the calling thread may run on; `None` where the kernel knows more of them than can be asked for.
