@@ -2,12 +2,14 @@
 #![deny(unsafe_code)]
 
 mod group;
+mod lock;
 mod machine;
 mod measure;
 mod options;
 mod process;
 mod python;
 mod raw;
+mod raw_lock;
 mod rounds;
 mod table;
 
@@ -18,7 +20,7 @@ use group::Group;
 use options::{Options, Request};
 
 /// Every group that can be measured.
-const GROUPS: &[Group] = &[process::GROUP, process::GROUP_2GIB];
+const GROUPS: &[Group] = &[process::GROUP, process::GROUP_2GIB, lock::GROUP, lock::GROUP_PAIR];
 
 fn main() -> ExitCode {
     // Before the libraries look whether this is one of their children: a bare re-execution does not pay for them.

@@ -1,4 +1,4 @@
-//! Raw system calls, as limits. The one file of the benchmarks with unsafe code.
+//! Raw system calls, as limits. Beside `raw_lock.rs` the one file of the benchmarks with unsafe code.
 #![expect(unsafe_code, reason = "fork, clone and _exit have no safe form")]
 
 use std::io::{Read, Write};

@@ -1,0 +1,383 @@
+//! Kills processes at random moments while they use every primitive, and checks what must hold all the same.
+//!
+//! `cargo run --release -p procession-sync --example chaos_sync -- --seconds 20 --seed 7`, or `--kills 10000` instead of a
+//! time. Nine processes work; a random one is killed and replaced, again and again. Nobody may hang, own a lock together
+//! with another, find broken data without a poison error, or be the fourth inside three permits; in the end all permits are there.
+
+use std::collections::VecDeque;
+use std::process::ExitCode;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use procession_core::os::identity::Identity;
+use procession_process::Process;
+use procession_sync::{Barrier, Condvar, Culprit, Event, Mutex, MutexGuard, ReentrantLock, RwLock, Semaphore, Shared};
+use serde::{Deserialize, Serialize};
+
+const WORKERS: usize = 9;
+const PERMITS: u32 = 3;
+/// Nobody takes so long unless it hangs.
+const HANG: Duration = Duration::from_secs(60);
+
+/// What a worker can do, and what is counted.
+const TALLIES: [&str; 11] =
+    ["mutex", "reentrant", "write", "read", "semaphore", "condvar", "event", "barrier", "poisoned", "broken", "faults"];
+const POISONED: usize = 8;
+const BROKEN: usize = 9;
+const FAULTS: usize = 10;
+
+/// Two numbers that are equal unless somebody died between changing one and the other.
+type Pair = [u64; 2];
+
+/// Everything that all processes share.
+#[derive(Clone, Serialize, Deserialize)]
+struct Arena {
+    mutex: Mutex<Pair>,
+    reentrant: ReentrantLock<(AtomicU64, AtomicU64)>,
+    rwlock: RwLock<Pair>,
+    semaphore: Semaphore,
+    tokens: Mutex<u64>,
+    changed: Condvar,
+    event: Event,
+    barrier: Barrier,
+    /// Who is inside the mutex, the reentrant lock, the writer's side of the third; and one bit for each inside the semaphore.
+    inside: Shared<[AtomicU64; 4]>,
+    /// Who each worker is, and how far it has come.
+    workers: Shared<[AtomicU64; WORKERS]>,
+    progress: Shared<[AtomicU64; WORKERS]>,
+    tallies: Shared<[AtomicU64; TALLIES.len()]>,
+    stop: Event,
+}
+
+/// Numbers that look random and can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+fn main() -> ExitCode {
+    procession_process::init();
+    let options = Options::parse();
+    let arena = Arena::new();
+    let mut run =
+        Run { dice: Dice(options.seed | 1), workers: VecDeque::new(), arena, kills: 0, slowest: Duration::ZERO };
+    let began = Instant::now();
+    let ended = run.torment(&options).and_then(|()| run.finish());
+    run.report(began.elapsed());
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("chaos_sync: {reason} (seed {})", options.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Options {
+    seconds: u64,
+    kills: u64,
+    seed: u64,
+}
+
+impl Options {
+    fn parse() -> Options {
+        let mut options = Options { seconds: 10, kills: u64::MAX, seed: 1 };
+        let mut words = std::env::args().skip(1);
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
+            let value = value.parse().unwrap_or_else(|_| panic!("{name} needs a number"));
+            match name.as_str() {
+                "--seconds" => options.seconds = value,
+                "--kills" => (options.kills, options.seconds) = (value, u64::MAX / 2),
+                "--seed" => options.seed = value,
+                _ => panic!("unknown option {name}: use --seconds N, --kills N, --seed N"),
+            }
+        }
+        options
+    }
+}
+
+/// The course of one run, in the process that kills.
+struct Run {
+    dice: Dice,
+    workers: VecDeque<(usize, Process<()>)>,
+    arena: Arena,
+    kills: u64,
+    /// The longest time in which some worker did not finish anything.
+    slowest: Duration,
+}
+
+impl Run {
+    fn torment(&mut self, options: &Options) -> Result<(), String> {
+        let end = Instant::now() + Duration::from_secs(options.seconds.min(1 << 30));
+        for index in 0..WORKERS {
+            self.start(index)?;
+        }
+        let mut seen = [(0, Instant::now()); WORKERS];
+        while Instant::now() < end && self.kills < options.kills {
+            std::thread::sleep(Duration::from_micros(self.dice.below(3000)));
+            let victim = self.dice.below(WORKERS as u64) as usize;
+            let (index, process) = self.workers.remove(victim).expect("all places are taken");
+            process.kill();
+            process.join_timeout(HANG).map_or(Ok(()), |_| Err("a worker ended before it was killed"))?;
+            self.kills += 1;
+            self.start(index)?;
+            self.watch(&mut seen)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, index: usize) -> Result<(), String> {
+        let argument = (index, self.dice.below(u64::MAX), self.arena.clone());
+        let process = Process::builder().daemon(true).spawn(work, argument).map_err(|error| error.to_string())?;
+        self.workers.push_back((index, process));
+        Ok(())
+    }
+
+    /// Nobody stands still. A worker that is new begins again.
+    fn watch(&mut self, seen: &mut [(u64, Instant); WORKERS]) -> Result<(), String> {
+        for (index, (before, since)) in seen.iter_mut().enumerate() {
+            let now = self.arena.progress[index].load(Ordering::Relaxed);
+            if now != *before {
+                self.slowest = self.slowest.max(since.elapsed());
+                (*before, *since) = (now, Instant::now());
+            } else if since.elapsed() > HANG {
+                return Err(format!("worker {index} hangs"));
+            }
+        }
+        Ok(())
+    }
+
+    /// All end when told, everything can be taken once more, and nothing is lost.
+    fn finish(&mut self) -> Result<(), String> {
+        self.arena.stop.set();
+        for (index, process) in &self.workers {
+            match process.join_timeout(HANG) {
+                Ok(Some(())) => {}
+                Ok(None) => return Err(format!("worker {index} does not end")),
+                Err(error) => return Err(format!("worker {index} failed: {error}")),
+            }
+        }
+        let (arena, me) = (&self.arena, WORKERS);
+        arena.use_mutex();
+        arena.use_reentrant();
+        arena.write();
+        arena.read();
+        arena.take_permit(me);
+        let permits = arena.semaphore.available();
+        if permits != PERMITS {
+            return Err(format!("{permits} permits are left of {PERMITS}"));
+        }
+        match arena.tallies[FAULTS].load(Ordering::Relaxed) {
+            0 => Ok(()),
+            faults => Err(format!("{faults} faults, described above")),
+        }
+    }
+
+    fn report(&self, took: Duration) {
+        println!("{} kills in {took:.1?}, slowest step {:.1?}", self.kills, self.slowest);
+        for (name, tally) in TALLIES.iter().zip(self.arena.tallies.iter()) {
+            println!("{name:>10} {}", tally.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// The life of a worker: one thing after another, until it is killed or told to stop.
+fn work((index, seed, arena): (usize, u64, Arena)) {
+    let mut dice = Dice(seed | 1);
+    arena.inside[3].fetch_and(!(1 << index), Ordering::SeqCst);
+    arena.workers[index].store(Identity::current().to_bits(), Ordering::SeqCst);
+    while !arena.stop.is_set() {
+        let choice = dice.below(8) as usize;
+        match choice {
+            0 => arena.use_mutex(),
+            1 => arena.use_reentrant(),
+            2 => arena.write(),
+            3 => arena.read(),
+            4 => arena.take_permit(index),
+            5 => arena.pass_tokens(dice.below(2) == 0),
+            6 => arena.flash(dice.below(3)),
+            _ => arena.meet(),
+        }
+        arena.count(choice);
+        arena.progress[index].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Arena {
+    fn new() -> Arena {
+        let zero = || AtomicU64::new(0);
+        let memory = "there is memory for a few locks";
+        Arena {
+            mutex: Mutex::new([0; 2]).expect(memory),
+            reentrant: ReentrantLock::new((zero(), zero())).expect(memory),
+            rwlock: RwLock::new([0; 2]).expect(memory),
+            semaphore: Semaphore::bounded(PERMITS).expect(memory),
+            tokens: Mutex::new(0).expect(memory),
+            changed: Condvar::new().expect(memory),
+            event: Event::new().expect(memory),
+            barrier: Barrier::new(2).expect(memory),
+            inside: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
+            workers: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
+            progress: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
+            tallies: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
+            stop: Event::new().expect(memory),
+        }
+    }
+
+    fn use_mutex(&self) {
+        let (mut guard, culprit) = match self.mutex.lock() {
+            Ok(guard) => (guard, None),
+            Err(poisoned) => {
+                let culprit = MutexGuard::poisoned_by(poisoned.get_ref());
+                (poisoned.into_inner(), culprit)
+            }
+        };
+        self.enter(0, culprit);
+        self.change(&mut guard, culprit);
+        if culprit.is_some() {
+            self.mutex.clear_poison();
+        }
+        self.leave(0);
+    }
+
+    fn use_reentrant(&self) {
+        let outer = self.reentrant.lock();
+        let culprit = outer.as_ref().err().and_then(|_| self.reentrant.poisoned_by());
+        let outer = outer.unwrap_or_else(PoisonError::into_inner);
+        self.enter(1, culprit);
+        let inner = self.reentrant.lock().unwrap_or_else(PoisonError::into_inner);
+        let (one, other) = (inner.0.load(Ordering::Relaxed), outer.1.load(Ordering::Relaxed));
+        let mut pair = [one, other];
+        inner.0.store(one + 1, Ordering::Relaxed);
+        self.change(&mut pair, culprit);
+        outer.1.store(one + 1, Ordering::Relaxed);
+        if culprit.is_some() {
+            self.reentrant.clear_poison();
+        }
+        self.leave(1);
+    }
+
+    fn write(&self) {
+        let guard = self.rwlock.write();
+        let culprit = guard.as_ref().err().and_then(|_| self.rwlock.poisoned_by());
+        let mut guard = guard.unwrap_or_else(PoisonError::into_inner);
+        self.enter(2, culprit);
+        self.change(&mut guard, culprit);
+        if culprit.is_some() {
+            self.rwlock.clear_poison();
+        }
+        self.leave(2);
+    }
+
+    fn read(&self) {
+        let Ok(pair) = self.rwlock.read() else { return self.count(POISONED) };
+        let writer = self.inside[2].load(Ordering::SeqCst);
+        if writer != 0 || pair[0] != pair[1] {
+            self.fault(&format!("read {pair:?} while {writer:x} writes"));
+        }
+    }
+
+    fn take_permit(&self, index: usize) {
+        let _permit = self.semaphore.acquire();
+        self.inside[3].fetch_or(1 << index, Ordering::SeqCst);
+        self.dawdle();
+        // The bits of the killed stay until their places are taken again; they are not inside. Whose places these are is
+        // asked first: a new worker says who it is after it has cleared the bit of the one before.
+        let places: Vec<u64> = self.workers.iter().map(|who| who.load(Ordering::SeqCst)).collect();
+        let inside = self.inside[3].load(Ordering::SeqCst);
+        let is_inside = |place: &usize| inside & (1 << place) != 0 && (*place == WORKERS || self.lives(places[*place]));
+        if inside.count_ones() > PERMITS && (0..=WORKERS).filter(is_inside).count() > PERMITS as usize {
+            self.fault(&format!("more than {PERMITS} hold a permit: {inside:b}"));
+        }
+        self.inside[3].fetch_and(!(1 << index), Ordering::SeqCst);
+    }
+
+    fn pass_tokens(&self, put: bool) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(|poisoned| {
+            self.count(POISONED);
+            self.tokens.clear_poison();
+            poisoned.into_inner()
+        });
+        if put {
+            *tokens += 1;
+            drop(tokens);
+            return self.changed.notify_one();
+        }
+        let waited = self.changed.wait_timeout_while(tokens, Duration::from_millis(10), |tokens| *tokens == 0);
+        let (mut tokens, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        if !result.timed_out() && *tokens > 0 {
+            *tokens -= 1;
+        }
+    }
+
+    fn flash(&self, choice: u64) {
+        match choice {
+            0 => self.event.set(),
+            1 => self.event.clear(),
+            _ => _ = self.event.wait_timeout(Duration::from_millis(5)),
+        }
+    }
+
+    fn meet(&self) {
+        if self.barrier.wait_timeout(Duration::from_millis(5)).is_err() {
+            self.count(BROKEN);
+            self.barrier.reset();
+        }
+    }
+
+    /// Changes one number and, a moment later, the other: they must have been equal, unless somebody died in between.
+    fn change(&self, pair: &mut Pair, culprit: Option<Culprit>) {
+        if culprit.is_some() {
+            self.count(POISONED);
+            pair[1] = pair[0];
+        } else if pair[0] != pair[1] {
+            self.fault(&format!("found {pair:?} and no poison"));
+        }
+        pair[0] += 1;
+        self.dawdle();
+        pair[1] += 1;
+    }
+
+    /// Nobody else may be inside, but one who died there.
+    fn enter(&self, lock: usize, culprit: Option<Culprit>) {
+        let other = self.inside[lock].swap(Identity::current().to_bits(), Ordering::SeqCst);
+        if other != 0 && (culprit.is_none() || self.lives(other)) {
+            self.fault(&format!("two have lock {lock}: {other:x} too, poisoned by {culprit:?}"));
+        }
+    }
+
+    fn leave(&self, lock: usize) {
+        let me = self.inside[lock].swap(0, Ordering::SeqCst);
+        if me != Identity::current().to_bits() {
+            self.fault(&format!("somebody came into lock {lock}: {me:x}"));
+        }
+    }
+
+    fn lives(&self, bits: u64) -> bool {
+        Identity::from_bits(bits).is_some_and(Identity::is_alive)
+    }
+
+    /// Room for a kill.
+    fn dawdle(&self) {
+        for _ in 0..3 {
+            std::thread::yield_now();
+        }
+    }
+
+    fn count(&self, tally: usize) {
+        self.tallies[tally].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn fault(&self, what: &str) {
+        eprintln!("fault in process {}: {what}", std::process::id());
+        self.count(FAULTS);
+    }
+}

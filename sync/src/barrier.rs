@@ -1,0 +1,336 @@
+//! [`Barrier`]: a meeting point.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use procession_core::os::identity::Identity;
+use procession_core::os::poll::deadline_after;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{CreateError, Fault};
+use crate::raw::barrier::{Cause, MOST, RawBarrier};
+use crate::raw::patience::Deadline;
+use crate::segment::{Machine, Segment};
+
+/// A meeting point for a fixed number of parties: all wait until the last has come, then all go on, round after round.
+///
+/// A handle: clones and copies in other processes are the same barrier. Parties are threads of any processes.
+///
+/// # When a party dies
+///
+/// A process that has waited here is a party. When it dies, while it waits or between two rounds, the others could
+/// wait for ever: so the barrier breaks, within 50 ms of a wait, and [`BrokenBarrierError`] says who it was. A process that
+/// drops its last handle leaves in peace and is not missed. One that dies before it ever came is not known to
+/// the barrier: use [`wait_timeout`](Self::wait_timeout) where that can happen.
+///
+/// # Differences from Python's `Barrier`
+///
+/// The number of parties is checked. There is no action: the party with [`is_leader`](BarrierWaitResult::is_leader) can do it.
+///
+/// # Examples
+///
+/// ```
+/// let barrier = procession_sync::Barrier::new(2)?;
+/// let theirs = barrier.clone();
+/// let other = std::thread::spawn(move || theirs.wait().unwrap().index());
+/// let index = barrier.wait()?.index();
+/// assert_eq!(index + other.join().unwrap(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Barrier {
+    seat: Arc<Seat>,
+}
+
+/// The barrier as one process has it.
+#[derive(Debug)]
+struct Seat {
+    segment: Segment<RawBarrier, ()>,
+    /// Whether this process has waited through this handle or a clone of it.
+    came: AtomicBool,
+}
+
+// SAFETY: `repr(C)`, atomics only, fresh when zeroed.
+unsafe impl Machine for RawBarrier {
+    const KIND: u64 = 7;
+    const NAME: &str = "barrier";
+}
+
+impl Barrier {
+    /// Makes one for so many parties, 1 to 480.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough shared memory, or the number makes no sense.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Barrier::new(3)?.parties(), 3);
+    /// assert!(procession_sync::Barrier::new(0).is_err());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    pub fn new(parties: u32) -> Result<Barrier, CreateError> {
+        if !(1..=MOST).contains(&parties) {
+            return Err(Fault::Parties { asked: parties, most: MOST }.into());
+        }
+        let segment = Segment::<RawBarrier, ()>::new(())?;
+        segment.machine().set_up(parties);
+        Ok(Barrier::from(segment))
+    }
+
+    /// Waits until all parties have come.
+    ///
+    /// # Errors
+    ///
+    /// The barrier is broken, or breaks meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let alone = procession_sync::Barrier::new(1)?;
+    /// assert!(alone.wait()?.is_leader());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrierError> {
+        self.meet(None)
+    }
+
+    /// As [`wait`](Self::wait), but for a limited time. When it is over, the barrier breaks for all: they would miss this party.
+    ///
+    /// # Errors
+    ///
+    /// The time is over, the barrier is broken, or breaks meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// let error = barrier.wait_timeout(std::time::Duration::from_millis(1)).unwrap_err();
+    /// assert!(error.is_timeout());
+    /// assert!(barrier.is_broken());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BrokenBarrierError> {
+        self.meet(deadline_after(timeout))
+    }
+
+    /// Breaks the barrier: all who wait, and all who come later, get an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// barrier.abort();
+    /// assert!(barrier.wait().is_err());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    pub fn abort(&self) {
+        self.machine().abort(Identity::current());
+    }
+
+    /// Sends those who wait away with an error, and makes the barrier new for those who come after.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(1)?;
+    /// barrier.abort();
+    /// barrier.reset();
+    /// barrier.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reset(&self) {
+        self.machine().reset(Identity::current());
+    }
+
+    /// Whether the barrier is broken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!procession_sync::Barrier::new(1)?.is_broken());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[doc(alias = "broken")]
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.machine().broken().is_some()
+    }
+
+    /// How many parties must come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Barrier::new(3)?.parties(), 3);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn parties(&self) -> u32 {
+        self.machine().parties()
+    }
+
+    /// How many wait at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Barrier::new(3)?.waiting(), 0);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[doc(alias = "n_waiting")]
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.machine().waiting()
+    }
+
+    fn meet(&self, until: Deadline) -> Result<BarrierWaitResult, BrokenBarrierError> {
+        self.seat.came.store(true, Ordering::Relaxed);
+        match self.machine().wait(Identity::current(), until) {
+            Ok(before) => Ok(BarrierWaitResult { index: before, leader: before.saturating_add(1) >= self.parties() }),
+            Err(cause) => Err(BrokenBarrierError { cause }),
+        }
+    }
+
+    fn machine(&self) -> &RawBarrier {
+        self.seat.segment.machine()
+    }
+}
+
+impl From<Segment<RawBarrier, ()>> for Barrier {
+    fn from(segment: Segment<RawBarrier, ()>) -> Barrier {
+        Barrier { seat: Arc::new(Seat { segment, came: AtomicBool::new(false) }) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if *self.came.get_mut() {
+            self.segment.machine().leave(Identity::current());
+        }
+    }
+}
+
+impl Serialize for Barrier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.seat.segment.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Barrier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Segment::deserialize(deserializer).map(Barrier::from)
+    }
+}
+
+/// What a party learns when all have come.
+///
+/// # Examples
+///
+/// ```
+/// let result = procession_sync::Barrier::new(1)?.wait()?;
+/// assert!(result.is_leader());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarrierWaitResult {
+    index: u32,
+    leader: bool,
+}
+
+impl BarrierWaitResult {
+    /// How many parties came before this one in this round: each has a number of its own, from 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Barrier::new(1)?.wait()?.index(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether this party came last, which is true for exactly one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(procession_sync::Barrier::new(1)?.wait()?.is_leader());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.leader
+    }
+}
+
+/// A barrier is broken: somebody is missing, and those who wait would wait for ever.
+///
+/// # Examples
+///
+/// ```
+/// let barrier = procession_sync::Barrier::new(2)?;
+/// barrier.abort();
+/// let error = barrier.wait().unwrap_err();
+/// assert_eq!(error.to_string(), "the barrier was broken by a party that gave up, reset it to use it again");
+/// # Ok::<(), procession_sync::CreateError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenBarrierError {
+    cause: Cause,
+}
+
+impl BrokenBarrierError {
+    /// Whether a wait ran out of time, this one or another party's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// barrier.abort();
+    /// assert!(!barrier.wait().unwrap_err().is_timeout());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.cause == Cause::TimedOut
+    }
+
+    /// The number of the process that died, if that was the cause.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// barrier.abort();
+    /// assert_eq!(barrier.wait().unwrap_err().dead_party(), None);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn dead_party(&self) -> Option<u32> {
+        match self.cause {
+            Cause::Died(who) => who.map(Identity::pid),
+            Cause::Aborted | Cause::TimedOut => None,
+        }
+    }
+}
+
+impl fmt::Display for BrokenBarrierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the barrier was broken by ")?;
+        match self.cause {
+            Cause::Aborted => f.write_str("a party that gave up")?,
+            Cause::TimedOut => f.write_str("a wait that ran out of time")?,
+            Cause::Died(Some(who)) => write!(f, "the death of process {}", who.pid())?,
+            Cause::Died(None) => f.write_str("the death of a party")?,
+        }
+        f.write_str(", reset it to use it again")
+    }
+}
+
+impl std::error::Error for BrokenBarrierError {}

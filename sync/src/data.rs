@@ -1,0 +1,177 @@
+//! What may lie in memory that several processes write to: [`Plain`] data, alone or in a row ([`Shape`]).
+
+use std::mem;
+use std::num::Wrapping;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
+
+/// Plain data: bytes that mean the same in every process, whatever they are.
+///
+/// Implemented for integers, floats, atomics, `()`, and for tuples and arrays of these. Not for `bool`, `char`, references and
+/// enums, of which some bytes are no value at all: use `u8`, `u32`, an index, a number.
+///
+/// # Safety
+///
+/// Who implements it for a type promises that
+///
+/// - every pattern of bytes is a value of it, also one that another process wrote only half before it was killed;
+/// - it holds no address: no reference, pointer, function, `Box`, `Vec`, `String`, or handle of this process, such as a descriptor;
+/// - it has no drop glue (nobody would run it), and dropping nothing loses nothing;
+/// - it may be used from any thread: no `Cell` of a thread-local, no guard.
+///
+/// # Examples
+///
+/// ```
+/// use procession_sync::{Mutex, Plain};
+///
+/// struct Account {
+///     cents: i64,
+///     bookings: u64,
+/// }
+///
+/// // SAFETY: two integers: any bytes are valid, there is no address in them and nothing to drop.
+/// unsafe impl Plain for Account {}
+///
+/// let account = Mutex::new(Account { cents: 0, bookings: 0 })?;
+/// let mut held = account.lock().unwrap();
+/// held.cents += 500;
+/// held.bookings += 1;
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// An address does not compile:
+///
+/// ```compile_fail,E0277
+/// let text = procession_sync::Mutex::new(String::from("an address of this process"));
+/// ```
+///
+/// ```compile_fail,E0277
+/// let number = procession_sync::Mutex::new(&7_u32);
+/// ```
+///
+/// ```compile_fail,E0277
+/// let number = procession_sync::Shared::new(std::ptr::null::<u32>());
+/// ```
+#[doc(alias = "Pod")]
+#[doc(alias = "ctypes")]
+pub unsafe trait Plain: Send + 'static {}
+
+/// Implements [`Plain`] for types whose documentation says that any bytes are a value of them.
+macro_rules! plain {
+    ($($type:ty),* $(,)?) => {
+        $(
+            // SAFETY: a number, or an atomic one: any bytes are a value, no address, nothing to drop, no thread.
+            unsafe impl Plain for $type {}
+        )*
+    };
+}
+
+plain!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
+plain!(AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize);
+plain!(AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize);
+
+// SAFETY: no bytes at all.
+unsafe impl Plain for () {}
+
+// SAFETY: a wrapper around one value that keeps all promises.
+unsafe impl<T: Plain> Plain for Wrapping<T> {}
+
+// SAFETY: values that keep all promises, one after another.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+/// Implements [`Plain`] for tuples.
+macro_rules! plain_tuple {
+    ($($name:ident)*) => {
+        // SAFETY: values that keep all promises; padding may hold anything, too. The order of the fields is the same in
+        // every process that runs the same program.
+        unsafe impl<$($name: Plain),*> Plain for ($($name,)*) {}
+    };
+}
+
+plain_tuple!(A);
+plain_tuple!(A B);
+plain_tuple!(A B C);
+plain_tuple!(A B C D);
+plain_tuple!(A B C D E);
+plain_tuple!(A B C D E F);
+
+/// What a shared value can be: one `T` or a row of them, `[T]`, whose length is known at run time.
+///
+/// It is implemented for all [`Plain`] data and for nothing else, and cannot be implemented outside this crate.
+///
+/// # Examples
+///
+/// ```
+/// use procession_sync::{Mutex, Shape};
+///
+/// fn is_quiet<T: Shape + ?Sized>(lock: &Mutex<T>) -> bool {
+///     !lock.is_poisoned()
+/// }
+///
+/// assert!(is_quiet(&Mutex::new(1)?));
+/// assert!(is_quiet(&Mutex::from_slice(&[1, 2, 3])?));
+/// # Ok::<(), procession_sync::CreateError>(())
+/// ```
+#[expect(private_bounds, reason = "sealed: implementing it would promise what only this module can keep")]
+pub trait Shape: Layout + Send + 'static {}
+
+impl<T: Plain> Shape for T {}
+impl<T: Plain> Shape for [T] {}
+
+/// How one element lies in memory, and how a place with some of them is seen as a whole.
+pub(crate) trait Layout {
+    /// The size of one element, in bytes.
+    const SIZE: usize;
+    /// The alignment of an element, in bytes.
+    const ALIGN: usize;
+
+    /// Whether there can be so many.
+    fn can_count(count: usize) -> bool;
+
+    /// The value that begins there. Only its address is computed.
+    fn at(start: NonNull<u8>, count: usize) -> NonNull<Self>;
+}
+
+impl<T: Plain> Layout for T {
+    const SIZE: usize = size_of::<T>();
+    const ALIGN: usize = align_of::<T>();
+
+    fn can_count(count: usize) -> bool {
+        count == 1
+    }
+
+    fn at(start: NonNull<u8>, _count: usize) -> NonNull<T> {
+        start.cast()
+    }
+}
+
+impl<T: Plain> Layout for [T] {
+    const SIZE: usize = size_of::<T>();
+    const ALIGN: usize = align_of::<T>();
+
+    fn can_count(_count: usize) -> bool {
+        true
+    }
+
+    fn at(start: NonNull<u8>, count: usize) -> NonNull<[T]> {
+        NonNull::slice_from_raw_parts(start.cast(), count)
+    }
+}
+
+/// Writes values into fresh memory that nobody else has seen, one after another.
+///
+/// # Safety
+///
+/// From `start` on there is room for `count` values, aligned for `T`, and nobody else uses it.
+pub(crate) unsafe fn fill<T: Plain>(start: NonNull<u8>, count: usize, mut value: impl FnMut(usize) -> T) {
+    const { assert!(!mem::needs_drop::<T>(), "plain data has nothing to drop") };
+    let start = start.cast::<T>().as_ptr();
+    for index in 0..count {
+        // SAFETY: the caller promises room for `count` values, so this address lies inside it.
+        let place = unsafe { start.add(index) };
+        // SAFETY: the place is aligned and nobody else's, by the caller's promise.
+        unsafe { ptr::write(place, value(index)) };
+    }
+}

@@ -1,0 +1,310 @@
+//! [`Mutex`]: data for one process at a time.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::{LockResult, TryLockError, TryLockResult};
+use std::time::Duration;
+
+use procession_core::os::identity::Identity;
+use procession_core::os::poll::deadline_after;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Plain, Shape};
+use crate::error::CreateError;
+use crate::mutex_guard::MutexGuard;
+use crate::poison::{self, Culprit};
+use crate::raw::mutex::RawMutex;
+use crate::segment::{Machine, Segment};
+
+/// A lock without data, for what lies outside shared memory: a file, a device, the terminal.
+///
+/// ```
+/// let printer = procession_sync::Lock::new(())?;
+/// let held = printer.lock().unwrap();
+/// // One line at a time, whichever process prints it.
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "multiprocessing.Lock")]
+pub type Lock = Mutex<()>;
+
+/// Data in shared memory that one thread of one process at a time may use.
+///
+/// A handle: clones, and copies sent to other processes inside any message, are the same lock. `T` is [`Plain`] data, or
+/// a row of it, `[T]`, whose length is known at run time.
+///
+/// # When the holder dies
+///
+/// Whoever waits notices within 50 ms that the holder is dead, however it died, and gets the lock inside std's
+/// [`PoisonError`](std::sync::PoisonError), as after a panic; a call that only tries notices within 1 ms. The data is as the dead one left it, perhaps half
+/// changed. [`MutexGuard::poisoned_by`] says who it was; repair the data and [`clear_poison`](Self::clear_poison), or give up.
+///
+/// # Differences from `std::sync::Mutex`
+///
+/// - There is no `into_inner` and no `get_mut`: other processes may have the lock, too.
+/// - [`lock_timeout`](Self::lock_timeout) exists.
+/// - Making one can fail, for lack of memory.
+/// - A guard that is forgotten keeps the lock until its *process* ends.
+/// - std's mutex can be serialized by serde as well, but that makes a silent copy. This one is shared.
+///
+/// # Differences from Python's `Lock`
+///
+/// - It holds the data, so that it cannot be used without the lock.
+/// - Only the holder can unlock it.
+/// - A dead holder does not keep it for ever.
+/// - Timeouts run on the monotonic clock.
+///
+/// # Fairness
+///
+/// None is promised: a thread that asks again at once may get the lock before one that was just woken. Nobody waits for
+/// ever in practice, as the kernel wakes sleepers in the order in which they came.
+///
+/// # Examples
+///
+/// ```
+/// use procession_sync::Mutex;
+///
+/// let counter = Mutex::new(0_u64)?;
+/// let theirs = counter.clone();
+/// std::thread::spawn(move || *theirs.lock().unwrap() += 1).join().unwrap();
+/// assert_eq!(*counter.lock().unwrap(), 1);
+///
+/// let row = Mutex::from_slice(&[1.5, 2.5, 3.5])?;
+/// row.lock().unwrap().swap(0, 2);
+/// assert_eq!(*row.lock().unwrap(), [3.5, 2.5, 1.5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "Value")]
+#[doc(alias = "Array")]
+#[doc(alias = "SynchronizedArray")]
+#[derive(Serialize, Deserialize)]
+#[serde(transparent, bound = "")]
+pub struct Mutex<T: Shape + ?Sized> {
+    segment: Segment<RawMutex, T>,
+}
+
+// SAFETY: `repr(C)`, atomics only, fresh when zeroed.
+unsafe impl Machine for RawMutex {
+    const KIND: u64 = 1;
+    const NAME: &str = "mutex";
+}
+
+impl<T: Plain> Mutex<T> {
+    /// Makes a lock around a value.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough shared memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let best = procession_sync::Mutex::new((0_u64, 0.0_f64))?;
+    /// best.lock().unwrap().1 = 0.5;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(value: T) -> Result<Mutex<T>, CreateError> {
+        Ok(Mutex { segment: Segment::new(value)? })
+    }
+}
+
+impl<T: Plain> Mutex<[T]> {
+    /// Makes a lock around a row of `len` values; `value` tells each from its index.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough shared memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let squares = procession_sync::Mutex::<[u64]>::from_fn(10, |i| i as u64 * i as u64)?;
+    /// assert_eq!(squares.lock().unwrap()[9], 81);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_fn(len: usize, value: impl FnMut(usize) -> T) -> Result<Mutex<[T]>, CreateError> {
+        Ok(Mutex { segment: Segment::from_fn(len, value)? })
+    }
+
+    /// Makes a lock around a copy of a row of values.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough shared memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let row = procession_sync::Mutex::from_slice(b"bytes")?;
+    /// row.lock().unwrap().make_ascii_uppercase();
+    /// assert_eq!(&*row.lock().unwrap(), b"BYTES");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_slice(values: &[T]) -> Result<Mutex<[T]>, CreateError>
+    where
+        T: Copy,
+    {
+        Mutex::from_fn(values.len(), |index| values[index])
+    }
+}
+
+impl<T: Shape + ?Sized> Mutex<T> {
+    /// Waits until nobody holds the lock, and takes it. A thread that holds it already waits for itself, for ever.
+    ///
+    /// # Errors
+    ///
+    /// A holder died or panicked and nobody has cleared the poison: the error holds the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::Mutex::new(1)?;
+    /// *lock.lock().unwrap() += 1;
+    /// assert_eq!(*lock.lock().unwrap(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "acquire")]
+    #[inline]
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.raw().lock(Identity::current(), None);
+        self.guard()
+    }
+
+    /// Takes the lock if nobody holds it; the dead do not count.
+    ///
+    /// # Errors
+    ///
+    /// [`TryLockError::WouldBlock`] when somebody holds it, else as for [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::Lock::new(())?;
+    /// let held = lock.try_lock().unwrap();
+    /// assert!(lock.try_lock().is_err());
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        if self.raw().try_lock(Identity::current()) { Ok(self.guard()?) } else { Err(TryLockError::WouldBlock) }
+    }
+
+    /// As [`lock`](Self::lock), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`TryLockError::WouldBlock`] when the time is over, else as for [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let lock = procession_sync::Lock::new(())?;
+    /// let held = lock.lock().unwrap();
+    /// assert!(lock.lock_timeout(Duration::from_millis(1)).is_err());
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
+        if self.raw().lock(Identity::current(), deadline_after(timeout)) {
+            Ok(self.guard()?)
+        } else {
+            Err(TryLockError::WouldBlock)
+        }
+    }
+
+    /// Whether somebody holds the lock at this moment, perhaps this thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::Lock::new(())?;
+    /// assert!(!lock.is_locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "locked")]
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.raw().holder().is_some()
+    }
+
+    /// Whether a holder died or panicked since the poison was last cleared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!procession_sync::Lock::new(())?.is_poisoned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned_by().is_some()
+    }
+
+    /// The holder that died or panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Lock::new(())?.poisoned_by(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn poisoned_by(&self) -> Option<Culprit> {
+        Culprit::of(self.raw())
+    }
+
+    /// Declares the data to be in order again. Do it while holding the lock, after a look at the data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::Mutex::new(5)?;
+    /// let mut guard = lock.lock().unwrap_or_else(|poisoned| {
+    ///     lock.clear_poison();
+    ///     poisoned.into_inner()
+    /// });
+    /// *guard = 6;
+    /// # drop(guard);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clear_poison(&self) {
+        self.raw().absolve();
+    }
+
+    pub(crate) fn raw(&self) -> &RawMutex {
+        self.segment.machine()
+    }
+
+    /// Where the data lies, for guards.
+    #[inline]
+    pub(crate) fn data(&self) -> NonNull<T> {
+        self.segment.data()
+    }
+
+    /// For one who has just taken the lock.
+    #[inline]
+    fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
+        poison::checked(self.raw(), MutexGuard::new(self))
+    }
+}
+
+impl<T: Shape + ?Sized> Clone for Mutex<T> {
+    fn clone(&self) -> Self {
+        Mutex { segment: self.segment.clone() }
+    }
+}
+
+impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Mutex");
+        match self.try_lock() {
+            Ok(guard) => shown.field("data", &&*guard),
+            Err(TryLockError::Poisoned(error)) => shown.field("data", &&**error.get_ref()),
+            Err(TryLockError::WouldBlock) => shown.field("data", &format_args!("<locked>")),
+        };
+        shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! Names for shared memory: a record of who has it, from which the next one gets a descriptor.
+//!
+//! The record is a small file, `procession.NAME` in `/dev/shm`, locked while it is read and written:
+//!
+//! ```text
+//! procession 1 ID LENGTH
+//! IDENTITY DESCRIPTOR
+//! IDENTITY DESCRIPTOR
+//! ```
+//!
+//! `ID` is in the memory, too, so that a descriptor which means something else by now is not mistaken for it. Dead holders
+//! are dropped from the record by the next one who opens the name.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use procession_core::Mapping;
+use procession_core::os::identity::Identity;
+
+use crate::error::CreateError;
+use crate::segment::Segment;
+use crate::shared_memory::Block;
+
+/// What can have a name.
+type Memory = Segment<Block, [AtomicU8]>;
+
+/// Where a named thing keeps the number that its record names.
+pub(crate) trait Named {
+    fn id(&self) -> &AtomicU64;
+}
+
+/// A name could not be used.
+///
+/// # Examples
+///
+/// ```
+/// let error = procession_sync::SharedMemory::open("a/b").unwrap_err();
+/// assert_eq!(error.to_string(), "\"a/b\" cannot be a name: use 1 to 200 characters, no slash and no control character");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NameError(#[from] Fault);
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{0:?} cannot be a name: use 1 to 200 characters, no slash and no control character")]
+    NoName(String),
+    #[error("shared memory {0:?} exists already, open it or use another name")]
+    Taken(String),
+    #[error("no living process has shared memory {0:?}, create it first")]
+    NotFound(String),
+    #[error("{0}")]
+    Create(#[source] CreateError),
+    #[error("the record of shared memory {0:?} cannot be used: {1}")]
+    Record(String, #[source] io::Error),
+}
+
+impl NameError {
+    /// Whether somebody has memory of this name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!procession_sync::SharedMemory::open("nobody-has-this").unwrap_err().is_taken());
+    /// ```
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        matches!(self.0, Fault::Taken(_))
+    }
+
+    /// Whether nobody has memory of this name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(procession_sync::SharedMemory::open("nobody-has-this").unwrap_err().is_not_found());
+    /// ```
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.0, Fault::NotFound(_))
+    }
+}
+
+/// One process that has the memory, and under which number it has the descriptor.
+#[derive(Clone, Copy)]
+struct Holder {
+    who: Identity,
+    descriptor: RawFd,
+}
+
+/// What a record says.
+struct Record {
+    id: u64,
+    len: usize,
+    holders: Vec<Holder>,
+}
+
+pub(crate) fn create(name: &str, memory: impl FnOnce() -> Result<Memory, CreateError>) -> Result<Memory, NameError> {
+    let path = path_of(name)?;
+    let fault = |error| Fault::Record(name.to_owned(), error);
+    let mut file = locked(
+        || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path),
+        &path,
+    )
+    .map_err(fault)?;
+    if read(&mut file).map_err(fault)?.is_some_and(|record| record.find().is_some()) {
+        return Err(Fault::Taken(name.to_owned()).into());
+    }
+    let memory = memory().map_err(Fault::Create)?;
+    let id = new_id();
+    memory.id().store(id, Ordering::Relaxed);
+    let record = Record { id, len: memory.mapping().len(), holders: vec![Holder::this(&memory)] };
+    write(&mut file, &record).map_err(fault)?;
+    Ok(memory)
+}
+
+pub(crate) fn open(name: &str) -> Result<Memory, NameError> {
+    let path = path_of(name)?;
+    let fault = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Fault::NotFound(name.to_owned()),
+        _ => Fault::Record(name.to_owned(), error),
+    };
+    let mut file = locked(|| OpenOptions::new().read(true).write(true).open(&path), &path).map_err(fault)?;
+    let mut record = read(&mut file).map_err(fault)?.ok_or_else(|| Fault::NotFound(name.to_owned()))?;
+    let memory = record.find().ok_or_else(|| Fault::NotFound(name.to_owned()))?;
+    record.holders.retain(|holder| holder.who.is_alive());
+    record.holders.push(Holder::this(&memory));
+    write(&mut file, &record).map_err(fault)?;
+    Ok(memory)
+}
+
+pub(crate) fn unlink(name: &str) -> Result<(), NameError> {
+    std::fs::remove_file(path_of(name)?).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Fault::NotFound(name.to_owned()).into(),
+        _ => Fault::Record(name.to_owned(), error).into(),
+    })
+}
+
+impl Record {
+    /// The memory itself, from the first holder who has it still.
+    fn find(&self) -> Option<Memory> {
+        self.holders.iter().filter(|holder| holder.who.is_alive()).find_map(|holder| {
+            let link = format!("/proc/{}/fd/{}", holder.who.pid(), holder.descriptor);
+            let file = OpenOptions::new().read(true).write(true).open(link).ok()?;
+            let memory = Memory::adopt(Mapping::from_descriptor(file.into(), self.len).ok()?).ok()?;
+            (memory.id().load(Ordering::Relaxed) == self.id).then_some(memory)
+        })
+    }
+}
+
+impl Holder {
+    fn this(memory: &Memory) -> Holder {
+        Holder { who: Identity::current(), descriptor: memory.mapping().as_fd().as_raw_fd() }
+    }
+}
+
+fn path_of(name: &str) -> Result<PathBuf, Fault> {
+    let fits = (1..=200).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_control());
+    if !fits {
+        return Err(Fault::NoName(name.to_owned()));
+    }
+    let memory = PathBuf::from("/dev/shm");
+    let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    Ok(folder.join(format!("procession.{name}")))
+}
+
+/// Opens the record and waits for its lock; opens it again when it was taken away meanwhile.
+fn locked(open: impl Fn() -> io::Result<File>, path: &PathBuf) -> io::Result<File> {
+    loop {
+        let file = open()?;
+        file.lock()?;
+        let ours = file.metadata()?;
+        match std::fs::metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => return Ok(file),
+            _ => {}
+        }
+    }
+}
+
+/// What the file says; `None` for a new one, and for one that says nothing sensible.
+fn read(file: &mut File) -> io::Result<Option<Record>> {
+    let mut text = String::new();
+    match file.take(1 << 20).read_to_string(&mut text) {
+        Ok(_) => Ok(parse(&text)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(text: &str) -> Option<Record> {
+    let mut lines = text.lines();
+    let (id, len) = lines.next()?.strip_prefix("procession 1 ")?.split_once(' ')?;
+    let holder = |line: &str| {
+        let (who, descriptor) = line.split_once(' ')?;
+        let who = Identity::from_bits(who.parse().ok()?)?;
+        Some(Holder { who, descriptor: descriptor.parse().ok().filter(|number| *number >= 0)? })
+    };
+    Some(Record { id: id.parse().ok()?, len: len.parse().ok()?, holders: lines.filter_map(holder).collect() })
+}
+
+fn write(file: &mut File, record: &Record) -> io::Result<()> {
+    let mut text = format!("procession 1 {} {}\n", record.id, record.len);
+    for Holder { who, descriptor } in &record.holders {
+        writeln!(text, "{} {descriptor}", who.to_bits()).map_err(io::Error::other)?;
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(text.as_bytes())
+}
+
+/// A number that no other memory of this user has: from a hasher that the system seeds.
+fn new_id() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(Identity::current()) | 1
+}

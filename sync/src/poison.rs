@@ -1,0 +1,80 @@
+//! Who left data in doubt: [`Culprit`], and std's poison errors around our guards.
+
+use std::fmt;
+use std::sync::{LockResult, PoisonError};
+
+use crate::raw::mutex::RawMutex;
+
+/// The process that held a lock when it died, or when it panicked.
+///
+/// # Examples
+///
+/// ```
+/// use procession_sync::{Mutex, MutexGuard};
+///
+/// let lock = Mutex::new(7)?;
+/// std::thread::scope(|scope| {
+///     let panicking = scope.spawn(|| {
+///         let _guard = lock.lock();
+///         panic!("left in doubt");
+///     });
+///     assert!(panicking.join().is_err());
+/// });
+/// let error = lock.lock().unwrap_err();
+/// let culprit = MutexGuard::poisoned_by(error.get_ref()).unwrap();
+/// assert_eq!(culprit.pid(), std::process::id());
+/// assert!(culprit.panicked());
+/// # drop(error);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Culprit {
+    pid: u32,
+    panicked: bool,
+}
+
+impl Culprit {
+    /// The number that the process had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Mutex::new(())?.poisoned_by().map(|culprit| culprit.pid()), None);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it panicked. If not, it died: killed, aborted or ended while it held the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Mutex::new(())?.poisoned_by().map(|culprit| culprit.panicked()), None);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn panicked(&self) -> bool {
+        self.panicked
+    }
+
+    /// The one that a lock has on record.
+    pub(crate) fn of(lock: &RawMutex) -> Option<Culprit> {
+        lock.fallen().map(|(who, panicked)| Culprit { pid: who.pid(), panicked })
+    }
+}
+
+impl fmt::Display for Culprit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = if self.panicked { "panicked" } else { "died" };
+        write!(f, "process {} {end} while it held the lock", self.pid)
+    }
+}
+
+/// The guard, as an error when the lock is poisoned.
+#[inline]
+pub(crate) fn checked<G>(lock: &RawMutex, guard: G) -> LockResult<G> {
+    if lock.fallen().is_none() { Ok(guard) } else { Err(PoisonError::new(guard)) }
+}

@@ -1,0 +1,87 @@
+//! The real thing: the processor's atomics, the kernel's futex, and processes that live or die.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use procession_core::os::futex;
+pub(crate) use procession_core::os::identity::Identity;
+
+pub(crate) use std::hint::spin_loop;
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use super::Seeded;
+
+/// A word of 32 bits on which one can sleep.
+#[repr(transparent)]
+#[derive(Debug)]
+pub(crate) struct Word32(AtomicU32);
+
+impl Word32 {
+    pub(crate) fn wait(&self, expected: u32, until: Option<Instant>) {
+        let _look_again_anyway = futex::wait(&self.0, expected, until);
+    }
+
+    /// Wakes at most `count` sleepers, and says how many there were.
+    pub(crate) fn wake(&self, count: u32) -> u32 {
+        futex::wake(&self.0, count)
+    }
+}
+
+impl std::ops::Deref for Word32 {
+    type Target = AtomicU32;
+
+    fn deref(&self) -> &AtomicU32 {
+        &self.0
+    }
+}
+
+/// A word of 64 bits on which one can sleep; a change of the high half alone need not end the sleep.
+#[repr(transparent)]
+#[derive(Debug)]
+pub(crate) struct Word64(AtomicU64);
+
+impl Word64 {
+    pub(crate) fn wait(&self, expected: u64, until: Option<Instant>) {
+        let _look_again_anyway = futex::wait_double(&self.0, expected, until);
+    }
+
+    pub(crate) fn wake(&self, count: u32) {
+        let _nobody_may_be_there = futex::wake_double(&self.0, count);
+    }
+}
+
+impl std::ops::Deref for Word64 {
+    type Target = AtomicU64;
+
+    #[inline]
+    fn deref(&self) -> &AtomicU64 {
+        &self.0
+    }
+}
+
+/// Whether that process can still touch memory.
+pub(crate) fn is_alive(who: Identity) -> bool {
+    who.is_alive()
+}
+
+/// As [`is_alive`], but believes for a moment what it found: for calls that somebody may repeat in a tight loop.
+pub(crate) fn was_alive_lately(who: Identity) -> bool {
+    const MOMENT: Duration = Duration::from_millis(1);
+    thread_local! {
+        static SEEN: Cell<Option<(Identity, Instant)>> = const { Cell::new(None) };
+    }
+    let seen = SEEN.get().is_some_and(|(known, at)| known == who && at.elapsed() < MOMENT);
+    if !seen && !is_alive(who) {
+        return false;
+    }
+    if !seen {
+        SEEN.set(Some((who, Instant::now())));
+    }
+    true
+}
+
+/// No fault is switched on outside a model check.
+#[inline]
+pub(crate) const fn seeded(_fault: Seeded) -> bool {
+    false
+}

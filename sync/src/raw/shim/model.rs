@@ -1,0 +1,111 @@
+//! The model: loom's atomics, a futex of loom's parts, and processes that die when a test says so.
+
+use std::sync::atomic::AtomicU8;
+use std::time::Instant;
+
+pub(crate) use loom::hint::spin_loop;
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use loom::sync::{Condvar, Mutex};
+pub(crate) use procession_core::os::identity::Identity;
+
+use super::Seeded;
+
+/// Those who sleep on a word. The lock is the kernel's own: comparing and falling asleep are one step.
+#[derive(Debug)]
+struct Sleepers {
+    count: Mutex<u32>,
+    wake: Condvar,
+}
+
+impl Sleepers {
+    fn new() -> Sleepers {
+        Sleepers { count: Mutex::new(0), wake: Condvar::new() }
+    }
+
+    fn wait(&self, still: impl FnOnce() -> bool) {
+        let mut count = self.count.lock().expect("no model panics here");
+        // Once somebody is dead, every nap ends at once: that stands for the time that passes.
+        if DEAD.load(Ordering::Relaxed) != 0 {
+            drop(count);
+            loom::thread::yield_now();
+        } else if still() {
+            *count += 1;
+            drop(self.wake.wait(count));
+        }
+    }
+
+    fn wake(&self, most: u32) -> u32 {
+        let mut count = self.count.lock().expect("no model panics here");
+        let woken = most.min(*count);
+        *count -= woken;
+        for _ in 0..woken {
+            self.wake.notify_one();
+        }
+        woken
+    }
+}
+
+macro_rules! word {
+    ($name:ident, $atomic:ty, $value:ty) => {
+        /// A word on which one can sleep. Nobody's patience ends in the model.
+        #[derive(Debug)]
+        pub(crate) struct $name {
+            value: $atomic,
+            sleepers: Sleepers,
+        }
+
+        impl $name {
+            pub(crate) fn fresh() -> $name {
+                $name { value: <$atomic>::new(0), sleepers: Sleepers::new() }
+            }
+
+            pub(crate) fn wait(&self, expected: $value, _until: Option<Instant>) {
+                self.sleepers.wait(|| self.value.load(Ordering::Relaxed) == expected);
+            }
+
+            pub(crate) fn wake(&self, count: u32) -> u32 {
+                self.sleepers.wake(count)
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = $atomic;
+
+            fn deref(&self) -> &$atomic {
+                &self.value
+            }
+        }
+    };
+}
+
+word!(Word32, AtomicU32, u32);
+word!(Word64, AtomicU64, u64);
+
+loom::lazy_static! {
+    /// One bit for each process that is dead.
+    static ref DEAD: AtomicU32 = AtomicU32::new(0);
+}
+
+/// From here on the process does nothing any more. End the naps of those who sleep already after this.
+pub(crate) fn die(who: Identity) {
+    DEAD.fetch_or(1 << who.to_bits(), Ordering::Release);
+}
+
+pub(crate) fn is_alive(who: Identity) -> bool {
+    DEAD.load(Ordering::Acquire) & (1 << who.to_bits()) == 0
+}
+
+pub(crate) fn was_alive_lately(who: Identity) -> bool {
+    is_alive(who)
+}
+
+/// Which fault is switched on in this run: its number plus 1, or 0.
+static FAULT: AtomicU8 = AtomicU8::new(0);
+
+pub(crate) fn seed(fault: Option<Seeded>) {
+    FAULT.store(fault.map_or(0, |fault| fault as u8 + 1), std::sync::atomic::Ordering::SeqCst);
+}
+
+pub(crate) fn seeded(fault: Seeded) -> bool {
+    FAULT.load(std::sync::atomic::Ordering::SeqCst) == fault as u8 + 1
+}

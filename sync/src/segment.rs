@@ -1,0 +1,192 @@
+//! [`Segment`]: one mapping that holds a machine and its data, made here or received and checked.
+//!
+//! | offset | what |
+//! | --- | --- |
+//! | 0 | the [`Header`], written once before the mapping is shared |
+//! | 64 | the machine |
+//! | behind it, aligned for the data and to 64 | the data |
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use procession_core::Mapping;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::data::{self, Layout, Plain};
+use crate::error::{CreateError, Fault};
+
+/// "Procession's sync, layout 1": changes whenever a machine's layout or protocol does.
+const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x01");
+/// Headers, machines and data do not share cache lines.
+const LINE: usize = 64;
+/// A mapping begins with a page, so this alignment is the most there is.
+const PAGE: usize = 4096;
+
+/// A machine that can be found in shared memory.
+///
+/// # Safety
+///
+/// The type is `repr(C)` and made of atomics only, all zeros is its fresh state, no bytes are invalid, and
+/// its alignment is at most 64.
+pub(crate) unsafe trait Machine: Sync + 'static {
+    /// Tells it from all others.
+    const KIND: u64;
+    /// How people call it.
+    const NAME: &str;
+}
+
+/// What a segment says of itself.
+#[repr(C)]
+struct Header {
+    magic: AtomicU64,
+    kind: AtomicU64,
+    size: AtomicU64,
+    align: AtomicU64,
+    count: AtomicU64,
+}
+
+/// A machine of type `M` with data of type `T`, in memory that stays mapped as long as this lives.
+pub(crate) struct Segment<M, T: ?Sized> {
+    mapping: Mapping,
+    machine: NonNull<M>,
+    data: NonNull<T>,
+}
+
+impl<M: Machine, T: Plain> Segment<M, T> {
+    /// Makes a fresh one for one value.
+    pub(crate) fn new(value: T) -> Result<Self, CreateError> {
+        let mut value = Some(value);
+        Self::create(1, |start| {
+            // SAFETY: `create` calls this once, with room for one value that nobody else has seen.
+            unsafe { data::fill(start, 1, |_| value.take().expect("one value for one place")) };
+        })
+    }
+}
+
+impl<M: Machine, T: Plain> Segment<M, [T]> {
+    /// Makes a fresh one for a row of values.
+    pub(crate) fn from_fn(count: usize, value: impl FnMut(usize) -> T) -> Result<Self, CreateError> {
+        Self::create(count, |start| {
+            // SAFETY: `create` calls this with room for `count` values that nobody else has seen.
+            unsafe { data::fill(start, count, value) };
+        })
+    }
+}
+
+impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
+    pub(crate) fn machine(&self) -> &M {
+        // SAFETY: `assemble` found room for a machine there; it is valid whatever it holds, made of atomics, and stays mapped
+        // while `self` is borrowed.
+        unsafe { self.machine.as_ref() }
+    }
+
+    /// Where the data lies. Whoever turns it into a reference must know that nobody else has one that conflicts.
+    #[inline]
+    pub(crate) fn data(&self) -> NonNull<T> {
+        self.data
+    }
+
+    /// The mapping that everything lies in.
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    fn create(count: usize, fill: impl FnOnce(NonNull<u8>)) -> Result<Self, CreateError> {
+        if T::ALIGN > PAGE {
+            return Err(Fault::Alignment(T::ALIGN).into());
+        }
+        let len = len::<M, T>(count).ok_or(Fault::TooLarge { count, size: T::SIZE })?;
+        let mapping = Mapping::with_label(len, &format!("procession: {}", M::NAME)).map_err(Fault::Memory)?;
+        let header = header(&mapping);
+        header.magic.store(MAGIC, Ordering::Relaxed);
+        header.kind.store(M::KIND, Ordering::Relaxed);
+        header.size.store(T::SIZE as u64, Ordering::Relaxed);
+        header.align.store(T::ALIGN as u64, Ordering::Relaxed);
+        header.count.store(count as u64, Ordering::Relaxed);
+        let segment = Self::assemble(mapping, count);
+        fill(segment.data.cast());
+        Ok(segment)
+    }
+
+    /// Believes a mapping that arrived only if it holds what the receiver expects.
+    pub(crate) fn adopt(mapping: Mapping) -> Result<Self, String> {
+        let expected = M::NAME;
+        if mapping.len() < size_of::<Header>() {
+            return Err(format!("{} bytes of shared memory are too small for a {expected}", mapping.len()));
+        }
+        let header = header(&mapping);
+        let is = |field: &AtomicU64, value: u64| field.load(Ordering::Relaxed) == value;
+        if !is(&header.magic, MAGIC) || !is(&header.kind, M::KIND) {
+            return Err(format!("the shared memory that arrived is not a {expected} of this version"));
+        }
+        if !is(&header.size, T::SIZE as u64) || !is(&header.align, T::ALIGN as u64) {
+            return Err(format!("the {expected} that arrived holds another type of data"));
+        }
+        // Read once: it could change between two looks.
+        let count = usize::try_from(header.count.load(Ordering::Relaxed)).ok();
+        match count.filter(|count| T::can_count(*count) && len::<M, T>(*count) == Some(mapping.len())) {
+            Some(count) => Ok(Self::assemble(mapping, count)),
+            None => Err(format!("the {expected} that arrived does not have the size that it tells")),
+        }
+    }
+
+    /// Finds the parts of a mapping whose length is [`len`] for this count.
+    fn assemble(mapping: Mapping, count: usize) -> Self {
+        let start = mapping.as_ptr();
+        // SAFETY: the mapping is at least as long as `len` says, which is beyond both offsets.
+        let machine = unsafe { start.add(LINE) };
+        // SAFETY: as above.
+        let data = unsafe { start.add(data_offset::<M, T>()) };
+        Segment { machine: machine.cast(), data: T::at(data, count), mapping }
+    }
+}
+
+fn header(mapping: &Mapping) -> &Header {
+    const { assert!(size_of::<Header>() <= LINE, "the header has the first line for itself") };
+    // SAFETY: callers have checked the length, a mapping begins with a page, and five atomics are valid whatever they hold.
+    unsafe { mapping.as_ptr().cast::<Header>().as_ref() }
+}
+
+/// Where the data begins.
+fn data_offset<M: Machine, T: Layout + ?Sized>() -> usize {
+    const { assert!(align_of::<M>() <= LINE, "machines are aligned to a line at most") };
+    (LINE + size_of::<M>()).next_multiple_of(T::ALIGN.max(LINE))
+}
+
+/// How long the mapping for `count` elements is; `None` when no memory is so long.
+fn len<M: Machine, T: Layout + ?Sized>(count: usize) -> Option<usize> {
+    T::SIZE.checked_mul(count)?.checked_add(data_offset::<M, T>()).filter(|len| *len <= isize::MAX as usize)
+}
+
+impl<M, T: ?Sized> Clone for Segment<M, T> {
+    fn clone(&self) -> Self {
+        Segment { mapping: self.mapping.clone(), machine: self.machine, data: self.data }
+    }
+}
+
+// SAFETY: the machine is used through shared references and is `Sync`; the data is sent with the handle, so it must be `Send`.
+unsafe impl<M: Sync, T: Send + ?Sized> Send for Segment<M, T> {}
+
+// SAFETY: a shared segment gives out the machine, which is `Sync`, and the address of the data, which is no access: the
+// primitives that make one promise more on their own types.
+unsafe impl<M: Sync, T: Send + ?Sized> Sync for Segment<M, T> {}
+
+impl<M, T: ?Sized> fmt::Debug for Segment<M, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.mapping.fmt(f)
+    }
+}
+
+impl<M: Machine, T: Layout + ?Sized> Serialize for Segment<M, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.mapping.serialize(serializer)
+    }
+}
+
+impl<'de, M: Machine, T: Layout + ?Sized> Deserialize<'de> for Segment<M, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::adopt(Mapping::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

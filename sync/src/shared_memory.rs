@@ -1,0 +1,239 @@
+//! [`SharedMemory`]: bytes that several processes see.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::CreateError;
+use crate::name::{self, Named};
+use crate::segment::{Machine, Segment};
+
+pub use crate::name::NameError;
+
+/// Bytes in shared memory, without a name or, on request, with one.
+///
+/// They begin as zeros. A handle: clones and copies in other processes show the same bytes. All of it is allocated at once and
+/// its size is sealed, so an access never fails. Each byte is atomic and nothing more: to keep larger things whole, use a
+/// [`Mutex`](crate::Mutex) beside it.
+///
+/// # Names
+///
+/// Send the handle in a message where you can. For processes that do not know each other, [`create`](Self::create) gives the
+/// memory a name which others of the same user [`open`](Self::open). A small record under `/dev/shm` says which
+/// processes have it; the memory itself is not there. It goes away with the last process that created or opened it, however that
+/// one ended: then the name is free again, and nothing is left to clean up but the record, which the next one to use the name replaces.
+///
+/// # Differences from Python's `SharedMemory`
+///
+/// There is no `ShareableList`: a list of one type is a `Mutex<[T]>`, one of several types is a queue or a manager's business.
+/// Nobody's end takes the memory from others, nothing stays behind in memory after the last of them, and a machine without room
+/// says so at once.
+///
+/// # Examples
+///
+/// ```
+/// let memory = procession_sync::SharedMemory::new(1 << 20)?;
+/// memory.write(100, b"hello");
+/// let mut read = [0; 5];
+/// memory.read(100, &mut read);
+/// assert_eq!(&read, b"hello");
+/// # Ok::<(), procession_sync::CreateError>(())
+/// ```
+#[doc(alias = "ShareableList")]
+#[doc(alias = "multiprocessing.shared_memory")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SharedMemory {
+    segment: Segment<Block, [AtomicU8]>,
+}
+
+/// What the machine of plain bytes knows: the number that its record names, 0 without a name.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) id: AtomicU64,
+}
+
+// SAFETY: `repr(C)`, one atomic, fresh when zeroed.
+unsafe impl Machine for Block {
+    const KIND: u64 = 9;
+    const NAME: &str = "shared memory";
+}
+
+impl SharedMemory {
+    /// Allocates `len` bytes without a name.
+    ///
+    /// # Errors
+    ///
+    /// There is not enough shared memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::SharedMemory::new(100)?.len(), 100);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    pub fn new(len: usize) -> Result<SharedMemory, CreateError> {
+        Ok(SharedMemory { segment: Segment::from_fn(len, |_| AtomicU8::new(0))? })
+    }
+
+    /// Allocates `len` bytes under a name that nobody uses now.
+    ///
+    /// # Errors
+    ///
+    /// The name is in use ([`NameError::is_taken`]) or is no name, there is not enough memory, or the record cannot be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::SharedMemory;
+    ///
+    /// let name = format!("example-{}", std::process::id());
+    /// let memory = SharedMemory::create(&name, 100)?;
+    /// assert!(SharedMemory::create(&name, 100).unwrap_err().is_taken());
+    /// SharedMemory::unlink(&name)?;
+    /// # Ok::<(), procession_sync::NameError>(())
+    /// ```
+    pub fn create(name: &str, len: usize) -> Result<SharedMemory, NameError> {
+        let segment = name::create(name, || Segment::from_fn(len, |_| AtomicU8::new(0)))?;
+        Ok(SharedMemory { segment })
+    }
+
+    /// Opens what another process, or this one, has created under a name.
+    ///
+    /// # Errors
+    ///
+    /// No living process has memory of this name ([`NameError::is_not_found`]), or it is another user's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::SharedMemory;
+    ///
+    /// let name = format!("another-example-{}", std::process::id());
+    /// let memory = SharedMemory::create(&name, 100)?;
+    /// memory.write(0, b"hello");
+    /// let same = SharedMemory::open(&name)?;
+    /// let mut read = [0; 5];
+    /// same.read(0, &mut read);
+    /// assert_eq!(&read, b"hello");
+    /// SharedMemory::unlink(&name)?;
+    /// # Ok::<(), procession_sync::NameError>(())
+    /// ```
+    pub fn open(name: &str) -> Result<SharedMemory, NameError> {
+        Ok(SharedMemory { segment: name::open(name)? })
+    }
+
+    /// Takes the name away. Who has the memory keeps it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(procession_sync::SharedMemory::unlink("nobody-has-this").unwrap_err().is_not_found());
+    /// ```
+    pub fn unlink(name: &str) -> Result<(), NameError> {
+        name::unlink(name)
+    }
+
+    /// The number of bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::SharedMemory::new(7)?.len(), 7);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Whether there is not a single byte.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(procession_sync::SharedMemory::new(0)?.is_empty());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, which anybody may change at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// let memory = procession_sync::SharedMemory::new(7)?;
+    /// memory.bytes()[3].store(1, Relaxed);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[doc(alias = "buf")]
+    #[must_use]
+    pub fn bytes(&self) -> &[AtomicU8] {
+        // SAFETY: the segment holds so many atomic bytes there, which are valid whatever they are and may be changed by others.
+        unsafe { self.segment.data().as_ref() }
+    }
+
+    /// Copies bytes out, from `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// There are not so many bytes from `offset` on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut read = [1; 3];
+    /// procession_sync::SharedMemory::new(7)?.read(4, &mut read);
+    /// assert_eq!(read, [0; 3]);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[track_caller]
+    pub fn read(&self, offset: usize, into: &mut [u8]) {
+        let from = self.range(offset, into.len());
+        into.iter_mut().zip(from).for_each(|(to, byte)| *to = byte.load(Ordering::Relaxed));
+    }
+
+    /// Copies bytes in, from `offset` on.
+    ///
+    /// # Panics
+    ///
+    /// There is not so much room from `offset` on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// procession_sync::SharedMemory::new(7)?.write(4, &[1, 2, 3]);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[track_caller]
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        let to = self.range(offset, from.len());
+        to.iter().zip(from).for_each(|(to, byte)| to.store(*byte, Ordering::Relaxed));
+    }
+
+    #[track_caller]
+    fn range(&self, offset: usize, len: usize) -> &[AtomicU8] {
+        let all = self.bytes();
+        let end = offset.checked_add(len).filter(|end| *end <= all.len());
+        let end = end.unwrap_or_else(|| {
+            panic!("{len} bytes from {offset} on are not inside {} bytes of shared memory", all.len())
+        });
+        &all[offset..end]
+    }
+}
+
+impl Named for Segment<Block, [AtomicU8]> {
+    fn id(&self) -> &AtomicU64 {
+        &self.machine().id
+    }
+}

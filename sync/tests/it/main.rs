@@ -1,0 +1,17 @@
+//! The crate from outside: real processes, real deaths.
+
+procession_process::init_at_load!();
+
+mod helpers;
+
+mod counter;
+mod death;
+mod hostile;
+mod meeting;
+mod passing;
+mod permits;
+mod poison;
+mod shared_memory;
+mod tickets;
+mod timeouts;
+mod traits;
