@@ -23,11 +23,37 @@ struct Component {
 #[derive(Debug)]
 struct Options {
     components: Vec<Component>,
-    seconds: u64,
+    length: Length,
     seed: u64,
 }
 
-/// How much longer than asked a program may take before it counts as hung.
+/// When a program has done enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Seconds(u64),
+    /// After so many kills, however long they take. Not every program counts them.
+    Kills(u64),
+}
+
+impl Length {
+    /// As a program is told.
+    fn arguments(self) -> [String; 2] {
+        match self {
+            Length::Seconds(count) => ["--seconds".into(), count.to_string()],
+            Length::Kills(count) => ["--kills".into(), count.to_string()],
+        }
+    }
+
+    /// How long a program may take before it counts as hung.
+    fn limit(self) -> Duration {
+        match self {
+            Length::Seconds(count) => Duration::from_secs(count) + GRACE,
+            Length::Kills(count) => Duration::from_millis(count.saturating_mul(100)) + GRACE,
+        }
+    }
+}
+
+/// How much longer than it should a program may take before it counts as hung.
 const GRACE: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(arguments: Parser) -> Result<(), Failure> {
@@ -38,7 +64,7 @@ pub(crate) fn run(arguments: Parser) -> Result<(), Failure> {
 /// Every component, for so many seconds each, from a fresh seed.
 pub(crate) fn run_all(seconds: u64) -> Result<(), Failure> {
     let components = components(&step::root())?;
-    torment_all(&Options { components, seconds, seed: now() })
+    torment_all(&Options { components, length: Length::Seconds(seconds), seed: now() })
 }
 
 fn torment_all(options: &Options) -> Result<(), Failure> {
@@ -46,16 +72,16 @@ fn torment_all(options: &Options) -> Result<(), Failure> {
 }
 
 fn torment(component: &Component, options: &Options) -> Result<(), Failure> {
-    let Options { seconds, seed, .. } = options;
+    let Options { length, seed, .. } = options;
     let (package, example) = (component.package(), component.example());
     let which = ["--locked", "--quiet", "--release", "--package", &package, "--example", &example];
     step::run(step::cargo(["build"]).args(which))?;
     let mut program = step::cargo(["run"]);
     program.args(which).arg("--");
-    program.args(["--seconds", &seconds.to_string(), "--seed", &seed.to_string()]);
-    step::run_guarded(&mut program, Duration::from_secs(*seconds) + GRACE).map_err(|failure| {
+    program.args(length.arguments()).args(["--seed", &seed.to_string()]);
+    step::run_guarded(&mut program, length.limit()).map_err(|failure| {
         let Component { name } = component;
-        let again = format!("cargo xtask chaos {name} --seconds {seconds} --seed {seed}");
+        let again = format!("cargo xtask chaos {name} {} --seed {seed}", length.arguments().join(" "));
         Failure::new(format!("chaos in {name}: {failure}; run it again with `{again}`"))
     })
 }
@@ -89,10 +115,11 @@ fn components(root: &Path) -> Result<Vec<Component>, Failure> {
 }
 
 fn parse(mut arguments: Parser, known: &[Component], seed: u64) -> Result<Options, Failure> {
-    let mut options = Options { components: Vec::new(), seconds: 20, seed };
+    let mut options = Options { components: Vec::new(), length: Length::Seconds(20), seed };
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Long("seconds") => options.seconds = arguments.value()?.parse()?,
+            Arg::Long("seconds") => options.length = Length::Seconds(arguments.value()?.parse()?),
+            Arg::Long("kills") => options.length = Length::Kills(arguments.value()?.parse()?),
             Arg::Long("seed") => options.seed = arguments.value()?.parse()?,
             Arg::Value(name) => options.components.push(component(&name.string()?, known)?),
             other => return Err(other.unexpected().into()),
@@ -135,14 +162,15 @@ mod tests {
     fn without_arguments_everything_runs() {
         let options = parsed(&[]).unwrap();
         assert_eq!(options.components, known());
-        assert_eq!((options.seconds, options.seed), (20, 7));
+        assert_eq!((options.length, options.seed), (Length::Seconds(20), 7));
     }
 
     #[test]
     fn arguments_choose() {
         let options = parsed(&["process", "--seed", "5", "--seconds", "3"]).unwrap();
         assert_eq!(options.components, known()[1..]);
-        assert_eq!((options.seconds, options.seed), (3, 5));
+        assert_eq!((options.length, options.seed), (Length::Seconds(3), 5));
+        assert_eq!(parsed(&["pool", "--kills", "9"]).unwrap().length.arguments(), ["--kills", "9"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::failure::Failure;
-use crate::{bench, chaos, step, tidy};
+use crate::{bench, chaos, model, step, tidy};
 
 /// One part of the check.
 struct Section {
@@ -21,6 +21,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "clippy", run: clippy },
     Section { name: "build", run: build },
     Section { name: "test", run: test },
+    Section { name: "model", run: model::check },
     Section { name: "doc", run: doc },
     Section { name: "chaos", run: chaos },
     Section { name: "bench", run: bench },
@@ -130,7 +131,7 @@ mod tests {
     fn without_arguments_every_section_runs_in_order() {
         let chosen = parse(Parser::from_args::<[&str; 0]>([])).unwrap();
         let names: Vec<_> = chosen.iter().map(|section| section.name).collect();
-        assert_eq!(names, ["fmt", "tidy", "clippy", "build", "test", "doc", "chaos", "bench"]);
+        assert_eq!(names, ["fmt", "tidy", "clippy", "build", "test", "model", "doc", "chaos", "bench"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod bench;
 mod chaos;
 mod ci;
 mod failure;
+mod model;
 mod step;
 mod tidy;
 
@@ -19,8 +20,9 @@ usage: cargo xtask COMMAND
   ci [SECTION...]                     run every check, or only the named ones; stops at the first failure
   tidy [--list]                       check the house rules, or list them
   bench [GROUP...] [--quick] [--pin]  measure against peers, CPython and raw limits (see bench/README.md)
-  chaos [COMPONENT...] [--seconds N] [--seed S]
+  chaos [COMPONENT...] [--seconds N | --kills N] [--seed S]
                                       run the programs that kill processes at random
+  model                               try every order of steps of the locks (loom)
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn run(mut arguments: Parser) -> Result<(), Failure> {
         "tidy" => tidy::run(arguments),
         "bench" => bench::run(arguments),
         "chaos" => chaos::run(arguments),
+        "model" => model::run(arguments),
         unknown => Err(Failure::new(format!("there is no command `{unknown}`\n\n{USAGE}"))),
     }
 }
