@@ -3,8 +3,8 @@
 use std::sync::{Mutex, Once, PoisonError};
 use std::{env, io, process};
 
-use procession_core::codec::{Descriptor, Message};
-use procession_core::os::pidfd::PidFd;
+use procession_core::codec::Message;
+use procession_core::os::pidfd::own_number;
 use procession_core::os::{exit, lifeline, signal, stdio};
 use procession_core::{Control, Function, Image, start};
 use std::os::fd::OwnedFd;
@@ -53,9 +53,8 @@ pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
             "it runs another program than its parent: /proc/self/exe does not lead back to this executable",
         );
     }
-    let prepared = settle(surroundings, lifeline.map(OwnedFd::from)).and_then(|()| started());
-    let told = match prepared {
-        Ok(started) => control.send(&started),
+    let told = match settle(surroundings, lifeline.map(OwnedFd::from)) {
+        Ok(()) => control.send(&Report::Started { pid: own_number() }),
         Err(reason) => refuse(&mut control, &reason),
     };
     if told.is_err() {
@@ -79,11 +78,6 @@ fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
     };
     tell(&report);
     code
-}
-
-fn started() -> Result<Report, String> {
-    let (pid, pidfd) = PidFd::own().map_err(|error| format!("it cannot name itself: {error}"))?;
-    Ok(Report::Started { pid, pidfd: Descriptor::from(OwnedFd::from(pidfd)) })
 }
 
 /// Arranges the process as the job says.
@@ -140,6 +134,11 @@ fn tell_exit(code: i32) {
     if !(0..=255).contains(&code) {
         tell(&Report::Exited(code));
     }
+}
+
+/// Forgets the link to the parent without touching it: it is that of the process that this one was copied from.
+pub(crate) fn disown() {
+    std::mem::forget(parent().take());
 }
 
 fn parent() -> std::sync::MutexGuard<'static, Option<Control>> {

@@ -65,10 +65,9 @@ pub(crate) struct Surroundings {
 /// What a child tells.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// It is set up and about to call the function; the descriptor is its own pidfd.
+    /// It is set up and about to call the function.
     Started {
         pid: u32,
-        pidfd: Descriptor,
     },
     /// It could not set itself up, for this reason. The function has not run.
     Refused(String),

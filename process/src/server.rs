@@ -62,10 +62,13 @@ pub(crate) fn serve(mut link: Control, image: &Image) -> ! {
                 match fork_sibling(&threads) {
                     Ok(Forked::Child) => {
                         link.close_in_copy();
+                        drop(threads);
                         child::live(job, control, Leave::AsCopy)
                     }
                     forked => last = outcome(forked),
                 }
+                // While the copy lives, each page that either writes to is copied: let it go first.
+                std::thread::yield_now();
                 true
             }
             Ok(Some(Order::Explain)) => link.send(&last).is_ok(),

@@ -34,7 +34,15 @@ pub enum Exit {
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]
-pub struct PidFd(OwnedFd);
+pub struct PidFd(Named);
+
+#[derive(Debug)]
+enum Named {
+    Process(OwnedFd),
+    /// A child that had ended, and whose status somebody else had taken, before it could be named. The descriptor is of the
+    /// null device, which is always readable, as that of a process that has ended is.
+    Gone(OwnedFd),
+}
 
 impl PidFd {
     /// Names the process that has the number `pid` now.
@@ -47,20 +55,26 @@ impl PidFd {
         let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
         let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
         // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
-        Ok(PidFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(PidFd(Named::Process(unsafe { OwnedFd::from_raw_fd(fd) })))
     }
 
-    /// Names the calling process, and answers its number as well.
+    /// Names a child of this process that has just said that it has this number.
+    ///
+    /// A child stays, as a zombie at least, until its status is taken, so the number is still its own; unless this program
+    /// ignores `SIGCHLD` or waits for children of others. A child that was lost this way has ended with [`Exit::Lost`].
     ///
     /// # Errors
     ///
     /// The limit on descriptors.
-    pub fn own() -> io::Result<(u32, PidFd)> {
-        // Not `std::process::id`, whose code lies in a page of its own: this runs in fresh copies, which pay for each.
-        // SAFETY: getpid takes nothing and cannot fail.
-        let pid = unsafe { libc::syscall(libc::SYS_getpid) };
-        let pid = u32::try_from(pid).map_err(io::Error::other)?;
-        Ok((pid, PidFd::open(pid)?))
+    pub fn of_child(pid: u32) -> io::Result<PidFd> {
+        let found = match PidFd::open(pid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => None,
+            other => Some(other?),
+        };
+        match found {
+            Some(pidfd) if pidfd.is_child() => Ok(pidfd),
+            _ended => Ok(PidFd(Named::Gone(super::stdio::null()?))),
+        }
     }
 
     /// Sends a signal. Answers `false` when the process has ended already.
@@ -69,9 +83,12 @@ impl PidFd {
     ///
     /// What `pidfd_send_signal` reports: `EPERM` for a process of someone else, `EINVAL` for no such signal.
     pub fn signal(&self, number: i32) -> io::Result<bool> {
+        if let Named::Gone(_) = self.0 {
+            return Ok(false);
+        }
         let no_info = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: the descriptor is ours and open, and a null siginfo is allowed.
-        let sent = check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), number, no_info, 0) });
+        let sent = check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.as_raw_fd(), number, no_info, 0) });
         match sent {
             Ok(_) => Ok(true),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
@@ -96,36 +113,58 @@ impl PidFd {
     ///
     /// What `waitid` reports, but for `ECHILD`, which is [`Exit::Lost`] once the process has ended.
     pub fn reap(&self) -> io::Result<Option<Exit>> {
-        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-        let id = libc::id_t::try_from(self.0.as_raw_fd()).map_err(io::Error::other)?;
-        let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
-        // SAFETY: `info` is writable memory of the right size; the descriptor is ours.
-        let waited = check(unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), flags) });
-        match waited {
-            // SAFETY: all-zero is a valid siginfo_t, and waitid has only filled it further.
-            Ok(_) => Ok(exit_of(&unsafe { info.assume_init() })),
+        if let Named::Gone(_) = self.0 {
+            return Ok(Some(Exit::Lost));
+        }
+        match self.waitid(0) {
+            Ok(info) => Ok(exit_of(&info)),
             Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(self.has_ended()?.then_some(Exit::Lost)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reap(),
             Err(error) => Err(error),
         }
     }
+
+    /// Whether it is a child of this process whose status is still to be had.
+    fn is_child(&self) -> bool {
+        self.waitid(libc::WNOWAIT).is_ok()
+    }
+
+    fn waitid(&self, more: libc::c_int) -> io::Result<libc::siginfo_t> {
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        let id = libc::id_t::try_from(self.as_raw_fd()).map_err(io::Error::other)?;
+        let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL | more;
+        // SAFETY: `info` is writable memory of the right size; the descriptor is ours.
+        check(unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), flags) })?;
+        // SAFETY: all-zero is a valid siginfo_t, and waitid has only filled it further.
+        Ok(unsafe { info.assume_init() })
+    }
+
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// The number of the calling process.
+///
+/// As `std::process::id`, whose code may lie in a page of its own: this is for fresh copies, which pay for each.
+#[must_use]
+pub fn own_number() -> u32 {
+    // SAFETY: getpid takes nothing and cannot fail.
+    let pid = unsafe { libc::syscall(libc::SYS_getpid) };
+    u32::try_from(pid).unwrap_or(0)
 }
 
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl From<PidFd> for OwnedFd {
-    fn from(pidfd: PidFd) -> OwnedFd {
-        pidfd.0
+        match &self.0 {
+            Named::Process(fd) | Named::Gone(fd) => fd.as_fd(),
+        }
     }
 }
 
 impl From<OwnedFd> for PidFd {
     fn from(fd: OwnedFd) -> PidFd {
-        PidFd(fd)
+        PidFd(Named::Process(fd))
     }
 }
 

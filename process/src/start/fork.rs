@@ -4,11 +4,10 @@ use std::io::{self, Write};
 
 use procession_core::Control;
 use procession_core::os::fork::Forked;
-use procession_core::os::pidfd::PidFd;
-use procession_core::os::threads;
+use procession_core::os::{stdio, threads};
 use procession_core::start;
 
-use super::{Answer, Started, answer, failure};
+use super::{Answer, Reserve, Started, answer, failure};
 use crate::child::{self, Leave};
 use crate::error::SpawnError;
 use crate::job::Job;
@@ -22,11 +21,12 @@ pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     here.send(job).map_err(|error| SpawnError::Refused(error.to_string()))?;
     // What waits in the buffer would be written twice, by this process and by its copy.
     let _unwritable = io::stdout().flush();
+    let reserve = Reserve::new(io::stderr()).or_else(|_| Reserve::new(stdio::null()?)).map_err(SpawnError::from_io)?;
     match there.fork().map_err(SpawnError::from_io)? {
         (Forked::Child, there) => live(there),
         (Forked::Parent(pid), there) => {
             drop(there);
-            parent(pid, here)
+            parent(pid, here, reserve)
         }
     }
 }
@@ -35,16 +35,16 @@ pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
 fn live(control: Control) -> ! {
     registry::disown();
     super::disown();
+    child::disown();
     start::descend();
     child::receive(control, Leave::AsCopy)
 }
 
-fn parent(pid: u32, mut here: Control) -> Result<Started, SpawnError> {
-    match answer(&mut here) {
-        Answer::Started(pid, pidfd) => Ok(Started { pid, pidfd, control: here }),
-        other => {
-            let pidfd = PidFd::open(pid).map_err(SpawnError::from_io)?;
-            Err(failure(other, &pidfd, String::new))
-        }
+fn parent(pid: u32, mut here: Control, reserve: Reserve) -> Result<Started, SpawnError> {
+    let answer = answer(&mut here);
+    let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
+    match answer {
+        Answer::Started(_) => Ok(Started { pid, pidfd, control: here }),
+        other => Err(failure(other, &pidfd, String::new)),
     }
 }

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use procession_core::codec::Descriptor;
 use procession_core::os::lifeline::Lifeline;
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, poll, poll_briefly};
@@ -91,9 +90,24 @@ pub(crate) fn lifeline() -> io::Result<OwnedFd> {
     }
 }
 
+/// A descriptor's place, kept so that a child can be named once it runs.
+pub(crate) struct Reserve(OwnedFd);
+
+impl Reserve {
+    pub(crate) fn new(any: impl AsFd) -> io::Result<Reserve> {
+        any.as_fd().try_clone_to_owned().map(Reserve)
+    }
+
+    /// Names a child that has just answered.
+    pub(crate) fn name(self, pid: u32) -> io::Result<PidFd> {
+        drop(self.0);
+        PidFd::of_child(pid)
+    }
+}
+
 /// What became of a child that has been given its job.
 enum Answer {
-    Started(u32, PidFd),
+    Started(u32),
     Refused(String),
     /// It ended, or was never made.
     Gone,
@@ -104,17 +118,13 @@ enum Answer {
 fn answer(control: &mut Control) -> Answer {
     let _not_yet = poll_briefly(control.pollable(), None);
     match control.recv::<Report>(Some(Instant::now() + PATIENCE)) {
-        Ok(Some(Report::Started { pid, pidfd })) => Answer::Started(pid, named(pidfd)),
+        Ok(Some(Report::Started { pid })) => Answer::Started(pid),
         Ok(Some(Report::Refused(reason))) => Answer::Refused(reason),
         Ok(Some(other)) => Answer::Refused(format!("it spoke out of turn: {other:?}")),
         Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Answer::Silent,
         Err(LinkError::Garbled(text) | LinkError::Limit(text)) => Answer::Refused(text),
         Ok(None) | Err(_) => Answer::Gone,
     }
-}
-
-fn named(pidfd: Descriptor) -> PidFd {
-    PidFd::from(OwnedFd::from(pidfd))
 }
 
 /// Waits for a child that has no more to do, or ends it after a while, and takes its status.

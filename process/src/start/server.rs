@@ -11,7 +11,7 @@ use procession_core::os::pidfd::PidFd;
 use procession_core::{Control, Image, LinkError};
 
 use super::spawn::{EarlyStderr, Executed, execute};
-use super::{Answer, PATIENCE, Started, answer, bury, failure};
+use super::{Answer, PATIENCE, Reserve, Started, answer, bury, failure};
 use crate::error::SpawnError;
 use crate::init::Role;
 use crate::job::Job;
@@ -95,6 +95,7 @@ impl Server {
     /// Has a child made. `None`: the server is gone, and no child has run anything.
     fn start(&mut self, job: &mut Job) -> Result<Option<Started>, SpawnError> {
         let added = self.surround(job);
+        let reserve = Reserve::new(&self.pidfd).map_err(SpawnError::from_io)?;
         let (mut here, there) = self.next.take().map_or_else(Control::pair, Ok).map_err(SpawnError::from_io)?;
         let sent = self.link.send(&Order::Copy(&*job, &there));
         added.take_back(job);
@@ -108,7 +109,10 @@ impl Server {
         // Where there is no room for it now, there may be by then.
         self.next = Control::pair().ok();
         match answer(&mut here) {
-            Answer::Started(pid, pidfd) => Ok(Some(Started { pid, pidfd, control: here })),
+            Answer::Started(pid) => {
+                let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
+                Ok(Some(Started { pid, pidfd, control: here }))
+            }
             other => self.explain(other),
         }
     }
@@ -130,7 +134,7 @@ impl Server {
     fn explain(&mut self, answer: Answer) -> Result<Option<Started>, SpawnError> {
         match self.reply() {
             Some(Reply::Forked(pid)) => {
-                let pidfd = PidFd::open(pid).map_err(SpawnError::from_io)?;
+                let pidfd = PidFd::of_child(pid).map_err(SpawnError::from_io)?;
                 Err(failure(answer, &pidfd, || self.stderr.last_lines()))
             }
             Some(Reply::Failed(errno)) => Err(SpawnError::from_io(std::io::Error::from_raw_os_error(errno))),

@@ -24,7 +24,7 @@ pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     // A child that is gone already is found out below.
     let _gone = control.send(job);
     match answer(&mut control) {
-        Answer::Started(pid, pidfd) => {
+        Answer::Started(pid) => {
             stderr.pass_on();
             Ok(Started { pid, pidfd, control })
         }
