@@ -47,7 +47,7 @@ impl Control {
     ///
     /// The value cannot be encoded ([`LinkError::Garbled`] with the text), or as [`Link::send`].
     pub fn send<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LinkError> {
-        let message = codec::encode_trusted(value).map_err(|error| LinkError::Unsendable(error.to_string()))?;
+        let message = codec::encode_trusted(value).map_err(unsendable)?;
         self.0.send(message)
     }
 
@@ -57,7 +57,7 @@ impl Control {
     ///
     /// As [`send`](Control::send).
     pub fn post<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LinkError> {
-        let message = codec::encode_trusted(value).map_err(|error| LinkError::Unsendable(error.to_string()))?;
+        let message = codec::encode_trusted(value).map_err(unsendable)?;
         self.0.post(message)
     }
 
@@ -120,6 +120,14 @@ impl Control {
 
     pub(crate) fn socket(&self) -> &OwnedFd {
         self.0.socket()
+    }
+}
+
+fn unsendable(error: codec::EncodeError) -> LinkError {
+    if error.is_limit() {
+        LinkError::Limit(error.message().to_owned())
+    } else {
+        LinkError::Unsendable(error.to_string())
     }
 }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io;
 
-use procession_core::FunctionError;
 use procession_core::codec::EncodeError;
 use procession_core::os::limits;
+use procession_core::{FunctionError, LinkError};
 use thiserror::Error;
 
 use crate::exit_status::ExitStatus;
@@ -62,6 +62,15 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
+    /// The error of a job that could not be sent.
+    pub(crate) fn from_link(error: LinkError) -> SpawnError {
+        match error {
+            LinkError::Limit(text) => SpawnError::Limit(text),
+            LinkError::Io(error) => SpawnError::from_io(error),
+            other => SpawnError::Refused(other.to_string()),
+        }
+    }
+
     pub(crate) fn from_io(error: io::Error) -> SpawnError {
         limits::explain(&error).map_or(SpawnError::Io(error), SpawnError::Limit)
     }

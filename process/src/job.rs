@@ -12,7 +12,7 @@
 
 use std::ffi::OsString;
 
-use procession_core::codec::{self, Descriptor, Message};
+use procession_core::codec::{self, Descriptor, EncodeError, Message};
 use procession_core::{Control, Function, Image, SPILL};
 use serde::{Deserialize, Serialize};
 
@@ -24,13 +24,17 @@ use crate::stdio::Stream;
 /// Encodes an argument. A large one is put into a memory file at once, because it would be copied with each message that
 /// it is part of.
 pub(crate) fn encode<A: Serialize>(argument: &A) -> Result<Message, SpawnError> {
-    let message = codec::encode(argument).map_err(SpawnError::Argument)?;
+    let message = codec::encode(argument).map_err(unsendable)?;
     if message.bytes().len() <= SPILL {
         return Ok(message);
     }
     let (payload, descriptors) = message.into_parts();
     let blob = payload.into_blob().map_err(|error| SpawnError::Limit(error.to_string()))?;
     Ok(Message::from_blob(blob, descriptors))
+}
+
+fn unsendable(error: EncodeError) -> SpawnError {
+    if error.is_limit() { SpawnError::Limit(error.message().to_owned()) } else { SpawnError::Argument(error) }
 }
 
 /// Everything that a child needs to know.

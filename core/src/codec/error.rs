@@ -25,11 +25,31 @@ use serde::{de, ser};
 pub struct EncodeError {
     type_name: &'static str,
     text: String,
+    ran_out: bool,
 }
 
 impl EncodeError {
-    pub(super) fn new(type_name: &'static str, fault: Fault) -> Self {
-        Self { type_name, text: fault.into_text() }
+    pub(super) fn new(type_name: &'static str, fault: Fault, ran_out: bool) -> Self {
+        Self { type_name, text: fault.into_text(), ran_out }
+    }
+
+    /// Whether a limit on descriptors was the reason: nothing is wrong with the value then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # struct Never;
+    /// # impl serde::Serialize for Never {
+    /// #     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+    /// #         Err(serde::ser::Error::custom("not today"))
+    /// #     }
+    /// # }
+    /// // `Never` is a type whose `Serialize` always says "not today".
+    /// assert!(!procession_core::codec::encode(&Never).unwrap_err().is_limit());
+    /// ```
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.ran_out
     }
 
     /// The type of the value, as the compiler names it.

@@ -157,16 +157,17 @@ pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T,
 }
 
 fn encode_in_scope<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>, scope: Scope) -> Result<Message, EncodeError> {
-    let (bytes, descriptors) = scope.within(|| ser::to_bytes(value, buffer));
+    let (bytes, rest) = scope.within(|| ser::to_bytes(value, buffer));
     match bytes {
-        Ok(bytes) => Ok(Message::new(bytes, descriptors)),
-        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault)),
+        Ok(bytes) => Ok(Message::new(bytes, rest.descriptors)),
+        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
     }
 }
 
 fn decode_in_scope<T: DeserializeOwned>(bytes: &[u8], scope: Scope) -> Result<T, DecodeError> {
-    let (value, left) = scope.within(|| de::from_bytes(bytes));
-    let value = value.and_then(|value| if left.is_empty() { Ok(value) } else { Err(unmentioned(left.len())) });
+    let (value, rest) = scope.within(|| de::from_bytes(bytes));
+    let left = rest.descriptors.len();
+    let value = value.and_then(|value| if left == 0 { Ok(value) } else { Err(unmentioned(left)) });
     value.map_err(|fault| DecodeError::new(type_name::<T>(), fault))
 }
 

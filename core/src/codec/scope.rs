@@ -30,6 +30,17 @@ pub(super) struct Scope {
     trusted: bool,
     /// The descriptors by their numbers; one that was taken leaves its place empty.
     table: Vec<Option<OwnedFd>>,
+    /// Whether a limit on descriptors was reached.
+    ran_out: bool,
+}
+
+/// What is left of a scope that was closed.
+#[derive(Debug)]
+pub(super) struct Rest {
+    /// The descriptors to send, or those that nobody took.
+    pub(super) descriptors: Vec<OwnedFd>,
+    /// Whether a limit on descriptors was reached.
+    pub(super) ran_out: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,26 +52,26 @@ enum Direction {
 }
 
 impl Scope {
-    const CLOSED: Self = Self { direction: Direction::None, trusted: false, table: Vec::new() };
+    const CLOSED: Self = Self { direction: Direction::None, trusted: false, table: Vec::new(), ran_out: false };
 
     #[inline]
     pub(super) fn sending(trusted: bool) -> Self {
-        Self { direction: Direction::Sending, trusted, table: Vec::new() }
+        Self { direction: Direction::Sending, trusted, table: Vec::new(), ran_out: false }
     }
 
     #[inline]
     pub(super) fn receiving(trusted: bool, descriptors: Vec<OwnedFd>) -> Self {
         let table = if descriptors.is_empty() { Vec::new() } else { descriptors.into_iter().map(Some).collect() };
-        Self { direction: Direction::Receiving, trusted, table }
+        Self { direction: Direction::Receiving, trusted, table, ran_out: false }
     }
 
-    /// Runs `work` with this scope open, and gives back its descriptors: those to send, or those that nobody took.
+    /// Runs `work` with this scope open, and gives back what is left of it.
     #[inline]
-    pub(super) fn within<R>(self, work: impl FnOnce() -> R) -> (R, Vec<OwnedFd>) {
+    pub(super) fn within<R>(self, work: impl FnOnce() -> R) -> (R, Rest) {
         let _outer = Outer(swap(self));
         let answer = work();
         let inner = swap(Scope::CLOSED);
-        (answer, inner.into_descriptors())
+        (answer, Rest { ran_out: inner.ran_out, descriptors: inner.into_descriptors() })
     }
 
     #[inline]
@@ -83,9 +94,16 @@ impl Scope {
         if index >= MAX_DESCRIPTORS {
             return Err(Fault::text(format!("a message cannot carry more than {MAX_DESCRIPTORS} descriptors")));
         }
-        let copy = fd.try_clone_to_owned().map_err(|error| cannot_duplicate(&error))?;
+        let copy = fd.try_clone_to_owned().map_err(|error| self.cannot_duplicate(&error))?;
         self.table.push(Some(copy));
         Ok(index as u32)
+    }
+
+    #[cold]
+    fn cannot_duplicate(&mut self, error: &io::Error) -> Fault {
+        let limit = limits::explain(error);
+        self.ran_out = limit.is_some();
+        Fault::text(format!("cannot duplicate a descriptor: {}", limit.unwrap_or_else(|| error.to_string())))
     }
 
     fn take(&mut self, index: u32) -> Result<OwnedFd, Fault> {
@@ -104,12 +122,6 @@ impl Scope {
             Some(slot) => slot.take().ok_or_else(|| Fault::text(format!("the value names descriptor {index} twice"))),
         }
     }
-}
-
-#[cold]
-fn cannot_duplicate(error: &io::Error) -> Fault {
-    let reason = limits::explain(error).unwrap_or_else(|| error.to_string());
-    Fault::text(format!("cannot duplicate a descriptor: {reason}"))
 }
 
 /// Whether the message being decoded or encoded right now came over a link on which functions may be named.

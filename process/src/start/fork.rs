@@ -18,7 +18,7 @@ pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
         return Err(SpawnError::Threads);
     }
     let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
-    here.send(job).map_err(|error| SpawnError::Refused(error.to_string()))?;
+    here.send(job).map_err(SpawnError::from_link)?;
     // What waits in the buffer would be written twice, by this process and by its copy.
     let _unwritable = io::stdout().flush();
     let reserve = Reserve::new(io::stderr()).or_else(|_| Reserve::new(stdio::null()?)).map_err(SpawnError::from_io)?;

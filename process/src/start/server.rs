@@ -102,9 +102,8 @@ impl Server {
         drop(there);
         match sent {
             Ok(()) => {}
-            Err(LinkError::Limit(text)) => return Err(SpawnError::Limit(text)),
-            Err(LinkError::Unsendable(text)) => return Err(SpawnError::Refused(text)),
-            Err(_gone) => return Ok(None),
+            Err(LinkError::Disconnected | LinkError::Io(_)) => return Ok(None),
+            Err(error) => return Err(SpawnError::from_link(error)),
         }
         // Where there is no room for it now, there may be by then.
         self.next = Control::pair().ok();

@@ -7,9 +7,9 @@ use std::os::unix::fs::FileExt;
 
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::stdio;
-use procession_core::{Control, Image, start};
+use procession_core::{Control, Image, LinkError, start};
 
-use super::{Answer, Started, answer, failure};
+use super::{Answer, Started, answer, bury, failure};
 use crate::error::SpawnError;
 use crate::init::Role;
 use crate::job::Job;
@@ -21,9 +21,17 @@ const LINES: usize = 20;
 pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     job.image = Some(Image::own().clone());
     let Executed { mut control, pidfd, stderr } = execute(&Role::Child)?;
-    // A child that is gone already is found out below.
-    let _gone = control.send(job);
-    match answer(&mut control) {
+    let sent = control.send(job);
+    let answer = match sent {
+        // A child that is gone already is found out here.
+        Ok(()) | Err(LinkError::Disconnected | LinkError::Io(_)) => answer(&mut control),
+        Err(error) => {
+            drop(control);
+            bury(&pidfd);
+            return Err(SpawnError::from_link(error));
+        }
+    };
+    match answer {
         Answer::Started(pid) => {
             stderr.pass_on();
             Ok(Started { pid, pidfd, control })

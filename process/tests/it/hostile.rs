@@ -1,0 +1,159 @@
+//! Servers that are killed, signals that are ignored, limits that are reached.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use procession_core::os::pidfd::PidFd;
+use procession_core::os::signal::{self, Disposition, SIGKILL};
+use procession_process::{Process, SpawnError, StartMethod, stop_server};
+
+use crate::support::{Gate, alone, children, pass, waiting};
+
+const STARTS: u32 = 300;
+
+fn note((path, n): (PathBuf, u32)) -> u32 {
+    // One write of a line to the end of a file is one piece.
+    std::fs::File::options().append(true).open(path).unwrap().write_all(format!("{n}\n").as_bytes()).unwrap();
+    n
+}
+
+/// The server of the calling process, which has no other child.
+fn server() -> PidFd {
+    let all = children();
+    assert_eq!(all.len(), 1, "one server and nothing else");
+    PidFd::open(all[0]).unwrap()
+}
+
+/// Kills the server after a while that differs from call to call, and meanwhile starts a process.
+fn start_under_fire(path: PathBuf, n: u32) {
+    let (victim, go) = (server(), AtomicBool::new(false));
+    let process = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !go.load(Ordering::Acquire) {
+                std::hint::spin_loop();
+            }
+            // From before the order arrives to after the child has started.
+            (0..n % 60 * 400).for_each(|_| std::hint::spin_loop());
+            victim.signal(SIGKILL).unwrap();
+        });
+        go.store(true, Ordering::Release);
+        Process::spawn(note, (path, n)).unwrap()
+    });
+    assert_eq!(process.join().unwrap(), n);
+}
+
+#[test]
+fn m16_killing_the_server_between_and_during_starts_loses_and_doubles_nothing() {
+    fn torment(path: PathBuf) {
+        for n in 0..STARTS {
+            if n % 3 == 0 {
+                // In peace: it brings a server for the next one to lose.
+                assert_eq!(alone(note, (path.clone(), n)), n);
+            } else if children().len() == 1 {
+                start_under_fire(path.clone(), n);
+            } else {
+                assert_eq!(alone(note, (path.clone(), n)), n);
+            }
+        }
+        stop_server();
+        assert!(children().is_empty(), "a zombie stayed");
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    alone(torment, file.path().to_owned());
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    let mut seen: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..STARTS).collect::<Vec<_>>());
+}
+
+#[test]
+fn m16_children_outlive_their_server() {
+    fn outlive((): ()) {
+        alone(|()| (), ());
+        let victim = server();
+        let gate = Gate::new();
+        let process = waiting(&gate);
+        victim.signal(SIGKILL).unwrap();
+        assert!(crate::support::becomes_readable(&victim));
+        assert!(process.is_alive());
+        drop(gate);
+        process.join().unwrap();
+        assert_eq!(process.exit_code(), Some(0));
+    }
+    alone(outlive, ());
+}
+
+#[test]
+fn a_stopped_server_is_replaced() {
+    fn stop((): ()) {
+        stop_server();
+        for n in 0..3 {
+            assert_eq!(alone(|n: u8| n, n), n);
+            stop_server();
+            stop_server();
+            assert!(children().is_empty());
+        }
+    }
+    alone(stop, ());
+}
+
+#[test]
+fn a_parent_that_ignores_sigchld_has_its_values_all_the_same() {
+    fn ignorant((): ()) {
+        signal::set(Signal::SIGCHLD as i32, Disposition::Ignore).unwrap();
+        for method in [StartMethod::Server, StartMethod::Spawn, StartMethod::Fork] {
+            let process = Process::builder().start_method(method).spawn(|n: u8| n + 1, 1).unwrap();
+            assert_eq!(process.join().unwrap(), 2, "{method:?}");
+            let status = process.exit_status().unwrap();
+            assert!(status.is_lost() && !status.success() && status.code().is_none(), "{method:?}: {status}");
+            let killed: Process<()> =
+                Process::builder().start_method(method).spawn(|()| std::process::abort(), ()).unwrap();
+            assert!(killed.join().unwrap_err().to_string().contains("SIGCHLD"));
+        }
+    }
+    alone(ignorant, ());
+}
+
+/// Starts processes until there is no room for another.
+fn until_full(method: StartMethod) -> SpawnError {
+    let gate = Gate::new();
+    let mut held = Vec::new();
+    let error = loop {
+        let Ok(side) = std::panic::catch_unwind(|| gate.side()) else {
+            // The last descriptor went to the gate.
+            break Process::builder().start_method(method).spawn(|()| (), ()).unwrap_err();
+        };
+        match Process::builder().start_method(method).spawn(pass, side) {
+            Ok(process) => held.push(process),
+            Err(error) => break error,
+        }
+    };
+    assert!(!held.is_empty(), "{error}");
+    drop(gate);
+    for process in held {
+        process.join().unwrap();
+    }
+    error
+}
+
+#[test]
+fn the_limit_on_descriptors_is_named_with_its_value_and_passes() {
+    fn crowd((): ()) {
+        setrlimit(Resource::RLIMIT_NOFILE, 40, 40).unwrap();
+        for method in [StartMethod::Server, StartMethod::Spawn, StartMethod::Fork] {
+            let error = until_full(method);
+            let text = error.to_string();
+            assert!(matches!(error, SpawnError::Limit(_)), "{method:?}: {error:?}");
+            assert!(text.contains("RLIMIT_NOFILE = 40"), "{method:?}: {text}");
+            // With room again, it works again.
+            let next = Process::builder().start_method(method).spawn(|()| 5, ()).unwrap();
+            assert_eq!(next.join().unwrap(), 5);
+        }
+    }
+    let process = Process::builder().stderr(procession_process::Stdio::Null).spawn(crowd, ()).unwrap();
+    process.join().unwrap();
+}

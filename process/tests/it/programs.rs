@@ -1,0 +1,106 @@
+//! Whole programs: without `init`, with trouble before it, deleted while they run, at their exit, and killed.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use procession_core::os::pidfd::PidFd;
+
+use crate::support::{becomes_readable, eventually, example};
+
+struct Output {
+    status: ExitStatus,
+    out: String,
+    err: String,
+}
+
+fn run(program: &Path, arguments: &[&str]) -> Output {
+    let done = Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Output { status: done.status, out: text(done.stdout), err: text(done.stderr) }
+}
+
+#[test]
+fn m12_without_init_nothing_is_executed_and_the_error_says_what_to_add() {
+    let output = run(&example("without_init"), &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", output.err);
+    assert!(output.err.contains("put `procession::init();` first in `main`"), "{}", output.err);
+    // Had it been executed once more, there would be a second greeting.
+    assert_eq!(output.out, "main begins\n");
+}
+
+#[test]
+fn trouble_before_init_is_told_at_once_with_the_last_lines() {
+    for method in ["server", "spawn"] {
+        let panicked = run(&example("early_trouble"), &["panic", method]).out;
+        assert!(panicked.contains("exit code 101 before it called the function"), "{panicked}");
+        assert!(panicked.contains("trouble in the first line"), "{panicked}");
+        let exited = run(&example("early_trouble"), &["exit", method]).out;
+        assert!(exited.contains("exit code 3 before it called the function"), "{exited}");
+        assert!(exited.contains("leaving early"), "{exited}");
+        let killed = run(&example("early_trouble"), &["abort", method]).out;
+        assert!(killed.contains("signal 6 (SIGABRT)"), "{killed}");
+    }
+}
+
+#[test]
+fn threads_before_init_are_refused_by_the_server_and_no_trouble_otherwise() {
+    let refused = run(&example("early_trouble"), &["thread", "server"]).out;
+    assert!(refused.contains("make `init` the first line of `main`"), "{refused}");
+    let fine = run(&example("early_trouble"), &["thread", "spawn"]).out;
+    assert_eq!(fine, "it brought 4\n");
+}
+
+#[test]
+fn a_program_that_is_deleted_or_replaced_while_it_runs_still_starts_processes() {
+    for way in ["deleted", "replaced"] {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        fs::copy(example("vanishing"), &program).unwrap();
+        let output = run(&program, &[way]);
+        assert_eq!(output.out, "fork 1, server 2, spawn 3\n", "{way}: {}", output.err);
+    }
+}
+
+#[test]
+fn m22_at_exit_daemons_are_terminated_and_others_joined() {
+    for way in ["return", "exit", "thread"] {
+        let folder = tempfile::tempdir().unwrap();
+        // Not the program's stdout, whose end would come only with the end of all that hold it.
+        let mut program = Command::new(example("farewell"));
+        let status = program.arg(way).arg(folder.path()).status().unwrap();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        assert_eq!(status.code(), Some(if way == "return" { 0 } else { 7 }), "{way}");
+        assert_eq!(read("other"), "done", "{way}: the program ended before its child");
+        let daemon: u32 = read("daemon").parse().unwrap();
+        assert!(!Path::new("/proc").join(daemon.to_string()).exists(), "{way}: the daemon lives");
+        assert_eq!(read("survivor"), "", "{way}: the daemon went on");
+    }
+}
+
+#[test]
+fn p04_daemons_are_gone_when_their_parent_is_killed_and_others_see_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Command::new(example("orphans"))
+        .arg(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let pids: Vec<u32> = line.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    assert_eq!(pids.len(), 4, "three daemons and a daemon's daemon: {line}");
+    let daemons: Vec<PidFd> = pids.iter().map(|pid| PidFd::open(*pid).unwrap()).collect();
+    assert!(daemons.iter().all(|one| !one.has_ended().unwrap()));
+    program.kill().unwrap();
+    program.wait().unwrap();
+    for (daemon, what) in daemons.iter().zip(["fork", "server", "spawn", "below a daemon"]) {
+        assert!(becomes_readable(daemon), "the daemon lives: {what}");
+    }
+    let report = folder.path().join("watcher");
+    eventually("the report of the child that watches", || {
+        fs::read_to_string(&report).is_ok_and(|text| text == "alive, gone")
+    });
+}
