@@ -48,7 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub enum StartMethod {
     /// By a server process, which is started with the first child and again when it died. As clean as `Spawn` and five
-    /// times as fast, whatever the size of this process and however many threads it has.
+    /// times as fast, whatever the size of this process and however many threads it has. From the first start on, this
+    /// process has one more child, which sleeps, and five more descriptors; [`stop_server`](crate::stop_server) gives
+    /// them back.
     #[default]
     #[doc(alias = "forkserver")]
     Server,
