@@ -1,1 +1,127 @@
-//! placeholder
+//! A pool of worker processes, as Python's `multiprocessing.Pool`: `map`, `imap`, and nothing that hangs.
+//!
+//! # A first job
+//!
+//! A pool applies a function to many items, in several processes at once:
+//!
+//! ```
+//! use procession_pool::Pool;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     procession_process::init();
+//!     let pool = Pool::new(2)?;
+//!     assert_eq!(pool.map(|n: u64| n * n, 0..5)?, [0, 1, 4, 9, 16]);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The first line of `main` is for the workers: they are this same program, started once more, and never get beyond it. A test file or
+//! a library says `procession_process::init_at_load!();` at its top instead.
+//!
+//! The function is a plain `fn(A) -> R`. What it needs travels with each item, as a tuple perhaps; a closure may be given if it
+//! captures nothing. One that captures is refused by the compiler:
+//!
+//! ```compile_fail,E0308
+//! # use procession_pool::Pool;
+//! let factor = 3;
+//! let pool = Pool::new(2).unwrap();
+//! pool.map(|n: u64| n * factor, 0..5);
+//! ```
+//!
+//! # Results as they come
+//!
+//! [`imap`](Pool::imap) is lazy: it reads its input while its results are taken, and never far ahead, so the input may be endless
+//! and larger than memory. Its length is known where the input's is, so progress bars just work.
+//!
+//! ```
+//! # use procession_pool::Pool;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let pool = Pool::new(2)?;
+//! let text = String::from("lazy words from a borrowed text");
+//! for length in pool.imap(|word: String| word.len(), text.split(' ').map(str::to_owned)) {
+//!     println!("{}", length?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What goes wrong
+//!
+//! Each item brings a value or a [`TaskError`]. A panic comes with its message, place and backtrace. When a worker is killed, runs
+//! out of memory or calls `exit`, the item that it was working on is an error with the exit status; whatever else it had
+//! been given goes to others, and another worker takes its place.
+//!
+//! ```
+//! # use procession_pool::Pool;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let pool = Pool::new(2)?;
+//! let results = pool.imap(|n: u32| if n == 3 { std::process::abort() } else { n }, 0..6);
+//! let (values, errors): (Vec<_>, Vec<_>) = results.partition(Result::is_ok);
+//! assert_eq!(values.len(), 5);
+//! let error = errors.into_iter().next().unwrap().unwrap_err();
+//! assert_eq!(error.index(), 3);
+//! assert_eq!(error.exit_status().unwrap().to_string().split(',').next(), Some("signal 6 (SIGABRT)"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`map`](Pool::map) ends at the first error and cancels the rest. A pool none of whose workers can be brought to work, because its
+//! initializer fails for example, breaks: it ends every task with the reason instead of starting workers for ever.
+//!
+//! # Preparing workers
+//!
+//! An [initializer](PoolBuilder::initializer) runs in each worker before its first task, to open a file or load a table.
+//!
+//! # The end
+//!
+//! [`close`](Pool::close) lets the jobs that have begun go on to their end, [`join`](Pool::join) waits for the workers to leave,
+//! [`terminate`](Pool::terminate) kills them. Dropping the pool is enough in most programs. Workers sleep through
+//! Ctrl-C, because the program decides what an interrupt means, and die with it, even when it is killed.
+//!
+//! # How it works
+//!
+//! Each worker has a private link to the pool, and no lock or pipe is shared between workers: one that dies can hurt nobody else. The
+//! pool knows what each worker holds. A scheduler without I/O decides, one dispatcher does what it says. Short items travel
+//! together, as many as make about two milliseconds of work, and never so many that a worker is idle at the end.
+//!
+//! # Not here
+//!
+//! Threads instead of processes are rayon's job.
+
+#![forbid(unsafe_code)]
+
+mod pool;
+
+mod builder;
+mod imap;
+mod pool_error;
+mod task_error;
+
+mod run;
+mod shared;
+mod sink;
+
+mod chunking;
+mod desk;
+mod dispatcher;
+mod member;
+mod scheduler;
+
+mod ids;
+mod protocol;
+mod worker;
+
+pub use builder::{Initialized, PoolBuilder};
+pub use imap::{Imap, ImapUnordered};
+pub use pool::Pool;
+pub use pool_error::PoolError;
+pub use task_error::TaskError;
+
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Pool>();
+    is_send_and_sync::<PoolError>();
+    is_send_and_sync::<TaskError>();
+};

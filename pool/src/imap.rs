@@ -1,0 +1,181 @@
+//! [`Imap`] and [`ImapUnordered`]: results as they come, one by one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::iter::FusedIterator;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::TaskError;
+use crate::run::Run;
+use crate::sink::Delivery;
+
+/// The results of a job in the order of its input. Made by [`Pool::imap`](crate::Pool::imap).
+///
+/// ```
+/// use procession_pool::Pool;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::new(2)?;
+/// let mut squares = pool.imap(|n: u64| n * n, 0..);
+/// assert_eq!(squares.nth(1000).unwrap()?, 1_000_000);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It reads its input when it is itself asked for a result, on the asking thread, and never far ahead. Dropping it cancels what
+/// has not begun. Each item of the input brings one result or one error, and an error does not end it.
+#[must_use = "iterators are lazy: nothing runs until results are asked for"]
+pub struct Imap<'pool, I: Iterator, R> {
+    run: Run<'pool, I, R>,
+    /// The index of the result to be given out next.
+    next: u64,
+    /// Results that have arrived before their turn.
+    early: BTreeMap<u64, Delivery>,
+}
+
+/// The results of a job in the order in which they arrive. Made by [`Pool::imap_unordered`](crate::Pool::imap_unordered).
+///
+/// ```
+/// use procession_pool::Pool;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::new(2)?;
+/// let total: u32 = pool.imap_unordered(|n: u32| n * 2, 0..100).sum::<Result<_, _>>()?;
+/// assert_eq!(total, 9900);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Which item an error belongs to is told by [`TaskError::index`]; let the function return its argument beside its result where
+/// it matters for values too. In all else it is as [`Imap`].
+#[must_use = "iterators are lazy: nothing runs until results are asked for"]
+pub struct ImapUnordered<'pool, I: Iterator, R> {
+    run: Run<'pool, I, R>,
+}
+
+impl<'pool, I: Iterator, R> Imap<'pool, I, R> {
+    pub(crate) fn new(run: Run<'pool, I, R>) -> Self {
+        Imap { run, next: 0, early: BTreeMap::new() }
+    }
+}
+
+impl<'pool, I: Iterator, R> ImapUnordered<'pool, I, R> {
+    pub(crate) fn new(run: Run<'pool, I, R>) -> Self {
+        ImapUnordered { run }
+    }
+}
+
+impl<A, I, R> Iterator for Imap<'_, I, R>
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.run.fill();
+        loop {
+            if let Some(delivery) = self.take_next() {
+                self.next += 1;
+                return Some(self.run.give(delivery).1);
+            }
+            if self.run.is_over() {
+                return None;
+            }
+            self.run.go_on();
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.run.size_hint()
+    }
+}
+
+impl<A, I, R> Imap<'_, I, R>
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+    /// The result whose turn it is, if it has arrived.
+    fn take_next(&mut self) -> Option<Delivery> {
+        if let Some(delivery) = self.early.remove(&self.next) {
+            return Some(delivery);
+        }
+        while let Some(delivery) = self.run.next_arrived() {
+            if delivery.index == self.next {
+                return Some(delivery);
+            }
+            self.early.insert(delivery.index, delivery);
+        }
+        None
+    }
+}
+
+impl<A, I, R> Iterator for ImapUnordered<'_, I, R>
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.run.next_any().map(|(_, result)| result)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.run.size_hint()
+    }
+}
+
+impl<A, I, R> ExactSizeIterator for Imap<'_, I, R>
+where
+    A: Serialize,
+    I: ExactSizeIterator<Item = A>,
+    R: DeserializeOwned,
+{
+}
+
+impl<A, I, R> ExactSizeIterator for ImapUnordered<'_, I, R>
+where
+    A: Serialize,
+    I: ExactSizeIterator<Item = A>,
+    R: DeserializeOwned,
+{
+}
+
+impl<A, I, R> FusedIterator for Imap<'_, I, R>
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+}
+
+impl<A, I, R> FusedIterator for ImapUnordered<'_, I, R>
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+}
+
+impl<I: Iterator, R> fmt::Debug for Imap<'_, I, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Imap { run, next, early } = self;
+        f.debug_struct("Imap").field("run", run).field("next", next).field("early", &early.len()).finish()
+    }
+}
+
+impl<I: Iterator, R> fmt::Debug for ImapUnordered<'_, I, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ImapUnordered { run } = self;
+        f.debug_struct("ImapUnordered").field("run", run).finish()
+    }
+}

@@ -1,0 +1,107 @@
+//! `imap` reads its input lazily, on the caller's thread, and keeps a bounded amount in flight.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::support::{Block, pool};
+
+#[test]
+fn nothing_is_read_before_a_result_is_asked_for() {
+    let read = Cell::new(0);
+    let pool = pool(2);
+    let mut results = pool.imap(|n: u32| n, (0..1000).inspect(|_| read.set(read.get() + 1)));
+    assert_eq!(read.get(), 0);
+    assert_eq!(results.next().unwrap().unwrap(), 0);
+    assert!((1..1000).contains(&read.get()), "{} items were read for one result", read.get());
+}
+
+#[test]
+fn an_endless_input_of_slow_items_is_read_a_few_items_ahead() {
+    let read = Cell::new(0_u64);
+    let pool = pool(2);
+    let task = |n: u64| {
+        std::thread::sleep(Duration::from_millis(3));
+        n
+    };
+    let results = pool.imap(task, (0..).inspect(|n| read.set(*n)));
+    for (place, result) in results.take(30).enumerate() {
+        assert_eq!(result.unwrap(), place as u64);
+        assert!(read.get() < place as u64 + 30, "{} items were read for {place} results", read.get());
+    }
+}
+
+#[test]
+fn an_endless_input_of_short_items_is_read_a_bounded_number_ahead() {
+    let read = Cell::new(0_u64);
+    let pool = pool(2);
+    let results = pool.imap(|n: u64| n, (0..).inspect(|n| read.set(*n)));
+    for (place, result) in results.take(50_000).enumerate() {
+        assert_eq!(result.unwrap(), place as u64);
+        assert!(read.get() <= place as u64 + 10_000, "{} items were read for {place} results", read.get());
+    }
+}
+
+#[test]
+fn large_arguments_and_results_are_bounded_in_bytes() {
+    const LARGE: usize = 8 << 20;
+    let read = Cell::new(0_usize);
+    let pool = pool(2);
+    let arguments = (0..24).map(|_| Block(vec![1; LARGE])).inspect(|_| read.set(read.get() + 1));
+    for (given, result) in pool.imap_unordered(|block: Block| block.0.len(), arguments).enumerate() {
+        assert_eq!(result.unwrap(), LARGE);
+        assert!(read.get() - given <= 10, "{} arguments were in flight", read.get() - given);
+    }
+    let read = Cell::new(0_usize);
+    let results = pool.imap(|byte: u8| Block(vec![byte; LARGE]), (0..24).inspect(|_| read.set(read.get() + 1)));
+    for (given, result) in results.enumerate() {
+        assert_eq!(result.unwrap().0.len(), LARGE);
+        // How large results are is seen at the first ones; what was in flight by then comes too.
+        assert!(read.get() - given <= 17, "{} results were in flight", read.get() - given);
+    }
+}
+
+#[test]
+fn the_length_is_known_where_the_input_s_is() {
+    let pool = pool(2);
+    let mut results = pool.imap(|n: u32| n, [5, 6, 7]);
+    assert_eq!(results.len(), 3);
+    results.next();
+    assert_eq!((results.len(), results.size_hint()), (2, (2, Some(2))));
+    results.by_ref().for_each(drop);
+    assert_eq!((results.len(), results.next().is_none()), (0, true));
+    assert_eq!(pool.imap_unordered(|n: u32| n, vec![1; 10]).len(), 10);
+    assert_eq!(pool.imap(|n: u64| n, 0..).size_hint().0, usize::MAX);
+}
+
+#[test]
+fn the_input_may_borrow_and_need_not_be_send() {
+    let words = Rc::new(String::from("one two three"));
+    let pool = pool(2);
+    let kept = words.clone();
+    let input = words.split(' ').map(|word| (word.to_owned(), Rc::strong_count(&kept)));
+    let lengths: Vec<usize> =
+        pool.imap(|(word, count): (String, usize)| word.len() + count, input).collect::<Result<_, _>>().unwrap();
+    assert_eq!(lengths, [5, 5, 7]);
+}
+
+#[test]
+fn unordered_results_do_not_wait_for_a_slow_one() {
+    let pool = pool(2);
+    let task = |n: u32| {
+        if n == 0 {
+            std::thread::sleep(Duration::from_secs(3600));
+        }
+        n
+    };
+    let results: Vec<u32> = pool.imap_unordered(task, 0..100).take(99).map(Result::unwrap).collect();
+    assert_eq!(results.len(), 99);
+    assert!(!results.contains(&0));
+}
+
+#[test]
+fn two_iterators_can_be_driven_in_turns() {
+    let pool = pool(2);
+    let (ones, twos) = (pool.imap(|n: u32| n, 0..300), pool.imap(|n: u32| n * 2, 0..300));
+    assert!(ones.zip(twos).all(|(one, two)| one.unwrap() * 2 == two.unwrap()));
+}

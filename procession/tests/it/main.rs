@@ -1,0 +1,8 @@
+//! The facade's tests: its examples do what they say, and the parts fit together.
+
+procession::init_at_load!();
+
+mod facade;
+mod kills;
+mod support;
+mod trees;
