@@ -180,7 +180,18 @@ impl Builder {
         let directory = directory.map(absolute).transpose().map_err(SpawnError::from_io)?;
         let surroundings = Surroundings { named, standard, environment: None, changes, directory };
         let lifeline = lifeline.map(|end: OwnedFd| Descriptor::from(end));
-        Ok((Job { image: None, identity, surroundings, lifeline, function, argument, control }, pipes))
+        let job = Job {
+            image: None,
+            identity,
+            surroundings,
+            lifeline,
+            function,
+            argument,
+            #[cfg(feature = "log")]
+            logs: crate::logs::for_child().map_err(SpawnError::from_io)?,
+            control,
+        };
+        Ok((job, pipes))
     }
 }
 

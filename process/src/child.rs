@@ -46,13 +46,17 @@ pub(crate) fn receive(mut control: Control, leave: Leave) -> ! {
 
 /// Lives as a child that has its job and its identity.
 pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
-    let Job { image, identity: _, surroundings, lifeline, function, argument, control: second } = job;
+    let Job { image, identity: _, surroundings, lifeline, function, argument, control: second, .. } = job;
+    #[cfg(feature = "log")]
+    let logs = job.logs;
     if image.is_some_and(|one| one != *Image::own()) {
         refuse(
             &mut control,
             "it runs another program than its parent: /proc/self/exe does not lead back to this executable",
         );
     }
+    #[cfg(feature = "log")]
+    logs.into_iter().for_each(crate::logs::begin);
     let told = match settle(surroundings, lifeline.map(OwnedFd::from)) {
         Ok(()) => control.send(&Report::Started { pid: own_number() }),
         Err(reason) => refuse(&mut control, &reason),
@@ -76,6 +80,7 @@ fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
         Ok(Err(error)) => (Report::Failed(error.to_string()), FAILED),
         Err(panic) => (Report::Panicked(panic), PANICKED),
     };
+    last_records();
     tell(&report);
     code
 }
@@ -131,8 +136,17 @@ pub(crate) fn tell_panic(panic: &Panic) {
 
 /// Tells the code that the function called `exit` with, where the kernel would cut it.
 fn tell_exit(code: i32) {
+    last_records();
     if !(0..=255).contains(&code) {
         tell(&Report::Exited(code));
+    }
+}
+
+/// Tells of log records that there was no room for.
+fn last_records() {
+    #[cfg(feature = "log")]
+    if let (Some(control), count @ 1..) = (&mut *parent(), crate::logs::untold()) {
+        let _parent_gone = control.send(&Report::Unlogged(count));
     }
 }
 

@@ -166,13 +166,24 @@ impl Child {
             End::Running(control) => control,
         };
         let Some(exit) = self.0.pidfd.reap()? else { return Ok(None) };
-        let (outcome, code) = last_words(control);
+        let LastWords { outcome, code, unlogged } = last_words(control);
         let status = ExitStatus::of(exit);
         let status = code.map_or(status, |code| status.with_full_code(code));
         *end = End::Over(status, outcome);
         drop(end);
         registry::forget(self);
+        self.hear_logs(unlogged);
         Ok(Some(status))
+    }
+
+    /// Has its last log records logged, and notes how many it had to drop.
+    #[cfg_attr(
+        not(feature = "log"),
+        expect(clippy::unused_self, unused_variables, reason = "there are no log records")
+    )]
+    fn hear_logs(&self, unlogged: u64) {
+        #[cfg(feature = "log")]
+        crate::logs::catch_up(self.name(), self.id(), unlogged);
     }
 
     /// What it has told, once it has ended.
@@ -202,20 +213,32 @@ impl Child {
     }
 }
 
-/// Everything that it had told when it ended: the outcome, and its full exit code where it told one.
-fn last_words(control: &mut Control) -> (Outcome, Option<i32>) {
-    let (mut outcome, mut code) = (Outcome::Nothing, None);
+/// Everything that a process had told when it ended.
+struct LastWords {
+    outcome: Outcome,
+    /// Its full exit code, where it told one.
+    code: Option<i32>,
+    /// How many of its log records were dropped, beyond those that it had told of before.
+    unlogged: u64,
+}
+
+/// Listens to what it has told.
+fn last_words(control: &mut Control) -> LastWords {
+    let mut last = LastWords { outcome: Outcome::Nothing, code: None, unlogged: 0 };
     loop {
         match control.try_recv::<Report>() {
             // The last word of nearly every child.
-            Ok(TryRecv::Value(Report::Returned(message))) => return (Outcome::Returned(message), code),
-            Ok(TryRecv::Value(Report::Panicked(panic))) => outcome = Outcome::Panicked(panic),
-            Ok(TryRecv::Value(Report::Failed(text) | Report::Refused(text))) => outcome = Outcome::Failed(text),
-            Ok(TryRecv::Value(Report::Exited(told))) => code = Some(told),
+            Ok(TryRecv::Value(Report::Returned(message))) => {
+                return LastWords { outcome: Outcome::Returned(message), ..last };
+            }
+            Ok(TryRecv::Value(Report::Panicked(panic))) => last.outcome = Outcome::Panicked(panic),
+            Ok(TryRecv::Value(Report::Failed(text) | Report::Refused(text))) => last.outcome = Outcome::Failed(text),
+            Ok(TryRecv::Value(Report::Unlogged(count))) => last.unlogged = count,
+            Ok(TryRecv::Value(Report::Exited(told))) => last.code = Some(told),
             Ok(TryRecv::Value(Report::Started { .. })) => {}
-            Ok(TryRecv::Empty | TryRecv::End) => return (outcome, code),
+            Ok(TryRecv::Empty | TryRecv::End) => return last,
             // Killed in the middle of telling: then the function had not been told to have returned.
-            Err(_garbled) => return (outcome, code),
+            Err(_garbled) => return last,
         }
     }
 }

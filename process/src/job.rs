@@ -4,6 +4,7 @@
 //! parent                                child
 //!   Job ─────────────────────────────►    sets itself up as the job says
 //!      ◄───────────────────── Started     from here on the function may have run
+//!      ◄──────────────────── Unlogged     only where log records were dropped
 //!      ◄── Returned | Panicked | Failed   the function is over
 //!      ◄────────────────────── Exited     only where the kernel would cut the exit code
 //! ```
@@ -48,6 +49,9 @@ pub(crate) struct Job {
     pub(crate) lifeline: Option<Descriptor>,
     pub(crate) function: Function,
     pub(crate) argument: Message,
+    /// Where its log records go.
+    #[cfg(feature = "log")]
+    pub(crate) logs: Option<crate::logs::Forwarding>,
     /// A second link, for a function that talks to its parent.
     pub(crate) control: Option<Control>,
 }
@@ -79,6 +83,8 @@ pub(crate) enum Report {
     Panicked(Panic),
     /// The function was not called, or its result could not be sent.
     Failed(String),
+    /// So many of its log records were dropped, and none of those that came after has said so.
+    Unlogged(u64),
     /// It exits with this code.
     Exited(i32),
 }

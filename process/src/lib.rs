@@ -69,6 +69,11 @@
 //! threads may wait, with or without a timeout, and ask again. [`active_children`] lists the children that run,
 //! [`current`] and [`parent`] tell a process about itself, [`scope`] waits for all that was started in a block.
 //!
+//! # Log records
+//!
+//! With the feature `log`, the records that children log arrive in this process's logger, with name and number: see
+//! `logs::forward`.
+//!
 //! # What a child gets
 //!
 //! | | `Server` | `Spawn` | `Fork` |
@@ -100,6 +105,8 @@ mod handle;
 mod identity;
 mod init;
 mod job;
+#[cfg(feature = "log")]
+pub mod logs;
 pub mod panics;
 mod process;
 mod registry;

@@ -80,21 +80,22 @@ fn fmt() -> Result<(), Failure> {
 }
 
 fn clippy() -> Result<(), Failure> {
-    let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step::run(&mut step::cargo(arguments))
 }
 
+/// Without the optional features, which the other sections turn on.
 fn build() -> Result<(), Failure> {
     step::run(&mut step::cargo(["build", "--locked", "--workspace", "--all-targets"]))
 }
 
 /// Unit, integration and documentation tests.
 fn test() -> Result<(), Failure> {
-    step::run(&mut step::cargo(["test", "--locked", "--workspace"]))
+    step::run(&mut step::cargo(["test", "--locked", "--workspace", "--all-features"]))
 }
 
 fn doc() -> Result<(), Failure> {
-    let mut cargo = step::cargo(["doc", "--locked", "--workspace", "--no-deps"]);
+    let mut cargo = step::cargo(["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
     step::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))
 }
 

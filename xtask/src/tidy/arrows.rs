@@ -25,7 +25,7 @@ const MANAGER: &str = "procession-manager";
 
 const ARROWS: &[Arrows] = &[
     Arrows { package: CORE, ours: &[], others: &["nix", "postcard", "serde", "thiserror"] },
-    Arrows { package: PROCESS, ours: &[CORE], others: &["serde", "thiserror"] },
+    Arrows { package: PROCESS, ours: &[CORE], others: &["log", "serde", "thiserror"] },
     Arrows { package: SYNC, ours: &[CORE], others: &["serde", "thiserror"] },
     Arrows { package: CHANNELS, ours: &[SYNC, CORE], others: &["serde", "thiserror"] },
     Arrows { package: POOL, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },

@@ -1,0 +1,153 @@
+//! [`Collector`]: the parent's side, which logs what its children send.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use log::{Level, Record};
+use procession_core::os::poll::{Pollable, poll};
+
+use super::record::{self, Entry, Travelling};
+
+/// How much is read at a time.
+const PIECE: usize = 64 * 1024;
+
+thread_local! {
+    /// Whether this thread is logging what has arrived: a logger may itself join a process.
+    static DRAINING: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Draining;
+
+impl Draining {
+    fn begin() -> Option<Draining> {
+        (!DRAINING.replace(true)).then_some(Draining)
+    }
+}
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        DRAINING.set(false);
+    }
+}
+
+/// Reads the records of children and logs them.
+#[derive(Debug)]
+pub(super) struct Collector {
+    incoming: Mutex<Incoming>,
+    /// A second handle, so that waiting does not keep others from reading.
+    watched: OwnedFd,
+    /// The end that children get copies of.
+    outgoing: OwnedFd,
+    dropped: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    socket: UnixStream,
+    arrived: Vec<u8>,
+    garbled: bool,
+}
+
+impl Collector {
+    /// Makes one, and the thread that waits for records.
+    pub(super) fn start() -> io::Result<Arc<Collector>> {
+        let (socket, outgoing) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        // A child that finds no room drops its record instead of waiting.
+        outgoing.set_nonblocking(true)?;
+        let watched = socket.as_fd().try_clone_to_owned()?;
+        let incoming = Mutex::new(Incoming { socket, arrived: Vec::new(), garbled: false });
+        let dropped = AtomicU64::new(0);
+        let collector = Arc::new(Collector { incoming, watched, outgoing: outgoing.into(), dropped });
+        let reader = collector.clone();
+        thread::Builder::new().name("procession-logs".to_owned()).spawn(move || reader.watch())?;
+        Ok(collector)
+    }
+
+    pub(super) fn end(&self) -> io::Result<OwnedFd> {
+        self.outgoing.try_clone()
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Logs everything that has arrived.
+    pub(super) fn drain(&self) {
+        let Some(_draining) = Draining::begin() else { return };
+        let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
+        while incoming.read() {
+            while let Some(travelling) = incoming.next() {
+                self.log(&travelling);
+            }
+        }
+    }
+
+    fn watch(&self) {
+        // The socket has no end while this process lives, because it holds both sides.
+        while poll(&[Pollable::readable(self.watched.as_fd())], None).is_ok() {
+            self.drain();
+            if self.incoming.lock().unwrap_or_else(PoisonError::into_inner).garbled {
+                return;
+            }
+        }
+    }
+
+    /// Notes that a child has dropped so many records.
+    pub(super) fn count(&self, process: &str, pid: u32, dropped: u64) {
+        if dropped > 0 {
+            self.dropped.fetch_add(dropped, Ordering::Relaxed);
+            warn(&format!("[{process} {pid}] {dropped} log records were dropped, because they came too fast"));
+        }
+    }
+
+    fn log(&self, travelling: &Travelling) {
+        let Travelling { process, pid, dropped, entry } = travelling;
+        self.count(process, *pid, *dropped);
+        relay(entry, format_args!("[{process} {pid}] {}", entry.text));
+    }
+}
+
+impl Incoming {
+    /// Reads a piece. Answers whether there was one.
+    fn read(&mut self) -> bool {
+        let begin = self.arrived.len();
+        self.arrived.resize(begin + PIECE, 0);
+        let read = self.socket.read(&mut self.arrived[begin..]).unwrap_or(0);
+        self.arrived.truncate(begin + read);
+        read > 0 && !self.garbled
+    }
+
+    fn next(&mut self) -> Option<Travelling> {
+        record::take(&mut self.arrived).unwrap_or_else(|reason| {
+            self.garbled = true;
+            self.arrived.clear();
+            warn(&format!("log records of children are not forwarded any more: {reason}"));
+            None
+        })
+    }
+}
+
+/// Logs a child's record as if it had been made here.
+fn relay(entry: &Entry, text: std::fmt::Arguments<'_>) {
+    let level = entry.level();
+    if level > log::max_level() {
+        return;
+    }
+    let mut record = Record::builder();
+    record.level(level).target(&entry.target).args(text);
+    record.module_path(entry.module.as_deref()).file(entry.file.as_deref()).line(entry.line);
+    let record = record.build();
+    if log::logger().enabled(record.metadata()) {
+        log::logger().log(&record);
+    }
+}
+
+fn warn(text: &str) {
+    log::log!(target: "procession", Level::Warn, "{text}");
+}

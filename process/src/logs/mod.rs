@@ -1,0 +1,157 @@
+//! Log records of children, in the logger of the process that wants them.
+//!
+//! [`forward`] makes a collector: from then on each child is handed the end of a socket, and its own `log` macros write
+//! there. A thread of this process hands what arrives to this process's logger, with the child's name and number before the
+//! text. `tracing` events travel as well where the program turns on `tracing`'s own `log` feature.
+//!
+//! A record is a short frame that is written whole or not at all, so that children share one socket without a lock and one that
+//! is killed in the middle of a word leaves nothing broken. A child never waits for its parent to read: records that find
+//! no room are counted, and the count is told as soon as there is room.
+
+mod collector;
+mod forwarder;
+mod record;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use log::LevelFilter;
+use procession_core::codec::Descriptor;
+use serde::{Deserialize, Serialize};
+
+use collector::Collector;
+
+/// What a child is handed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Forwarding {
+    end: Descriptor,
+    level: usize,
+}
+
+/// Where the records of this process's children go.
+static COLLECTOR: Mutex<Option<Wanted>> = Mutex::new(None);
+
+/// From here on children forward their records.
+struct Wanted {
+    collector: Arc<Collector>,
+    level: LevelFilter,
+    /// A copy of another process finds that one's here, whose descriptors it has not got.
+    owner: u32,
+}
+
+/// Has the log records of children that are started from now on arrive in this process's logger, down to `level`.
+///
+/// Each is logged here under its own level, target, file and line, with `[name pid]` before its text. When a process has
+/// been joined, its records have been logged. The children of children send theirs here too. With
+/// [`LevelFilter::Off`] children that are started from now on forward nothing.
+///
+/// A child never waits: when records come faster than this process logs them, the child drops them, and a warning here says how
+/// many; see [`dropped`]. A text of more than 16 KiB is cut, with a note of what is missing.
+///
+/// One thread of this process reads the records, so [`StartMethod::Fork`](crate::StartMethod::Fork), which
+/// refuses processes with more than one thread, cannot be used any more. A child whose program installs a logger before
+/// [`init`](crate::init) keeps that one.
+///
+/// # Errors
+///
+/// The limit on descriptors or threads.
+///
+/// ```
+/// use log::{Level, LevelFilter, Log, Metadata, Record};
+/// use procession_process::{Process, logs};
+/// use std::sync::Mutex;
+///
+/// /// Any logger will do: this one keeps what it is given.
+/// struct Kept(Mutex<Vec<String>>);
+///
+/// impl Log for Kept {
+///     fn enabled(&self, _: &Metadata) -> bool {
+///         true
+///     }
+///     fn log(&self, record: &Record) {
+///         self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+///     }
+///     fn flush(&self) {}
+/// }
+///
+/// static KEPT: Kept = Kept(Mutex::new(Vec::new()));
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// procession_process::init();
+/// log::set_logger(&KEPT)?;
+/// log::set_max_level(LevelFilter::Info);
+/// logs::forward(LevelFilter::Info)?;
+///
+/// let child = Process::builder().name("reader").spawn(|n: u32| log::info!("{n} lines read"), 7)?;
+/// child.join()?;
+/// let expected = format!("{} [reader {}] 7 lines read", Level::Info, child.id());
+/// assert_eq!(*KEPT.0.lock().unwrap(), [expected]);
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "get_logger")]
+#[doc(alias = "log_to_stderr")]
+pub fn forward(level: LevelFilter) -> io::Result<()> {
+    let mut wanted = lock();
+    let own = std::process::id();
+    let collector = match &*wanted {
+        Some(present) if present.owner == own => present.collector.clone(),
+        _none_or_another_s => Collector::start()?,
+    };
+    std::mem::forget(wanted.replace(Wanted { collector, level, owner: own }));
+    Ok(())
+}
+
+/// How many records children have had to drop, as far as they have told.
+///
+/// ```
+/// assert_eq!(procession_process::logs::dropped(), 0);
+/// ```
+#[must_use]
+pub fn dropped() -> u64 {
+    current().map_or(0, |collector| collector.dropped())
+}
+
+/// What the next child is to be handed.
+pub(crate) fn for_child() -> io::Result<Option<Forwarding>> {
+    if let Some(wanted) = &*lock()
+        && wanted.owner == std::process::id()
+    {
+        if wanted.level == LevelFilter::Off {
+            return Ok(None);
+        }
+        let end = wanted.collector.end()?;
+        return Ok(Some(Forwarding { end: end.into(), level: wanted.level as usize }));
+    }
+    forwarder::for_child()
+}
+
+/// Becomes a child that forwards its records.
+pub(crate) fn begin(forwarding: Forwarding) {
+    forwarder::install(forwarding);
+}
+
+/// How many records of this process were dropped and not told of. From here on they count as told.
+pub(crate) fn untold() -> u64 {
+    forwarder::untold()
+}
+
+/// Logs what has arrived, so that whoever has seen a child end has its records. So many more it has dropped.
+pub(crate) fn catch_up(name: &str, pid: u32, dropped: u64) {
+    match current() {
+        Some(collector) => {
+            collector.drain();
+            collector.count(name, pid, dropped);
+        }
+        None => forwarder::count(dropped),
+    }
+}
+
+fn current() -> Option<Arc<Collector>> {
+    let wanted = lock();
+    wanted.as_ref().filter(|one| one.owner == std::process::id()).map(|one| one.collector.clone())
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Wanted>> {
+    COLLECTOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
