@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use procession_core::codec::Descriptor;
@@ -21,7 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let served =
         daemon(StartMethod::Server).spawn(with_one_below, Descriptor::from(std::os::fd::OwnedFd::from(writer)))?;
     let spawned = daemon(StartMethod::Spawn).spawn(idle, ())?;
-    Process::builder().daemon(false).spawn(watch, folder)?;
+    let (watching, ready) = std::io::pipe()?;
+    let ready = Descriptor::from(std::os::fd::OwnedFd::from(ready));
+    Process::builder().daemon(false).spawn(watch, (folder, ready))?;
+    { &watching }.read_exact(&mut [0])?;
     let mut below = [0; 4];
     { &reader }.read_exact(&mut below)?;
     println!("{} {} {} {}", copied.id(), served.id(), spawned.id(), u32::from_le_bytes(below));
@@ -38,15 +41,19 @@ fn idle((): ()) {
 /// A daemon that has a daemon itself, and tells its number.
 fn with_one_below(writer: Descriptor) {
     let below = Process::spawn(idle, ()).unwrap();
-    let mut writer = fs::File::from(std::os::fd::OwnedFd::from(writer));
-    std::io::Write::write_all(&mut writer, &below.id().to_le_bytes()).unwrap();
+    write(writer, &below.id().to_le_bytes());
     idle(());
 }
 
-fn watch(folder: PathBuf) {
+fn watch((folder, ready): (PathBuf, Descriptor)) {
     let above = parent().unwrap();
     let before = if above.is_alive() { "alive" } else { "gone" };
+    write(ready, b"!");
     above.join().unwrap();
     let after = if above.is_alive() { "alive" } else { "gone" };
     fs::write(folder.join("watcher"), format!("{before}, {after}")).unwrap();
+}
+
+fn write(writer: Descriptor, bytes: &[u8]) {
+    fs::File::from(std::os::fd::OwnedFd::from(writer)).write_all(bytes).unwrap();
 }
