@@ -6,6 +6,7 @@ mod chaos;
 mod ci;
 mod failure;
 mod model;
+mod properties;
 mod step;
 mod tidy;
 
@@ -22,6 +23,7 @@ usage: cargo xtask COMMAND
   bench [GROUP...] [--quick] [--pin]  measure against peers, CPython and raw limits (see bench/README.md)
   chaos [COMPONENT...] [--seconds N | --kills N] [--seed S]
                                       run the programs that kill processes at random
+  properties [--cases N]              run every property test with so many cases each
   model                               try every order of steps of the locks (loom)
 ";
 
@@ -50,6 +52,7 @@ fn run(mut arguments: Parser) -> Result<(), Failure> {
         "bench" => bench::run(arguments),
         "chaos" => chaos::run(arguments),
         "model" => model::run(arguments),
+        "properties" => properties::run(arguments),
         unknown => Err(Failure::new(format!("there is no command `{unknown}`\n\n{USAGE}"))),
     }
 }
