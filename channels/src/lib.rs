@@ -1,6 +1,122 @@
 //! Queues, pipes and listeners between processes.
 //!
-//! This crate is where they will live; it holds nothing yet. Planned: `queue` and `unbounded` (many senders and receivers over
-//! a ring in shared memory), `joinable`, `pipe` and `one_way`, `wait` over many of them, and `Listener` and `Client`, which
-//! speak the protocol of Python's `multiprocessing.connection`.
+//! | Python | here | for |
+//! | --- | --- | --- |
+//! | `Queue(n)` | [`queue`] | many senders, many receivers, bounded |
+//! | `Queue()`, `SimpleQueue` | [`unbounded`] | the same without a limit |
+//! | `JoinableQueue` | [`joinable`] | waiting until everything was dealt with |
+//! | `Pipe()` | [`pipe`] | two ends that talk to each other |
+//! | `Pipe(False)` | [`one_way`] | one direction |
+//!
+//! # A queue
+//!
+//! Any value that implements serde's traits can be sent, also one that holds descriptors, locks, or ends of other channels. An end is
+//! handed to another process as an argument, or inside a message.
+//!
+//! ```
+//! use procession_channels::{Receiver, Sender, queue};
+//! use procession_process::Process;
+//!
+//! fn work((jobs, results): (Receiver<u64>, Sender<u64>)) {
+//!     for job in jobs {
+//!         results.send(job.unwrap() * 2).unwrap();
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     procession_process::init();
+//!     let (jobs, inbox) = queue(100)?;
+//!     let (outbox, results) = queue(100)?;
+//!     let workers = [(); 2].map(|()| Process::spawn(work, (inbox.clone(), outbox.clone())));
+//!     drop((inbox, outbox));
+//!     jobs.send_many(0..50)?;
+//!     drop(jobs); // The workers' loops end.
+//!     assert_eq!(results.iter().map(|result| result.unwrap()).sum::<u64>(), 2450);
+//!     for worker in workers {
+//!         worker?.join()?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Who is gone
+//!
+//! When the last sender is gone, receivers get what was sent and then [`RecvError::Disconnected`]; when the last receiver is gone,
+//! [`SendError::Disconnected`] hands the value back. The kernel counts the ends: it makes no difference whether a process
+//! dropped its end, returned, or was killed, and an end that is on its way inside a message counts too.
+//!
+//! A process that is killed in the middle of sending loses the message that it was about to send and nothing else; in the middle of
+//! receiving, the one that it had taken. Others never wait for it.
+//!
+//! # What is copied
+//!
+//! Messages lie in shared memory: one copy in, one copy out. It grows as it is needed and is given back afterwards, so a process
+//! can send much and end before anybody receives. Bytes that need no copy out can be read [in place](PipeReceiver::recv_in_place).
+//!
+//! # What it costs
+//!
+//! An end waits by staying awake for 50 microseconds at most, as long as that pays, and sleeps then; one that is idle costs
+//! nothing but a look every 400 milliseconds. A queue has two descriptors in each process for each kind of end, and 80 KiB of
+//! memory at least.
+//!
+//! # Whom to trust
+//!
+//! Every process that was given an end can write to the memory of the channel. What is read there is checked, so a number that
+//! somebody has scribbled over is an error and not a crash, but a process that writes there on purpose can spoil messages. Use a
+//! [`Listener`] to talk to programs that you do not trust.
 #![deny(unsafe_code)]
+
+mod queue;
+mod sender;
+mod receiver;
+mod iter;
+mod joinable;
+mod item;
+mod join_error;
+mod pipe;
+mod pipe_receiver;
+mod pipe_sender;
+mod pipe_arm;
+mod in_place;
+mod error;
+mod fault;
+mod typed;
+mod outlet;
+mod inlet;
+mod patience;
+mod chain;
+mod record;
+mod extents;
+mod sweep;
+mod tally;
+mod layout;
+mod ring;
+
+pub use error::{
+    RecvError, RecvManyError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, TryRecvError, TrySendError,
+};
+pub use fault::ChannelError;
+pub use in_place::InPlace;
+pub use item::Item;
+pub use iter::{IntoIter, Iter, TryIter};
+pub use join_error::{JoinError, TaskDoneError};
+pub use joinable::{JoinableReceiver, JoinableSender, joinable};
+pub use pipe::{Connection, one_way, pipe};
+pub use pipe_receiver::PipeReceiver;
+pub use pipe_sender::PipeSender;
+pub use queue::{queue, unbounded};
+pub use receiver::Receiver;
+pub use sender::Sender;
+
+mod socket;
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod wait;
+
+pub use procession_core::Waitable;
+pub use wait::wait;
+
+pub use socket::{
+    AcceptError, Address, AddressError, BindError, Client, ClientBuilder, ConnectError, HandshakeError, Listener,
+    ListenerBuilder, Refusal, SocketConnection, SocketRecvError, SocketSendError,
+};

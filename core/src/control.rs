@@ -121,6 +121,11 @@ impl Control {
     pub(crate) fn socket(&self) -> &OwnedFd {
         self.0.socket()
     }
+
+    /// Keeps only the socket. What had arrived or was on its way is lost.
+    pub(crate) fn into_socket(self) -> OwnedFd {
+        self.0.into_socket()
+    }
 }
 
 fn unsendable(error: codec::EncodeError) -> LinkError {

@@ -8,6 +8,8 @@
 //! it is written and read only inside a message of a [`Control`](crate::Control) link, which only this crate makes, between
 //! two processes that have checked that they run the same [`Image`](crate::Image).
 
+use std::os::fd::OwnedFd;
+
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -60,8 +62,9 @@ pub enum CallError {
     Link,
 }
 
-/// The code between a message and a function. The first argument is the function's address.
-type Thunk = fn(*const (), Message, Option<Control>) -> Result<Message, CallError>;
+/// The code between a message and a function. The first argument is the function's address, the last a buffer for the result;
+/// the answer are the descriptors of the result.
+type Thunk = fn(*const (), &[u8], Vec<OwnedFd>, Option<Control>, &mut Vec<u8>) -> Result<Vec<OwnedFd>, CallError>;
 
 impl Function {
     /// Names a plain function: a function, a method path, or a closure that captures nothing.
@@ -91,14 +94,49 @@ impl Function {
     ///
     /// The argument does not decode, or the result does not encode.
     pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
-        let here = Loaded::own();
-        let (Some(thunk), Some(function)) = (here.address_at(self.thunk), here.address_at(self.function)) else {
-            unreachable!("a name is only made from, and only read as, places in the code of this image");
-        };
+        let (argument, descriptors) = argument.into_parts();
+        let mut result = Vec::new();
+        let descriptors = self.thunk()(self.address(), &argument, descriptors, control, &mut result)?;
+        Ok(Message::new(result, descriptors))
+    }
+
+    /// Calls it as [`call`](Function::call) does, with an argument that stays where it is and a buffer behind whose content the
+    /// result is written. Answers the descriptors of the result.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Function::call); the buffer holds then what it held before.
+    ///
+    /// ```
+    /// let double = procession_core::Function::of(|n: u8| n * 2)?;
+    /// let mut results = Vec::new();
+    /// for argument in [&[4], &[5]] {
+    ///     double.call_into(argument, Vec::new(), &mut results)?;
+    /// }
+    /// assert_eq!(results, [8, 10]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn call_into(
+        &self,
+        argument: &[u8],
+        descriptors: Vec<OwnedFd>,
+        result: &mut Vec<u8>,
+    ) -> Result<Vec<OwnedFd>, CallError> {
+        self.thunk()(self.address(), argument, descriptors, None, result)
+    }
+
+    #[inline]
+    fn address(&self) -> *const () {
+        place(self.function)
+    }
+
+    #[inline]
+    fn thunk(&self) -> Thunk {
+        let thunk = place(self.thunk);
         // SAFETY: `thunk` is the address of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
-        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(thunk) };
-        thunk(function, argument, control)
+        unsafe { std::mem::transmute::<*const (), Thunk>(thunk) }
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Function, FunctionError> {
@@ -108,30 +146,43 @@ impl Function {
     }
 }
 
+/// Where a place in this image lies.
+#[inline]
+fn place(offset: u64) -> *const () {
+    let Some(address) = Loaded::own().address_at(offset) else {
+        unreachable!("a name is only made from, and only read as, places in the code of this image");
+    };
+    address
+}
+
 fn thunk<A: DeserializeOwned, R: Serialize>(
     function: *const (),
-    argument: Message,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
     control: Option<Control>,
-) -> Result<Message, CallError> {
+    result: &mut Vec<u8>,
+) -> Result<Vec<OwnedFd>, CallError> {
     if control.is_some() {
         return Err(CallError::Link);
     }
     // SAFETY: `Function::of` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    let argument = codec::decode(argument).map_err(CallError::Argument)?;
-    codec::encode(&function(argument)).map_err(CallError::Result)
+    let argument = codec::decode_from(argument, descriptors).map_err(CallError::Argument)?;
+    codec::append(&function(argument), result).map_err(CallError::Result)
 }
 
 fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
     function: *const (),
-    argument: Message,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
     control: Option<Control>,
-) -> Result<Message, CallError> {
+    result: &mut Vec<u8>,
+) -> Result<Vec<OwnedFd>, CallError> {
     let control = control.ok_or(CallError::Link)?;
     // SAFETY: `Function::with_control` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(Control, A) -> R>(function) };
-    let argument = codec::decode(argument).map_err(CallError::Argument)?;
-    codec::encode(&function(control, argument)).map_err(CallError::Result)
+    let argument = codec::decode_from(argument, descriptors).map_err(CallError::Argument)?;
+    codec::append(&function(control, argument), result).map_err(CallError::Result)
 }
 
 impl Serialize for Function {

@@ -75,16 +75,26 @@ pub mod frame;
 pub mod os;
 pub mod start;
 
+mod arena;
 mod blob;
 mod control;
+mod door;
 mod function;
 mod image;
 mod link;
 mod mapping;
+mod method;
+mod ring;
+mod waitable;
 
+pub use arena::Arena;
 pub use blob::{Blob, BlobError};
 pub use control::Control;
+pub use door::{Door, Key};
 pub use function::{CallError, Function, FunctionError};
 pub use image::Image;
 pub use link::{Link, LinkError, SPILL, TryRecv};
 pub use mapping::{Mapping, MappingError};
+pub use method::{Method, MethodError, Target};
+pub use ring::Ring;
+pub use waitable::Waitable;

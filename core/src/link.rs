@@ -214,6 +214,10 @@ impl Link {
         &self.socket
     }
 
+    pub(crate) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
     /// Reads what is there without making messages of it.
     fn take_in(&mut self) -> Result<(), LinkError> {
         match self.read_some() {

@@ -256,6 +256,12 @@ impl MappingError {
     }
 }
 
+impl MappingError {
+    pub(crate) fn from(fault: MemoryFault) -> Self {
+        Self(fault)
+    }
+}
+
 /// A length as it was asked for, and in whole pages.
 fn sizes(len: usize) -> Result<(NonZeroUsize, NonZeroUsize), MemoryFault> {
     let asked = NonZeroUsize::new(len).ok_or_else(|| MemoryFault::refused("a mapping needs at least one byte"))?;

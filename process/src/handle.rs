@@ -11,7 +11,7 @@ use procession_core::codec::Message;
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, deadline_after, poll, poll_briefly};
 use procession_core::os::signal;
-use procession_core::{Control, TryRecv};
+use procession_core::{Control, TryRecv, Waitable};
 
 use crate::error::{JoinError, Reason};
 use crate::exit_status::ExitStatus;
@@ -247,6 +247,13 @@ fn last_words(control: &mut Control) -> LastWords {
 impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.pidfd.as_fd()
+    }
+}
+
+/// Ready when it has ended.
+impl Waitable for Child {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
     }
 }
 

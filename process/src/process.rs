@@ -7,6 +7,7 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use procession_core::Waitable;
 use procession_core::codec::{self, Message};
 use procession_core::os::poll::deadline_after;
 use serde::Serialize;
@@ -257,6 +258,13 @@ impl<R> Process<R> {
 impl<R> AsFd for Process<R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.child.as_fd()
+    }
+}
+
+/// Ready when it has ended.
+impl<R> Waitable for Process<R> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
     }
 }
 

@@ -130,6 +130,7 @@ mod name;
 mod poison;
 mod raw;
 mod reentrant;
+mod robust;
 mod rwlock;
 mod segment;
 mod semaphore;
@@ -145,6 +146,8 @@ pub use mutex::{Lock, Mutex};
 pub use mutex_guard::MutexGuard;
 pub use poison::Culprit;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
+#[doc(hidden)]
+pub use robust::{RobustGuard, RobustLock};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{ReleaseError, Semaphore, SemaphoreGuard};
 pub use shared::Shared;

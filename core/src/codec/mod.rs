@@ -99,6 +99,34 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<
     encode_in_scope(value, buffer, Scope::sending(false))
 }
 
+/// Encodes a value as [`encode`] does, behind the bytes that the buffer already holds, and answers the descriptors.
+///
+/// Many small values that travel together are written to one buffer in this way. After an error the buffer is as it was; after
+/// a panic of the value's own `Serialize` it is empty.
+///
+/// # Errors
+///
+/// As for [`encode`].
+///
+/// # Examples
+///
+/// ```
+/// let mut buffer = Vec::new();
+/// for number in 1..4u8 {
+///     procession_core::codec::append(&number, &mut buffer)?;
+/// }
+/// assert_eq!(buffer, [1, 2, 3]);
+/// # Ok::<(), procession_core::codec::EncodeError>(())
+/// ```
+#[inline]
+pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Vec<OwnedFd>, EncodeError> {
+    let (written, rest) = Scope::sending(false).within(|| ser::append(value, buffer));
+    match written {
+        Ok(()) => Ok(rest.descriptors),
+        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
+    }
+}
+
 /// Decodes a value, and closes the message.
 ///
 /// # Errors

@@ -16,9 +16,18 @@ use super::error::Fault;
 /// Writes `value` into `buffer`, over what it held.
 pub(super) fn to_bytes<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Result<Vec<u8>, Fault> {
     buffer.clear();
-    let mut postcard = Postcard { output: Buffer(buffer) };
-    value.serialize(Writer { postcard: &mut postcard, depth: MAX_DEPTH })?;
-    Ok(postcard.output.0)
+    append(value, &mut buffer)?;
+    Ok(buffer)
+}
+
+/// Writes `value` behind what `buffer` holds. After an error the buffer holds what it held; after a panic, nothing.
+#[inline]
+pub(super) fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Fault> {
+    let before = buffer.len();
+    let mut postcard = Postcard { output: Buffer(std::mem::take(buffer)) };
+    let written = value.serialize(Writer { postcard: &mut postcard, depth: MAX_DEPTH });
+    *buffer = postcard.output.0;
+    written.inspect_err(|_| buffer.truncate(before))
 }
 
 /// A flavour of postcard's that fills a vector which may have been used before.

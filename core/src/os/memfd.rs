@@ -19,6 +19,9 @@ use super::{limits, memory};
 pub(crate) const FIXED_SIZE: SealFlag =
     SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
 
+/// The file may grow, but what is there stays there.
+pub(crate) const NEVER_SMALLER: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_SEAL);
+
 /// Nothing about the file can change any more.
 pub(crate) const IMMUTABLE: SealFlag = FIXED_SIZE.union(SealFlag::F_SEAL_WRITE);
 
@@ -92,6 +95,36 @@ pub(crate) fn allocate(fd: impl AsFd, size: u64) -> Result<(), MemoryFault> {
     back_with_pages(fd, size)
 }
 
+/// Backs a part of a file with memory, and makes the file longer if it ends before.
+pub(crate) fn allocate_at(fd: impl AsFd, offset: u64, len: u64) -> Result<(), MemoryFault> {
+    let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok());
+    let end = end.ok_or(MemoryFault::NoRoom { asked: len, free: i64::MAX as u64 })?;
+    check_room(len)?;
+    match memory::file_size_limit() {
+        Some(limit) if end > limit => Err(MemoryFault::FileLimit { asked: end, limit }),
+        _ => back_from(fd, offset, end),
+    }
+}
+
+/// Gives the memory behind whole pages back.
+pub(crate) fn punch(fd: impl AsFd, offset: u64, len: u64) -> Result<(), MemoryFault> {
+    let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    let failed = |error| MemoryFault::system("give shared memory back", error);
+    let (offset, len) = (i64::try_from(offset), i64::try_from(len));
+    let (Ok(offset), Ok(len)) = (offset, len) else { return Err(failed(Errno::EINVAL)) };
+    while let Err(error) = fallocate(&fd, mode, offset, len) {
+        if error != Errno::EINTR {
+            return Err(failed(error));
+        }
+    }
+    Ok(())
+}
+
+/// The size of a file, in bytes.
+pub(crate) fn size(fd: impl AsFd) -> Result<u64, MemoryFault> {
+    fstat(fd).map(|stat| stat.st_size as u64).map_err(|error| MemoryFault::system("look at shared memory", error))
+}
+
 /// Appends all of `bytes` to an empty file.
 pub(crate) fn fill(fd: impl AsFd, bytes: &[u8]) -> Result<(), MemoryFault> {
     check_room(bytes.len() as u64)?;
@@ -118,21 +151,33 @@ pub(crate) fn seal(fd: impl AsFd, seals: SealFlag) -> Result<(), MemoryFault> {
 /// After that no access inside the size can fault, as far as the kernel has memory: the sender may still punch holes
 /// into memory that it may write, and a hole is filled again when it is touched.
 pub(crate) fn verify(fd: impl AsFd, size: u64, seals: SealFlag) -> Result<(), MemoryFault> {
+    verify_kind(&fd, seals)?;
+    verify_file(&fd, size)
+}
+
+/// Checks that a descriptor from another process is a memfd that cannot shrink, and says how large it is now.
+pub(crate) fn verify_growing(fd: impl AsFd) -> Result<u64, MemoryFault> {
+    verify_kind(&fd, NEVER_SMALLER)?;
+    size(fd)
+}
+
+fn verify_kind(fd: &impl AsFd, seals: SealFlag) -> Result<(), MemoryFault> {
     let found =
-        fcntl(&fd, FcntlArg::F_GET_SEALS).map_err(|_| MemoryFault::refused("the descriptor is not shared memory"))?;
+        fcntl(fd, FcntlArg::F_GET_SEALS).map_err(|_| MemoryFault::refused("the descriptor is not shared memory"))?;
     let found = SealFlag::from_bits_retain(found);
     if !found.contains(seals) {
         return Err(MemoryFault::refused(format!("shared memory lacks seals: {found:?}, where {seals:?} is needed")));
     }
-    verify_file(&fd, size)
+    // Pages of hugetlbfs are taken from a pool that can be empty at the first touch, even after sealing.
+    let system = |error| MemoryFault::system("look at shared memory", error);
+    if fstatfs(fd).map_err(system)?.filesystem_type() != TMPFS_MAGIC {
+        return Err(MemoryFault::refused("shared memory is not made of ordinary pages"));
+    }
+    Ok(())
 }
 
 fn verify_file(fd: &impl AsFd, size: u64) -> Result<(), MemoryFault> {
     let system = |error| MemoryFault::system("look at shared memory", error);
-    // Pages of hugetlbfs are taken from a pool that can be empty at the first touch, even after sealing.
-    if fstatfs(fd).map_err(system)?.filesystem_type() != TMPFS_MAGIC {
-        return Err(MemoryFault::refused("shared memory is not made of ordinary pages"));
-    }
     let stat = fstat(fd).map_err(system)?;
     let found = stat.st_size as u64;
     if found != size {
@@ -147,9 +192,13 @@ fn verify_file(fd: &impl AsFd, size: u64) -> Result<(), MemoryFault> {
 }
 
 fn back_with_pages(fd: impl AsFd, size: u64) -> Result<(), MemoryFault> {
-    let mut done = 0;
-    while done < size {
-        let step = ALLOCATION_STEP.min(size - done);
+    back_from(fd, 0, size)
+}
+
+fn back_from(fd: impl AsFd, start: u64, end: u64) -> Result<(), MemoryFault> {
+    let (mut done, size) = (start, end - start);
+    while done < end {
+        let step = ALLOCATION_STEP.min(end - done);
         match fallocate(&fd, FallocateFlags::empty(), done as i64, step as i64) {
             Ok(()) => done += step,
             Err(Errno::EINTR) => {}

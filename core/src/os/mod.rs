@@ -5,6 +5,8 @@
 use std::io;
 
 pub mod auxv;
+pub mod clock;
+pub mod epoll;
 pub mod exec;
 pub mod exit;
 pub mod fork;
@@ -14,6 +16,7 @@ pub mod lifeline;
 pub mod limits;
 pub(crate) mod memfd;
 pub(crate) mod memory;
+pub mod packet;
 pub mod pidfd;
 pub mod poll;
 pub(crate) mod region;

@@ -30,6 +30,13 @@ impl<'fd> Pollable<'fd> {
         }
         self
     }
+
+    /// The descriptor, and whether room to write counts too.
+    pub(super) fn parts(self) -> (BorrowedFd<'fd>, bool) {
+        // SAFETY: it was made from a borrow that lasts for `'fd`.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        (fd, self.events & libc::POLLOUT != 0)
+    }
 }
 
 /// Waits until one is ready or the deadline has passed (`None`: for ever), and says of each whether it is ready.
@@ -96,7 +103,7 @@ pub fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-fn timespec(left: Duration) -> libc::timespec {
+pub(super) fn timespec(left: Duration) -> libc::timespec {
     let tv_sec = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
     libc::timespec { tv_sec, tv_nsec: libc::c_long::from(left.subsec_nanos() as i32) }
 }

@@ -18,7 +18,13 @@ pub(crate) struct Region {
 impl Region {
     /// Maps the first `len` bytes of a file for reading and writing, shared with everybody who maps it.
     pub(crate) fn shared(fd: impl AsFd, len: NonZeroUsize) -> io::Result<Self> {
-        Self::map(fd, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)
+        Self::shared_from(fd, 0, len)
+    }
+
+    /// As [`shared`](Self::shared), from an offset on that is the start of a page. What lies behind the end of the file shows
+    /// up as soon as the file is longer.
+    pub(crate) fn shared_from(fd: impl AsFd, offset: i64, len: NonZeroUsize) -> io::Result<Self> {
+        Self::map(fd, offset, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)
     }
 
     /// Maps the first `len` bytes of a file for reading.
@@ -26,16 +32,16 @@ impl Region {
     /// The mapping is a private one, as kernels before 6.7 refuse shared ones of a file that is sealed against writing.
     /// Nothing is copied: without writes, private pages are the file's own.
     pub(crate) fn read_only(fd: impl AsFd, len: NonZeroUsize) -> io::Result<Self> {
-        Self::map(fd, len, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE)
+        Self::map(fd, 0, len, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE)
     }
 
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.start.cast()
     }
 
-    fn map(fd: impl AsFd, len: NonZeroUsize, access: ProtFlags, flags: MapFlags) -> io::Result<Self> {
+    fn map(fd: impl AsFd, offset: i64, len: NonZeroUsize, access: ProtFlags, flags: MapFlags) -> io::Result<Self> {
         // SAFETY: without a fixed address the kernel chooses a free one, so no memory that is in use changes.
-        let start = unsafe { mmap(None, len, access, flags, fd, 0) }?;
+        let start = unsafe { mmap(None, len, access, flags, fd, offset) }?;
         Ok(Self { start, len })
     }
 }

@@ -27,7 +27,12 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: CORE, ours: &[], others: &["nix", "postcard", "serde", "thiserror"] },
     Arrows { package: PROCESS, ours: &[CORE], others: &["log", "serde", "thiserror"] },
     Arrows { package: SYNC, ours: &[CORE], others: &["serde", "thiserror"] },
-    Arrows { package: CHANNELS, ours: &[SYNC, CORE], others: &["serde", "thiserror"] },
+    // Sockets come from nix; the handshake of a listener needs digests, and random bytes that nobody can guess.
+    Arrows {
+        package: CHANNELS,
+        ours: &[SYNC, CORE],
+        others: &["getrandom", "hmac", "md-5", "nix", "serde", "sha2", "sha3", "thiserror", "tokio"],
+    },
     Arrows { package: POOL, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },
     Arrows { package: MANAGER, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },
     Arrows { package: "procession", ours: &[PROCESS, SYNC, CHANNELS, POOL, MANAGER], others: &[] },

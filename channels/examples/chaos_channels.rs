@@ -1,0 +1,395 @@
+//! Kills processes at random moments while four of them send to a queue and four receive from it, and checks what must
+//! hold all the same.
+//!
+//! `cargo run --release -p procession-channels --example chaos_channels -- --seconds 20 --seed 7`, or `--kills 1000` instead
+//! of a time. A run consists of rounds with a fresh queue each. In a round a random process is killed and replaced again and
+//! again; then the senders are told to stop, and the queue must end cleanly for all receivers. Of what any sender is known to
+//! have sent nothing may be missing but what a killed receiver had taken, nothing may come twice, and each receiver must see
+//! the messages of each sender in order. Where only senders are killed, nothing may be missing at all.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use procession_channels::{Receiver, RecvError, RecvTimeoutError, Sender, queue, unbounded};
+use procession_process::Process;
+use procession_sync::{Event, Shared};
+use serde::{Deserialize, Serialize};
+
+/// So many send, and as many receive.
+const SIDE: usize = 4;
+const KILLS_A_ROUND: usize = 40;
+/// A life is what one process sends from its start to its end.
+const LIVES: usize = SIDE + KILLS_A_ROUND;
+/// So many messages a life may send. The ledger has a bit for each.
+const MESSAGES: u64 = 1 << 18;
+const WORDS: usize = MESSAGES as usize / 64;
+const BATCH: u64 = 32;
+/// Nobody takes so long unless it hangs.
+const HANG: Duration = Duration::from_secs(60);
+
+/// Whose it is, its number, and bytes that follow from both.
+#[derive(Serialize, Deserialize)]
+struct Message {
+    life: usize,
+    number: u64,
+    body: Vec<u8>,
+}
+
+/// What all processes of a round write down, each for itself.
+#[derive(Clone, Serialize, Deserialize)]
+struct Ledger {
+    /// How many messages each life was about to send at most, and how many `send` has said were sent.
+    tried: Shared<[AtomicU64]>,
+    sent: Shared<[AtomicU64]>,
+    /// A bit for each message that arrived.
+    arrived: Shared<[AtomicU64]>,
+    /// How many messages each receiver may have taken that it has not written down yet.
+    taking: Shared<[AtomicU64]>,
+    faults: Shared<AtomicU64>,
+    stop: Event,
+}
+
+/// Numbers that look random and can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+fn main() -> ExitCode {
+    procession_process::init();
+    let options = Options::parse();
+    let mut run = Run { dice: Dice(options.seed | 1), tally: Tally::default() };
+    let began = Instant::now();
+    let ended = run.torment(&options);
+    run.tally.report(began.elapsed());
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("chaos_channels: {reason} (seed {})", options.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Options {
+    seconds: u64,
+    kills: u64,
+    seed: u64,
+}
+
+impl Options {
+    fn parse() -> Options {
+        let mut options = Options { seconds: 10, kills: u64::MAX, seed: 1 };
+        let mut words = std::env::args().skip(1);
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
+            let value = value.parse().unwrap_or_else(|_| panic!("{name} needs a number"));
+            match name.as_str() {
+                "--seconds" => options.seconds = value,
+                "--kills" => (options.kills, options.seconds) = (value, 1 << 30),
+                "--seed" => options.seed = value,
+                _ => panic!("unknown option {name}: use --seconds N, --kills N, --seed N"),
+            }
+        }
+        options
+    }
+}
+
+/// What came together over all rounds.
+#[derive(Debug, Default)]
+struct Tally {
+    rounds: u64,
+    killed_senders: u64,
+    killed_receivers: u64,
+    arrived: u64,
+    missing: u64,
+    /// What the killed receivers may have taken.
+    allowed: u64,
+    faults: u64,
+}
+
+impl Tally {
+    fn kills(&self) -> u64 {
+        self.killed_senders + self.killed_receivers
+    }
+
+    fn report(&self, took: Duration) {
+        let Tally { rounds, killed_senders, killed_receivers, arrived, missing, allowed, faults } = self;
+        println!("{} kills in {rounds} rounds and {took:.1?}", self.kills());
+        println!("{killed_senders:>10} senders killed\n{killed_receivers:>10} receivers killed");
+        println!("{arrived:>10} messages arrived");
+        println!("{missing:>10} messages lost with killed receivers, which may have taken {allowed}");
+        println!("{faults:>10} faults");
+    }
+}
+
+/// The course of a run, in the process that kills.
+struct Run {
+    dice: Dice,
+    tally: Tally,
+}
+
+/// Who is killed in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victims {
+    All,
+    Senders,
+    Receivers,
+}
+
+impl Run {
+    fn torment(&mut self, options: &Options) -> Result<(), String> {
+        let end = Instant::now() + Duration::from_secs(options.seconds.min(1 << 30));
+        while Instant::now() < end && self.tally.kills() < options.kills {
+            let victims = [Victims::All, Victims::Senders, Victims::Receivers][self.tally.rounds as usize % 3];
+            let capacity = [Some(64), Some(1), Some(1000), None, Some(8)][self.tally.rounds as usize % 5];
+            let kills = (options.kills - self.tally.kills()).min(KILLS_A_ROUND as u64);
+            let mut round = Round::new(capacity)?;
+            self.kill(&mut round, victims, kills, end)?;
+            let allowed = round.allowed;
+            round.finish()?.add(&mut self.tally, allowed)?;
+            self.tally.rounds += 1;
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, round: &mut Round, victims: Victims, kills: u64, end: Instant) -> Result<(), String> {
+        for place in 0..SIDE {
+            round.start_sender(place, self.dice.below(u64::MAX))?;
+            round.start_receiver(place, self.dice.below(u64::MAX))?;
+        }
+        for _ in 0..kills {
+            if Instant::now() >= end {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(self.dice.below(4000)));
+            let (place, seed) = (self.dice.below(SIDE as u64) as usize, self.dice.below(u64::MAX));
+            let sender = victims == Victims::Senders || victims == Victims::All && self.dice.below(2) == 0;
+            if sender {
+                round.kill_sender(place)?;
+                round.start_sender(place, seed)?;
+                self.tally.killed_senders += 1;
+            } else {
+                round.kill_receiver(place)?;
+                round.start_receiver(place, seed)?;
+                self.tally.killed_receivers += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A queue, those who use it, and what they wrote down.
+struct Round {
+    sender: Sender<Message>,
+    receiver: Receiver<Message>,
+    senders: [Option<Process<()>>; SIDE],
+    receivers: [Option<Process<()>>; SIDE],
+    ledger: Ledger,
+    lives: usize,
+    allowed: u64,
+}
+
+impl Round {
+    fn new(capacity: Option<usize>) -> Result<Round, String> {
+        let (sender, receiver) = capacity.map_or_else(unbounded, queue).map_err(|error| error.to_string())?;
+        let [senders, receivers] = [[const { None }; SIDE], [const { None }; SIDE]];
+        Ok(Round { sender, receiver, senders, receivers, ledger: Ledger::new(), lives: 0, allowed: 0 })
+    }
+
+    fn start_sender(&mut self, place: usize, seed: u64) -> Result<(), String> {
+        let argument = (self.lives, seed, self.sender.clone(), self.ledger.clone());
+        let process = Process::builder().daemon(true).spawn(send, argument).map_err(|error| error.to_string())?;
+        (self.senders[place], self.lives) = (Some(process), self.lives + 1);
+        Ok(())
+    }
+
+    fn start_receiver(&mut self, place: usize, seed: u64) -> Result<(), String> {
+        let argument = (place, seed, self.receiver.clone(), self.ledger.clone());
+        let process = Process::builder().daemon(true).spawn(receive, argument).map_err(|error| error.to_string())?;
+        self.receivers[place] = Some(process);
+        Ok(())
+    }
+
+    fn kill_sender(&mut self, place: usize) -> Result<(), String> {
+        kill(&self.senders[place])
+    }
+
+    fn kill_receiver(&mut self, place: usize) -> Result<(), String> {
+        kill(&self.receivers[place])?;
+        self.allowed += self.ledger.taking[place].swap(0, SeqCst);
+        Ok(())
+    }
+
+    /// Tells the senders to stop: everybody must end, and the queue too.
+    fn finish(self) -> Result<Ended, String> {
+        self.ledger.stop.set();
+        let Round { sender, receiver, senders, receivers, ledger, lives, .. } = self;
+        await_all("sender", &senders)?;
+        drop(sender);
+        await_all("receiver", &receivers)?;
+        match receiver.recv_timeout(HANG) {
+            Err(RecvTimeoutError::Disconnected) => Ok(Ended { ledger, lives }),
+            Err(other) => Err(format!("the queue did not end: {other}")),
+            Ok(_) => Err("there was a message after the receivers were told the end".to_owned()),
+        }
+    }
+}
+
+fn kill(process: &Option<Process<()>>) -> Result<(), String> {
+    let process = process.as_ref().expect("all places are taken");
+    process.kill();
+    let outcome = process.join_timeout(HANG);
+    match process.exit_code() {
+        Some(-9) => Ok(()),
+        _ => Err(format!("a process ended before it was killed: {outcome:?}")),
+    }
+}
+
+fn await_all(kind: &str, processes: &[Option<Process<()>>]) -> Result<(), String> {
+    for (place, process) in processes.iter().flatten().enumerate() {
+        match process.join_timeout(HANG) {
+            Ok(Some(())) => {}
+            Ok(None) => return Err(format!("{kind} {place} hangs")),
+            Err(error) => return Err(format!("{kind} {place} failed: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// A round after everybody has ended.
+struct Ended {
+    ledger: Ledger,
+    lives: usize,
+}
+
+impl Ended {
+    fn add(&self, tally: &mut Tally, allowed: u64) -> Result<(), String> {
+        let mut missing = 0;
+        for life in 0..self.lives {
+            let (arrived, lost) = self.audit(life);
+            (tally.arrived, missing) = (tally.arrived + arrived, missing + lost);
+        }
+        let faults = self.ledger.faults.load(SeqCst);
+        tally.faults += faults;
+        tally.missing += missing;
+        tally.allowed += allowed;
+        if missing > allowed {
+            tally.faults += 1;
+            return Err(format!("{missing} messages are missing, and killed receivers took {allowed} at most"));
+        }
+        if faults > 0 { Err(format!("{faults} faults, described above")) } else { Ok(()) }
+    }
+
+    /// How many messages of a life arrived, and how many are missing: those before the last that arrived, and those that
+    /// were said to be sent.
+    fn audit(&self, life: usize) -> (u64, u64) {
+        let (tried, sent) = (self.ledger.tried[life].load(SeqCst), self.ledger.sent[life].load(SeqCst));
+        let words = &self.ledger.arrived[life * WORDS..][..WORDS];
+        let arrived: u64 = words.iter().map(|word| u64::from(word.load(SeqCst).count_ones())).sum();
+        let last = words.iter().rposition(|word| word.load(SeqCst) != 0);
+        let end = last.map_or(0, |at| at as u64 * 64 + 64 - u64::from(words[at].load(SeqCst).leading_zeros()));
+        if end > tried {
+            self.ledger.fault(&format!("message {} of life {life} arrived, and only {tried} were sent", end - 1));
+        }
+        (arrived, end.max(sent).saturating_sub(arrived))
+    }
+}
+
+impl Ledger {
+    fn new() -> Ledger {
+        let row = |len| Shared::<[AtomicU64]>::from_fn(len, |_| AtomicU64::new(0)).expect("there is memory");
+        Ledger {
+            tried: row(LIVES),
+            sent: row(LIVES),
+            arrived: row(LIVES * WORDS),
+            taking: row(SIDE),
+            faults: Shared::new(AtomicU64::new(0)).expect("there is memory"),
+            stop: Event::new().expect("there is memory"),
+        }
+    }
+
+    /// Writes down that a message came.
+    fn note(&self, message: &Message, seen: &mut HashMap<usize, u64>) {
+        let Message { life, number, body } = message;
+        if *life >= LIVES || *number >= MESSAGES || *body != text(*life, *number) {
+            return self.fault(&format!("message {number} of life {life} is broken"));
+        }
+        if let Some(before) = seen.insert(*life, *number)
+            && before >= *number
+        {
+            self.fault(&format!("message {number} of life {life} came after {before}"));
+        }
+        let bit = 1 << (number % 64);
+        if self.arrived[life * WORDS + *number as usize / 64].fetch_or(bit, SeqCst) & bit != 0 {
+            self.fault(&format!("message {number} of life {life} came twice"));
+        }
+    }
+
+    fn fault(&self, what: &str) {
+        eprintln!("fault in process {}: {what}", std::process::id());
+        self.faults.fetch_add(1, SeqCst);
+    }
+}
+
+/// The body of a message: mostly short, sometimes empty, now and then too long to lie among others.
+fn text(life: usize, number: u64) -> Vec<u8> {
+    let len = if number % 61 == 60 { 20_000 + number % 50_000 } else { number * 37 % 300 };
+    vec![(life as u64 * 31 + number) as u8; len as usize]
+}
+
+/// The life of a sender: one message or several at once, until it is killed or told to stop.
+fn send((life, seed, sender, ledger): (usize, u64, Sender<Message>, Ledger)) {
+    let mut dice = Dice(seed | 1);
+    let mut number = 0;
+    while !ledger.stop.is_set() {
+        if number + BATCH > MESSAGES {
+            ledger.stop.wait();
+            break;
+        }
+        let count = if dice.below(4) == 0 { 1 + dice.below(BATCH) } else { 1 };
+        let mut batch = (number..number + count).map(|number| Message { life, number, body: text(life, number) });
+        ledger.tried[life].store(number + count, SeqCst);
+        let sent = match count {
+            1 => sender.send(batch.next().expect("there is one")).map(|()| 1).map_err(|error| error.to_string()),
+            _ => sender.send_many(batch).map(|count| count as u64).map_err(|error| error.to_string()),
+        };
+        if sent != Ok(count) {
+            return ledger.fault(&format!("sending {count} messages failed: {sent:?}"));
+        }
+        number += count;
+        ledger.sent[life].store(number, SeqCst);
+    }
+}
+
+/// The life of a receiver: one message or several at once, until it is killed or the queue ends.
+fn receive((place, seed, receiver, ledger): (usize, u64, Receiver<Message>, Ledger)) {
+    let mut dice = Dice(seed | 1);
+    let mut seen = HashMap::new();
+    loop {
+        let most = if dice.below(4) == 0 { 1 + dice.below(BATCH) } else { 1 };
+        ledger.taking[place].store(most, SeqCst);
+        let messages = match most {
+            1 => receiver.recv().map(|message| vec![message]),
+            _ => receiver.recv_many(most as usize).map_err(|error| error.reason),
+        };
+        let messages = match messages {
+            Ok(messages) => messages,
+            Err(RecvError::Disconnected) => return,
+            Err(error) => return ledger.fault(&format!("receiving failed: {error}")),
+        };
+        for (at, message) in messages.iter().enumerate() {
+            ledger.note(message, &mut seen);
+            ledger.taking[place].store((messages.len() - at - 1) as u64, SeqCst);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Queues and pipes in tasks.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use procession_core::Waitable;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::when_ready;
+use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::fault::Fault;
+use crate::outlet::Outlet;
+use crate::{Connection, PipeReceiver, PipeSender, Receiver, Sender};
+
+/// Room in a queue or pipe, as something to wait for.
+struct Room<'a>(&'a Outlet);
+
+impl Waitable for Room<'_> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.socket().as_fd()
+    }
+
+    fn arm(&self) -> Option<bool> {
+        Some(self.0.arm())
+    }
+}
+
+async fn receive<T>(end: &impl Waitable, mut attempt: impl FnMut() -> Result<T, TryRecvError>) -> Result<T, RecvError> {
+    let attempt = || match attempt() {
+        Ok(value) => Some(Ok(value)),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Disconnected) => Some(Err(RecvError::Disconnected)),
+        Err(TryRecvError::Failed(error)) => Some(Err(RecvError::Failed(error))),
+    };
+    when_ready(end, attempt).await.unwrap_or_else(|error| Err(Fault::from(error).into()))
+}
+
+async fn send<T>(
+    room: Room<'_>,
+    value: T,
+    attempt: impl Fn(T) -> Result<(), TrySendError<T>>,
+) -> Result<(), SendError<T>> {
+    let mut kept = Some(value);
+    let attempt = || match attempt(kept.take()?) {
+        Ok(()) => Some(Ok(())),
+        Err(TrySendError::Full(value)) => {
+            kept = Some(value);
+            None
+        }
+        Err(TrySendError::Disconnected(value)) => Some(Err(SendError::Disconnected(value))),
+        Err(TrySendError::Failed(value, error)) => Some(Err(SendError::Failed(value, error))),
+    };
+    match when_ready(&room, attempt).await {
+        Ok(result) => result,
+        Err(error) => match kept {
+            Some(value) => Err(SendError::Failed(value, Fault::from(error).into())),
+            None => unreachable!("an attempt that took the value for good is the last"),
+        },
+    }
+}
+
+impl<T: DeserializeOwned> Receiver<T> {
+    /// Receives as [`recv`](Self::recv) does, and lets other tasks run meanwhile.
+    ///
+    /// Dropping the future before it is done receives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (sender, receiver) = procession_channels::queue(1)?;
+    /// let (sent, received) = tokio::join!(sender.send_async("word"), receiver.recv_async());
+    /// sent?;
+    /// assert_eq!(received?, "word".to_owned());
+    /// # let _typed: &procession_channels::Receiver<String> = &receiver;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_async(&self) -> Result<T, RecvError> {
+        receive(self, || self.try_recv()).await
+    }
+}
+
+impl<T: Serialize> Sender<T> {
+    /// Sends as [`send`](Self::send) does, and lets other tasks run while there is no room.
+    ///
+    /// Dropping the future before it is done sends nothing; the value is dropped with it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// See [`Receiver::recv_async`].
+    pub async fn send_async(&self, value: T) -> Result<(), SendError<T>> {
+        send(Room(&self.outlet), value, |value| self.try_send(value)).await
+    }
+}
+
+impl<T: DeserializeOwned> PipeReceiver<T> {
+    /// Receives as [`recv`](Self::recv) does, and lets other tasks run meanwhile.
+    ///
+    /// Dropping the future before it is done receives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (receiver, sender) = procession_channels::one_way()?;
+    /// let (sent, received) = tokio::join!(sender.send_async(5), receiver.recv_async());
+    /// sent?;
+    /// assert_eq!(received?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_async(&self) -> Result<T, RecvError> {
+        receive(self, || self.try_recv()).await
+    }
+}
+
+impl<T> PipeReceiver<T> {
+    /// Receives as [`recv_bytes`](Self::recv_bytes) does, and lets other tasks run meanwhile.
+    ///
+    /// Dropping the future before it is done receives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_bytes`](Self::recv_bytes).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (receiver, sender) = procession_channels::one_way::<()>()?;
+    /// sender.send_bytes_async(b"bytes").await?;
+    /// assert_eq!(receiver.recv_bytes_async().await?, b"bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_bytes_async(&self) -> Result<Vec<u8>, RecvError> {
+        receive(self, || self.try_recv_bytes()).await
+    }
+}
+
+impl<T: Serialize> PipeSender<T> {
+    /// Sends as [`send`](Self::send) does, and lets other tasks run while there is no room.
+    ///
+    /// Dropping the future before it is done sends nothing; the value is dropped with it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// See [`PipeReceiver::recv_async`].
+    pub async fn send_async(&self, value: T) -> Result<(), SendError<T>> {
+        send(Room(&self.outlet), value, |value| self.try_send(value)).await
+    }
+}
+
+impl<T> PipeSender<T> {
+    /// Sends as [`send_bytes`](Self::send_bytes) does, and lets other tasks run while there is no room.
+    ///
+    /// Dropping the future before it is done sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_bytes`](Self::send_bytes).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// See [`PipeReceiver::recv_bytes_async`].
+    pub async fn send_bytes_async(&self, bytes: &[u8]) -> Result<(), SendError<()>> {
+        send(Room(&self.outlet), (), |()| self.try_send_bytes(bytes)).await
+    }
+}
+
+impl<A: Serialize, B> Connection<A, B> {
+    /// See [`PipeSender::send_async`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (left, right) = procession_channels::pipe::<u8, u16>()?;
+    /// left.send_async(1).await?;
+    /// assert_eq!(right.recv_async().await?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_async(&self, value: A) -> Result<(), SendError<A>> {
+        self.sender().send_async(value).await
+    }
+}
+
+impl<A, B: DeserializeOwned> Connection<A, B> {
+    /// See [`PipeReceiver::recv_async`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// See [`send_async`](Connection::send_async).
+    pub async fn recv_async(&self) -> Result<B, RecvError> {
+        self.receiver().recv_async().await
+    }
+}

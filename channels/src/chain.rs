@@ -1,0 +1,364 @@
+//! [`Tail`] and [`Head`]: what one does to a chain of blocks while holding the lock of its end.
+//!
+//! An end is two places and a word that says which of them is valid, and how many items have passed. Whatever is done goes to
+//! the other place first, and one store of the word makes it true. A process that is killed before that store has done nothing,
+//! and its lock is taken over; after it, everything. What it may leave behind are extents that nobody knows of: the one who
+//! took over sees to it that they are swept up.
+
+use std::sync::atomic::{Ordering, Ordering::Relaxed, fence};
+
+use procession_sync::RobustGuard;
+
+use crate::extents::{Extent, NoExtent};
+use crate::layout::{End, Links, QUEUED, Wake};
+use crate::record::{Place, Record};
+use crate::ring::Memory;
+use crate::typed::Limits;
+
+/// From this many extents on, new blocks are large.
+const DEEP: u32 = 64;
+
+/// Why an item was not added or taken.
+#[derive(Debug)]
+pub(crate) enum Snag {
+    NoExtent(NoExtent),
+    /// The memory does not hold what it should.
+    Garbled,
+}
+
+/// The state of an end that is locked.
+#[derive(Debug)]
+struct Grip<'a> {
+    end: &'a End,
+    _guard: RobustGuard<'a>,
+    /// Whether the one who had it before has died.
+    inherited: bool,
+    count: u64,
+    slot: usize,
+    place: Place,
+}
+
+impl<'a> Grip<'a> {
+    #[inline]
+    fn new(memory: &Memory, end: &'a End) -> Grip<'a> {
+        let guard = end.lock.lock();
+        let inherited = guard.after_a_death();
+        if inherited {
+            memory.header().alloc.dirty.store(1, Ordering::SeqCst);
+            guard.absolve();
+        }
+        let commit = end.commit.load(Relaxed);
+        let slot = (commit & 1) as usize;
+        Grip { end, _guard: guard, inherited, count: commit >> 1, slot, place: Place(end.place[slot].load(Relaxed)) }
+    }
+
+    /// Makes it true that `count` items have passed and the end is at `place`.
+    #[inline]
+    fn commit(&mut self, count: u64, place: Place) {
+        self.slot ^= 1;
+        self.end.place[self.slot].store(place.0, Relaxed);
+        self.end.commit.store(count << 1 | self.slot as u64, Ordering::Release);
+        (self.count, self.place) = (count, place);
+    }
+}
+
+/// The end where items are added.
+#[derive(Debug)]
+pub(crate) struct Tail<'a> {
+    memory: &'a Memory,
+    links: &'a Links,
+    grip: Grip<'a>,
+    place: Place,
+    added: u64,
+    bytes: u64,
+}
+
+impl<'a> Tail<'a> {
+    #[inline]
+    pub(crate) fn lock(memory: &'a Memory, links: &'a Links) -> Tail<'a> {
+        let grip = Grip::new(memory, &links.tail);
+        let place = grip.place;
+        Tail { memory, links, grip, place, added: 0, bytes: links.tail.bytes.load(Relaxed) }
+    }
+
+    pub(crate) fn inherited(&self) -> bool {
+        self.grip.inherited
+    }
+
+    /// Whether there is room for one more item. If it must look at what the receivers do to find out, and `plenty` is asked for,
+    /// then there must be room for several: a look costs as much as some items.
+    #[inline]
+    pub(crate) fn has_room(&self, plenty: bool) -> bool {
+        self.seems_to_have_room() || {
+            let (tail, head) = (&self.links.tail, &self.links.head);
+            tail.seen.store(head.commit.load(Ordering::Acquire) >> 1, Relaxed);
+            tail.bytes_seen.store(head.bytes.load(Relaxed), Relaxed);
+            if plenty { self.links.is_roomy() } else { self.seems_to_have_room() }
+        }
+    }
+
+    /// The number for the next packet of descriptors: none was ever used before.
+    pub(crate) fn next_parcel(&self) -> u64 {
+        let number = self.links.tail.parcel.load(Relaxed) + 1;
+        self.links.tail.parcel.store(number, Relaxed);
+        number
+    }
+
+    /// Writes an item behind those that were written already.
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8], parcel: Option<u64>) -> Result<(), Snag> {
+        self.reserve(bytes.len(), parcel)?;
+        self.place = self.memory.write_bytes(self.place, bytes, parcel).ok_or(Snag::Garbled)?;
+        self.added += 1;
+        self.bytes = self.bytes.wrapping_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Writes that the next item lies in an extent, which belongs to the chain when this is published.
+    pub(crate) fn push_extent(&mut self, extent: Extent, len: u64, parcel: Option<u64>) -> Result<(), Snag> {
+        self.reserve(16, parcel)?;
+        self.place = self.memory.write_extent(self.place, extent.number, len, parcel).ok_or(Snag::Garbled)?;
+        self.memory.queue_up(extent)?;
+        self.added += 1;
+        self.bytes = self.bytes.wrapping_add(len);
+        Ok(())
+    }
+
+    /// Makes everything that was written part of the queue.
+    #[inline]
+    pub(crate) fn publish(mut self) {
+        if self.added > 0 {
+            self.links.tail.bytes.store(self.bytes, Relaxed);
+            let count = self.grip.count + self.added;
+            self.grip.commit(count, self.place);
+        }
+    }
+
+    /// Lays the first block of a chain that is new.
+    pub(crate) fn found(mut self) -> Result<(), Snag> {
+        let place = self.new_block()?;
+        self.links.head.place[0].store(place.0, Relaxed);
+        self.grip.commit(0, place);
+        Ok(())
+    }
+
+    #[inline]
+    fn seems_to_have_room(&self) -> bool {
+        let tail = &self.links.tail;
+        let items = (self.grip.count + self.added).wrapping_sub(tail.seen.load(Relaxed));
+        self.links.wake.has_room(items, self.bytes.wrapping_sub(tail.bytes_seen.load(Relaxed)))
+    }
+
+    #[inline]
+    fn reserve(&mut self, payload: usize, parcel: Option<u64>) -> Result<(), Snag> {
+        if Memory::fits(self.place, payload, parcel) { Ok(()) } else { self.go_on_elsewhere() }
+    }
+
+    #[cold]
+    fn go_on_elsewhere(&mut self) -> Result<(), Snag> {
+        let place = self.new_block()?;
+        self.memory.write_jump(self.place, place).ok_or(Snag::Garbled)?;
+        self.place = place;
+        // What was written so far becomes true with the block, so that no block is in a chain half the way.
+        let count = self.grip.count + self.added;
+        self.grip.commit(count, place);
+        self.added = 0;
+        Ok(())
+    }
+
+    fn new_block(&self) -> Result<Place, Snag> {
+        let large = self.memory.extents() >= DEEP;
+        let extent = self.memory.allocate(Place::size(large)).map_err(Snag::NoExtent)?;
+        self.memory.word(extent.at).ok_or(Snag::Garbled)?.store(extent.number.into(), Relaxed);
+        self.memory.queue_up(extent)?;
+        Ok(Place::first(extent.at, large))
+    }
+}
+
+/// One item that was taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Taken {
+    /// Its bytes were added to the buffer.
+    Bytes { parcel: Option<u64> },
+    /// Its bytes lie in an extent, which belongs to this process once this is published.
+    Extent { extent: Extent, len: u64, parcel: Option<u64> },
+}
+
+/// The end where items are taken.
+#[derive(Debug)]
+pub(crate) struct Head<'a> {
+    memory: &'a Memory,
+    links: &'a Links,
+    grip: Grip<'a>,
+    place: Place,
+    taken: u64,
+    bytes: u64,
+    /// A block that is finished with.
+    behind: Option<u64>,
+}
+
+impl<'a> Head<'a> {
+    #[inline]
+    pub(crate) fn lock(memory: &'a Memory, links: &'a Links) -> Head<'a> {
+        let grip = Grip::new(memory, &links.head);
+        let place = grip.place;
+        Head { memory, links, grip, place, taken: 0, bytes: links.head.bytes.load(Relaxed), behind: None }
+    }
+
+    pub(crate) fn inherited(&self) -> bool {
+        self.grip.inherited
+    }
+
+    /// How many items have passed this end, with those that this one has taken.
+    pub(crate) fn passed(&self) -> u64 {
+        self.grip.count + self.taken
+    }
+
+    /// Whether there is an item.
+    #[inline]
+    pub(crate) fn has_item(&self) -> bool {
+        let head = &self.links.head;
+        let passed = self.passed();
+        head.seen.load(Relaxed) > passed || {
+            let there = self.links.tail.commit.load(Ordering::Acquire) >> 1;
+            head.seen.store(there, Relaxed);
+            there > passed
+        }
+    }
+
+    /// Takes an item and copies its bytes if they are few; `None` when there is none. With `only_bytes`, also `None` when the
+    /// next one is of another kind.
+    #[inline]
+    pub(crate) fn take(&mut self, buffer: &mut Vec<u8>, only_bytes: bool) -> Result<Option<Taken>, Snag> {
+        if !self.has_item() {
+            return Ok(None);
+        }
+        let mut found = self.memory.record(self.place).ok_or(Snag::Garbled)?;
+        if let Record::Jump(place) = found.record {
+            if only_bytes && self.behind.is_some() {
+                return Ok(None);
+            }
+            self.behind = Some(self.place.block());
+            self.place = place;
+            found = self.memory.record(place).ok_or(Snag::Garbled)?;
+        }
+        let parcel = found.parcel;
+        let (taken, len) = match found.record {
+            Record::Jump(_) => return Err(Snag::Garbled),
+            Record::Extent { .. } if only_bytes => return Ok(None),
+            Record::Bytes { .. } if only_bytes && parcel.is_some() => return Ok(None),
+            Record::Bytes { at, len } => {
+                buffer.extend_from_slice(self.memory.bytes(at, len).ok_or(Snag::Garbled)?);
+                (Taken::Bytes { parcel }, len)
+            }
+            Record::Extent { number, len } => {
+                let extent = self.memory.extent(number, len).ok_or(Snag::Garbled)?;
+                (Taken::Extent { extent, len, parcel }, len)
+            }
+        };
+        self.place = found.next;
+        self.taken += 1;
+        self.bytes = self.bytes.wrapping_add(len);
+        Ok(Some(taken))
+    }
+
+    /// Makes it true that the items are taken. `last` becomes this process's.
+    #[inline]
+    pub(crate) fn publish(mut self, last: Option<Extent>) {
+        if self.taken == 0 {
+            return;
+        }
+        self.links.head.bytes.store(self.bytes, Relaxed);
+        let count = self.passed();
+        self.grip.commit(count, self.place);
+        if let Some(extent) = last {
+            self.memory.hold(extent);
+        }
+        if let Some(block) = self.behind {
+            self.memory.free_block(block);
+        }
+    }
+}
+
+impl Links {
+    /// How many items are queued.
+    #[inline]
+    pub(crate) fn len(&self) -> u64 {
+        // The head first: it never passes the tail, so the difference is not negative.
+        let passed = self.head.commit.load(Ordering::Acquire) >> 1;
+        (self.tail.commit.load(Ordering::Acquire) >> 1).saturating_sub(passed)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether senders must wait.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.wake.has_room(self.len(), self.bytes())
+    }
+
+    /// Whether there is room for several items, if there ever is.
+    pub(crate) fn is_roomy(&self) -> bool {
+        let (items, wake) = (self.len(), &self.wake);
+        let full = wake.capacity.load(Relaxed);
+        items == 0 || items <= full - full / 4 && wake.has_room(items, self.bytes().saturating_add(wake.slack()))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.tail.bytes.load(Relaxed).wrapping_sub(self.head.bytes.load(Relaxed))
+    }
+
+    /// How many items there may be; `None` without a limit.
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        let items = self.wake.capacity.load(Relaxed);
+        if items >= Limits::NONE { None } else { usize::try_from(items).ok() }
+    }
+
+    /// As [`is_empty`](Self::is_empty), after everything that this thread did before.
+    pub(crate) fn is_empty_now(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.is_empty()
+    }
+}
+
+impl Wake {
+    /// Whether another item may be added to so many items and bytes. The count of bytes may be off, and even below zero, after
+    /// a death, so it does not count where there is no item.
+    #[inline]
+    fn has_room(&self, items: u64, bytes: u64) -> bool {
+        let few = bytes.cast_signed() < self.window.load(Relaxed).cast_signed();
+        items < self.capacity.load(Relaxed) && (few || items == 0)
+    }
+
+    /// A quarter of what may be queued, in bytes; nothing where there is no limit.
+    fn slack(&self) -> u64 {
+        let window = self.window.load(Relaxed);
+        if window >= Limits::NONE { 0 } else { window / 4 }
+    }
+}
+
+impl Memory {
+    /// Gives an extent that this process holds to a chain.
+    fn queue_up(&self, extent: Extent) -> Result<(), Snag> {
+        self.entry(extent.number).ok_or(Snag::Garbled)?.owner.store(QUEUED, Relaxed);
+        Ok(())
+    }
+
+    /// Takes an extent out of a chain, for this process.
+    fn hold(&self, extent: Extent) {
+        let me = procession_core::os::identity::Identity::current();
+        if let Some(entry) = self.entry(extent.number) {
+            entry.owner.store(me.to_bits(), Relaxed);
+        }
+    }
+
+    /// Frees a block that the head has left.
+    fn free_block(&self, block: u64) {
+        let Some(number) = self.word(block).map(|word| word.load(Relaxed)) else { return };
+        if let Some(extent) = self.extent(number, 1).filter(|extent| extent.at == block) {
+            self.free(extent.number);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The errors of sending and receiving. Each that concerns a value hands it back.
+
+use std::fmt;
+
+use crate::fault::{ChannelError, Fault};
+use crate::inlet::Unreceived;
+use crate::outlet::Unsent;
+
+/// Why a value was not sent, from [`send`](crate::Sender::send). The value is inside.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{SendError, queue};
+///
+/// let (sender, receiver) = queue::<u32>(1)?;
+/// drop(receiver);
+/// assert!(matches!(sender.send(7), Err(SendError::Disconnected(7))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "BrokenPipeError")]
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError<T> {
+    /// All receivers are gone.
+    #[error("all receivers of the channel are gone")]
+    Disconnected(T),
+    /// It cannot be encoded, or there is no memory for it.
+    #[error("{1}")]
+    Failed(T, #[source] ChannelError),
+}
+
+/// Why a value was not sent at once, from [`try_send`](crate::Sender::try_send). The value is inside.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{TrySendError, queue};
+///
+/// let (sender, _receiver) = queue::<u32>(1)?;
+/// sender.try_send(1)?;
+/// assert!(matches!(sender.try_send(2), Err(TrySendError::Full(2))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "Full")]
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum TrySendError<T> {
+    /// There is no room.
+    #[error("the channel is full")]
+    Full(T),
+    /// All receivers are gone.
+    #[error("all receivers of the channel are gone")]
+    Disconnected(T),
+    /// It cannot be encoded, or there is no memory for it.
+    #[error("{1}")]
+    Failed(T, #[source] ChannelError),
+}
+
+/// Why a value was not sent in time, from [`send_timeout`](crate::Sender::send_timeout). The value is inside.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use procession_channels::{SendTimeoutError, queue};
+///
+/// let (sender, _receiver) = queue::<u32>(1)?;
+/// sender.send(1)?;
+/// let error = sender.send_timeout(2, Duration::from_millis(1)).unwrap_err();
+/// assert!(matches!(error, SendTimeoutError::Timeout(2)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "Full")]
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum SendTimeoutError<T> {
+    /// There was no room all the time.
+    #[error("the channel stayed full until the timeout")]
+    Timeout(T),
+    /// All receivers are gone.
+    #[error("all receivers of the channel are gone")]
+    Disconnected(T),
+    /// It cannot be encoded, or there is no memory for it.
+    #[error("{1}")]
+    Failed(T, #[source] ChannelError),
+}
+
+/// Why not all of many values were sent, from [`send_many`](crate::Sender::send_many).
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = procession_channels::queue::<u32>(4)?;
+/// drop(receiver);
+/// let error = sender.send_many([1, 2, 3]).unwrap_err();
+/// assert_eq!((error.sent, error.unsent), (0, vec![1, 2, 3]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(thiserror::Error)]
+#[error("{reason} ({sent} of the values were sent)")]
+#[non_exhaustive]
+pub struct SendManyError<T> {
+    /// How many were sent.
+    pub sent: usize,
+    /// Those that were taken from the iterator and not sent, in their order. Lend the iterator (`by_ref`) to keep the others.
+    pub unsent: Vec<T>,
+    /// What went wrong with the first of them.
+    #[source]
+    pub reason: SendError<()>,
+}
+
+/// Why [`recv_many`](crate::Receiver::recv_many) did not go as it should. What could be received is inside.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = procession_channels::queue::<u32>(4)?;
+/// drop(sender);
+/// let error = receiver.recv_many(10).unwrap_err();
+/// assert!(error.received.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(thiserror::Error)]
+#[error("{reason}")]
+#[non_exhaustive]
+pub struct RecvManyError<T> {
+    /// The values of this batch that were received whole.
+    pub received: Vec<T>,
+    /// The first thing that went wrong.
+    #[source]
+    pub reason: RecvError,
+}
+
+/// Why nothing was received, from [`recv`](crate::Receiver::recv).
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{RecvError, queue};
+///
+/// let (sender, receiver) = queue::<u32>(1)?;
+/// drop(sender);
+/// assert!(matches!(receiver.recv(), Err(RecvError::Disconnected)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "EOFError")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// Everything was received, and all senders are gone.
+    #[error("the channel is empty and all its senders are gone")]
+    Disconnected,
+    /// An item came that is no such value, or a limit was reached. What comes next can be received.
+    #[error(transparent)]
+    Failed(ChannelError),
+}
+
+/// Why nothing was received at once, from [`try_recv`](crate::Receiver::try_recv).
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{TryRecvError, queue};
+///
+/// let (_sender, receiver) = queue::<u32>(1)?;
+/// assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "Empty")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// There is nothing now.
+    #[error("the channel is empty")]
+    Empty,
+    /// Everything was received, and all senders are gone.
+    #[error("the channel is empty and all its senders are gone")]
+    Disconnected,
+    /// An item came that is no such value, or a limit was reached. What comes next can be received.
+    #[error(transparent)]
+    Failed(ChannelError),
+}
+
+/// Why nothing was received in time, from [`recv_timeout`](crate::Receiver::recv_timeout).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use procession_channels::{RecvTimeoutError, queue};
+///
+/// let (_sender, receiver) = queue::<u32>(1)?;
+/// let error = receiver.recv_timeout(Duration::from_millis(1)).unwrap_err();
+/// assert!(matches!(error, RecvTimeoutError::Timeout));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "Empty")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvTimeoutError {
+    /// Nothing came all the time.
+    #[error("the channel stayed empty until the timeout")]
+    Timeout,
+    /// Everything was received, and all senders are gone.
+    #[error("the channel is empty and all its senders are gone")]
+    Disconnected,
+    /// An item came that is no such value, or a limit was reached. What comes next can be received.
+    #[error(transparent)]
+    Failed(ChannelError),
+}
+
+impl<T> SendError<T> {
+    /// The value that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_channels::SendError::Disconnected("back").into_inner(), "back");
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            SendError::Disconnected(value) | SendError::Failed(value, _) => value,
+        }
+    }
+
+    pub(crate) fn new(value: T, unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Full | Unsent::Disconnected => SendError::Disconnected(value),
+            Unsent::Fault(fault) => SendError::Failed(value, fault.into()),
+        }
+    }
+}
+
+impl<T> TrySendError<T> {
+    /// The value that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_channels::TrySendError::Full("back").into_inner(), "back");
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            TrySendError::Full(value) | TrySendError::Disconnected(value) | TrySendError::Failed(value, _) => value,
+        }
+    }
+
+    pub(crate) fn new(value: T, unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Full => TrySendError::Full(value),
+            Unsent::Disconnected => TrySendError::Disconnected(value),
+            Unsent::Fault(fault) => TrySendError::Failed(value, fault.into()),
+        }
+    }
+}
+
+impl<T> SendTimeoutError<T> {
+    /// The value that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_channels::SendTimeoutError::Timeout("back").into_inner(), "back");
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            SendTimeoutError::Timeout(value)
+            | SendTimeoutError::Disconnected(value)
+            | SendTimeoutError::Failed(value, _) => value,
+        }
+    }
+
+    pub(crate) fn new(value: T, unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Full => SendTimeoutError::Timeout(value),
+            Unsent::Disconnected => SendTimeoutError::Disconnected(value),
+            Unsent::Fault(fault) => SendTimeoutError::Failed(value, fault.into()),
+        }
+    }
+}
+
+macro_rules! debug_without_the_value {
+    ($($name:ident;)*) => {$(
+        impl<T> fmt::Debug for $name<T> {
+            /// Shows what happened; the value may not be showable.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+    )*};
+}
+
+debug_without_the_value! {
+    SendError;
+    TrySendError;
+    SendTimeoutError;
+    SendManyError;
+    RecvManyError;
+}
+
+impl From<Unreceived> for RecvError {
+    fn from(unreceived: Unreceived) -> Self {
+        match unreceived {
+            Unreceived::Empty | Unreceived::Disconnected => RecvError::Disconnected,
+            Unreceived::Fault(fault) => RecvError::Failed(fault.into()),
+        }
+    }
+}
+
+impl From<Unreceived> for TryRecvError {
+    fn from(unreceived: Unreceived) -> Self {
+        match unreceived {
+            Unreceived::Empty => TryRecvError::Empty,
+            Unreceived::Disconnected => TryRecvError::Disconnected,
+            Unreceived::Fault(fault) => TryRecvError::Failed(fault.into()),
+        }
+    }
+}
+
+impl From<Unreceived> for RecvTimeoutError {
+    fn from(unreceived: Unreceived) -> Self {
+        match unreceived {
+            Unreceived::Empty => RecvTimeoutError::Timeout,
+            Unreceived::Disconnected => RecvTimeoutError::Disconnected,
+            Unreceived::Fault(fault) => RecvTimeoutError::Failed(fault.into()),
+        }
+    }
+}
+
+impl From<Fault> for RecvError {
+    fn from(fault: Fault) -> Self {
+        RecvError::Failed(fault.into())
+    }
+}

@@ -1,0 +1,290 @@
+//! Extents: pieces of the arena that are handed out, freed, and used again while they are warm.
+//!
+//! Touching a fresh page of shared memory costs seven times as much as using one again, so what is freed last is handed out
+//! first. What is free beyond need is punched out: the memory goes back to the machine, the extent stays for later.
+//!
+//! Who owns an extent is written in its entry. All that a death can spoil are the lists, which are made anew from the
+//! entries, and extents that nobody has any more, which `sweep.rs` finds.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use procession_core::os::identity::Identity;
+use procession_core::{Arena, MappingError};
+use procession_sync::RobustGuard;
+
+use crate::layout::{CLASSES, ENTRIES_A_PAGE, EXTENTS, Entry, FREE, PAGE, SMALLEST, TABLE};
+use crate::ring::Memory;
+
+/// What is kept free at least, in bytes.
+const KEPT: u64 = 1 << 20;
+
+/// An extent that this process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) number: u32,
+    /// Where it begins.
+    pub(crate) at: u64,
+}
+
+/// There is no extent to be had.
+#[derive(Debug)]
+pub(crate) enum NoExtent {
+    Memory(MappingError),
+    /// The table is full, or what is in it cannot be.
+    Table,
+}
+
+impl Memory {
+    /// Hands out an extent of at least `len` bytes, with memory behind them.
+    pub(crate) fn allocate(&self, len: u64) -> Result<Extent, NoExtent> {
+        let class = class_of(len).ok_or(NoExtent::Table)?;
+        let number = self.hand_out(class)?;
+        let entry = self.entry(number).ok_or(NoExtent::Table)?;
+        let (at, backed, wanted) = (entry.at(), entry.backed.load(Relaxed), len.next_multiple_of(PAGE));
+        if backed < wanted {
+            if let Err(error) = self.arena().back(at + backed, wanted - backed) {
+                self.free(number);
+                return Err(NoExtent::Memory(error));
+            }
+            entry.backed.store(wanted, Relaxed);
+        }
+        Ok(Extent { number, at })
+    }
+
+    /// Takes an extent back, and with it the memory if there is more than enough.
+    pub(crate) fn free(&self, number: u32) {
+        let alloc = &self.header().alloc;
+        let Some(entry) = self.entry(number) else { return };
+        let (backed, spare) = (entry.backed.load(Relaxed), alloc.spare.load(Relaxed));
+        if spare.saturating_add(backed) > KEPT.max(alloc.largest.load(Relaxed).saturating_mul(2)) {
+            // Nothing is lost if the kernel refuses: the memory stays with the extent then.
+            let punched = self.arena().punch(entry.at(), entry.size());
+            entry.backed.store(if punched.is_ok() { 0 } else { backed }, Relaxed);
+        }
+        let guard = self.lock_extents();
+        self.put_back(number, entry);
+        drop(guard);
+    }
+
+    /// Takes note of the size of a large message, for what is worth keeping.
+    pub(crate) fn note_size(&self, len: u64) {
+        let largest = &self.header().alloc.largest;
+        let before = largest.load(Relaxed);
+        largest.store(len.max(before - before / 16), Relaxed);
+    }
+
+    /// Where an extent that a record names begins, if it can hold so many bytes.
+    pub(crate) fn extent(&self, number: u64, len: u64) -> Option<Extent> {
+        let number = u32::try_from(number).ok()?;
+        let known = u64::from(number) < self.header().alloc.count.load(Relaxed);
+        let entry = self.entry(number).filter(|_| known)?;
+        (len <= entry.size()).then(|| Extent { number, at: entry.at() })
+    }
+
+    /// Locks the lists, and makes them anew if somebody has died with the lock.
+    pub(crate) fn lock_extents(&self) -> RobustGuard<'_> {
+        let guard = self.header().alloc.lock.lock();
+        if guard.after_a_death() {
+            self.header().alloc.dirty.store(1, Relaxed);
+            self.relist();
+            guard.absolve();
+        }
+        guard
+    }
+
+    /// Makes the lists anew. The caller has the lock.
+    pub(crate) fn relist(&self) {
+        let alloc = &self.header().alloc;
+        alloc.warm.iter().chain(&alloc.cold).for_each(|list| list.store(0, Relaxed));
+        alloc.spare.store(0, Relaxed);
+        for number in (0..self.extents()).rev() {
+            if let Some(entry) = self.entry(number).filter(|entry| entry.owner.load(Relaxed) == FREE) {
+                self.put_back(number, entry);
+            }
+        }
+    }
+
+    /// How many extents there are.
+    pub(crate) fn extents(&self) -> u32 {
+        self.header().alloc.count.load(Relaxed).min(u64::from(EXTENTS)) as u32
+    }
+
+    /// Frees the extents that dead processes hold. The caller has the lock.
+    pub(crate) fn reap(&self) {
+        let mut dead = Vec::new();
+        let mut living = vec![Identity::current()];
+        for number in 0..self.extents() {
+            let Some(entry) = self.entry(number) else { return };
+            let Some(holder) = Identity::from_bits(entry.owner.load(Relaxed)) else { continue };
+            if living.contains(&holder) {
+                continue;
+            }
+            if !dead.contains(&holder) && holder.is_alive() {
+                living.push(holder);
+                continue;
+            }
+            dead.push(holder);
+            self.put_back(number, entry);
+        }
+    }
+
+    fn hand_out(&self, class: usize) -> Result<u32, NoExtent> {
+        let _guard = self.lock_extents();
+        let alloc = &self.header().alloc;
+        if let Some(number) = self.pop(class) {
+            return Ok(number);
+        }
+        if alloc.count.load(Relaxed) >= alloc.reap_at.load(Relaxed).max(16) {
+            self.reap();
+            alloc.reap_at.store(alloc.count.load(Relaxed) * 2, Relaxed);
+            if let Some(number) = self.pop(class) {
+                return Ok(number);
+            }
+        }
+        self.found(class)
+    }
+
+    /// Takes the first free extent of a size. The caller has the lock.
+    fn pop(&self, class: usize) -> Option<u32> {
+        let alloc = &self.header().alloc;
+        let lists = [alloc.warm.get(class)?, alloc.cold.get(class)?];
+        let list = lists.into_iter().find(|list| list.load(Relaxed) != 0)?;
+        let number = list.load(Relaxed).checked_sub(1).filter(|number| *number < self.extents())?;
+        let entry = self.entry(number).filter(|entry| entry.class() == class && entry.owner.load(Relaxed) == FREE)?;
+        entry.owner.store(Identity::current().to_bits(), Relaxed);
+        list.store(entry.next.load(Relaxed), Relaxed);
+        let spare = alloc.spare.load(Relaxed).saturating_sub(entry.backed.load(Relaxed));
+        alloc.spare.store(spare, Relaxed);
+        Some(number)
+    }
+
+    /// Founds a new extent. The caller has the lock.
+    fn found(&self, class: usize) -> Result<u32, NoExtent> {
+        let (alloc, size) = (&self.header().alloc, SMALLEST << class);
+        let number = self.extents();
+        if number >= EXTENTS {
+            return Err(NoExtent::Table);
+        }
+        if number.is_multiple_of(ENTRIES_A_PAGE) {
+            self.arena().back(TABLE + u64::from(number) * size_of::<Entry>() as u64, PAGE).map_err(NoExtent::Memory)?;
+        }
+        let entry = self.entry(number).ok_or(NoExtent::Table)?;
+        let at = alloc.end.load(Relaxed).max(Arena::HEAD).checked_next_multiple_of(size).ok_or(NoExtent::Table)?;
+        entry.place.store(at | class as u64, Relaxed);
+        entry.backed.store(0, Relaxed);
+        entry.owner.store(Identity::current().to_bits(), Relaxed);
+        alloc.end.store(at + size, Relaxed);
+        alloc.count.store(u64::from(number) + 1, Relaxed);
+        Ok(number)
+    }
+
+    /// Puts an extent in front of the list where it belongs. The caller has the lock.
+    pub(crate) fn put_back(&self, number: u32, entry: &Entry) {
+        let (alloc, backed) = (&self.header().alloc, entry.backed.load(Relaxed));
+        let Some(list) = list_of(entry, if backed > 0 { &alloc.warm } else { &alloc.cold }) else { return };
+        entry.owner.store(FREE, Relaxed);
+        entry.next.store(list.load(Relaxed), Relaxed);
+        list.store(number + 1, Relaxed);
+        alloc.spare.fetch_add(backed, Relaxed);
+    }
+}
+
+fn list_of<'a>(entry: &Entry, lists: &'a [AtomicU32; CLASSES]) -> Option<&'a AtomicU32> {
+    lists.get(entry.class())
+}
+
+impl Entry {
+    fn at(&self) -> u64 {
+        self.place.load(Relaxed) & !(SMALLEST - 1)
+    }
+
+    fn class(&self) -> usize {
+        (self.place.load(Relaxed) & (SMALLEST - 1)) as usize
+    }
+
+    /// How many bytes it has room for.
+    pub(crate) fn size(&self) -> u64 {
+        if self.class() < CLASSES { SMALLEST << self.class() } else { 0 }
+    }
+}
+
+/// The number of the smallest size that fits.
+fn class_of(len: u64) -> Option<usize> {
+    let units = len.div_ceil(SMALLEST).max(1);
+    let class = units.checked_next_power_of_two()?.ilog2() as usize;
+    (class < CLASSES).then_some(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::QUEUED;
+
+    fn memory() -> Memory {
+        Memory::create().expect("there is memory")
+    }
+
+    #[test]
+    fn what_was_freed_last_is_used_first() {
+        let memory = memory();
+        let [one, two] = [(); 2].map(|()| memory.allocate(100).expect("there is memory"));
+        assert_ne!(one.at, two.at);
+        memory.free(one.number);
+        memory.free(two.number);
+        assert_eq!(memory.allocate(SMALLEST).expect("there is memory"), two);
+        assert_eq!(memory.allocate(1).expect("there is memory"), one);
+        assert_eq!(memory.header().alloc.spare.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn large_extents_are_aligned_and_hold_what_was_asked_for() {
+        let memory = memory();
+        for len in [1, SMALLEST + 1, 5 << 20, 100_000_000] {
+            let extent = memory.allocate(len).expect("there is memory");
+            assert!(memory.bytes(extent.at, len).is_some());
+            assert!(extent.at.is_multiple_of(len.next_power_of_two().max(SMALLEST)));
+            memory.free(extent.number);
+        }
+        assert!(matches!(memory.allocate(u64::MAX), Err(NoExtent::Table)));
+        assert!(matches!(memory.allocate(1 << 42), Err(NoExtent::Memory(error)) if error.is_out_of_memory()));
+    }
+
+    #[test]
+    fn more_free_memory_than_needed_is_given_back() {
+        let memory = memory();
+        let extents: Vec<_> = (0..100).map(|_| memory.allocate(SMALLEST).expect("there is memory")).collect();
+        extents.iter().for_each(|extent| memory.free(extent.number));
+        assert!(memory.header().alloc.spare.load(Relaxed) <= KEPT);
+        let backed = |extent: &Extent| memory.entry(extent.number).expect("it exists").backed.load(Relaxed);
+        assert_eq!(extents.iter().map(backed).sum::<u64>(), KEPT);
+    }
+
+    #[test]
+    fn extents_of_the_dead_and_of_nobody_are_swept_up() {
+        let memory = memory();
+        let [held, lost, mine] = [(); 3].map(|()| memory.allocate(1).expect("there is memory"));
+        let owner = |extent: Extent| &memory.entry(extent.number).expect("it exists").owner;
+        // No process has that number.
+        owner(held).store((1 << 22) - 1, Relaxed);
+        owner(lost).store(QUEUED, Relaxed);
+        memory.header().alloc.dirty.store(1, Relaxed);
+        memory.sweep_if_needed();
+        assert_eq!((owner(held).load(Relaxed), owner(lost).load(Relaxed)), (FREE, FREE));
+        assert_eq!(owner(mine).load(Relaxed), Identity::current().to_bits());
+        assert_eq!(memory.header().alloc.dirty.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn lists_that_somebody_scribbled_over_are_not_believed() {
+        let memory = memory();
+        let first = memory.allocate(1).expect("there is memory");
+        for scribble in [u32::MAX, 77, first.number + 1] {
+            memory.header().alloc.warm[0].store(scribble, Relaxed);
+            let other = memory.allocate(1).expect("there is memory");
+            assert_ne!(other, first);
+        }
+        assert!(memory.extent(u64::MAX, 0).is_none());
+        assert!(memory.extent(first.number.into(), SMALLEST + 1).is_none());
+        memory.free(u32::MAX);
+    }
+}

@@ -1,0 +1,365 @@
+//! [`Inlet`]: the end of a chain where messages come out, as bytes and descriptors. The typed handles are thin layers over it.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, Ordering::Relaxed, fence};
+
+use procession_core::os::packet::{Packet, Received};
+
+use crate::chain::{Head, Taken};
+use crate::fault::Fault;
+use crate::in_place::Lent;
+use crate::layout::Links;
+use crate::outlet::{ARMED, PARCEL, SIGNALLED};
+use crate::patience::{Slices, Spin, Until, fence_after_unlock};
+use crate::ring::Memory;
+
+/// The receiving end.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    memory: Memory,
+    which: usize,
+    socket: Option<Packet>,
+    spin: Spin,
+    /// Whether there may be a waking note in the socket.
+    noted: AtomicBool,
+    /// How often all senders were found gone.
+    ends: AtomicU64,
+}
+
+/// Why no message was received.
+#[derive(Debug)]
+pub(crate) enum Unreceived {
+    /// There is none, and the time is over.
+    Empty,
+    /// There will be none.
+    Disconnected,
+    Fault(Fault),
+}
+
+/// A message that was received.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    /// Its bytes if they were few; they are in the buffer then.
+    pub(crate) lent: Option<Lent>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// Several small messages, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ends: Vec<usize>,
+}
+
+impl Batch {
+    /// The messages one by one.
+    pub(crate) fn pieces(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.bytes[std::mem::replace(&mut start, *end)..*end])
+    }
+}
+
+thread_local! {
+    /// A buffer for the bytes of small messages, so that nothing is allocated for them.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends the buffer of this thread, empty.
+#[inline]
+pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+    buffer.clear();
+    let answer = work(&mut buffer);
+    // Large ones are not worth keeping for ever.
+    if buffer.capacity() <= 1 << 20 {
+        let _thread_ends = BUFFER.try_with(|place| place.set(buffer));
+    }
+    answer
+}
+
+impl Inlet {
+    pub(crate) fn new(memory: Memory, which: usize, socket: Packet) -> Inlet {
+        let (noted, ends) = (AtomicBool::new(true), AtomicU64::new(0));
+        Inlet { memory, which, socket: Some(socket), spin: Spin::default(), noted, ends }
+    }
+
+    #[inline]
+    pub(crate) fn links(&self) -> &Links {
+        &self.memory.header().chains[self.which]
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    pub(crate) fn which(&self) -> usize {
+        self.which
+    }
+
+    pub(crate) fn socket(&self) -> &Packet {
+        self.socket.as_ref().expect("there is one until the drop")
+    }
+
+    /// Receives a message: a small one into the buffer.
+    #[inline]
+    pub(crate) fn recv(self: &Arc<Self>, buffer: &mut Vec<u8>, until: Until) -> Result<Parcel, Unreceived> {
+        self.recv_checked(buffer, until, |_, _| Ok(()))
+    }
+
+    /// As [`recv`](Self::recv), and `check` is asked under the lock, before the item is taken, with its length: what it refuses stays.
+    #[inline]
+    pub(crate) fn recv_checked(
+        self: &Arc<Self>,
+        buffer: &mut Vec<u8>,
+        until: Until,
+        check: impl Fn(&Memory, u64) -> Result<(), Fault>,
+    ) -> Result<Parcel, Unreceived> {
+        self.wait_for(until, || self.try_recv(buffer, &check))
+    }
+
+    /// Receives up to `most` small messages under one lock, waiting for the first; none if the next one is large or has
+    /// descriptors: it must be received by itself.
+    pub(crate) fn recv_batch(
+        &self,
+        batch: &mut Batch,
+        most: usize,
+        until: Until,
+        check: impl Fn(&Memory, u64) -> Result<(), Fault>,
+    ) -> Result<(), Unreceived> {
+        self.wait_for(until, || self.try_batch(batch, most, &check).map(|there| there.then_some(())))
+    }
+
+    /// Whether all senders are gone. There may still be items.
+    pub(crate) fn is_disconnected(&self) -> bool {
+        self.ends.load(Relaxed) > 0 || {
+            let gone = self.socket().is_hung_up();
+            self.ends.fetch_add(gone.into(), Relaxed);
+            gone
+        }
+    }
+
+    /// Waits until there is an item or all senders are gone; `false` when the time is over before.
+    pub(crate) fn wait_ready(&self, until: Until) -> Result<bool, Fault> {
+        let ready = || !self.links().is_empty() || self.is_disconnected();
+        let answer = self.wait_for(until, || Ok(ready().then_some(())));
+        match answer {
+            Ok(()) | Err(Unreceived::Disconnected) => Ok(true),
+            Err(Unreceived::Empty) => Ok(false),
+            Err(Unreceived::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Makes the descriptor tell when there is an item; `true` when there is one already, or when there will be none.
+    pub(crate) fn arm(&self) -> bool {
+        if self.noted.swap(false, Relaxed) {
+            self.drain();
+        }
+        self.links().wake.items.store(ARMED, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        !self.links().is_empty()
+    }
+
+    /// As [`arm`](Self::arm), for those who wait for the descriptor by themselves.
+    pub(crate) fn arm_for_others(&self) -> bool {
+        self.noted.store(true, Relaxed);
+        let ready = self.arm();
+        self.noted.store(true, Relaxed);
+        ready || self.is_disconnected()
+    }
+
+    /// Looks for what is wanted until it is there, all senders are gone, or the time is over.
+    #[inline]
+    fn wait_for<R>(&self, until: Until, mut look: impl FnMut() -> Result<Option<R>, Fault>) -> Result<R, Unreceived> {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        let mut slices = Slices::new(until);
+        loop {
+            let seen = until != Until::Now && self.spin.until(|| !self.links().is_empty());
+            if let Some(found) = seen.then(&mut look).transpose()?.flatten() {
+                return Ok(found);
+            }
+            // Nobody adds anything after all senders were found gone, so one more look decides.
+            let gone = (until == Until::Now || self.ends.load(Relaxed) > 0) && self.is_disconnected();
+            if let Some(found) = look()? {
+                return Ok(found);
+            }
+            if gone {
+                return Err(Unreceived::Disconnected);
+            }
+            if until.is_over() {
+                return Err(Unreceived::Empty);
+            }
+            self.sleep(&mut slices).map_err(Fault::from)?;
+            if let Some(found) = look()? {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn sleep(&self, slices: &mut Slices) -> std::io::Result<()> {
+        self.memory.sweep_if_needed();
+        if self.arm() {
+            return Ok(());
+        }
+        let (note, gone) = self.socket().wait(slices.next())?;
+        if note {
+            self.noted.store(true, Relaxed);
+        }
+        self.ends.fetch_add(gone.into(), Relaxed);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_recv(
+        self: &Arc<Self>,
+        buffer: &mut Vec<u8>,
+        check: &impl Fn(&Memory, u64) -> Result<(), Fault>,
+    ) -> Result<Option<Parcel>, Fault> {
+        let mut head = Head::lock(&self.memory, self.links());
+        let inherited = head.inherited();
+        let start = buffer.len();
+        let taken = head.take(buffer, false)?;
+        let answer = match taken {
+            None => {
+                drop(head);
+                None
+            }
+            Some(Taken::Bytes { parcel }) => {
+                check(&self.memory, (buffer.len() - start) as u64)?;
+                let descriptors = parcel.map_or(Ok(Vec::new()), |number| self.unpack(number));
+                head.publish(None);
+                Some(Parcel { lent: None, descriptors: descriptors? })
+            }
+            Some(Taken::Extent { extent, len, parcel }) => {
+                check(&self.memory, len)?;
+                let descriptors = parcel.map_or(Ok(Vec::new()), |number| self.unpack(number));
+                head.publish(Some(extent));
+                let lent = Lent::new(Arc::clone(self), extent, len);
+                Some(Parcel { lent: Some(lent), descriptors: descriptors? })
+            }
+        };
+        self.after(inherited, answer.is_some());
+        Ok(answer)
+    }
+
+    fn try_batch(
+        &self,
+        batch: &mut Batch,
+        most: usize,
+        check: &impl Fn(&Memory, u64) -> Result<(), Fault>,
+    ) -> Result<bool, Fault> {
+        let mut head = Head::lock(&self.memory, self.links());
+        let inherited = head.inherited();
+        let there = head.has_item();
+        let before = batch.ends.len();
+        while batch.ends.len() - before < most && head.take(&mut batch.bytes, true)?.is_some() {
+            let start = batch.ends.last().copied().unwrap_or(0);
+            check(&self.memory, (batch.bytes.len() - start) as u64)?;
+            batch.ends.push(batch.bytes.len());
+        }
+        head.publish(None);
+        self.after(inherited, there);
+        Ok(there)
+    }
+
+    /// What is to be done after something was taken, without the lock.
+    #[inline]
+    fn after(&self, inherited: bool, taken: bool) {
+        if inherited {
+            self.memory.sweep_if_needed();
+        }
+        if taken {
+            self.wake_senders();
+        }
+    }
+
+    /// Wakes senders that wait for space, as soon as there is some.
+    #[inline]
+    fn wake_senders(&self) {
+        fence_after_unlock();
+        // A sender that is woken for each single item would only get in the way of the receiver.
+        if self.links().wake.space.load(Relaxed) == ARMED && self.links().is_roomy() {
+            self.ring();
+        }
+    }
+
+    #[cold]
+    fn ring(&self) {
+        if self.links().wake.space.swap(SIGNALLED, Ordering::AcqRel) == ARMED {
+            // A socket that is full wakes as well as one more note, and senders that are gone need no waking.
+            let _either_way = self.socket().ring();
+        }
+    }
+
+    /// Takes the descriptors of a message out of the socket. The caller has the lock of the head.
+    #[cold]
+    fn unpack(&self, number: u64) -> Result<Vec<OwnedFd>, Fault> {
+        let mut note = [0; 9];
+        loop {
+            match self.socket().take(&mut note) {
+                Ok(Received::Packet(9, descriptors)) if note[0] == PARCEL => {
+                    let [_, tag @ ..] = note;
+                    match u64::from_le_bytes(tag).cmp(&number) {
+                        // A sender has died before it could add the message that these were for.
+                        std::cmp::Ordering::Less => {}
+                        std::cmp::Ordering::Equal => return Ok(descriptors),
+                        std::cmp::Ordering::Greater => return Err(Fault::LostDescriptors),
+                    }
+                }
+                // A waking note: whoever it was for looks again after its slice at the latest.
+                Ok(Received::Packet(..)) => {}
+                Ok(Received::Nothing | Received::End) => return Err(Fault::LostDescriptors),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes waking notes out of the socket, and descriptors that a dead sender has left there.
+    #[cold]
+    fn drain(&self) {
+        let mut first = [0; 1];
+        let head = Head::lock(&self.memory, self.links());
+        while self.socket().peek(&mut first).is_some() && first[0] != PARCEL {
+            let _ignored = self.socket().take(&mut first);
+        }
+        let inherited = head.inherited();
+        drop(head);
+        if inherited {
+            self.memory.sweep_if_needed();
+        }
+        if first[0] == PARCEL && self.socket().peek(&mut first).is_some() && self.links().is_empty() {
+            self.discard_strays();
+        }
+    }
+
+    /// Descriptors without a message are on their way to become one, or were left by the dead: with both locks there is no
+    /// third.
+    fn discard_strays(&self) {
+        let links = self.links();
+        let tail = links.tail.lock.lock();
+        let head = links.head.lock.lock();
+        // Deaths are told again to whoever locks next, in the usual way.
+        if links.is_empty_now() {
+            while let Ok(Received::Packet(..)) = self.socket().take(&mut [0; 9]) {}
+        }
+        drop(head);
+        drop(tail);
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        self.socket = None;
+        // Senders look for themselves whether others are left.
+        self.links().wake.look.store(1, Ordering::SeqCst);
+    }
+}
+
+impl From<Fault> for Unreceived {
+    fn from(fault: Fault) -> Unreceived {
+        Unreceived::Fault(fault)
+    }
+}

@@ -1,0 +1,310 @@
+//! [`Outlet`]: the end of a chain where messages go in, as bytes and descriptors. The typed handles are thin layers over it.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
+
+use procession_core::os::packet::{MOST_DESCRIPTORS, Packet, Received};
+
+use crate::chain::{Snag, Tail};
+use crate::extents::Extent;
+use crate::fault::Fault;
+use crate::layout::Links;
+use crate::patience::{Slices, Spin, Until, fence_after_unlock};
+use crate::record::INLINE;
+use crate::ring::Memory;
+
+/// What is written in [`Wake`](crate::layout::Wake) when somebody is about to sleep and must be woken. It is 0 at first.
+pub(crate) const ARMED: u32 = 1;
+/// The waking note was sent, or is about to be.
+pub(crate) const SIGNALLED: u32 = 2;
+/// The first byte of a packet with descriptors; those that only wake are one byte with another value.
+pub(crate) const PARCEL: u8 = 2;
+/// After so many messages without a sign of life of the receivers, the kernel is asked whether there are any.
+const DOUBT: u64 = 32;
+
+/// The sending end.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    memory: Memory,
+    which: usize,
+    socket: Packet,
+    spin: Spin,
+    /// How many messages were sent since the receivers were last seen to take one.
+    unseen: AtomicU64,
+    /// How many items the receivers had taken then.
+    progress: AtomicU64,
+}
+
+/// Why a message was not sent.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    /// There is no room, and the time is over.
+    Full,
+    /// Nobody will ever receive it.
+    Disconnected,
+    Fault(Fault),
+}
+
+impl Outlet {
+    pub(crate) fn new(memory: Memory, which: usize, socket: Packet) -> Outlet {
+        let (unseen, progress) = (AtomicU64::new(DOUBT), AtomicU64::new(0));
+        Outlet { memory, which, socket, spin: Spin::default(), unseen, progress }
+    }
+
+    #[inline]
+    pub(crate) fn links(&self) -> &Links {
+        &self.memory.header().chains[self.which]
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    pub(crate) fn which(&self) -> usize {
+        self.which
+    }
+
+    pub(crate) fn socket(&self) -> &Packet {
+        &self.socket
+    }
+
+    /// Sends a message.
+    #[inline]
+    pub(crate) fn send(&self, bytes: &[u8], descriptors: &[OwnedFd], until: Until) -> Result<(), Unsent> {
+        if bytes.len() > INLINE {
+            return self.send_large(bytes, descriptors, until);
+        }
+        self.insert(descriptors, until, |tail, parcel| tail.push(bytes, parcel))
+    }
+
+    /// Sends as many messages as there is room for, under one lock. The pieces are in one buffer, `ends` says where each ends.
+    /// At least one is sent, waiting if it must; answers how many.
+    /// The first begins at `start`.
+    pub(crate) fn send_batch(
+        &self,
+        buffer: &[u8],
+        start: usize,
+        ends: &[usize],
+        until: Until,
+    ) -> Result<usize, Unsent> {
+        let mut count = 0;
+        self.insert(&[], until, |tail, _| {
+            let mut start = start;
+            for end in ends {
+                if count > 0 && !tail.has_room(false) {
+                    break;
+                }
+                match tail.push(&buffer[start..*end], None) {
+                    // What was pushed before is sent, and the next attempt meets the same snag.
+                    Err(_) if count > 0 => break,
+                    other => other?,
+                }
+                start = *end;
+                count += 1;
+            }
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// An extent of this process to write a large message into. Give it to [`send_extent`](Self::send_extent).
+    pub(crate) fn extent(&self, len: usize) -> Result<Draft<'_>, Fault> {
+        self.memory.note_size(len as u64);
+        let extent = self.memory.allocate(len as u64)?;
+        Ok(Draft { memory: &self.memory, extent, len: len as u64, queued: false })
+    }
+
+    /// Sends what was written into an extent.
+    pub(crate) fn send_extent(&self, mut draft: Draft<'_>, fds: &[OwnedFd], until: Until) -> Result<(), Unsent> {
+        let (extent, len) = (draft.extent, draft.len);
+        self.insert(fds, until, |tail, parcel| tail.push_extent(extent, len, parcel))?;
+        draft.queued = true;
+        Ok(())
+    }
+
+    /// Whether all receivers are gone.
+    pub(crate) fn is_disconnected(&self) -> bool {
+        self.socket.is_hung_up()
+    }
+
+    /// Makes the descriptor tell when there is room; `true` when there is already, or when nobody is there to make any.
+    pub(crate) fn arm(&self) -> bool {
+        self.drain();
+        self.links().wake.space.store(ARMED, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        !self.links().is_full() || self.is_disconnected()
+    }
+
+    fn send_large(&self, bytes: &[u8], descriptors: &[OwnedFd], until: Until) -> Result<(), Unsent> {
+        let mut draft = self.extent(bytes.len())?;
+        draft.bytes().ok_or(Fault::Garbled)?.copy_from_slice(bytes);
+        self.send_extent(draft, descriptors, until)
+    }
+
+    /// Adds to the chain as soon as there is room.
+    #[inline]
+    fn insert(
+        &self,
+        descriptors: &[OwnedFd],
+        until: Until,
+        mut push: impl FnMut(&mut Tail<'_>, Option<u64>) -> Result<(), Snag>,
+    ) -> Result<(), Unsent> {
+        if self.nobody_listens() {
+            return Err(Unsent::Disconnected);
+        }
+        let mut slices = None;
+        loop {
+            let plenty = until != Until::Now && slices.is_none();
+            match self.try_insert(descriptors, plenty, &mut push) {
+                Ok(true) => return self.wake_receivers(),
+                Ok(false) => {}
+                Err(fault) => return Err(Unsent::Fault(fault)),
+            }
+            if self.is_disconnected() {
+                return Err(Unsent::Disconnected);
+            }
+            if until.is_over() {
+                let found = plenty && self.try_insert(descriptors, false, &mut push).map_err(Unsent::Fault)?;
+                return if found { self.wake_receivers() } else { Err(Unsent::Full) };
+            }
+            let slices = slices.get_or_insert_with(|| Slices::new(until));
+            self.wait_for_space(slices).map_err(Fault::from)?;
+        }
+    }
+
+    #[inline]
+    fn try_insert(
+        &self,
+        descriptors: &[OwnedFd],
+        plenty: bool,
+        push: &mut impl FnMut(&mut Tail<'_>, Option<u64>) -> Result<(), Snag>,
+    ) -> Result<bool, Fault> {
+        let mut tail = Tail::lock(&self.memory, self.links());
+        let inherited = tail.inherited();
+        let done = tail.has_room(plenty);
+        if done {
+            let parcel = if descriptors.is_empty() { None } else { Some(tail.next_parcel()) };
+            match parcel.map_or(Ok(()), |number| self.post(number, descriptors)) {
+                Ok(()) => push(&mut tail, parcel)?,
+                Err(fault) if fault.is_no_room() => return Ok(false),
+                Err(fault) => return Err(fault),
+            }
+            tail.publish();
+        } else {
+            drop(tail);
+        }
+        // The lock was given back: sweeping takes them all.
+        if inherited {
+            self.memory.sweep_if_needed();
+        }
+        Ok(done)
+    }
+
+    /// Sends descriptors ahead of their record.
+    fn post(&self, number: u64, descriptors: &[OwnedFd]) -> Result<(), Fault> {
+        if descriptors.len() > MOST_DESCRIPTORS {
+            return Err(Fault::Descriptors(descriptors.len()));
+        }
+        let mut note = [PARCEL; 9];
+        note[1..].copy_from_slice(&number.to_le_bytes());
+        let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        self.socket.post(&note, &lent).map_err(|error| match error.kind() {
+            // Found out again by the caller, who then says so.
+            std::io::ErrorKind::BrokenPipe => Fault::System(std::io::ErrorKind::WouldBlock.into()),
+            _ => Fault::System(error),
+        })
+    }
+
+    /// Wakes receivers that sleep.
+    #[inline]
+    fn wake_receivers(&self) -> Result<(), Unsent> {
+        fence_after_unlock();
+        let items = &self.links().wake.items;
+        if items.load(Relaxed) == ARMED && items.swap(SIGNALLED, Ordering::AcqRel) == ARMED {
+            return self.ring();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn ring(&self) -> Result<(), Unsent> {
+        match self.socket.ring() {
+            // Nobody is left, and what was added is for nobody.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Unsent::Disconnected),
+            // A socket that is full wakes as well as one more note.
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is reason to ask whether any receiver is left, and none is.
+    #[inline]
+    fn nobody_listens(&self) -> bool {
+        // Threads that count at the same time may lose a count, which matters little.
+        let unseen = self.unseen.load(Relaxed);
+        self.unseen.store(unseen + 1, Relaxed);
+        let doubts = unseen >= DOUBT || self.links().wake.look.load(Relaxed) != 0;
+        doubts && self.look_for_receivers()
+    }
+
+    #[cold]
+    fn look_for_receivers(&self) -> bool {
+        self.unseen.store(0, Relaxed);
+        let passed = self.links().head.commit.load(Relaxed);
+        let asked = self.links().wake.look.swap(0, Relaxed) != 0;
+        if self.progress.swap(passed, Relaxed) != passed && !asked {
+            return false;
+        }
+        let gone = self.is_disconnected();
+        if gone {
+            self.unseen.store(DOUBT, Relaxed);
+        }
+        gone
+    }
+
+    fn wait_for_space(&self, slices: &mut Slices) -> std::io::Result<()> {
+        // More than one place, or each item would cost a look at what the receivers do.
+        if self.spin.until(|| self.links().is_roomy()) {
+            return Ok(());
+        }
+        self.memory.sweep_if_needed();
+        if !self.arm() {
+            self.socket.wait(slices.next())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the notes that told of space.
+    fn drain(&self) {
+        while let Ok(Received::Packet(..)) = self.socket.take(&mut [0; 1]) {}
+    }
+}
+
+impl From<Fault> for Unsent {
+    fn from(fault: Fault) -> Unsent {
+        Unsent::Fault(fault)
+    }
+}
+
+/// A large message that is being written. Freed if it is not sent.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    memory: &'a Memory,
+    extent: Extent,
+    len: u64,
+    queued: bool,
+}
+
+impl Draft<'_> {
+    /// The place for its bytes.
+    pub(crate) fn bytes(&mut self) -> Option<&mut [u8]> {
+        self.memory.bytes_mut(self.extent.at, self.len)
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.queued {
+            self.memory.free(self.extent.number);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! [`queue`] and [`unbounded`]: many senders, many receivers.
+
+use crate::fault::{ChannelError, Fault};
+use crate::receiver::Receiver;
+use crate::ring::Memory;
+use crate::sender::Sender;
+use crate::typed::{Limits, chain};
+
+/// Makes a queue with room for `capacity` values.
+///
+/// Values come out in the order in which they were sent, each at one receiver. Whoever sends into a full queue waits, so
+/// nothing grows without bounds.
+///
+/// # Errors
+///
+/// `capacity` is 0; there is no memory, or the limit on descriptors is reached.
+///
+/// # Examples
+///
+/// ```
+/// use procession_process::Process;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     procession_process::init();
+///     let (sender, receiver) = procession_channels::queue(8)?;
+///     let child = Process::spawn(|sender: procession_channels::Sender<u32>| {
+///         sender.send_many(0..100).expect("the parent receives");
+///     }, sender)?;
+///     assert_eq!(receiver.iter().map(|number| number.unwrap()).sum::<u32>(), 4950);
+///     child.join()?;
+///     Ok(())
+/// }
+/// ```
+#[doc(alias = "Queue")]
+#[doc(alias = "maxsize")]
+pub fn queue<T>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), ChannelError> {
+    if capacity == 0 {
+        return Err(Fault::NoCapacity.into());
+    }
+    with_limits(Limits { items: capacity as u64, window: Limits::NONE })
+}
+
+/// Makes a queue without a limit: sending never waits.
+///
+/// The values lie in shared memory that grows as long as there is any, and that is given back when they were received.
+///
+/// # Errors
+///
+/// There is no memory, or the limit on descriptors is reached.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = procession_channels::unbounded()?;
+/// sender.send_many(0..10_000)?;
+/// drop(sender);
+/// assert_eq!(receiver.iter().count(), 10_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "Queue")]
+#[doc(alias = "SimpleQueue")]
+pub fn unbounded<T>() -> Result<(Sender<T>, Receiver<T>), ChannelError> {
+    with_limits(Limits { items: Limits::NONE, window: Limits::NONE })
+}
+
+fn with_limits<T>(limits: Limits) -> Result<(Sender<T>, Receiver<T>), ChannelError> {
+    let memory = Memory::create().map_err(Fault::from)?;
+    let (outlet, inlet) = chain(&memory, 0, limits)?;
+    Ok((Sender::new(outlet), Receiver::new(inlet)))
+}

@@ -1,0 +1,241 @@
+//! [`Client`]: the connecting side.
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use procession_core::os::poll::deadline_after;
+
+use super::address::Address;
+use super::auth::Secret;
+use super::connection::{MAX_MESSAGE, SocketConnection};
+use super::error::{ConnectError, HandshakeError};
+use super::handshake::Talk;
+use super::listener::HANDSHAKE_TIMEOUT;
+use super::secret::{Choice, Unusable};
+use super::stream::await_readable;
+
+/// How long connecting may take unless another time was set.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connects to a [`Listener`](crate::Listener), or to Python's.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{Address, Client, Listener};
+///
+/// let listener = Listener::bind("127.0.0.1:0".parse::<Address>()?, "the key")?;
+/// let address = listener.address().clone();
+/// let client = std::thread::spawn(move || Client::connect(address, "the key").unwrap().send_bytes(b"hello").unwrap());
+/// assert_eq!(listener.accept()?.recv_bytes()?, b"hello");
+/// # client.join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub enum Client {}
+
+impl Client {
+    /// Connects once, and proves to the listener that it knows the key, and the listener to it.
+    ///
+    /// Connecting may take 30 seconds, and the handshake as many: set other times with the [`builder`](Self::builder).
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens there or takes the connection in time, the keys differ, or the key is empty.
+    ///
+    /// # Examples
+    ///
+    /// See [`Client`].
+    pub fn connect(address: impl Into<Address>, key: impl AsRef<[u8]>) -> Result<SocketConnection, ConnectError> {
+        Client::builder().key(key).connect(address)
+    }
+
+    /// Says how to connect.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientBuilder`].
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            choice: Choice::default(),
+            legacy: false,
+            connect_timeout: CONNECT_TIMEOUT,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            max_message: MAX_MESSAGE,
+        }
+    }
+}
+
+/// How a [`Client`] connects.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{Address, Client, ConnectError};
+/// use std::time::Duration;
+///
+/// let nobody: Address = "@nobody is here".parse()?;
+/// let builder = Client::builder().key("the key").connect_timeout(Duration::from_secs(1)).legacy(true);
+/// assert!(matches!(builder.connect(nobody), Err(ConnectError::Io { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `connect`"]
+pub struct ClientBuilder {
+    choice: Choice,
+    legacy: bool,
+    connect_timeout: Duration,
+    handshake_timeout: Duration,
+    max_message: usize,
+}
+
+impl ClientBuilder {
+    /// The key that both sides must know: some bytes.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientBuilder`].
+    #[doc(alias = "authkey")]
+    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.choice = Choice::Key(key.as_ref().to_vec());
+        self
+    }
+
+    /// Connects to a listener that lets everybody in. Nothing tells that it does, so choose the same on both sides.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use procession_channels::{Address, Client, Listener};
+    /// let listener = Listener::builder().without_key().bind("@".parse::<Address>()?)?;
+    /// let client = Client::builder().without_key().connect(listener.address())?;
+    /// listener.accept()?.send_bytes(b"come in")?;
+    /// assert_eq!(client.recv_bytes()?, b"come in");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn without_key(mut self) -> Self {
+        self.choice = Choice::NoKey;
+        self
+    }
+
+    /// Whether the listener may prove itself with MD5, as Python 3.11 and older do. It may not at first.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientBuilder`].
+    pub fn legacy(mut self, allowed: bool) -> Self {
+        self.legacy = allowed;
+        self
+    }
+
+    /// How long it may take until the connection stands, before the handshake.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientBuilder`].
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the handshake may take.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientBuilder`].
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// The longest message that is received, in bytes, as
+    /// [`with_max_message`](SocketConnection::with_max_message) sets it.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientBuilder`].
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::connect`], and if neither a key nor that there is none was said.
+    ///
+    /// # Examples
+    ///
+    /// See [`ClientBuilder`].
+    pub fn connect(self, address: impl Into<Address>) -> Result<SocketConnection, ConnectError> {
+        let address = address.into();
+        let secret = self.choice.into_secret(self.legacy).map_err(|unusable| match unusable {
+            Unusable::NoKey => ConnectError::NoKey,
+            Unusable::EmptyKey => ConnectError::EmptyKey,
+        })?;
+        let socket = match connected(&address, self.connect_timeout) {
+            Ok(socket) => socket,
+            Err(error) if is_late(&error) => return Err(ConnectError::TimedOut { address }),
+            Err(source) => return Err(ConnectError::Io { address, source }),
+        };
+        let socket = match secret {
+            None => socket,
+            Some(secret) => authenticated(socket, secret, deadline_after(self.handshake_timeout))
+                .map_err(|source| ConnectError::Handshake { address, source })?,
+        };
+        Ok(SocketConnection::new(socket, self.max_message))
+    }
+}
+
+fn connected(address: &Address, timeout: Duration) -> io::Result<OwnedFd> {
+    // The kernel takes a time of zero for none at all.
+    let timeout = timeout.max(Duration::from_micros(1));
+    match address {
+        Address::Unix(path) => connected_unix(&UnixAddr::new(path)?, timeout),
+        Address::Abstract(name) => connected_unix(&UnixAddr::new_abstract(name)?, timeout),
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(address, timeout)?;
+            stream.set_nodelay(true)?;
+            Ok(stream.into())
+        }
+    }
+}
+
+/// Connects within a time: the kernel waits for room in the listener's queue as long as a write may take.
+fn connected_unix(address: &UnixAddr, timeout: Duration) -> io::Result<OwnedFd> {
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let stream = UnixStream::from(socket);
+    let deadline = deadline_after(timeout);
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_micros(1)));
+        stream.set_write_timeout(left)?;
+        match socket::connect(stream.as_raw_fd(), address) {
+            Ok(()) => break,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    stream.set_write_timeout(None)?;
+    Ok(stream.into())
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+}
+
+fn authenticated(socket: OwnedFd, secret: Arc<Secret>, deadline: Option<Instant>) -> Result<OwnedFd, HandshakeError> {
+    let mut talk = Talk::client(socket, secret)?;
+    while !talk.advance()? {
+        if !await_readable(talk.as_fd(), deadline)? {
+            return Err(HandshakeError::TimedOut);
+        }
+    }
+    Ok(talk.into_socket())
+}

@@ -1,0 +1,298 @@
+//! What goes wrong between a [`Listener`](super::Listener), a [`Client`](super::Client) and what they connect.
+
+use std::io;
+
+use procession_core::codec::{DecodeError, EncodeError};
+
+use super::Address;
+use super::wire::WireError;
+
+/// A [`Listener`](super::Listener) could not be made.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{Address, Listener};
+///
+/// let error = Listener::bind("@an example of an empty key".parse::<Address>()?, "").unwrap_err();
+/// assert_eq!(error.to_string(), "the key is empty, which anybody could guess: give one, or say `without_key`");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Neither a key nor `without_key`.
+    #[error("no key was given: call `key`, or `without_key` to let everybody in")]
+    NoKey,
+    /// A key of no bytes.
+    #[error("the key is empty, which anybody could guess: give one, or say `without_key`")]
+    EmptyKey,
+    /// Somebody listens there, or the file there is no socket.
+    #[error("the address {address} is in use: choose another, or end who has it")]
+    InUse {
+        /// The address.
+        address: Address,
+    },
+    /// The kernel refused.
+    #[error("cannot listen on {address}: {source}")]
+    Io {
+        /// The address.
+        address: Address,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// A [`Client`](super::Client) could not connect.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{Address, Client, ConnectError};
+///
+/// let nobody: Address = "@nobody listens here".parse()?;
+/// assert!(matches!(Client::connect(nobody, "a key"), Err(ConnectError::Io { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Neither a key nor `without_key`.
+    #[error("no key was given: call `key`, or `without_key` for a listener that lets everybody in")]
+    NoKey,
+    /// A key of no bytes.
+    #[error("the key is empty, which anybody could guess: give one, or say `without_key`")]
+    EmptyKey,
+    /// Nobody took the connection in time.
+    #[error("{address} did not take the connection in time")]
+    TimedOut {
+        /// The address.
+        address: Address,
+    },
+    /// The kernel refused, mostly because nobody listens.
+    #[error("cannot connect to {address}: {source}")]
+    Io {
+        /// The address.
+        address: Address,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The two sides did not come to know each other.
+    #[error("cannot authenticate with {address}: {source}")]
+    Handshake {
+        /// The address.
+        address: Address,
+        /// What went wrong.
+        source: HandshakeError,
+    },
+}
+
+/// A [`Listener`](super::Listener) can accept nothing now. What strangers do is never such an error.
+///
+/// # Examples
+///
+/// ```
+/// fn is_send_and_sync<T: Send + Sync>() {}
+/// is_send_and_sync::<procession_channels::AcceptError>();
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("cannot accept a connection: {0}")]
+pub struct AcceptError(#[from] io::Error);
+
+impl AcceptError {
+    /// What the kernel said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::AcceptError;
+    ///
+    /// /// Too many open files are a reason to wait; anything else is not expected.
+    /// fn is_limit(error: &AcceptError) -> bool {
+    ///     error.io_error().raw_os_error() == Some(24)
+    /// }
+    /// # let _ = is_limit;
+    /// ```
+    #[must_use]
+    pub fn io_error(&self) -> &io::Error {
+        &self.0
+    }
+}
+
+/// Two sides did not come to know each other.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::HandshakeError;
+///
+/// assert_eq!(HandshakeError::Rejected.to_string(), "the other side rejected our key");
+/// ```
+#[doc(alias = "AuthenticationError")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The peer has another key.
+    #[error("the other side has not the right key")]
+    WrongKey,
+    /// The peer says that ours is not its key.
+    #[error("the other side rejected our key")]
+    Rejected,
+    /// The peer proves itself with MD5, as Python up to 3.11 does.
+    #[error("the other side authenticates with MD5, as Python 3.11 and older do: allow it with `legacy`, or update it")]
+    Legacy,
+    /// The peer sends something that is no handshake.
+    #[error("the other side sent {what}: does it use a key, and speak this protocol?")]
+    Malformed {
+        /// What it sent.
+        what: &'static str,
+    },
+    /// The peer went away.
+    #[error("the other side went away during the handshake")]
+    Closed,
+    /// The peer took too long.
+    #[error("the other side did not finish the handshake in time: does it use a key?")]
+    TimedOut,
+    /// Too many strangers knocked at once, and this one had been silent for longest.
+    #[error("too many connections were waiting for their handshake, and this one for longest")]
+    Crowded,
+    /// The kernel refused.
+    #[error("the handshake failed: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl From<WireError> for HandshakeError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::TooLong { .. } => HandshakeError::Malformed { what: "a message longer than 256 bytes" },
+            WireError::Malformed { .. } => HandshakeError::Malformed { what: "a negative length" },
+            WireError::Closed | WireError::Truncated => HandshakeError::Closed,
+        }
+    }
+}
+
+impl From<io::Error> for HandshakeError {
+    fn from(error: io::Error) -> Self {
+        if is_gone(&error) { HandshakeError::Closed } else { HandshakeError::Io(error) }
+    }
+}
+
+/// A message could not be sent over a [`SocketConnection`](super::SocketConnection).
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{SocketConnection, SocketSendError};
+/// use std::os::unix::net::UnixStream;
+///
+/// let (here, there) = UnixStream::pair()?;
+/// drop(there);
+/// let error = SocketConnection::from(here).send_bytes(b"hello").unwrap_err();
+/// assert!(matches!(error, SocketSendError::Disconnected));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketSendError {
+    /// The peer is gone.
+    #[error("the other side of the connection is gone")]
+    Disconnected,
+    /// The peer took nothing in time. Nothing was sent: it may be tried again.
+    #[error("the other side took nothing of the message in time")]
+    TimedOut,
+    /// This message, or one before it, was sent in part when the time ran out, so nothing can be sent any more.
+    #[error("a message was cut off in the middle when its time ran out, so this connection cannot send any more")]
+    CutOff,
+    /// The value could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The value holds open descriptors, which may not travel to strangers.
+    #[error(
+        "the value holds {0} open descriptors, which a socket connection does not carry: send it over a pipe or queue"
+    )]
+    Descriptors(usize),
+    /// The kernel refused.
+    #[error("cannot send over the connection: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for SocketSendError {
+    fn from(error: io::Error) -> Self {
+        if is_gone(&error) { SocketSendError::Disconnected } else { SocketSendError::Io(error) }
+    }
+}
+
+/// No message could be received from a [`SocketConnection`](super::SocketConnection).
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{SocketConnection, SocketRecvError};
+/// use std::io::Write;
+/// use std::os::unix::net::UnixStream;
+///
+/// let (here, mut there) = UnixStream::pair()?;
+/// let here = SocketConnection::from(here);
+/// there.write_all(&[0, 0, 0, 2, b'h'])?;
+/// drop(there);
+/// assert!(matches!(here.recv_bytes(), Err(SocketRecvError::Truncated)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketRecvError {
+    /// The end of the stream: the peer is gone, and every message that it sent was received.
+    #[doc(alias = "EOFError")]
+    #[error("the other side of the connection is gone")]
+    Disconnected,
+    /// The peer is gone, and had not read all that was sent to it.
+    #[error("the other side went away without reading all that was sent to it")]
+    Reset,
+    /// The stream ended inside a message.
+    #[error("the other side went away in the middle of a message")]
+    Truncated,
+    /// Nothing, or only a part, arrived in time. What did arrive is kept for the next call.
+    #[error("no whole message arrived in time")]
+    TimedOut,
+    /// The message is longer than is allowed. It stays where it is: it can be received with a higher maximum.
+    #[error("a message of {len} bytes is longer than the maximum of {max} bytes")]
+    TooLong {
+        /// The length of the message, in bytes.
+        len: u64,
+        /// What was allowed, in bytes.
+        max: usize,
+    },
+    /// What arrived is no message, and neither is what follows.
+    #[error("the other side sent a message of {length} bytes: it does not speak this protocol")]
+    Malformed {
+        /// The length that it told.
+        length: i32,
+    },
+    /// The message holds no such value. The next one can be received.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The kernel refused.
+    #[error("cannot receive from the connection: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl From<WireError> for SocketRecvError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::TooLong { len, limit } => SocketRecvError::TooLong { len, max: limit },
+            WireError::Malformed { length } => SocketRecvError::Malformed { length },
+            WireError::Closed => SocketRecvError::Disconnected,
+            WireError::Truncated => SocketRecvError::Truncated,
+        }
+    }
+}
+
+impl From<io::Error> for SocketRecvError {
+    fn from(error: io::Error) -> Self {
+        if is_gone(&error) { SocketRecvError::Reset } else { SocketRecvError::Io(error) }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}

@@ -1,0 +1,169 @@
+//! [`ListenerBuilder`]: how a listener is to behave.
+
+use std::io;
+use std::time::Duration;
+
+use nix::sys::socket::Backlog;
+
+use super::address::Address;
+use super::connection::MAX_MESSAGE;
+use super::door::Manners;
+use super::error::BindError;
+use super::listener::{HANDSHAKE_TIMEOUT, Listener, Rules};
+use super::secret::{Choice, Unusable};
+
+/// How many handshakes may be under way unless another number was set.
+const MAX_PENDING: usize = 128;
+
+/// How a [`Listener`] listens.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{Address, Listener};
+/// use std::time::Duration;
+///
+/// let listener = Listener::builder()
+///     .key("the key")
+///     .handshake_timeout(Duration::from_secs(2))
+///     .max_message(1 << 20)
+///     .bind("@".parse::<Address>()?)?;
+/// # drop(listener);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `bind`"]
+pub struct ListenerBuilder {
+    choice: Choice,
+    legacy: bool,
+    backlog: Option<u16>,
+    manners: Manners,
+    max_message: usize,
+}
+
+impl ListenerBuilder {
+    pub(super) fn new() -> Self {
+        let manners = Manners { timeout: HANDSHAKE_TIMEOUT, most: MAX_PENDING };
+        Self { choice: Choice::default(), legacy: false, backlog: None, manners, max_message: MAX_MESSAGE }
+    }
+
+    /// The key that both sides must know: some bytes, the more random the better.
+    ///
+    /// # Examples
+    ///
+    /// See [`ListenerBuilder`].
+    #[doc(alias = "authkey")]
+    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.choice = Choice::Key(key.as_ref().to_vec());
+        self
+    }
+
+    /// Lets everybody in who can reach the address. There is no handshake, and nothing tells a client so: choose the same on
+    /// both sides.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::{Address, Listener};
+    ///
+    /// let folder = tempfile::tempdir()?; // which nobody else can enter
+    /// let listener = Listener::builder().without_key().bind(folder.path().join("socket"))?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn without_key(mut self) -> Self {
+        self.choice = Choice::NoKey;
+        self
+    }
+
+    /// Whether clients may prove themselves with MD5, as Python 3.11 and older do. They may not at first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use procession_channels::{Address, Listener};
+    /// let listener = Listener::builder().key("the key").legacy(true).bind("@".parse::<Address>()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn legacy(mut self, allowed: bool) -> Self {
+        self.legacy = allowed;
+        self
+    }
+
+    /// How many connections the kernel keeps that nobody has accepted. At first it is as many as Linux allows, 4096 at
+    /// most; a larger number means the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use procession_channels::{Address, Listener};
+    /// let listener = Listener::builder().key("the key").backlog(8).bind("@".parse::<Address>()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn backlog(mut self, connections: u16) -> Self {
+        self.backlog = Some(connections);
+        self
+    }
+
+    /// How long a client may take for its handshake. It is 30 seconds at first.
+    ///
+    /// # Examples
+    ///
+    /// See [`ListenerBuilder`].
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.manners.timeout = timeout;
+        self
+    }
+
+    /// How many handshakes may be under way at once, 128 at first, at least 1. Each holds a descriptor. When one more
+    /// comes, the one that has been silent for longest is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use procession_channels::{Address, Listener};
+    /// let listener = Listener::builder().key("the key").max_pending(16).bind("@".parse::<Address>()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_pending(mut self, handshakes: usize) -> Self {
+        self.manners.most = handshakes.max(1);
+        self
+    }
+
+    /// The longest message that an accepted connection receives, in bytes, as
+    /// [`with_max_message`](crate::SocketConnection::with_max_message) sets it.
+    ///
+    /// # Examples
+    ///
+    /// See [`ListenerBuilder`].
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes;
+        self
+    }
+
+    /// Listens.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Listener::bind`], and if neither a key nor that there is none was said.
+    ///
+    /// # Examples
+    ///
+    /// See [`ListenerBuilder`].
+    pub fn bind(self, address: impl Into<Address>) -> Result<Listener, BindError> {
+        let address = address.into();
+        let secret = self.choice.into_secret(self.legacy).map_err(|unusable| match unusable {
+            Unusable::NoKey => BindError::NoKey,
+            Unusable::EmptyKey => BindError::EmptyKey,
+        })?;
+        let backlog = self.backlog.and_then(|length| Backlog::new(length).ok()).unwrap_or(Backlog::MAXCONN);
+        let rules = Rules { secret, manners: self.manners, max_message: self.max_message };
+        Listener::open(&address, backlog, rules).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { address },
+            _ => BindError::Io { address, source },
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! Socket connections and listeners in tasks of tokio.
+
+use std::future::poll_fn;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use procession_core::codec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::Interest;
+
+use super::connection::SocketConnection;
+use super::error::{AcceptError, SocketRecvError, SocketSendError};
+use super::listener::Listener;
+use super::sending::{Departure, encoded};
+use super::stream::Patience;
+use crate::asynchronous::{Watch, when_ready};
+
+impl SocketConnection {
+    /// Receives as [`recv_bytes`](Self::recv_bytes) does, and lets other tasks run meanwhile.
+    ///
+    /// Dropping the future before it is done receives nothing: what has arrived of a message is kept for the next call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_bytes`](Self::recv_bytes).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::SocketConnection;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (here, there) = UnixStream::pair()?;
+    /// let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// let (sent, received) = tokio::join!(here.send_bytes_async(b"bytes"), there.recv_bytes_async());
+    /// sent?;
+    /// assert_eq!(received?, b"bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_bytes_async(&self) -> Result<Vec<u8>, SocketRecvError> {
+        let attempt = || match self.recv_bytes_timeout(Duration::ZERO) {
+            Err(SocketRecvError::TimedOut) => None,
+            result => Some(result),
+        };
+        when_ready(&self.as_fd(), attempt).await.unwrap_or_else(|error| Err(SocketRecvError::Io(error)))
+    }
+
+    /// Receives a value as [`recv`](Self::recv) does, and lets other tasks run meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Panics
+    ///
+    /// As [`recv_bytes_async`](Self::recv_bytes_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use procession_channels::SocketConnection;
+    /// # use std::os::unix::net::UnixStream;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (here, there) = UnixStream::pair()?;
+    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// here.send_async(&("seven", 7)).await?;
+    /// assert_eq!(there.recv_async::<(String, i32)>().await?, ("seven".into(), 7));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_async<T: DeserializeOwned>(&self) -> Result<T, SocketRecvError> {
+        Ok(codec::decode_from(&self.recv_bytes_async().await?, Vec::new())?)
+    }
+
+    /// Sends as [`send_bytes`](Self::send_bytes) does, and lets other tasks run while there is no room. Several tasks may send at
+    /// once: their messages do not mix.
+    ///
+    /// Dropping the future when a part of the message was sent cuts the message off, and nothing can be sent any more; dropping
+    /// it before sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_bytes`](Self::send_bytes).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// See [`recv_bytes_async`](Self::recv_bytes_async).
+    pub async fn send_bytes_async(&self, bytes: &[u8]) -> Result<(), SocketSendError> {
+        let sending = poll_fn(|cx| self.sending.poll_pass(cx.waker())).await;
+        let mut departure = Departure::new(self, sending, bytes)?;
+        if departure.go_on(Patience::None)? {
+            return Ok(());
+        }
+        let mut watch = Watch::new(&self.as_fd(), Interest::WRITABLE).map_err(SocketSendError::Io)?;
+        while !departure.go_on(Patience::None)? {
+            watch.news(Interest::WRITABLE).await.map_err(SocketSendError::Io)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a value as [`send`](Self::send) does, and lets other tasks run while there is no room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Panics
+    ///
+    /// As [`send_bytes_async`](Self::send_bytes_async), whose note on dropping holds here too.
+    ///
+    /// # Examples
+    ///
+    /// See [`recv_async`](Self::recv_async).
+    pub async fn send_async<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), SocketSendError> {
+        self.send_bytes_async(&encoded(value)?).await
+    }
+}
+
+impl Listener {
+    /// Accepts as [`accept`](Self::accept) does, and lets other tasks run meanwhile.
+    ///
+    /// Dropping the future before it is done accepts nothing: handshakes that have begun go on in the next call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    ///
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime whose I/O is enabled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::connect(address, "the key").unwrap().recv_bytes().unwrap());
+    /// listener.accept_async().await?.send_bytes_async(b"welcome").await?;
+    /// assert_eq!(client.join().unwrap(), b"welcome");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn accept_async(&self) -> Result<SocketConnection, AcceptError> {
+        let attempt = || self.accept_timeout(Duration::ZERO).transpose();
+        when_ready(self, attempt).await?
+    }
+}

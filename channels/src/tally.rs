@@ -1,0 +1,137 @@
+//! Who has taken items of a joinable queue and not finished them.
+//!
+//! Everything happens under the lock of the chain's head, so it belongs together with taking an item. An item is first counted as
+//! held and then taken, and first counted as finished and then as no longer held. So a process that is killed in between has at
+//! most one too many in its row, and how many too many there are in all is known: those that passed the head are held,
+//! finished or lost.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+
+use procession_core::os::futex;
+use procession_core::os::identity::Identity;
+
+use crate::chain::Head;
+use crate::fault::Fault;
+use crate::layout::{Holder, Tally};
+use crate::ring::Memory;
+
+/// How a joinable queue stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// How many of the items that were sent are neither finished nor lost.
+    pub(crate) unfinished: u64,
+    pub(crate) lost: u64,
+    /// With whom the last of them was lost.
+    pub(crate) culprit: Option<u32>,
+}
+
+/// How an item ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Finished,
+    /// Its holder gave up.
+    Lost,
+}
+
+impl Memory {
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.header().tally
+    }
+
+    /// Counts an item that is about to be taken. The caller has the lock of the head. `hint` remembers the row.
+    pub(crate) fn hold_one(&self, hint: &AtomicU32) -> Result<(), Fault> {
+        let me = Identity::current().to_bits();
+        let (row, holder) = self.row_of(me, hint).ok_or(Fault::Holders)?;
+        hint.store(row, Relaxed);
+        holder.who.store(me, Relaxed);
+        holder.count.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Counts an item as ended; `false` if this process holds none.
+    pub(crate) fn end_one(&self, hint: &AtomicU32, ending: Ending) -> bool {
+        let links = &self.header().chains[0];
+        let (tally, me) = (self.tally(), Identity::current().to_bits());
+        let lock = Head::lock(self, links);
+        let Some((_, holder)) = self.row_of(me, hint).filter(|(_, holder)| holder.holds(me)) else { return false };
+        match ending {
+            Ending::Finished => tally.finished.fetch_add(1, Relaxed),
+            Ending::Lost => {
+                tally.culprit.store(me, Relaxed);
+                tally.lost.fetch_add(1, Relaxed)
+            }
+        };
+        holder.count.fetch_sub(1, Relaxed);
+        let sent = links.tail.commit.load(Acquire) >> 1;
+        let all = tally.finished.load(Relaxed) + tally.lost.load(Relaxed) >= sent;
+        drop(lock);
+        self.tell(all);
+        true
+    }
+
+    /// How the queue stands. With `bury`, items of dead processes are counted as lost first.
+    pub(crate) fn standing(&self, bury: bool) -> Standing {
+        let links = &self.header().chains[0];
+        let tally = self.tally();
+        let head = Head::lock(self, links);
+        if bury {
+            self.bury(head.passed());
+        }
+        let sent = links.tail.commit.load(Acquire) >> 1;
+        let lost = tally.lost.load(Relaxed);
+        let ended = tally.finished.load(Relaxed) + lost;
+        let culprit = Identity::from_bits(tally.culprit.load(Relaxed)).map(Identity::pid);
+        Standing { unfinished: sent.saturating_sub(ended), lost, culprit }
+    }
+
+    /// Wakes those who join, if all has ended.
+    fn tell(&self, all: bool) {
+        let moves = &self.tally().moves;
+        moves.fetch_add(1, SeqCst);
+        if all {
+            futex::wake(moves, u32::MAX);
+        }
+    }
+
+    /// Counts what dead processes hold as lost. The caller has the lock of the head, which so many items have passed.
+    fn bury(&self, passed: u64) {
+        let tally = self.tally();
+        let held: u64 = tally.holders.iter().map(|holder| holder.count.load(Relaxed)).sum();
+        let ended = tally.finished.load(Relaxed) + tally.lost.load(Relaxed);
+        let mut excess = (held + ended).saturating_sub(passed);
+        for holder in tally.holders.iter().filter(|holder| holder.count.load(Relaxed) > 0) {
+            let who = Identity::from_bits(holder.who.load(Relaxed));
+            if who.is_some_and(Identity::is_alive) {
+                continue;
+            }
+            let count = holder.count.load(Relaxed);
+            let too_many = excess.min(count);
+            excess -= too_many;
+            if count > too_many {
+                tally.culprit.store(holder.who.load(Relaxed), Relaxed);
+                tally.lost.fetch_add(count - too_many, Relaxed);
+            }
+            holder.count.store(0, Relaxed);
+        }
+    }
+
+    /// The row of a process: its own, or one that nobody needs.
+    fn row_of(&self, me: u64, hint: &AtomicU32) -> Option<(u32, &Holder)> {
+        let rows = &self.tally().holders;
+        let known = hint.load(Relaxed);
+        if let Some(holder) = rows.get(known as usize).filter(|holder| holder.who.load(Relaxed) == me) {
+            return Some((known, holder));
+        }
+        let own = || rows.iter().position(|holder| holder.who.load(Relaxed) == me);
+        let free = || rows.iter().position(|holder| holder.count.load(Relaxed) == 0);
+        let row = own().or_else(free)?;
+        Some((row as u32, &rows[row]))
+    }
+}
+
+impl Holder {
+    fn holds(&self, me: u64) -> bool {
+        self.who.load(Relaxed) == me && self.count.load(Relaxed) > 0
+    }
+}

@@ -1,0 +1,145 @@
+//! [`wait`]: several things at once.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use procession_core::Waitable;
+use procession_core::os::poll::{Pollable, deadline_after, poll};
+
+use crate::patience::{Slices, Until};
+use crate::{Connection, JoinableReceiver, Listener, PipeReceiver, Receiver, SocketConnection};
+
+/// Waits until at least one is ready, and answers which are: their places in `what`, in order. None are when the timeout, which
+/// need not be given, has passed before.
+///
+/// What can be waited for: the receiving ends of queues and pipes, connections, listeners, processes, and descriptors of std.
+/// Ready means that the next `recv` finds something, or learns that there will be nothing any more; that `accept` has something
+/// to do; that the process has ended. Another thread or process may take it before.
+///
+/// With no things and no timeout it would wait for ever, so it returns at once.
+///
+/// # Errors
+///
+/// What the kernel says; above all, more things than this process may have descriptors.
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{pipe, unbounded, wait};
+/// use procession_process::Process;
+/// use std::time::Duration;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     procession_process::init();
+///     let (letters, post) = unbounded()?;
+///     let (here, _there) = pipe::<(), u8>()?;
+///     let child = Process::spawn(|letters: procession_channels::Sender<String>| {
+///         letters.send("a letter".to_owned()).unwrap();
+///     }, letters)?;
+///
+///     assert!(wait(&[&here], Duration::from_millis(1))?.is_empty());
+///     child.join()?;
+///     // There is a letter, nobody has written to the pipe, and the process has ended.
+///     assert_eq!(wait(&[&post, &here, &child], None)?, [0, 2]);
+///     Ok(())
+/// }
+/// ```
+#[doc(alias = "multiprocessing.connection.wait")]
+pub fn wait(what: &[&dyn Waitable], timeout: impl Into<Option<Duration>>) -> io::Result<Vec<usize>> {
+    if what.is_empty() {
+        return Ok(Vec::new());
+    }
+    let deadline = timeout.into().and_then(deadline_after);
+    let mut slices = Slices::new(Until::Deadline(deadline));
+    let mut shown = vec![false; what.len()];
+    loop {
+        let ready = ready(what, &shown);
+        if !ready.is_empty() {
+            return with_shown(what, ready);
+        }
+        if deadline.is_some_and(|at| at <= Instant::now()) {
+            return Ok(ready);
+        }
+        // In slices, because a process that is killed after it has sent may not have told.
+        shown = look(what, slices.next())?;
+    }
+}
+
+/// Which are ready, of those whose descriptors were last seen as `shown`. All others are armed afterwards.
+fn ready(what: &[&dyn Waitable], shown: &[bool]) -> Vec<usize> {
+    let is_ready = |(one, shown): (&&dyn Waitable, &bool)| one.arm().unwrap_or(*shown);
+    what.iter().zip(shown).map(is_ready).enumerate().filter_map(|(place, ready)| ready.then_some(place)).collect()
+}
+
+/// Adds those whose descriptors show that they are ready too.
+fn with_shown(what: &[&dyn Waitable], ready: Vec<usize>) -> io::Result<Vec<usize>> {
+    let shown = look(what, Some(Instant::now()))?;
+    let kernels = |place: &usize| shown[*place] && what[*place].arm().is_none();
+    let mut all: Vec<usize> = (0..what.len()).filter(kernels).chain(ready).collect();
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+fn look(what: &[&dyn Waitable], until: Option<Instant>) -> io::Result<Vec<bool>> {
+    let descriptors: Vec<_> = what.iter().map(|one| Pollable::readable(one.descriptor())).collect();
+    poll(&descriptors, until)
+}
+
+impl<T> Waitable for Receiver<T> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.inlet.socket().as_fd()
+    }
+
+    fn arm(&self) -> Option<bool> {
+        Some(self.inlet.arm_for_others())
+    }
+}
+
+impl<T> Waitable for PipeReceiver<T> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.inlet.socket().as_fd()
+    }
+
+    fn arm(&self) -> Option<bool> {
+        Some(self.inlet.arm_for_others())
+    }
+}
+
+impl<T> Waitable for JoinableReceiver<T> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.receiver.descriptor()
+    }
+
+    fn arm(&self) -> Option<bool> {
+        self.receiver.arm()
+    }
+}
+
+impl<A, B> Waitable for Connection<A, B> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.receiver().descriptor()
+    }
+
+    fn arm(&self) -> Option<bool> {
+        Waitable::arm(self.receiver())
+    }
+}
+
+impl Waitable for SocketConnection {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    /// A part of a message that was received counts, as it does for [`poll`](SocketConnection::poll).
+    fn arm(&self) -> Option<bool> {
+        self.has_part().then_some(true)
+    }
+}
+
+impl Waitable for Listener {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}

@@ -1,0 +1,155 @@
+//! Pipes between real processes.
+
+use std::time::Duration;
+
+use procession_channels::{Connection, RecvError, SendError, one_way, pipe};
+use procession_process::Process;
+
+const GUARD: Duration = Duration::from_secs(60);
+
+#[test]
+fn questions_and_answers() {
+    let (here, there) = pipe::<u64, u64>().expect("a pipe");
+    let child = Process::spawn(
+        |end: Connection<u64, u64>| {
+            while let Ok(number) = end.recv() {
+                end.send(number + 1).expect("the parent waits");
+            }
+        },
+        there,
+    )
+    .expect("it starts");
+    for n in 0..20_000 {
+        here.send(n).expect("the child receives");
+        assert_eq!(here.recv_timeout(GUARD).expect("it answers"), n + 1);
+    }
+    drop(here);
+    child.join().expect("it ends");
+}
+
+#[test]
+fn bytes_of_all_sizes_there_and_back() {
+    let (here, there) = pipe::<(), ()>().expect("a pipe");
+    let child = Process::spawn(
+        |end: Connection<(), ()>| {
+            let mut buffer = Vec::new();
+            while end.receiver().recv_bytes_reusing(&mut buffer).is_ok() {
+                end.send_bytes(&buffer).expect("the parent waits");
+            }
+        },
+        there,
+    )
+    .expect("it starts");
+    for size in [0, 1, 63, 64, 16_384, 16_385, 262_144, 5_000_000] {
+        let bytes: Vec<u8> = (0..size).map(|n: usize| (n * 31) as u8).collect();
+        for _ in 0..5 {
+            here.send_bytes(&bytes).expect("the child receives");
+            assert!(here.poll(GUARD).expect("it can be asked"));
+            assert!(here.recv_in_place().expect("it answers")[..] == bytes);
+        }
+    }
+    drop(here);
+    child.join().expect("it ends");
+}
+
+#[test]
+fn batches_of_bytes_cross() {
+    let (receiver, sender) = one_way::<()>().expect("a pipe");
+    let child = Process::spawn(
+        |sender: procession_channels::PipeSender<()>| {
+            for _ in 0..50 {
+                let (mut buffer, mut ends) = (Vec::new(), Vec::new());
+                for n in 0..1000_usize {
+                    buffer.resize(buffer.len() + if n == 500 { 50_000 } else { n % 50 }, n as u8);
+                    ends.push(buffer.len());
+                }
+                sender.send_many_bytes(&buffer, &ends).expect("the parent receives");
+            }
+        },
+        sender,
+    )
+    .expect("it starts");
+    let (mut buffer, mut ends, mut count) = (Vec::new(), Vec::new(), 0_usize);
+    while receiver.recv_many_bytes(256, &mut buffer, &mut ends).is_ok() {
+        let mut start = 0;
+        for end in ends.drain(..) {
+            let n = count % 1000;
+            assert_eq!(end - start, if n == 500 { 50_000 } else { n % 50 });
+            assert!(buffer[start..end].iter().all(|byte| *byte == n as u8));
+            (start, count) = (end, count + 1);
+        }
+        buffer.clear();
+    }
+    assert_eq!(count, 50_000);
+    child.join().expect("it ends");
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_fills_up() {
+    let (receiver, sender) = one_way::<()>().expect("a pipe");
+    let sent = (0..).take_while(|_| sender.try_send_bytes(&[1; 10_000]).is_ok()).count();
+    assert!((20..100).contains(&sent), "{sent}");
+    assert!(sender.is_full());
+    assert!(sender.send_bytes_timeout(b"more", Duration::from_millis(10)).is_err());
+    (0..sent).for_each(|_| assert_eq!(receiver.recv_bytes().expect("it was sent").len(), 10_000));
+    assert!(!sender.is_full());
+    sender.try_send_bytes(&[1; 10_000_000]).expect("one message of any size is taken");
+}
+
+#[test]
+fn the_end_of_the_stream_comes_after_what_was_sent() {
+    let (here, there) = pipe::<u32, u32>().expect("a pipe");
+    here.send(1).expect("there is room");
+    drop(here);
+    assert_eq!(there.recv().expect("it was sent"), 1);
+    assert!(there.poll(Duration::ZERO).expect("it can be asked"));
+    assert!(matches!(there.recv(), Err(RecvError::Disconnected)));
+    assert!(matches!(there.send(2), Err(SendError::Disconnected(2))));
+}
+
+#[test]
+fn threads_share_an_end_without_mixing_messages() {
+    let (receiver, sender) = one_way::<()>().expect("a pipe");
+    std::thread::scope(|scope| {
+        for thread in 0..4_u8 {
+            let sender = &sender;
+            scope.spawn(move || {
+                for n in 0..2000_usize {
+                    sender.send_bytes(&vec![thread; 1 + n * 7 % 30_000]).expect("somebody receives");
+                }
+            });
+        }
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let receiver = &receiver;
+                scope.spawn(move || {
+                    for _ in 0..4000 {
+                        let bytes = receiver.recv_bytes_timeout(GUARD).expect("it comes");
+                        assert!(bytes.iter().all(|byte| *byte == bytes[0]));
+                    }
+                })
+            })
+            .collect();
+        readers.into_iter().for_each(|reader| reader.join().expect("no assertion failed"));
+    });
+}
+
+#[test]
+fn hostile_handles_are_refused() {
+    use procession_core::codec;
+    let (_receiver, sender) = one_way::<()>().expect("a pipe");
+    let parts = codec::encode(&sender).expect("it can be sent").into_parts();
+    let (bytes, mut fds) = (parts.0.into_vec(), parts.1);
+    let refuse = |bytes: &[u8], fds: Vec<std::os::fd::OwnedFd>| {
+        codec::decode_from::<procession_channels::PipeSender<()>>(bytes, fds).expect_err("it is no pipe").to_string()
+    };
+    let null = || std::os::fd::OwnedFd::from(std::fs::File::open("/dev/null").expect("there is one"));
+    let twin = |fds: &Vec<std::os::fd::OwnedFd>, n: usize| fds[n].try_clone().expect("a descriptor");
+    assert!(refuse(&bytes, vec![null(), twin(&fds, 1)]).contains("not shared memory"));
+    refuse(&bytes, vec![twin(&fds, 0), null()]);
+    let mut third = bytes.clone();
+    *third.last_mut().expect("bytes") = 9;
+    assert!(refuse(&third, vec![twin(&fds, 0), twin(&fds, 1)]).contains("two directions"));
+    fds.swap(0, 1);
+    refuse(&bytes, fds);
+}

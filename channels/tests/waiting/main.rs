@@ -1,0 +1,7 @@
+//! Waiting for many things at once, with `wait` and in tasks of tokio.
+
+#[cfg(feature = "tokio")]
+mod tasks;
+mod wait;
+
+procession_process::init_at_load!();

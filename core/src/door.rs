@@ -1,0 +1,139 @@
+//! [`Door`] and [`Key`]: how a process that was handed a key in a message comes to have a [`Control`] link to the process that
+//! made it.
+//!
+//! A key is an open socket, and rides inside any message. Whoever holds one can enter, several times and from several
+//! processes; the door sees when the last copy is gone, also when it was in a message that nobody read. A key shows its
+//! descriptor to nobody but the codec, and a door lets in only processes that run the same [`Image`].
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::codec::{Descriptor, fd};
+use crate::control::Control;
+use crate::image::Image;
+use crate::link::{LinkError, TryRecv};
+use crate::os::poll::Pollable;
+
+/// Where holders of a [`Key`] come in.
+///
+/// ```
+/// use procession_core::{Door, TryRecv};
+///
+/// let (mut door, key) = Door::new()?;
+/// let mut there = key.enter()?;
+/// let TryRecv::Value(mut here) = door.try_accept()? else { panic!("nobody entered") };
+/// there.send("hello")?;
+/// assert_eq!(here.recv::<String>(None)?.as_deref(), Some("hello"));
+/// drop(key);
+/// assert!(matches!(door.try_accept()?, TryRecv::End));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Door(Control);
+
+/// What opens a [`Door`].
+#[derive(Debug)]
+pub struct Key(OwnedFd);
+
+impl Door {
+    /// Makes a door and its first key.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors.
+    pub fn new() -> io::Result<(Door, Key)> {
+        let (here, there) = Control::pair()?;
+        Ok((Door(here), Key(there.into_socket())))
+    }
+
+    /// The next process that has entered, without waiting. [`TryRecv::End`] means that no key is left anywhere.
+    ///
+    /// # Errors
+    ///
+    /// Someone entered who runs another program, or has sent something else. The door is of no use any more.
+    pub fn try_accept(&mut self) -> Result<TryRecv<Control>, LinkError> {
+        Ok(match self.0.try_recv::<(Image, Control)>()? {
+            TryRecv::Value((image, _)) if image != *Image::own() => {
+                return Err(LinkError::Garbled("it runs another program than this one".to_owned()));
+            }
+            TryRecv::Value((_, control)) => TryRecv::Value(control),
+            TryRecv::Empty => TryRecv::Empty,
+            TryRecv::End => TryRecv::End,
+        })
+    }
+
+    /// Ready when someone has entered, or when no key is left.
+    #[must_use]
+    pub fn pollable(&self) -> Pollable<'_> {
+        self.0.pollable()
+    }
+}
+
+/// A door may be handed on along a control link, like an end of such a link.
+impl Serialize for Door {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Door {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Door, D::Error> {
+        Control::deserialize(deserializer).map(Door)
+    }
+}
+
+impl Key {
+    /// Enters: makes a link, and passes one end of it through the door. It does not wait for the other side.
+    ///
+    /// # Errors
+    ///
+    /// The door is gone, or the limit on descriptors.
+    pub fn enter(&self) -> Result<Control, LinkError> {
+        let (here, there) = Control::pair().map_err(LinkError::Io)?;
+        let mut door = Control::from_socket(self.0.try_clone().map_err(LinkError::Io)?);
+        door.send(&(Image::own(), there))?;
+        Ok(here)
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fd::serialize(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        Descriptor::deserialize(deserializer).map(|one| Key(one.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Link, codec};
+
+    #[test]
+    fn a_key_rides_in_any_message_and_opens_more_than_once() {
+        let (mut door, key) = Door::new().unwrap();
+        let message = codec::encode(&key).unwrap();
+        drop(key);
+        assert!(matches!(door.try_accept().unwrap(), TryRecv::Empty), "the message holds a copy");
+        let key: Key = codec::decode(message).unwrap();
+        let _links = [key.enter().unwrap(), key.enter().unwrap()];
+        drop(key);
+        assert!(matches!(door.try_accept().unwrap(), TryRecv::Value(_)));
+        assert!(matches!(door.try_accept().unwrap(), TryRecv::Value(_)));
+        assert!(matches!(door.try_accept().unwrap(), TryRecv::End));
+    }
+
+    #[test]
+    fn another_program_does_not_come_in() {
+        let (mut door, key) = Door::new().unwrap();
+        let mut stranger = Link::from(key.0.try_clone().unwrap());
+        stranger.send(codec::encode(&(7_u8, "let me in")).unwrap()).unwrap();
+        assert!(door.try_accept().is_err());
+    }
+}

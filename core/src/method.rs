@@ -1,0 +1,364 @@
+//! [`Method`]: a function that works on a value which stays where it is, named for another process of the same program.
+//!
+//! A [`Function`](crate::Function) takes everything that it needs in its argument. A method is called on a value of any type
+//! that its caller holds behind [`Any`]: the thunk finds out whether the value is of the type that the function was written
+//! for, so a name that meets the wrong value is an error and never a mistake.
+//!
+//! As with functions, a name is written and read only inside a message of a [`Control`](crate::Control) link.
+
+use std::any::{Any, type_name};
+use std::os::fd::OwnedFd;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+use crate::codec::{self, DecodeError, EncodeError, Message};
+use crate::function::FunctionError;
+use crate::image::Loaded;
+
+/// The name of a function that works on a value where it is.
+///
+/// ```
+/// use procession_core::{Method, Target, codec};
+///
+/// let push = Method::exclusive(|list: &mut Vec<u8>, item: u8| { list.push(item); list.len() })?;
+/// let mut list = vec![1, 2];
+/// let argument = codec::encode(&3_u8)?;
+/// let length = push.call(Target::Exclusive(&mut list), argument.bytes(), Vec::new(), Vec::new())?;
+/// assert_eq!(codec::decode::<usize>(length.expect("a result"))?, 3);
+/// assert_eq!(list, [1, 2, 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Method {
+    thunk: u64,
+    function: u64,
+}
+
+/// What a method is called on.
+#[derive(Debug)]
+pub enum Target<'a> {
+    /// Where a new value goes.
+    New(&'a mut Option<Box<dyn Any + Send + Sync>>),
+    /// A value that others may be reading.
+    Shared(&'a (dyn Any + Send + Sync)),
+    /// A value that nobody else sees.
+    Exclusive(&'a mut (dyn Any + Send + Sync)),
+    /// Two values that nobody else sees.
+    Both(&'a mut (dyn Any + Send + Sync), &'a mut (dyn Any + Send + Sync)),
+}
+
+/// A method came to no result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MethodError {
+    /// The argument could not be decoded. The function has not run.
+    #[error("the function was not called: {0}")]
+    Argument(#[source] DecodeError),
+    /// The function has run, and its result could not be encoded.
+    #[error("the function returned, but {0}")]
+    Result(#[source] EncodeError),
+    /// The value is not of the type that the function works on, or was lent in another way. The function has not run.
+    #[error("the function was not called: it works on a value of type `{0}`, and this is none")]
+    Target(&'static str),
+}
+
+/// What a call brings: `None` from a conditional method that is not to have happened yet.
+type Outcome = Result<Option<Message>, MethodError>;
+
+/// The code between a message and a function. The first argument is the function's address, the last a buffer to re-use.
+type Thunk = fn(*const (), Target<'_>, &[u8], Vec<OwnedFd>, Vec<u8>) -> Outcome;
+
+/// Set before a name in a message, so that the name of a plain function is not taken for a method's.
+const MARK: u8 = 0x4d;
+
+impl Method {
+    /// Names a function that makes a value out of its argument.
+    ///
+    /// # Errors
+    ///
+    /// It lies in a shared library.
+    pub fn maker<A: DeserializeOwned, T: Any + Send + Sync>(function: fn(A) -> T) -> Result<Method, FunctionError> {
+        Method::new(make::<A, T>, function as *const (), type_name::<fn(A) -> T>())
+    }
+
+    /// Names a function that may change the value.
+    ///
+    /// # Errors
+    ///
+    /// As [`maker`](Method::maker).
+    pub fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(
+        function: fn(&mut T, A) -> R,
+    ) -> Result<Method, FunctionError> {
+        Method::new(exclusive::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> R>())
+    }
+
+    /// Names a function that only reads the value.
+    ///
+    /// # Errors
+    ///
+    /// As [`maker`](Method::maker).
+    pub fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
+        function: fn(&T, A) -> R,
+    ) -> Result<Method, FunctionError> {
+        Method::new(shared::<T, A, R>, function as *const (), type_name::<fn(&T, A) -> R>())
+    }
+
+    /// Names a function that may change the value, or answer `None` to say that it is not its turn yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`maker`](Method::maker).
+    pub fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(
+        function: fn(&mut T, A) -> Option<R>,
+    ) -> Result<Method, FunctionError> {
+        Method::new(conditional::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> Option<R>>())
+    }
+
+    /// Names a function that may change two values at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`maker`](Method::maker).
+    pub fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(
+        function: fn(&mut T, &mut U, A) -> R,
+    ) -> Result<Method, FunctionError> {
+        Method::new(both::<T, U, A, R>, function as *const (), type_name::<fn(&mut T, &mut U, A) -> R>())
+    }
+
+    /// Names the copying out of a value: the result is the value itself. The argument is `()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`maker`](Method::maker).
+    pub fn snapshot<T: Any + Serialize>() -> Result<Method, FunctionError> {
+        // The thunk needs no function; any place in the code will do.
+        Method::new(snapshot::<T>, snapshot::<T> as *const (), type_name::<fn(&T) -> T>())
+    }
+
+    /// Calls it in this process, with an argument as [`codec::encode`] wrote it. The result is written into `buffer`. A panic
+    /// of the function unwinds out of this call.
+    ///
+    /// # Errors
+    ///
+    /// See [`MethodError`].
+    pub fn call(
+        &self,
+        target: Target<'_>,
+        argument: &[u8],
+        descriptors: Vec<OwnedFd>,
+        buffer: Vec<u8>,
+    ) -> Result<Option<Message>, MethodError> {
+        let here = Loaded::own();
+        let (Some(thunk), Some(function)) = (here.address_at(self.thunk), here.address_at(self.function)) else {
+            unreachable!("a name is only made from, and only read as, places in the code of this image");
+        };
+        // SAFETY: `thunk` is the address of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
+        // control link to a process that runs this very image, where `new` made them.
+        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(thunk) };
+        thunk(function, target, argument, descriptors, buffer)
+    }
+
+    fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Method, FunctionError> {
+        let here = Loaded::own();
+        let place = |address| here.offset_of(address).ok_or(FunctionError::NotInProgram(types));
+        Ok(Method { thunk: place(thunk as *const ())?, function: place(function)? })
+    }
+}
+
+fn make<A: DeserializeOwned, T: Any + Send + Sync>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::maker` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> T`.
+    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> T>(function) };
+    let Target::New(place) = target else { return Err(MethodError::Target(type_name::<T>())) };
+    *place = Some(Box::new(function(decoded(argument, descriptors)?)));
+    encoded(&(), buffer)
+}
+
+fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::exclusive` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> R>(function) };
+    let value = value_mut::<T>(target)?;
+    encoded(&function(value, decoded(argument, descriptors)?), buffer)
+}
+
+fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::shared` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
+    let value = value_ref::<T>(&target)?;
+    encoded(&function(value, decoded(argument, descriptors)?), buffer)
+}
+
+fn snapshot<T: Any + Serialize>(
+    _: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    let () = decoded(argument, descriptors)?;
+    encoded(value_ref::<T>(&target)?, buffer)
+}
+
+fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::both` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, &mut U, A) -> R>(function) };
+    let Target::Both(first, second) = target else { return Err(MethodError::Target(type_name::<(T, U)>())) };
+    let first = first.downcast_mut::<T>().ok_or(MethodError::Target(type_name::<T>()))?;
+    let second = second.downcast_mut::<U>().ok_or(MethodError::Target(type_name::<U>()))?;
+    encoded(&function(first, second, decoded(argument, descriptors)?), buffer)
+}
+
+fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::conditional` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> Option<R>>(function) };
+    let value = value_mut::<T>(target)?;
+    match function(value, decoded(argument, descriptors)?) {
+        Some(result) => encoded(&result, buffer),
+        None => Ok(None),
+    }
+}
+
+fn value_mut<T: Any>(target: Target<'_>) -> Result<&mut T, MethodError> {
+    let value = if let Target::Exclusive(value) = target { value.downcast_mut::<T>() } else { None };
+    value.ok_or(MethodError::Target(type_name::<T>()))
+}
+
+fn value_ref<'a, T: Any>(target: &'a Target<'_>) -> Result<&'a T, MethodError> {
+    let value = match target {
+        Target::Shared(value) => value.downcast_ref::<T>(),
+        Target::Exclusive(value) => value.downcast_ref::<T>(),
+        Target::New(_) | Target::Both(..) => None,
+    };
+    value.ok_or(MethodError::Target(type_name::<T>()))
+}
+
+fn decoded<A: DeserializeOwned>(argument: &[u8], descriptors: Vec<OwnedFd>) -> Result<A, MethodError> {
+    codec::decode_from(argument, descriptors).map_err(MethodError::Argument)
+}
+
+fn encoded<R: Serialize>(result: &R, buffer: Vec<u8>) -> Outcome {
+    codec::encode_into(result, buffer).map(Some).map_err(MethodError::Result)
+}
+
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !codec::is_trusted() {
+            return Err(S::Error::custom("the name of a method can only be sent over a control link"));
+        }
+        (MARK, self.thunk, self.function).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Method {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+        if !codec::is_trusted() {
+            return Err(D::Error::custom("the name of a method can only be received over a control link"));
+        }
+        let (mark, thunk, function) = <(u8, u64, u64)>::deserialize(deserializer)?;
+        let here = Loaded::own();
+        if mark != MARK || here.address_at(thunk).is_none() || here.address_at(function).is_none() {
+            return Err(D::Error::custom("the name of a method points outside the code of this program"));
+        }
+        Ok(Method { thunk, function })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Control, Function};
+
+    fn call(method: Method, target: Target<'_>, argument: &impl Serialize) -> Outcome {
+        let argument = codec::encode(argument).unwrap();
+        method.call(target, argument.bytes(), Vec::new(), Vec::new())
+    }
+
+    #[test]
+    fn a_value_is_made_changed_and_read() {
+        let make = Method::maker(|n: u32| vec![n]).unwrap();
+        let mut place = None;
+        call(make, Target::New(&mut place), &7_u32).unwrap();
+        let mut value = place.unwrap();
+        let push = Method::exclusive(|list: &mut Vec<u32>, n: u32| list.push(n)).unwrap();
+        call(push, Target::Exclusive(&mut *value), &8_u32).unwrap();
+        let sum = Method::shared(|list: &Vec<u32>, (): ()| list.iter().sum::<u32>()).unwrap();
+        for target in [true, false] {
+            let target = if target { Target::Shared(&*value) } else { Target::Exclusive(&mut *value) };
+            assert_eq!(codec::decode::<u32>(call(sum, target, &()).unwrap().unwrap()).unwrap(), 15);
+        }
+    }
+
+    #[test]
+    fn a_condition_that_does_not_hold_brings_nothing() {
+        let pop = Method::conditional(|list: &mut Vec<u32>, (): ()| list.pop()).unwrap();
+        let mut list = vec![3_u32];
+        assert!(call(pop, Target::Exclusive(&mut list), &()).unwrap().is_some());
+        assert!(call(pop, Target::Exclusive(&mut list), &()).unwrap().is_none());
+    }
+
+    #[test]
+    fn two_values_at_once_and_a_copy_of_one() {
+        let swap = Method::both(|a: &mut Vec<u32>, b: &mut u8, n: u8| (a.push(u32::from(*b)), *b = n)).unwrap();
+        let (mut list, mut byte) = (vec![1_u32], 2_u8);
+        call(swap, Target::Both(&mut list, &mut byte), &3_u8).unwrap();
+        assert_eq!((&list[..], byte), (&[1, 2][..], 3));
+        assert!(call(swap, Target::Both(&mut 1_u8, &mut 2_u8), &3_u8).is_err());
+        let copy = Method::snapshot::<Vec<u32>>().unwrap();
+        assert_eq!(
+            codec::decode::<Vec<u32>>(call(copy, Target::Shared(&list), &()).unwrap().unwrap()).unwrap(),
+            [1, 2]
+        );
+    }
+
+    #[test]
+    fn the_wrong_value_and_the_wrong_way_are_errors() {
+        let push = Method::exclusive(|list: &mut Vec<u32>, n: u32| list.push(n)).unwrap();
+        let wrong = call(push, Target::Exclusive(&mut 5_u8), &1_u32).unwrap_err();
+        assert!(wrong.to_string().contains("Vec<u32>"));
+        assert!(matches!(call(push, Target::Shared(&Vec::<u32>::new()), &1_u32), Err(MethodError::Target(_))));
+        assert!(matches!(call(push, Target::New(&mut None), &1_u32), Err(MethodError::Target(_))));
+    }
+
+    #[test]
+    fn a_name_is_believed_only_from_a_control_link_and_only_as_a_method() {
+        let push = Method::exclusive(|list: &mut Vec<u32>, n: u32| list.push(n)).unwrap();
+        assert!(codec::encode(&push).unwrap_err().to_string().contains("control link"));
+        let (mut here, mut there) = Control::pair().unwrap();
+        here.send(&push).unwrap();
+        assert_eq!(there.recv::<Method>(None).unwrap(), Some(push));
+        here.send(&Function::of(|n: u8| n).unwrap()).unwrap();
+        assert!(there.recv::<Method>(None).is_err());
+    }
+}

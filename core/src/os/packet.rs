@@ -1,0 +1,250 @@
+//! [`Packet`]: one end of a pair of sockets that keeps the borders of what is sent, for small notes with descriptors beside them.
+//!
+//! The kernel counts who holds an end, also across `exec`, `kill -9`, and for ends that are on their way inside messages. So
+//! it is also how one learns that everybody at the other side is gone.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recv, recvmsg, send,
+    sendmsg, socketpair, sockopt,
+};
+
+use super::check;
+
+/// The kernel's limit on descriptors beside one packet (`SCM_MAX_FD`).
+pub const MOST_DESCRIPTORS: usize = 253;
+
+/// One end of a connected pair of sockets. Nothing that it does waits, but [`wait`](Packet::wait).
+///
+/// ```
+/// use procession_core::os::packet::{Packet, Received};
+///
+/// let (here, there) = Packet::pair()?;
+/// here.post(b"note", &[])?;
+/// let mut note = [0; 16];
+/// assert!(matches!(there.take(&mut note)?, Received::Packet(4, _)));
+/// assert!(matches!(there.take(&mut note)?, Received::Nothing));
+/// drop(here);
+/// assert!(there.is_hung_up());
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct Packet(OwnedFd);
+
+/// What a look at a [`Packet`] has found.
+#[derive(Debug)]
+pub enum Received {
+    /// A packet of so many bytes, and the descriptors beside it.
+    Packet(usize, Vec<OwnedFd>),
+    /// Nothing at the moment.
+    Nothing,
+    /// Nothing any more: everybody at the other side is gone.
+    End,
+}
+
+impl Packet {
+    /// Makes a pair.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors.
+    pub fn pair() -> io::Result<(Packet, Packet)> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (here, there) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+        Ok((Packet(here), Packet(there)))
+    }
+
+    /// Sends a packet.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when there is no room, `BrokenPipe` when everybody at the other side is gone; a limit on descriptors.
+    pub fn post(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let fds: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&fds)];
+        let rights = if fds.is_empty() { &[][..] } else { &rights[..] };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        loop {
+            match sendmsg::<()>(self.0.as_raw_fd(), &[IoSlice::new(bytes)], rights, flags, None) {
+                Err(error) if is_passing(error) => {}
+                other => return other.map(drop).map_err(io::Error::from),
+            }
+        }
+    }
+
+    /// Sends a packet of one byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`post`](Packet::post).
+    pub fn ring(&self) -> io::Result<()> {
+        loop {
+            match send(self.0.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+                Err(error) if is_passing(error) => {}
+                other => return other.map(drop).map_err(io::Error::from),
+            }
+        }
+    }
+
+    /// Takes the next packet. What is longer than `room` is cut off.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors: some of them could not be opened here, and are lost.
+    pub fn take(&self, room: &mut [u8]) -> io::Result<Received> {
+        let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
+        let mut pieces = [IoSliceMut::new(room)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let received = loop {
+            match recvmsg::<()>(self.0.as_raw_fd(), &mut pieces, Some(&mut space), flags) {
+                Err(error) if is_passing(error) => {}
+                Err(nix::Error::EAGAIN) => return Ok(Received::Nothing),
+                other => break other?,
+            }
+        };
+        let mut descriptors = Vec::new();
+        for message in received.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(fds) = message {
+                // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
+                descriptors.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            }
+        }
+        if received.flags.contains(MsgFlags::MSG_CTRUNC) {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        // Nobody sends packets without a byte, so this is the end.
+        if received.bytes == 0 { Ok(Received::End) } else { Ok(Received::Packet(received.bytes, descriptors)) }
+    }
+
+    /// How long the next packet is, without taking it (at most `room` bytes); `None` when there is none.
+    #[must_use]
+    pub fn peek(&self, room: &mut [u8]) -> Option<usize> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        loop {
+            match recv(self.0.as_raw_fd(), room, flags) {
+                Err(error) if is_passing(error) => {}
+                other => return other.ok().filter(|count| *count > 0),
+            }
+        }
+    }
+
+    /// Whether everybody at the other side is gone. There may still be packets to take.
+    #[must_use]
+    pub fn is_hung_up(&self) -> bool {
+        self.poll(0, Some(Duration::ZERO)).is_ok_and(|seen| seen & (libc::POLLHUP | libc::POLLERR) != 0)
+    }
+
+    /// Waits until there is a packet, everybody at the other side is gone, or the time is over. Answers whether there is
+    /// something to take, and whether the others are gone.
+    ///
+    /// # Errors
+    ///
+    /// What `ppoll` reports, interruptions aside.
+    pub fn wait(&self, until: Option<Instant>) -> io::Result<(bool, bool)> {
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            match self.poll(libc::POLLIN, left) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other.map(|seen| (seen & libc::POLLIN != 0, seen & libc::POLLHUP != 0)),
+            }
+        }
+    }
+
+    /// Takes over a descriptor, if it is such a socket.
+    ///
+    /// # Errors
+    ///
+    /// It is anything else.
+    pub fn from_descriptor(socket: OwnedFd) -> io::Result<Packet> {
+        match getsockopt(&socket, sockopt::SockType) {
+            Ok(SockType::SeqPacket) => Ok(Packet(socket)),
+            Ok(_) => Err(io::Error::other("the socket does not keep packets apart")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn poll(&self, events: libc::c_short, timeout: Option<Duration>) -> io::Result<libc::c_short> {
+        let mut entry = libc::pollfd { fd: self.0.as_raw_fd(), events, revents: 0 };
+        let timeout = timeout.map(super::poll::timespec);
+        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: one entry that lives across the call; the timeout is null or lives as long.
+        check(unsafe { libc::ppoll(&raw mut entry, 1, timeout, std::ptr::null()) })?;
+        Ok(entry.revents)
+    }
+}
+
+/// A signal came, or the other side went without having read everything, which is told once and hides what there is to read.
+fn is_passing(error: nix::Error) -> bool {
+    matches!(error, nix::Error::EINTR | nix::Error::ECONNRESET)
+}
+
+impl AsFd for Packet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_travel_and_packets_stay_apart() {
+        let (here, there) = Packet::pair().expect("a pair");
+        here.ring().expect("room");
+        here.post(b"with", &[there.as_fd(), here.as_fd()]).expect("room");
+        let mut room = [0; 9];
+        assert_eq!(there.peek(&mut room), Some(1));
+        assert!(matches!(there.take(&mut room), Ok(Received::Packet(1, fds)) if fds.is_empty()));
+        assert_eq!(there.peek(&mut room), Some(4));
+        assert!(matches!(there.take(&mut room), Ok(Received::Packet(4, fds)) if fds.len() == 2));
+        assert!(matches!(there.take(&mut room), Ok(Received::Nothing)));
+    }
+
+    #[test]
+    fn the_end_is_seen_and_what_was_sent_before_it() {
+        let (here, there) = Packet::pair().expect("a pair");
+        here.ring().expect("room");
+        assert!(!there.is_hung_up());
+        drop(here);
+        assert!(there.is_hung_up());
+        there.wait(None).expect("it does not wait");
+        assert!(matches!(there.take(&mut [0; 1]), Ok(Received::Packet(1, _))));
+        assert!(matches!(there.take(&mut [0; 1]), Ok(Received::End)));
+        assert_eq!(there.ring().expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn what_was_sent_is_there_although_the_sender_left_something_unread() {
+        let (here, there) = Packet::pair().expect("a pair");
+        here.ring().expect("room");
+        there.ring().expect("room");
+        drop(here);
+        assert_eq!(there.peek(&mut [0; 1]), Some(1));
+        let (here, there) = Packet::pair().expect("a pair");
+        here.ring().expect("room");
+        there.ring().expect("room");
+        drop(here);
+        assert_eq!(there.ring().expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
+        assert!(matches!(there.take(&mut [0; 1]), Ok(Received::Packet(1, _))));
+    }
+
+    #[test]
+    fn a_full_socket_says_so() {
+        let (here, _there) = Packet::pair().expect("a pair");
+        let error = (0..1_000_000).find_map(|_| here.ring().err()).expect("it is finite");
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn other_sockets_are_refused() {
+        let (stream, _other) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        assert!(Packet::from_descriptor(stream.into()).is_err());
+        let (reader, _writer) = io::pipe().expect("a pipe");
+        assert!(Packet::from_descriptor(reader.into()).is_err());
+    }
+}

@@ -1,0 +1,278 @@
+//! [`Ring`]: a stream of bytes through shared memory, from one process that writes to one that reads.
+//!
+//! ```text
+//! tail    how many bytes were written, ever      only the writer stores
+//! head    how many bytes were read, ever         only the reader stores
+//! words   what else the two have to tell each other
+//! bytes   capacity of them, a power of two: byte n lies at n modulo capacity
+//! ```
+//!
+//! Bytes are published by the store of the tail that follows them, and given back by the store of the head, so either side
+//! may be killed at any instruction and the other one sees whole publications only. Nobody sleeps here: who wants to wait has
+//! to agree with the other side on how it is woken.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::mapping::{Mapping, MappingError};
+
+/// Bytes between two words, so that two processes that write to different ones do not disturb each other.
+const LINE: usize = 128;
+/// How many words are free for the users of a ring.
+const WORDS: usize = 6;
+/// Where the bytes begin: after the mark, the tail, the head and the words.
+const HEADER: usize = LINE * (3 + WORDS);
+/// The first word of every ring of this layout.
+const MARK: u64 = u64::from_le_bytes(*b"ringv1\0\0");
+
+/// A stream of bytes between two processes, in shared memory. A handle: clones and copies in other processes are the same ring.
+///
+/// There must be one writer and one reader at a time, each in one thread. Who breaks that rule mixes up bytes, and nothing worse.
+///
+/// ```
+/// use procession_core::{Ring, codec};
+///
+/// let mut here = Ring::with_label("procession: example", 4096)?;
+/// let mut there: Ring = codec::decode(codec::encode(&here)?)?;
+/// assert_eq!(here.write(b"for the other side"), 18);
+/// here.publish();
+/// let mut read = Vec::new();
+/// assert!(there.read(&mut read));
+/// assert_eq!(read, b"for the other side");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Ring {
+    memory: Mapping,
+    mask: u64,
+    /// The writer's tail with what is not published yet.
+    written: u64,
+    /// The reader's head as the writer last saw it.
+    seen_head: u64,
+}
+
+impl Ring {
+    /// Makes an empty ring with room for so many bytes, rounded up to a power of two.
+    ///
+    /// # Errors
+    ///
+    /// There is not so much memory, or a limit on descriptors or mappings is reached.
+    pub fn with_label(label: &str, capacity: usize) -> Result<Ring, MappingError> {
+        let capacity = capacity.max(64).next_power_of_two();
+        let ring = Ring::over(Mapping::with_label(HEADER + capacity, label)?, capacity);
+        ring.line(0).store(MARK, Ordering::Release);
+        Ok(ring)
+    }
+
+    /// How many bytes can be written and not yet read.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.mask as usize + 1
+    }
+
+    /// A word that means what the two sides make of it, 0 at first. There are six, and words beyond are those again.
+    #[inline]
+    #[must_use]
+    pub fn word(&self, number: usize) -> &AtomicU64 {
+        self.line(3 + number % WORDS)
+    }
+
+    /// Whether the reader has not yet read everything that was published.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tail().load(Ordering::Acquire) == self.head().load(Ordering::Acquire)
+    }
+
+    /// Copies as much in as there is room for, and answers how much that was. The other side sees it when it is published.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let capacity = self.mask + 1;
+        if self.written.wrapping_sub(self.seen_head) + bytes.len() as u64 > capacity {
+            self.seen_head = self.head().load(Ordering::Acquire);
+        }
+        // A head that makes no sense leaves no room.
+        let room = capacity.saturating_sub(self.written.wrapping_sub(self.seen_head));
+        let count = (bytes.len() as u64).min(room) as usize;
+        let place = (self.written & self.mask) as usize;
+        let first = count.min(capacity as usize - place);
+        self.put(place, &bytes[..first]);
+        self.put(0, &bytes[first..count]);
+        self.written = self.written.wrapping_add(count as u64);
+        count
+    }
+
+    /// How many bytes can be written now.
+    #[inline]
+    #[must_use]
+    pub fn room(&mut self) -> usize {
+        self.seen_head = self.head().load(Ordering::Acquire);
+        (self.mask + 1).saturating_sub(self.written.wrapping_sub(self.seen_head)) as usize
+    }
+
+    /// Lets the other side see what was written.
+    #[inline]
+    pub fn publish(&self) {
+        self.tail().store(self.written, Ordering::Release);
+    }
+
+    /// Appends all that there is to read to `bytes`, and gives its room back. Answers whether there was anything.
+    #[inline]
+    pub fn read(&mut self, bytes: &mut Vec<u8>) -> bool {
+        let head = self.head().load(Ordering::Relaxed);
+        let tail = self.tail().load(Ordering::Acquire);
+        if head == tail {
+            return false;
+        }
+        // A tail that makes no sense cannot show more than there is.
+        let count = tail.wrapping_sub(head).min(self.mask + 1) as usize;
+        let place = (head & self.mask) as usize;
+        let first = count.min(self.capacity() - place);
+        self.get(place, first, bytes);
+        self.get(0, count - first, bytes);
+        self.head().store(tail, Ordering::Release);
+        true
+    }
+
+    /// Orders everything before it against everything after it, as seen from the other side: between a word that says "I
+    /// sleep" and a last look at the ring, and between a publication and a look at that word.
+    #[inline]
+    pub fn settle() {
+        fence(Ordering::SeqCst);
+    }
+
+    fn over(memory: Mapping, capacity: usize) -> Ring {
+        let mut ring = Ring { memory, mask: capacity as u64 - 1, written: 0, seen_head: 0 };
+        ring.written = ring.tail().load(Ordering::Acquire);
+        ring.seen_head = ring.head().load(Ordering::Acquire);
+        ring
+    }
+
+    #[inline]
+    fn tail(&self) -> &AtomicU64 {
+        self.line(1)
+    }
+
+    #[inline]
+    fn head(&self) -> &AtomicU64 {
+        self.line(2)
+    }
+
+    #[inline]
+    fn line(&self, number: usize) -> &AtomicU64 {
+        debug_assert!(number * LINE < HEADER);
+        // SAFETY: the header has `3 + WORDS` lines, and the mapping is longer than the header.
+        let place = unsafe { self.memory.as_ptr().byte_add(number * LINE) };
+        // SAFETY: the mapping begins at a page, so the place is aligned; it lives as long as `self`, any bytes are a valid
+        // word, and all processes use it as an atomic.
+        unsafe { place.cast::<AtomicU64>().as_ref() }
+    }
+
+    #[inline]
+    fn data(&self, place: usize, len: usize) -> NonNull<u8> {
+        debug_assert!(place + len <= self.capacity());
+        // SAFETY: callers stay inside the capacity, and the mapping holds the header and that many bytes.
+        unsafe { self.memory.as_ptr().byte_add(HEADER + place) }
+    }
+
+    #[inline]
+    fn put(&mut self, place: usize, bytes: &[u8]) {
+        let to = self.data(place, bytes.len());
+        // SAFETY: the target is inside the mapping, which no Rust reference shows; the source is a borrowed slice. The reader
+        // does not read these bytes before they are published.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+    }
+
+    #[inline]
+    fn get(&self, place: usize, len: usize, bytes: &mut Vec<u8>) {
+        let from = self.data(place, len);
+        bytes.reserve(len);
+        let end = bytes.len();
+        let spare = NonNull::from(bytes.spare_capacity_mut()).cast::<u8>();
+        // SAFETY: the vector has at least `len` bytes of spare room, and the source is inside the mapping. The writer does
+        // not write there before the head has moved.
+        unsafe { spare.copy_from_nonoverlapping(from, len) };
+        // SAFETY: that many bytes behind the old end were just written.
+        unsafe { bytes.set_len(end + len) };
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("capacity", &self.capacity()).field("is_empty", &self.is_empty()).finish()
+    }
+}
+
+impl Serialize for Ring {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.memory.serialize(serializer)
+    }
+}
+
+/// A ring is believed when its memory has the right size and begins with the right mark.
+impl<'de> Deserialize<'de> for Ring {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Ring, D::Error> {
+        let memory = Mapping::deserialize(deserializer)?;
+        let capacity = memory.len().checked_sub(HEADER).filter(|capacity| capacity.is_power_of_two());
+        let capacity = capacity.ok_or_else(|| D::Error::custom("the memory has not the size of a ring"))?;
+        let ring = Ring::over(memory, capacity);
+        if ring.line(0).load(Ordering::Acquire) != MARK {
+            return Err(D::Error::custom("the memory holds no ring, or one of another version"));
+        }
+        Ok(ring)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+
+    #[test]
+    fn a_long_stream_arrives_in_pieces() {
+        let mut here = Ring::with_label("procession: test", 100).unwrap();
+        let mut there: Ring = codec::decode(codec::encode(&here).unwrap()).unwrap();
+        let sent: Vec<u8> = (0..10_000_u32).map(|n| (n % 251) as u8).collect();
+        let (mut at, mut read) = (0, Vec::new());
+        while at < sent.len() {
+            at += here.write(&sent[at..sent.len().min(at + 77)]);
+            here.publish();
+            assert!(there.read(&mut read));
+        }
+        assert_eq!(read, sent);
+        assert!(!there.read(&mut read) && here.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_published_is_not_seen_and_a_full_ring_takes_no_more() {
+        let mut ring = Ring::with_label("procession: test", 64).unwrap();
+        assert_eq!(ring.write(&[1; 100]), 64);
+        let mut other: Ring = codec::decode(codec::encode(&ring).unwrap()).unwrap();
+        assert!(!other.read(&mut Vec::new()));
+        assert_eq!((ring.room(), ring.write(&[1])), (0, 0));
+        ring.publish();
+        assert!(other.read(&mut Vec::new()));
+        assert_eq!(ring.room(), 64);
+    }
+
+    #[test]
+    fn counters_out_of_place_are_harmless() {
+        let mut ring = Ring::with_label("procession: test", 64).unwrap();
+        ring.head().store(12_345, Ordering::Release);
+        assert_eq!((ring.room(), ring.write(&[1; 10])), (0, 0));
+        let mut read = Vec::new();
+        ring.read(&mut read);
+        assert!(read.len() <= 64);
+    }
+
+    #[test]
+    fn other_memory_is_no_ring() {
+        let memory = Mapping::new(HEADER + 64).unwrap();
+        assert!(codec::decode::<Ring>(codec::encode(&memory).unwrap()).is_err());
+        let memory = Mapping::new(100).unwrap();
+        assert!(codec::decode::<Ring>(codec::encode(&memory).unwrap()).is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! [`Waitable`]: what several of can be waited for at once.
+
+use std::fs::File;
+use std::io::{PipeReader, Stdin};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::{ChildStderr, ChildStdout};
+
+/// Something that becomes ready, and shows it by a descriptor that becomes readable.
+///
+/// Processes, receivers, connections and listeners are such things, and so are the descriptors of std. What is an
+/// [`AsFd`] of somebody else's is waited for through its `as_fd()`, which is waitable itself.
+///
+/// ```
+/// use procession_core::Waitable;
+///
+/// let (reader, writer) = std::io::pipe()?;
+/// assert_eq!(reader.arm(), None, "only the kernel knows");
+/// # drop(writer);
+/// # std::io::Result::Ok(())
+/// ```
+pub trait Waitable {
+    /// The descriptor. It is readable while this is ready, once it was [armed](Self::arm).
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// For things whose state is in shared memory: has the descriptor tell when this becomes ready from now on, and answers
+    /// whether it is ready already. A descriptor that was readable all the same tells nothing: then arm and see.
+    ///
+    /// `None`, which is the default, where the descriptor alone tells.
+    fn arm(&self) -> Option<bool> {
+        None
+    }
+}
+
+impl<T: Waitable + ?Sized> Waitable for &T {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        (**self).descriptor()
+    }
+
+    fn arm(&self) -> Option<bool> {
+        (**self).arm()
+    }
+}
+
+/// The descriptor is all that there is.
+macro_rules! waitable {
+    ($($kind:ty),+ $(,)?) => {$(
+        impl Waitable for $kind {
+            fn descriptor(&self) -> BorrowedFd<'_> {
+                self.as_fd()
+            }
+        }
+    )+};
+}
+
+waitable!(
+    BorrowedFd<'_>,
+    ChildStderr,
+    ChildStdout,
+    File,
+    OwnedFd,
+    PipeReader,
+    Stdin,
+    TcpListener,
+    TcpStream,
+    UdpSocket,
+    UnixDatagram,
+    UnixListener,
+    UnixStream,
+);

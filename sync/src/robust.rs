@@ -1,0 +1,67 @@
+//! [`RobustLock`]: the lock word alone, for the other crates of this workspace that keep locks in shared memory of their own.
+
+use procession_core::os::identity::Identity;
+
+use crate::raw::mutex::RawMutex;
+
+/// A lock in memory of the caller's: 16 bytes, fresh when they are zeros. The dead are robbed of it.
+///
+/// ```
+/// use procession_sync::RobustLock;
+///
+/// let mapping = procession_core::Mapping::new(64)?;
+/// // SAFETY: a page that stays mapped, zeros are a free lock, and it is made of atomics.
+/// let lock: &RobustLock = unsafe { mapping.as_ptr().cast().as_ref() };
+/// let guard = lock.lock();
+/// assert!(!guard.after_a_death());
+/// # Ok::<(), procession_core::MappingError>(())
+/// ```
+#[doc(hidden)]
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct RobustLock(RawMutex);
+
+/// The lock is held as long as this lives.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct RobustGuard<'a> {
+    lock: &'a RobustLock,
+    me: Identity,
+}
+
+impl RobustLock {
+    /// Takes the lock.
+    #[inline]
+    pub fn lock(&self) -> RobustGuard<'_> {
+        let me = Identity::current();
+        // Without a deadline it is always taken.
+        let _taken = self.0.lock(me, None);
+        RobustGuard { lock: self, me }
+    }
+
+    /// Whether somebody holds the lock now.
+    pub fn is_held(&self) -> bool {
+        self.0.holder().is_some()
+    }
+}
+
+impl RobustGuard<'_> {
+    /// Whether a holder has died since this was last [taken note of](Self::absolve), so that what it was about may be half
+    /// done.
+    #[inline]
+    pub fn after_a_death(&self) -> bool {
+        self.lock.0.fallen().is_some()
+    }
+
+    /// Takes note of the deaths. Those to come are told again.
+    pub fn absolve(&self) {
+        self.lock.0.absolve();
+    }
+}
+
+impl Drop for RobustGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lock.0.unlock(self.me);
+    }
+}
