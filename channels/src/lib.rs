@@ -7,6 +7,8 @@
 //! | `JoinableQueue` | [`joinable`] | waiting until everything was dealt with |
 //! | `Pipe()` | [`pipe`] | two ends that talk to each other |
 //! | `Pipe(False)` | [`one_way`] | one direction |
+//! | `connection.wait` | [`wait`] | several of them at once |
+//! | `Listener`, `Client` | [`Listener`], [`Client`] | sockets, other programs, other machines, Python |
 //!
 //! # A queue
 //!
@@ -39,6 +41,37 @@
 //! }
 //! ```
 //!
+//! # Several at once
+//!
+//! [`wait`] waits for whatever comes first: receivers, connections, listeners, processes, descriptors of std. With the feature
+//! `tokio`, `recv_async`, `send_async` and `accept_async` wait in a task, without a thread for each.
+//!
+//! ```
+//! use procession_channels::{unbounded, wait};
+//!
+//! let (letters, letter_box) = unbounded()?;
+//! let (_parcels, parcel_box) = unbounded::<Vec<u8>>()?;
+//! letters.send("a letter".to_owned())?;
+//! assert_eq!(wait(&[&letter_box, &parcel_box], None)?, [0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Other programs
+//!
+//! A [`Listener`] accepts connections from programs that know the key, a [`Client`] makes them, over Unix sockets, TCP and IPv6.
+//! Bytes can be exchanged with Python's `multiprocessing.connection`, values between two programs of ours.
+//!
+//! ```
+//! use procession_channels::{Address, Client, Listener};
+//!
+//! let listener = Listener::bind("127.0.0.1:0".parse::<Address>()?, "the key")?;
+//! let address = listener.address().clone();
+//! let other = std::thread::spawn(move || Client::connect(address, "the key").unwrap().recv::<String>().unwrap());
+//! listener.accept()?.send("welcome")?;
+//! assert_eq!(other.join().unwrap(), "welcome");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Who is gone
 //!
 //! When the last sender is gone, receivers get what was sent and then [`RecvError::Disconnected`]; when the last receiver is gone,
@@ -66,31 +99,40 @@
 //! [`Listener`] to talk to programs that you do not trust.
 #![deny(unsafe_code)]
 
-mod queue;
-mod sender;
-mod receiver;
-mod iter;
 mod joinable;
-mod item;
-mod join_error;
 mod pipe;
+mod queue;
+
+mod pipe_arm;
 mod pipe_receiver;
 mod pipe_sender;
-mod pipe_arm;
-mod in_place;
+mod receiver;
+mod sender;
+
 mod error;
 mod fault;
-mod typed;
-mod outlet;
+mod in_place;
+mod item;
+mod iter;
+mod join_error;
+
 mod inlet;
+mod outlet;
 mod patience;
+mod typed;
+
 mod chain;
-mod record;
 mod extents;
+mod layout;
+mod record;
+mod ring;
 mod sweep;
 mod tally;
-mod layout;
-mod ring;
+
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod socket;
+mod wait;
 
 pub use error::{
     RecvError, RecvManyError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, TryRecvError, TrySendError,
@@ -107,16 +149,10 @@ pub use pipe_sender::PipeSender;
 pub use queue::{queue, unbounded};
 pub use receiver::Receiver;
 pub use sender::Sender;
-
-mod socket;
-#[cfg(feature = "tokio")]
-mod asynchronous;
-mod wait;
-
-pub use procession_core::Waitable;
-pub use wait::wait;
-
 pub use socket::{
     AcceptError, Address, AddressError, BindError, Client, ClientBuilder, ConnectError, HandshakeError, Listener,
     ListenerBuilder, Refusal, SocketConnection, SocketRecvError, SocketSendError,
 };
+pub use wait::wait;
+
+pub use procession_core::Waitable;

@@ -78,10 +78,9 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let (sender, receiver) = procession_channels::queue(1)?;
-    /// let (sent, received) = tokio::join!(sender.send_async("word"), receiver.recv_async());
+    /// let (sent, received) = tokio::join!(sender.send_async('a'), receiver.recv_async());
     /// sent?;
-    /// assert_eq!(received?, "word".to_owned());
-    /// # let _typed: &procession_channels::Receiver<String> = &receiver;
+    /// assert_eq!(received?, 'a');
     /// # Ok(())
     /// # }
     /// ```
