@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use procession_channels::{Receiver, RecvError, RecvTimeoutError, Sender, queue, unbounded};
+use procession_channels::{Receiver, RecvError, RecvManyError, RecvTimeoutError, Sender, queue, unbounded};
 use procession_process::Process;
 use procession_sync::{Event, Shared};
 use serde::{Deserialize, Serialize};
@@ -30,12 +30,13 @@ const BATCH: u64 = 32;
 /// Nobody takes so long unless it hangs.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Whose it is, its number, and bytes that follow from both.
+/// Whose it is, its number, bytes that follow from both, and now and then a descriptor: memory that holds the number.
 #[derive(Serialize, Deserialize)]
 struct Message {
     life: usize,
     number: u64,
     body: Vec<u8>,
+    memory: Option<Shared<AtomicU64>>,
 }
 
 /// What all processes of a round write down, each for itself.
@@ -48,11 +49,12 @@ struct Ledger {
     arrived: Shared<[AtomicU64]>,
     /// How many messages each receiver may have taken that it has not written down yet.
     taking: Shared<[AtomicU64]>,
+    failed: Shared<AtomicU64>,
     faults: Shared<AtomicU64>,
     stop: Event,
 }
 
-/// Numbers that look random and can be had again.
+/// Numbers that look random.
 struct Dice(u64);
 
 impl Dice {
@@ -67,8 +69,7 @@ impl Dice {
 fn main() -> ExitCode {
     procession_process::init();
     let options = Options::parse();
-    let mut run = Run { dice: Dice(options.seed | 1), tally: Tally::default() };
-    let began = Instant::now();
+    let (mut run, began) = (Run { dice: Dice(options.seed | 1), tally: Tally::default() }, Instant::now());
     let ended = run.torment(&options);
     run.tally.report(began.elapsed());
     match ended {
@@ -112,6 +113,8 @@ struct Tally {
     killed_receivers: u64,
     arrived: u64,
     missing: u64,
+    /// How many of those are missing because their descriptors are.
+    failed: u64,
     /// What the killed receivers may have taken.
     allowed: u64,
     faults: u64,
@@ -123,12 +126,12 @@ impl Tally {
     }
 
     fn report(&self, took: Duration) {
-        let Tally { rounds, killed_senders, killed_receivers, arrived, missing, allowed, faults } = self;
+        let Tally { rounds, killed_senders, killed_receivers, arrived, missing, failed, allowed, faults } = self;
         println!("{} kills in {rounds} rounds and {took:.1?}", self.kills());
         println!("{killed_senders:>10} senders killed\n{killed_receivers:>10} receivers killed");
         println!("{arrived:>10} messages arrived");
         println!("{missing:>10} messages lost with killed receivers, which may have taken {allowed}");
-        println!("{faults:>10} faults");
+        println!("{failed:>10} of these because their descriptors were\n{faults:>10} faults");
     }
 }
 
@@ -138,44 +141,32 @@ struct Run {
     tally: Tally,
 }
 
-/// Who is killed in a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Victims {
-    All,
-    Senders,
-    Receivers,
-}
-
 impl Run {
     fn torment(&mut self, options: &Options) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(options.seconds.min(1 << 30));
         while Instant::now() < end && self.tally.kills() < options.kills {
-            let victims = [Victims::All, Victims::Senders, Victims::Receivers][self.tally.rounds as usize % 3];
+            // Of four that are killed, so many are senders.
+            let senders = [2, 4, 0][self.tally.rounds as usize % 3];
             let capacity = [Some(64), Some(1), Some(1000), None, Some(8)][self.tally.rounds as usize % 5];
             let kills = (options.kills - self.tally.kills()).min(KILLS_A_ROUND as u64);
             let mut round = Round::new(capacity)?;
-            self.kill(&mut round, victims, kills, end)?;
-            let allowed = round.allowed;
-            round.finish()?.add(&mut self.tally, allowed)?;
+            self.kill(&mut round, senders, kills, end)?;
+            round.finish()?.add(&mut self.tally)?;
             self.tally.rounds += 1;
         }
         Ok(())
     }
 
-    fn kill(&mut self, round: &mut Round, victims: Victims, kills: u64, end: Instant) -> Result<(), String> {
+    fn kill(&mut self, round: &mut Round, senders: u64, kills: u64, end: Instant) -> Result<(), String> {
         for place in 0..SIDE {
             round.start_sender(place, self.dice.below(u64::MAX))?;
             round.start_receiver(place, self.dice.below(u64::MAX))?;
         }
-        for _ in 0..kills {
-            if Instant::now() >= end {
-                break;
-            }
+        for _ in (0..kills).take_while(|_| Instant::now() < end) {
             std::thread::sleep(Duration::from_micros(self.dice.below(4000)));
             let (place, seed) = (self.dice.below(SIDE as u64) as usize, self.dice.below(u64::MAX));
-            let sender = victims == Victims::Senders || victims == Victims::All && self.dice.below(2) == 0;
-            if sender {
-                round.kill_sender(place)?;
+            if self.dice.below(4) < senders {
+                kill(&round.senders[place])?;
                 round.start_sender(place, seed)?;
                 self.tally.killed_senders += 1;
             } else {
@@ -220,10 +211,6 @@ impl Round {
         Ok(())
     }
 
-    fn kill_sender(&mut self, place: usize) -> Result<(), String> {
-        kill(&self.senders[place])
-    }
-
     fn kill_receiver(&mut self, place: usize) -> Result<(), String> {
         kill(&self.receivers[place])?;
         self.allowed += self.ledger.taking[place].swap(0, SeqCst);
@@ -233,12 +220,12 @@ impl Round {
     /// Tells the senders to stop: everybody must end, and the queue too.
     fn finish(self) -> Result<Ended, String> {
         self.ledger.stop.set();
-        let Round { sender, receiver, senders, receivers, ledger, lives, .. } = self;
+        let Round { sender, receiver, senders, receivers, ledger, lives, allowed } = self;
         await_all("sender", &senders)?;
         drop(sender);
         await_all("receiver", &receivers)?;
         match receiver.recv_timeout(HANG) {
-            Err(RecvTimeoutError::Disconnected) => Ok(Ended { ledger, lives }),
+            Err(RecvTimeoutError::Disconnected) => Ok(Ended { ledger, lives, allowed }),
             Err(other) => Err(format!("the queue did not end: {other}")),
             Ok(_) => Err("there was a message after the receivers were told the end".to_owned()),
         }
@@ -270,19 +257,19 @@ fn await_all(kind: &str, processes: &[Option<Process<()>>]) -> Result<(), String
 struct Ended {
     ledger: Ledger,
     lives: usize,
+    allowed: u64,
 }
 
 impl Ended {
-    fn add(&self, tally: &mut Tally, allowed: u64) -> Result<(), String> {
-        let mut missing = 0;
+    fn add(&self, tally: &mut Tally) -> Result<(), String> {
+        let (mut missing, allowed) = (0, self.allowed);
         for life in 0..self.lives {
             let (arrived, lost) = self.audit(life);
             (tally.arrived, missing) = (tally.arrived + arrived, missing + lost);
         }
         let faults = self.ledger.faults.load(SeqCst);
-        tally.faults += faults;
-        tally.missing += missing;
-        tally.allowed += allowed;
+        (tally.faults, tally.failed) = (tally.faults + faults, tally.failed + self.ledger.failed.load(SeqCst));
+        (tally.missing, tally.allowed) = (tally.missing + missing, tally.allowed + allowed);
         if missing > allowed {
             tally.faults += 1;
             return Err(format!("{missing} messages are missing, and killed receivers took {allowed} at most"));
@@ -294,10 +281,11 @@ impl Ended {
     /// were said to be sent.
     fn audit(&self, life: usize) -> (u64, u64) {
         let (tried, sent) = (self.ledger.tried[life].load(SeqCst), self.ledger.sent[life].load(SeqCst));
-        let words = &self.ledger.arrived[life * WORDS..][..WORDS];
-        let arrived: u64 = words.iter().map(|word| u64::from(word.load(SeqCst).count_ones())).sum();
-        let last = words.iter().rposition(|word| word.load(SeqCst) != 0);
-        let end = last.map_or(0, |at| at as u64 * 64 + 64 - u64::from(words[at].load(SeqCst).leading_zeros()));
+        let words: Vec<u64> =
+            self.ledger.arrived[life * WORDS..][..WORDS].iter().map(|word| word.load(SeqCst)).collect();
+        let arrived: u64 = words.iter().map(|word| u64::from(word.count_ones())).sum();
+        let last = words.iter().rposition(|word| *word != 0);
+        let end = last.map_or(0, |at| at as u64 * 64 + 64 - u64::from(words[at].leading_zeros()));
         if end > tried {
             self.ledger.fault(&format!("message {} of life {life} arrived, and only {tried} were sent", end - 1));
         }
@@ -313,6 +301,7 @@ impl Ledger {
             sent: row(LIVES),
             arrived: row(LIVES * WORDS),
             taking: row(SIDE),
+            failed: Shared::new(AtomicU64::new(0)).expect("there is memory"),
             faults: Shared::new(AtomicU64::new(0)).expect("there is memory"),
             stop: Event::new().expect("there is memory"),
         }
@@ -320,14 +309,15 @@ impl Ledger {
 
     /// Writes down that a message came.
     fn note(&self, message: &Message, seen: &mut HashMap<usize, u64>) {
-        let Message { life, number, body } = message;
+        let Message { life, number, body, memory } = message;
         if *life >= LIVES || *number >= MESSAGES || *body != text(*life, *number) {
             return self.fault(&format!("message {number} of life {life} is broken"));
         }
-        if let Some(before) = seen.insert(*life, *number)
-            && before >= *number
-        {
-            self.fault(&format!("message {number} of life {life} came after {before}"));
+        if memory.as_ref().map(|memory| memory.load(SeqCst)) != has_memory(*number).then_some(*number) {
+            self.fault(&format!("message {number} of life {life} came with the memory of another"));
+        }
+        if seen.insert(*life, *number).is_some_and(|before| before >= *number) {
+            self.fault(&format!("message {number} of life {life} came after a later one"));
         }
         let bit = 1 << (number % 64);
         if self.arrived[life * WORDS + *number as usize / 64].fetch_or(bit, SeqCst) & bit != 0 {
@@ -335,13 +325,25 @@ impl Ledger {
         }
     }
 
+    /// Counts what must not happen, and describes the first cases of it.
     fn fault(&self, what: &str) {
-        eprintln!("fault in process {}: {what}", std::process::id());
-        self.faults.fetch_add(1, SeqCst);
+        if self.faults.fetch_add(1, SeqCst) < 20 {
+            eprintln!("fault in process {}: {what}", std::process::id());
+        }
     }
 }
 
-/// The body of a message: mostly short, sometimes empty, now and then too long to lie among others.
+/// The body is mostly short, sometimes empty, now and then too long to lie among others.
+fn message(life: usize, number: u64) -> Message {
+    let memory = has_memory(number).then(|| Shared::new(AtomicU64::new(number)).expect("there is memory"));
+    Message { life, number, body: text(life, number), memory }
+}
+
+/// Descriptors come in every other stretch, and there they are frequent.
+fn has_memory(number: u64) -> bool {
+    (number / 500).is_multiple_of(2) && number % 5 == 4
+}
+
 fn text(life: usize, number: u64) -> Vec<u8> {
     let len = if number % 61 == 60 { 20_000 + number % 50_000 } else { number * 37 % 300 };
     vec![(life as u64 * 31 + number) as u8; len as usize]
@@ -357,7 +359,7 @@ fn send((life, seed, sender, ledger): (usize, u64, Sender<Message>, Ledger)) {
             break;
         }
         let count = if dice.below(4) == 0 { 1 + dice.below(BATCH) } else { 1 };
-        let mut batch = (number..number + count).map(|number| Message { life, number, body: text(life, number) });
+        let mut batch = (number..number + count).map(|number| message(life, number));
         ledger.tried[life].store(number + count, SeqCst);
         let sent = match count {
             1 => sender.send(batch.next().expect("there is one")).map(|()| 1).map_err(|error| error.to_string()),
@@ -378,18 +380,21 @@ fn receive((place, seed, receiver, ledger): (usize, u64, Receiver<Message>, Ledg
     loop {
         let most = if dice.below(4) == 0 { 1 + dice.below(BATCH) } else { 1 };
         ledger.taking[place].store(most, SeqCst);
-        let messages = match most {
-            1 => receiver.recv().map(|message| vec![message]),
-            _ => receiver.recv_many(most as usize).map_err(|error| error.reason),
-        };
-        let messages = match messages {
-            Ok(messages) => messages,
-            Err(RecvError::Disconnected) => return,
-            Err(error) => return ledger.fault(&format!("receiving failed: {error}")),
+        let (messages, failed) = match most {
+            1 => receiver.recv().map_or_else(|error| (Vec::new(), Some(error)), |message| (vec![message], None)),
+            _ => match receiver.recv_many(most as usize) {
+                Ok(messages) => (messages, None),
+                Err(RecvManyError { received, reason, .. }) => (received, Some(reason)),
+            },
         };
         for (at, message) in messages.iter().enumerate() {
             ledger.note(message, &mut seen);
             ledger.taking[place].store((messages.len() - at - 1) as u64, SeqCst);
+        }
+        match failed {
+            Some(RecvError::Disconnected) => return,
+            // One that was killed had taken the descriptors, so the message counts as missing.
+            other => _ = ledger.failed.fetch_add(other.is_some().into(), SeqCst),
         }
     }
 }

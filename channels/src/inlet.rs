@@ -299,15 +299,16 @@ impl Inlet {
     fn unpack(&self, number: u64) -> Result<Vec<OwnedFd>, Fault> {
         let mut note = [0; 9];
         loop {
+            // Those of a later message stay for it: a receiver has died after it took the ones that are wanted here.
+            if self.socket().peek(&mut note) == Some(9) && parcel_number(note).is_some_and(|found| found > number) {
+                return Err(Fault::LostDescriptors);
+            }
             match self.socket().take(&mut note) {
-                Ok(Received::Packet(9, descriptors)) if note[0] == PARCEL => {
-                    let [_, tag @ ..] = note;
-                    match u64::from_le_bytes(tag).cmp(&number) {
-                        // A sender has died before it could add the message that these were for.
-                        std::cmp::Ordering::Less => {}
-                        std::cmp::Ordering::Equal => return Ok(descriptors),
-                        std::cmp::Ordering::Greater => return Err(Fault::LostDescriptors),
+                Ok(Received::Packet(9, descriptors)) => {
+                    if parcel_number(note) == Some(number) {
+                        return Ok(descriptors);
                     }
+                    // Otherwise a sender has died before it could add the message that these were for.
                 }
                 // A waking note: whoever it was for looks again after its slice at the latest.
                 Ok(Received::Packet(..)) => {}
@@ -356,6 +357,11 @@ impl Drop for Inlet {
         // Senders look for themselves whether others are left.
         self.links().wake.look.store(1, Ordering::SeqCst);
     }
+}
+
+/// Which message the descriptors of a packet belong to; none if it is a waking note.
+fn parcel_number([first, number @ ..]: [u8; 9]) -> Option<u64> {
+    (first == PARCEL).then_some(u64::from_le_bytes(number))
 }
 
 impl From<Fault> for Unreceived {

@@ -15,7 +15,8 @@ use crate::support::{config, outcome, size, text};
 /// What is written where.
 type Damage = (u64, u64);
 
-type Ends = (PipeReceiver<Vec<u8>>, PipeSender<Vec<u8>>);
+/// What the process gets that does damage and has it.
+type Victim = (PipeReceiver<Vec<u8>>, PipeSender<Vec<u8>>, Vec<Damage>);
 
 /// Where the header of a pipe, the table of its extents, and its first extents are.
 const PLACES: [(u64, u64); 3] = [(0, 4096), (64 << 10, 4096), (16 << 20, 192 << 10)];
@@ -53,15 +54,8 @@ proptest! {
             // What finds no room is not sent.
             let _full = sender.try_send_bytes(&text(0, number, *len));
         }
-        let memory = memory(&sender);
-        for (place, word) in &damages {
-            memory.write_all_at(&word.to_le_bytes(), *place).expect("the memory is there");
-        }
-        let child = Process::spawn(use_both, (receiver, sender));
-        // Damage may be noticed at once, when the ends arrive.
-        if let Ok(child) = child {
-            outcome(&child)?;
-        }
+        let child = Process::spawn(use_both, (receiver, sender, damages)).expect("it starts");
+        outcome(&child)?;
     }
 }
 
@@ -72,8 +66,15 @@ fn memory(sender: &PipeSender<Vec<u8>>) -> File {
     File::from(first)
 }
 
-/// Receives and sends, whatever comes of it.
-fn use_both((receiver, sender): Ends) {
+/// Does the damage, then receives and sends, whatever comes of it.
+fn use_both((receiver, sender, damages): Victim) {
+    let memory = memory(&sender);
+    for (place, word) in &damages {
+        memory.write_all_at(&word.to_le_bytes(), *place).expect("the memory is there");
+    }
+    // Those to whom it arrives damaged may refuse it at once.
+    let parts = codec::encode(&receiver).expect("it can be sent").into_parts();
+    let _refused = codec::decode_from::<PipeReceiver<Vec<u8>>>(&parts.0.into_vec(), parts.1);
     const SHORT: Duration = Duration::from_millis(2);
     for number in 0..25 {
         match receiver.recv_bytes_timeout(SHORT) {

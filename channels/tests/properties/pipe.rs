@@ -30,6 +30,9 @@ enum Take {
 
 type End = Connection<Vec<u8>, Vec<u8>>;
 
+/// What one process does: its number, what it sends, and how it receives.
+type Script = (usize, Vec<Put>, Vec<Take>);
+
 fn put() -> impl Strategy<Value = Put> {
     let sizes = || prop::collection::vec(size(), 1..25);
     prop_oneof![
@@ -58,7 +61,7 @@ fn takes() -> impl Strategy<Value = Vec<Take>> {
 }
 
 /// The two ways are called at the same time, in each process by a thread of its own.
-fn both_ways(end: &End, (who, puts, takes): &(usize, Vec<Put>, Vec<Take>), expected: &[Put]) -> usize {
+fn both_ways(end: &End, (who, puts, takes): &Script, expected: &[Put]) -> usize {
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| send(end, *who, puts));
         let received = receive(end, 1 - who, takes, expected);
@@ -76,7 +79,7 @@ proptest! {
     ) {
         let (here, far) = pipe::<Vec<u8>, Vec<u8>>().expect("a pipe");
         let child = Process::spawn(
-            |(end, script, expected): (End, (usize, Vec<Put>, Vec<Take>), Vec<Put>)| both_ways(&end, &script, &expected),
+            |(end, script, expected): (End, Script, Vec<Put>)| both_ways(&end, &script, &expected),
             (far, (1, back.clone(), there_takes), there.clone()),
         )
         .expect("it starts");
