@@ -89,7 +89,7 @@
 //! # What it costs
 //!
 //! An end waits by staying awake for 50 microseconds at most, as long as that pays, and sleeps then; one that is idle costs
-//! nothing but a look every 400 milliseconds. A queue has two descriptors in each process for each kind of end, and 80 KiB of
+//! nothing but a look every 3 seconds. A queue has two descriptors in each process for each kind of end, and 80 KiB of
 //! memory at least.
 //!
 //! # Whom to trust

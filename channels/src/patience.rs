@@ -11,7 +11,7 @@ const SPIN: Duration = Duration::from_micros(50);
 const YIELD: Duration = Duration::from_micros(5);
 /// The first sleep. A process that is killed between publishing and waking leaves a sleeper behind for so long.
 const FIRST_SLICE: Duration = Duration::from_millis(50);
-const LAST_SLICE: Duration = Duration::from_millis(400);
+const LAST_SLICE: Duration = Duration::from_millis(3200);
 /// So many vain spins in a row, and only one wait in [`SELDOM`] spins.
 const VAIN: u32 = 4;
 const SELDOM: u32 = 16;
