@@ -5,7 +5,7 @@
 //! | bytes | a value, encoded | [`codec`], [`frame`], [`Link`] |
 //! | descriptors | an open kernel object, beside the bytes | [`codec::Descriptor`], [`Link`] |
 //! | memory | a mapping, itself named by a descriptor | [`Mapping`], [`Blob`] |
-//! | code | the name of a function of this same program | [`Function`], [`Control`], [`Image`] |
+//! | code | the name of a function of this same program | [`Function`], [`Method`], [`Control`], [`Door`], [`Image`] |
 //!
 //! The crates above (`procession-process`, `-sync`, `-channels`, `-pool`, `-manager`) are built from these and from the thin
 //! wrappers over the kernel in [`os`]. Most programs want those crates, or the facade `procession`; this one is for who

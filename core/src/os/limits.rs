@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// The limits that a program may have set for itself and its children (memory, descriptors, stack, core files), as pairs of
 /// soft and hard values.
@@ -25,6 +25,16 @@ pub fn credentials() -> [u32; 6] {
 /// Those that programs set for themselves. Asking costs a microsecond each, at every start of a process.
 const RESOURCES: [Resource; 4] =
     [Resource::RLIMIT_AS, Resource::RLIMIT_CORE, Resource::RLIMIT_NOFILE, Resource::RLIMIT_STACK];
+
+/// Lets this process open as many descriptors as the machine allows it to: for servers, whose clients bring some each. Where
+/// that cannot be, everything stays as it is.
+pub fn raise_descriptors() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _as_it_was = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
 
 /// Says which limit an error is about and what its value is; `None` when it is about no limit.
 ///

@@ -19,6 +19,7 @@ pub(crate) mod memory;
 pub mod packet;
 pub mod pidfd;
 pub mod poll;
+pub mod priority;
 pub(crate) mod region;
 pub mod signal;
 pub mod stdio;

@@ -1,0 +1,329 @@
+//! [`Connection`]: a process's link to a manager, shared by all its threads and proxies.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use procession_channels::{PipeSender, SendTimeoutError, SocketConnection};
+use procession_core::codec::{self, Message};
+use procession_core::{Control, Door, Key, Method};
+
+use super::inbox::{Inbox, Waited};
+use crate::error::CallError;
+use crate::ids::{ManagerId, ObjectId};
+use crate::remote::Registry;
+use crate::wire::{Ask, Kind, Signal};
+
+/// How long a manager may take to say whether a call has begun, before it counts as begun.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long is waited for room before answers are taken in again.
+const SLICE: Duration = Duration::from_millis(5);
+
+/// One for each pair of a process and a manager.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) manager: ManagerId,
+    /// The process that it belongs to.
+    owner: u32,
+    outgoing: Mutex<Outgoing>,
+    inbox: Inbox,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    way: Way,
+    /// The numbers of the methods that the manager knows.
+    learned: HashMap<Method, u32>,
+    /// How many calls there were.
+    calls: u64,
+}
+
+/// How calls go out.
+#[derive(Debug)]
+enum Way {
+    /// To a manager of this program.
+    Near { requests: Control, frames: PipeSender<()> },
+    /// To a manager of another one.
+    Far(Arc<SocketConnection>),
+}
+
+/// Which method is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Which {
+    None,
+    Named(Method),
+    /// By its number in a registry.
+    Number(u32),
+}
+
+/// What a call is about.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) subject: u64,
+    pub(crate) which: Which,
+    /// The objects that it may have to wait for.
+    pub(crate) objects: &'a [ObjectId],
+}
+
+/// A call that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    number: u64,
+}
+
+/// The connections of this process.
+static CONNECTIONS: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
+
+impl Connection {
+    /// Introduces this process over a link that leads to the manager.
+    pub(crate) fn open(manager: ManagerId, mut requests: Control) -> Result<Arc<Connection>, CallError> {
+        let (here, there) = Control::pair().map_err(|error| CallError::from_io(&error))?;
+        let (pipe, pipe_there) =
+            procession_channels::pipe().map_err(|error| CallError::Connection(error.to_string()))?;
+        let hello = Signal::<&Message>::Hello { replies: there, pipe: pipe_there };
+        requests.send(&hello).map_err(CallError::from_link)?;
+        drop(hello);
+        let (frames, answers) = pipe.split();
+        let way = Way::Near { requests, frames };
+        let connection = Arc::new(Connection::new(manager, way, Inbox::near(here, answers)));
+        register(&connection);
+        Ok(connection)
+    }
+
+    /// Introduces this process to a manager of another program, by the registry that it has.
+    pub(crate) fn introduce(socket: SocketConnection, fingerprint: u64) -> Result<Arc<Connection>, CallError> {
+        let socket = Arc::new(socket);
+        let inbox = Inbox::far(Arc::clone(&socket));
+        inbox.expect(0);
+        socket.send_bytes(&fingerprint.to_le_bytes()).map_err(CallError::from_socket)?;
+        let connection = Connection::new(ManagerId::fresh(), Way::Far(socket), inbox);
+        match connection.inbox.wait(0, None)? {
+            Waited::Answer(Ok(_)) => Ok(Arc::new(connection)),
+            Waited::Answer(Err(failure)) => Err(CallError::from_failure(failure)),
+            Waited::Begun | Waited::TimeIsUp | Waited::Closed => Err(CallError::ManagerGone),
+        }
+    }
+
+    fn new(manager: ManagerId, way: Way, inbox: Inbox) -> Connection {
+        let outgoing = Mutex::new(Outgoing { way, learned: HashMap::new(), calls: 0 });
+        Connection { manager, owner: std::process::id(), outgoing, inbox }
+    }
+
+    /// Has the manager listen for other programs. Answers where it does.
+    pub(crate) fn serve(&self, registry: &Registry, address: &str, key: &[u8]) -> Result<String, CallError> {
+        let mut outgoing = self.outgoing()?;
+        outgoing.calls += 1;
+        let number = outgoing.calls;
+        self.inbox.expect(number);
+        let (address, key) = (address.to_owned(), key.to_vec());
+        let (fingerprint, methods) = (registry.fingerprint(), registry.methods());
+        self.pass(&mut outgoing, &Signal::<&Message>::Serve { number, address, key, fingerprint, methods })?;
+        drop(outgoing);
+        Ok(codec::decode(self.wait(Sent { number }, &[], None)?)?)
+    }
+
+    /// The connection for a proxy that has arrived with a key: the one that there is, or a new one. The manager knows then
+    /// that this process refers to the object.
+    pub(crate) fn claim(manager: ManagerId, object: ObjectId, key: Key) -> Result<Arc<Connection>, CallError> {
+        // Two threads that receive the first proxies of a manager at once should share one connection.
+        static ENTRANCE: Mutex<()> = Mutex::new(());
+        let entrance = ENTRANCE.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = match known(manager) {
+            Some(connection) => connection,
+            None => Connection::open(manager, key.enter().map_err(CallError::from_link)?)?,
+        };
+        drop(entrance);
+        connection.send(&Signal::<&Message>::Claim { object, key })?;
+        Ok(connection)
+    }
+
+    /// Lets a proxy leave in a message: answers the key that goes with it.
+    pub(crate) fn ticket(&self, object: ObjectId) -> Result<Key, CallError> {
+        let (door, key) = Door::new().map_err(|error| CallError::from_io(&error))?;
+        self.send(&Signal::<&Message>::Ticket { object, door })?;
+        Ok(key)
+    }
+
+    /// Calls, and waits for the answer.
+    pub(crate) fn call(
+        &self,
+        request: &Request<'_>,
+        argument: Message,
+        deadline: Option<Instant>,
+    ) -> Result<Message, CallError> {
+        let sent = self.post(request, argument)?;
+        self.wait(sent, request.objects, deadline)
+    }
+
+    /// Calls without waiting.
+    pub(crate) fn post(&self, request: &Request<'_>, argument: Message) -> Result<Sent, CallError> {
+        let mut outgoing = self.outgoing()?;
+        let method = self.number_of_which(&mut outgoing, request.which)?;
+        outgoing.calls += 1;
+        let number = outgoing.calls;
+        self.inbox.expect(number);
+        let ask = Ask { kind: request.kind, method, subject: request.subject, number };
+        if let Err(error) = self.send_frame(&mut outgoing, argument, ask) {
+            self.inbox.forget(number);
+            return Err(error);
+        }
+        Ok(Sent { number })
+    }
+
+    /// Calls, and wants no answer.
+    pub(crate) fn tell(&self, request: &Request<'_>, argument: Message) -> Result<(), CallError> {
+        let mut outgoing = self.outgoing()?;
+        let method = self.number_of_which(&mut outgoing, request.which)?;
+        let ask = Ask { kind: request.kind, method, subject: request.subject, number: 0 };
+        self.send_frame(&mut outgoing, argument, ask)
+    }
+
+    /// Waits for the answer to a call. One that is not over in time is taken back, if it has not begun.
+    pub(crate) fn wait(
+        &self,
+        sent: Sent,
+        objects: &[ObjectId],
+        deadline: Option<Instant>,
+    ) -> Result<Message, CallError> {
+        match self.inbox.wait(sent.number, deadline)? {
+            Waited::Answer(answer) => answer.map_err(CallError::from_failure),
+            Waited::Closed => Err(CallError::ManagerGone),
+            Waited::TimeIsUp | Waited::Begun => self.take_back(sent, objects),
+        }
+    }
+
+    /// Does not want the answer any more.
+    pub(crate) fn forget(&self, sent: Sent) {
+        self.inbox.forget(sent.number);
+    }
+
+    /// Gives back a reference. A manager that is gone has no references.
+    pub(crate) fn release(&self, object: ObjectId) {
+        let Ok(mut outgoing) = self.outgoing() else { return };
+        let ask = Ask { kind: Kind::Release, method: 0, subject: object.0, number: 0 };
+        let _gone = self.send_frame(&mut outgoing, Message::default(), ask);
+    }
+
+    /// Whether the manager is known to be gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        let _news = self.inbox.drain();
+        self.inbox.is_closed()
+    }
+
+    /// The number of a method, for a call that names several in its argument.
+    pub(crate) fn learn(&self, method: Method) -> Result<u32, CallError> {
+        self.number_of(&mut *self.outgoing()?, method)
+    }
+
+    fn take_back(&self, sent: Sent, objects: &[ObjectId]) -> Result<Message, CallError> {
+        let mut outgoing = self.outgoing()?;
+        let ask = Ask { kind: Kind::Cancel, method: 0, subject: sent.number, number: 0 };
+        self.send_frame(&mut outgoing, codec::encode(objects)?, ask)?;
+        drop(outgoing);
+        let waited = self.inbox.wait(sent.number, Instant::now().checked_add(GRACE))?;
+        match waited {
+            Waited::Answer(answer) => answer.map_err(CallError::from_failure),
+            Waited::Closed => Err(CallError::ManagerGone),
+            Waited::Begun | Waited::TimeIsUp => {
+                self.inbox.forget(sent.number);
+                Err(CallError::Timeout { started: true })
+            }
+        }
+    }
+
+    fn outgoing(&self) -> Result<MutexGuard<'_, Outgoing>, CallError> {
+        if self.owner != std::process::id() {
+            return Err(CallError::Forked);
+        }
+        Ok(self.outgoing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn number_of_which(&self, outgoing: &mut Outgoing, which: Which) -> Result<u32, CallError> {
+        match which {
+            Which::None => Ok(0),
+            Which::Named(method) => self.number_of(outgoing, method),
+            Which::Number(number) => Ok(number),
+        }
+    }
+
+    fn number_of(&self, outgoing: &mut Outgoing, method: Method) -> Result<u32, CallError> {
+        if let Some(index) = outgoing.learned.get(&method) {
+            return Ok(*index);
+        }
+        let index = u32::try_from(outgoing.learned.len())
+            .map_err(|_| CallError::Unsendable("a program cannot call so many different functions".to_owned()))?;
+        self.pass(outgoing, &Signal::<&Message>::Learn { index, method })?;
+        outgoing.learned.insert(method, index);
+        Ok(index)
+    }
+
+    fn send_frame(&self, outgoing: &mut Outgoing, argument: Message, ask: Ask) -> Result<(), CallError> {
+        let (payload, descriptors) = argument.into_parts();
+        let mut bytes = payload.into_vec();
+        ask.append_to(&mut bytes);
+        if let Way::Far(socket) = &outgoing.way {
+            return if descriptors.is_empty() { self.send_far(socket, &bytes) } else { Err(not_over_a_network()) };
+        }
+        if descriptors.is_empty() {
+            return self.push(outgoing, &bytes);
+        }
+        self.pass(outgoing, &Signal::Frame(&Message::new(bytes, descriptors)))
+    }
+
+    fn send(&self, signal: &Signal<&Message>) -> Result<(), CallError> {
+        self.pass(&mut *self.outgoing()?, signal)
+    }
+
+    /// Sends over the link, and says so in the pipe.
+    fn pass(&self, outgoing: &mut Outgoing, signal: &Signal<&Message>) -> Result<(), CallError> {
+        let Way::Near { requests, .. } = &mut outgoing.way else { return Err(not_over_a_network()) };
+        requests.post(signal).map_err(CallError::from_link)?;
+        while !requests.flush().map_err(CallError::from_link)? {
+            self.inbox.drain()?;
+            self.inbox.poll_with(requests.pollable())?;
+        }
+        self.push(outgoing, &[])
+    }
+
+    fn send_far(&self, socket: &SocketConnection, bytes: &[u8]) -> Result<(), CallError> {
+        // Answers are taken in now and then: a manager gives up a client that lets them pile up.
+        self.inbox.drain()?;
+        socket.send_bytes(bytes).map_err(CallError::from_socket)
+    }
+
+    /// Sends through the pipe, and takes answers in while there is no room: the manager listens to nobody who does not.
+    fn push(&self, outgoing: &Outgoing, bytes: &[u8]) -> Result<(), CallError> {
+        let Way::Near { frames, .. } = &outgoing.way else { return Err(not_over_a_network()) };
+        let mut sent = frames.send_bytes_timeout(bytes, Duration::ZERO);
+        loop {
+            match sent {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Timeout(())) => self.inbox.drain()?,
+                Err(SendTimeoutError::Disconnected(())) => return Err(CallError::ManagerGone),
+                Err(error) => return Err(CallError::Connection(error.to_string())),
+            }
+            sent = frames.send_bytes_timeout(bytes, SLICE);
+        }
+    }
+}
+
+fn not_over_a_network() -> CallError {
+    CallError::Unsendable(
+        "functions, descriptors and proxies do not cross a network: use the names of a registry".to_owned(),
+    )
+}
+
+fn register(connection: &Arc<Connection>) {
+    let mut all = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|one| one.strong_count() > 0);
+    all.push(Arc::downgrade(connection));
+}
+
+/// The connection of this process to a manager, unless it is one of the process that this is a copy of.
+fn known(manager: ManagerId) -> Option<Arc<Connection>> {
+    let all = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut alive = all.iter().filter_map(Weak::upgrade);
+    alive.find(|one| one.manager == manager && one.owner == std::process::id())
+}

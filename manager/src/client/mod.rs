@@ -1,0 +1,9 @@
+//! The side of those who use a manager: one [`Connection`] for each process, its [`Inbox`](inbox::Inbox), and the [`Handle`]s on
+//! objects that go over it.
+
+mod connection;
+mod handle;
+mod inbox;
+
+pub(crate) use connection::{Connection, Request, Which};
+pub(crate) use handle::{Handle, Link, Posted};

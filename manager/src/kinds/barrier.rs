@@ -1,0 +1,265 @@
+//! [`Barrier`]: where processes wait for each other.
+
+use std::fmt;
+use std::time::Duration;
+
+use procession_core::Method;
+use procession_core::os::poll::deadline_after;
+use serde::{Deserialize, Serialize};
+
+use super::operations::{face, operations};
+use crate::error::CallError;
+use crate::ids::ClientId;
+use crate::proxy::Proxy;
+use crate::server::context;
+use crate::wire::Kind;
+
+/// A barrier in a manager: each waits there until so many have come.
+///
+/// ```
+/// use procession_manager::{Barrier, Manager};
+/// use procession_process::Process;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let manager = Manager::start()?;
+/// let barrier = manager.barrier(2)?;
+/// let other = Process::spawn(|barrier: Barrier| barrier.wait(), barrier.clone())?;
+/// let mine = barrier.wait()?;
+/// assert_eq!(mine + other.join()??, 1, "one is the first, the other is the second");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A party that runs out of time, or dies while it waits, breaks the barrier for all.
+pub struct Barrier {
+    proxy: Proxy<BarrierState>,
+}
+
+/// What the manager knows of a [`Barrier`]. It has no methods of its own.
+///
+/// ```
+/// # use procession_manager::{BarrierState, Manager, Proxy};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// # let manager = Manager::start()?;
+/// let proxy: Proxy<BarrierState> = manager.barrier(2)?.proxy().clone();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct BarrierState {
+    parties: usize,
+    waiting: Vec<ClientId>,
+    /// Counts the times that all have come, or that it was broken or reset.
+    round: u64,
+    /// The rounds that ended badly, for those who are still to be told.
+    failed: Vec<u64>,
+    is_broken: bool,
+}
+
+/// A place in a round.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Place {
+    round: u64,
+    index: usize,
+    is_broken: bool,
+}
+
+face!([] Barrier, BarrierState);
+
+operations! {
+    impl[] Barrier => BarrierState;
+
+    /// Breaks it: all who wait, and all who come, are told so.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let barrier = manager.barrier(2)?;
+    /// barrier.abort()?;
+    /// assert!(matches!(barrier.wait(), Err(procession_manager::CallError::BrokenBarrier)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn abort[]() -> () = |barrier, ()| barrier.break_up(true);
+
+    /// Makes it whole again. Those who wait are told that it is broken.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let barrier = manager.barrier(1)?;
+    /// barrier.abort()?;
+    /// barrier.reset()?;
+    /// assert_eq!(barrier.wait()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn reset[]() -> () = |barrier, ()| barrier.break_up(false);
+
+    /// Whether it is broken.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(!manager.barrier(2)?.is_broken()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "broken")]
+    shared fn is_broken[]() -> bool = |barrier, ()| barrier.is_broken;
+
+    /// How many have to come.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert_eq!(manager.barrier(2)?.parties()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    shared fn parties[]() -> usize = |barrier, ()| barrier.parties;
+
+    /// How many are waiting.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert_eq!(manager.barrier(2)?.waiting()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "n_waiting")]
+    shared fn waiting[]() -> usize = |barrier, ()| barrier.waiting.len();
+}
+
+impl Barrier {
+    /// Waits until all have come. Answers how many had come before.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::BrokenBarrier`], or see [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert_eq!(manager.barrier(1)?.wait()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait(&self) -> Result<usize, CallError> {
+        let place = self.proxy.call(BarrierState::arrive, ())?;
+        let method = Method::conditional(BarrierState::pass);
+        let passed = self.proxy.perform(Kind::Conditional, method, &place, None)?;
+        if passed { Ok(place.index) } else { Err(CallError::BrokenBarrier) }
+    }
+
+    /// Waits until all have come, for so long at the most. Who runs out of time breaks the barrier.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Barrier::wait).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let barrier = manager.barrier(2)?;
+    /// assert!(barrier.wait_timeout(std::time::Duration::from_millis(10)).is_err());
+    /// assert!(barrier.is_broken()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, CallError> {
+        let deadline = deadline_after(timeout);
+        let place = self.proxy.call(BarrierState::arrive, ())?;
+        let method = Method::conditional(BarrierState::pass);
+        let passed = match self.proxy.perform(Kind::Conditional, method, &place, deadline) {
+            Err(CallError::Timeout { started: false }) => self.proxy.call(BarrierState::give_up, place)?,
+            passed => passed?,
+        };
+        if passed { Ok(place.index) } else { Err(CallError::BrokenBarrier) }
+    }
+}
+
+impl BarrierState {
+    pub(super) fn new(parties: usize) -> BarrierState {
+        BarrierState { parties: parties.max(1), waiting: Vec::new(), round: 0, failed: Vec::new(), is_broken: false }
+    }
+
+    fn arrive(&mut self, (): ()) -> Place {
+        let place = Place { round: self.round, index: self.waiting.len(), is_broken: self.is_broken };
+        if !self.is_broken {
+            self.waiting.push(context::caller());
+            if self.waiting.len() == self.parties {
+                self.waiting.clear();
+                self.round += 1;
+            }
+        }
+        place
+    }
+
+    /// Answers whether all have come, once that is known.
+    fn pass(&mut self, place: Place) -> Option<bool> {
+        if place.is_broken {
+            return Some(false);
+        }
+        (place.round < self.round).then(|| !self.failed.contains(&place.round))
+    }
+
+    /// Breaks the barrier if not all have come yet. Answers whether they had.
+    fn give_up(&mut self, place: Place) -> bool {
+        if place.round == self.round && !place.is_broken {
+            self.break_up(true);
+        }
+        !place.is_broken && !self.failed.contains(&place.round)
+    }
+
+    fn break_up(&mut self, for_good: bool) {
+        if !self.waiting.is_empty() {
+            self.failed.push(self.round);
+            self.waiting.clear();
+            self.round += 1;
+        }
+        self.is_broken = for_good;
+    }
+
+    pub(super) fn depart(&mut self, client: u64) {
+        if self.waiting.contains(&ClientId(client)) {
+            self.break_up(true);
+        }
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Barrier").field(&self.proxy).finish()
+    }
+}

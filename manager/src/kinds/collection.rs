@@ -1,0 +1,27 @@
+//! What can be an element, and what the collections have in common.
+
+use std::hash::Hash;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What can lie in a managed collection: any owned value that can be cloned and serialized. There is nothing to implement.
+///
+/// ```
+/// fn is_item<T: procession_manager::Item>() {}
+/// is_item::<(String, Vec<u8>)>();
+/// is_item::<procession_manager::List<u8>>();
+/// ```
+pub trait Item: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Item for T {}
+
+/// What can be a key, or an element of a set: an [`Item`] that can be hashed. There is nothing to implement.
+///
+/// ```
+/// fn is_key<T: procession_manager::Key>() {}
+/// is_key::<(String, u8)>();
+/// ```
+pub trait Key: Item + Eq + Hash {}
+
+impl<T: Item + Eq + Hash> Key for T {}

@@ -1,0 +1,331 @@
+//! [`Dict`]: a map that many processes share.
+
+use std::collections::HashMap;
+use std::collections::hash_map::IntoIter;
+use std::fmt;
+
+use super::collection::{Item, Key};
+use super::operations::{face, operations};
+use crate::error::CallError;
+use crate::proxy::Proxy;
+
+/// A `HashMap` in a manager.
+///
+/// ```
+/// use procession_manager::Manager;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let manager = Manager::start()?;
+/// let ages = manager.dict::<String, u32>()?;
+/// ages.insert("Ada".to_owned(), 36)?;
+/// ages.proxy().call(|ages, (name, by)| *ages.entry(name).or_insert(0) += by, ("Ada".to_owned(), 1))?;
+/// assert_eq!(ages.get(&"Ada".to_owned())?, Some(37));
+/// for (name, age) in ages.iter()? {
+///     println!("{name} is {age}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Differences from `HashMap` and Python's `DictProxy`
+///
+/// Values are copied out. What is to be changed in place is changed by a function on the map, as above, or lies there as a
+/// proxy of its own. [`iter`](Dict::iter) iterates over a copy, so nobody who changes the map disturbs it. There is no order.
+/// Two dicts are equal when their contents are.
+#[doc(alias = "DictProxy")]
+pub struct Dict<K: Key, V: Item> {
+    pub(super) proxy: Proxy<HashMap<K, V>>,
+}
+
+face!([K: Key, V: Item] Dict<K, V>, HashMap<K, V>);
+
+operations! {
+    impl[K: Key, V: Item] Dict<K, V> => HashMap<K, V>;
+
+    /// A copy of the value of a key.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, String>()?;
+    /// assert_eq!(dict.get(&1)?.unwrap_or_default(), "");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__getitem__")]
+    shared fn get[key: K]() -> Option<V> = |map, (key,)| map.get(&key).cloned();
+
+    /// Sets the value of a key, and answers what it was.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, String>()?;
+    /// assert_eq!(dict.insert(1, "one".to_owned())?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__setitem__")]
+    exclusive fn insert[](key: K, value: V) -> Option<V> = |map, (key, value)| map.insert(key, value);
+
+    /// Removes a key, and answers its value.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.insert(1, 2)?;
+    /// assert_eq!((dict.remove(&1)?, dict.remove(&1)?), (Some(2), None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "pop")]
+    #[doc(alias = "__delitem__")]
+    exclusive fn remove[key: K]() -> Option<V> = |map, (key,)| map.remove(&key);
+
+    /// Removes some entry, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.insert(1, 2)?;
+    /// assert_eq!((dict.pop_item()?, dict.pop_item()?), (Some((1, 2)), None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "popitem")]
+    exclusive fn pop_item[]() -> Option<(K, V)> = |map, ()| {
+        let key = map.keys().next()?.clone();
+        map.remove_entry(&key)
+    };
+
+    /// Whether there is such a key.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(!manager.dict::<u8, u8>()?.contains_key(&1)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__contains__")]
+    shared fn contains_key[key: K]() -> bool = |map, (key,)| map.contains_key(&key);
+
+    /// How many entries there are.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert_eq!(manager.dict::<u8, u8>()?.len()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__len__")]
+    shared fn len[]() -> usize = |map, ()| map.len();
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(manager.dict::<u8, u8>()?.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    shared fn is_empty[]() -> bool = |map, ()| map.is_empty();
+
+    /// Removes all entries.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// manager.dict::<u8, u8>()?.clear()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn clear[]() -> () = |map, ()| map.clear();
+
+    /// The value of a key, which is set to `default` if there was none.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// assert_eq!((dict.get_or_insert(1, 2)?, dict.get_or_insert(1, 3)?), (2, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "setdefault")]
+    exclusive fn get_or_insert[](key: K, default: V) -> V = |map, (key, default)| map.entry(key).or_insert(default).clone();
+
+    /// Adds the entries of a map, over those with the same keys.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.extend(HashMap::from([(1, 2), (3, 4)]))?;
+    /// assert_eq!(dict.len()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "update")]
+    #[doc(alias = "__ior__")]
+    exclusive fn extend[](entries: HashMap<K, V>) -> () = |map, (entries,)| map.extend(entries);
+
+    /// A copy of all keys.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.insert(1, 2)?;
+    /// assert_eq!((dict.keys()?, dict.values()?), (vec![1], vec![2]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    shared fn keys[]() -> Vec<K> = |map, ()| map.keys().cloned().collect();
+
+    /// A copy of all values.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(manager.dict::<u8, u8>()?.values()?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    shared fn values[]() -> Vec<V> = |map, ()| map.values().cloned().collect();
+}
+
+impl<K: Key, V: Item> Dict<K, V> {
+    /// A copy of the whole map, as it was at one moment.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.insert(1, 2)?;
+    /// assert_eq!(dict.snapshot()?, std::collections::HashMap::from([(1, 2)]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "copy")]
+    pub fn snapshot(&self) -> Result<HashMap<K, V>, CallError> {
+        self.proxy.get()
+    }
+
+    /// Iterates over a copy.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.insert(1, 2)?;
+    /// assert_eq!(dict.iter()?.next(), Some((1, 2)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "items")]
+    #[doc(alias = "__iter__")]
+    pub fn iter(&self) -> Result<IntoIter<K, V>, CallError> {
+        Ok(self.snapshot()?.into_iter())
+    }
+}
+
+/// Compares the contents. A map that cannot be reached equals none.
+impl<K: Key, V: Item + PartialEq> PartialEq<HashMap<K, V>> for Dict<K, V> {
+    fn eq(&self, other: &HashMap<K, V>) -> bool {
+        self.snapshot().is_ok_and(|map| map == *other)
+    }
+}
+
+/// Compares the contents. A map that cannot be reached equals none but itself.
+impl<K: Key, V: Item + PartialEq> PartialEq for Dict<K, V> {
+    fn eq(&self, other: &Dict<K, V>) -> bool {
+        self.proxy == other.proxy || other.snapshot().is_ok_and(|map| *self == map)
+    }
+}
+
+impl<K: Key + fmt::Debug, V: Item + fmt::Debug> fmt::Debug for Dict<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.snapshot() {
+            Ok(map) => map.fmt(f),
+            Err(error) => write!(f, "<{error}>"),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The ready-made objects: thin layers over [`Proxy`](crate::Proxy), each with the methods of what it stands for.
+
+mod operations;
+
+mod collection;
+mod dict;
+mod dict_update;
+mod list;
+mod list_items;
+mod set;
+mod set_algebra;
+
+mod array;
+mod counter;
+mod namespace;
+mod value;
+
+mod barrier;
+mod condition;
+mod event;
+mod lock;
+mod owner;
+mod queue;
+mod rlock;
+mod semaphore;
+
+mod make;
+
+pub use array::Array;
+pub use barrier::{Barrier, BarrierState};
+pub use collection::{Item, Key};
+pub use condition::{Condition, ConditionGuard, ConditionState};
+pub use counter::Counter;
+pub use dict::Dict;
+pub use event::Event;
+pub use list::List;
+pub use lock::{Lock, LockGuard, LockState};
+pub use namespace::{Names, Namespace};
+pub use queue::{Queue, QueueState};
+pub use rlock::{RLock, RLockGuard, RLockState};
+pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreState};
+pub use set::Set;
+pub use value::Value;

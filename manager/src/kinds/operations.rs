@@ -1,0 +1,122 @@
+//! The macro that makes a method of a ready-made proxy out of the function that it runs in the manager.
+
+/// Writes the methods of a typed proxy.
+///
+/// `shared fn len[]() -> usize = |list, ()| list.len();` becomes a method `len` that runs the closure on the value. What stands in
+/// brackets is passed by reference, what stands in parentheses by value; the closure gets all of it as one tuple.
+macro_rules! operations {
+    (impl[$($generics:tt)*] $face:ty => $value:ty; $($rest:tt)*) => {
+        impl<$($generics)*> $face {
+            operations! { @each $value; $($rest)* }
+        }
+    };
+    (@each $value:ty;) => {};
+    (@each $value:ty;
+        $(#[$meta:meta])*
+        conditional fn $name:ident, $timed:ident($($arg:ident: $type:ty),*) -> $result:ty = $body:expr;
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        pub fn $name(&self, $($arg: $type),*) -> Result<$result, $crate::CallError> {
+            self.proxy.perform($crate::wire::Kind::Conditional, operations!(@method conditional $value, ($($type,)*), $result, $body), &($(&$arg,)*), None)
+        }
+
+        /// The same, for so long at the most.
+        ///
+        /// # Errors
+        ///
+        #[doc = concat!("[`CallError::Timeout`](crate::CallError::Timeout), and then nothing was done; otherwise as [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+        ///
+        /// # Examples
+        ///
+        #[doc = concat!("See [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+        pub fn $timed(&self, $($arg: $type,)* timeout: std::time::Duration) -> Result<$result, $crate::CallError> {
+            let deadline = procession_core::os::poll::deadline_after(timeout);
+            self.proxy.perform($crate::wire::Kind::Conditional, operations!(@method conditional $value, ($($type,)*), $result, $body), &($(&$arg,)*), deadline)
+        }
+
+        operations! { @each $value; $($rest)* }
+    };
+    (@each $value:ty;
+        $(#[$meta:meta])*
+        $mode:ident fn $name:ident[$($lent:ident: $lent_type:ty),*]($($arg:ident: $type:ty),*) -> $result:ty = $body:expr;
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        pub fn $name(&self, $($lent: &$lent_type,)* $($arg: $type),*) -> Result<$result, $crate::CallError> {
+            self.proxy.perform(
+                operations!(@kind $mode),
+                operations!(@method $mode $value, ($($lent_type,)* $($type,)*), $result, $body),
+                &($($lent,)* $(&$arg,)*),
+                None,
+            )
+        }
+
+        operations! { @each $value; $($rest)* }
+    };
+    (@kind exclusive) => { $crate::wire::Kind::Exclusive };
+    (@kind shared) => { $crate::wire::Kind::Shared };
+    (@method exclusive $value:ty, $argument:ty, $result:ty, $body:expr) => {
+        procession_core::Method::exclusive::<$value, $argument, $result>($body)
+    };
+    (@method shared $value:ty, $argument:ty, $result:ty, $body:expr) => {
+        procession_core::Method::shared::<$value, $argument, $result>($body)
+    };
+    (@method conditional $value:ty, $argument:ty, $result:ty, $body:expr) => {
+        procession_core::Method::conditional::<$value, $argument, $result>($body)
+    };
+}
+
+/// Writes what every typed proxy has: it is a handle like the [`Proxy`](crate::Proxy) that it is made of.
+macro_rules! face {
+    ([$($generics:tt)*] $face:ident $(<$($parameter:ident),*>)?, $value:ty) => {
+        impl<$($generics)*> $face $(<$($parameter),*>)? {
+            /// The proxy of the plain value, on which any function can be called.
+            ///
+            /// # Examples
+            ///
+            /// See [`Proxy::call`](crate::Proxy::call).
+            #[must_use]
+            pub fn proxy(&self) -> &$crate::Proxy<$value> {
+                &self.proxy
+            }
+
+            /// A proxy for the same object whose calls take so long at the most. They fail with
+            /// [`CallError::Timeout`](crate::CallError::Timeout) then.
+            ///
+            /// # Examples
+            ///
+            /// See [`Proxy::with_timeout`](crate::Proxy::with_timeout).
+            #[must_use]
+            pub fn with_timeout(&self, timeout: std::time::Duration) -> Self {
+                Self::from(self.proxy.with_timeout(timeout))
+            }
+        }
+
+        impl<$($generics)*> From<$crate::Proxy<$value>> for $face $(<$($parameter),*>)? {
+            fn from(proxy: $crate::Proxy<$value>) -> Self {
+                Self { proxy }
+            }
+        }
+
+        impl<$($generics)*> Clone for $face $(<$($parameter),*>)? {
+            fn clone(&self) -> Self {
+                Self { proxy: self.proxy.clone() }
+            }
+        }
+
+        impl<$($generics)*> serde::Serialize for $face $(<$($parameter),*>)? {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.proxy.serialize(serializer)
+            }
+        }
+
+        impl<'de, $($generics)*> serde::Deserialize<'de> for $face $(<$($parameter),*>)? {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                serde::Deserialize::deserialize(deserializer).map(|proxy| Self { proxy })
+            }
+        }
+    };
+}
+
+pub(crate) use {face, operations};

@@ -1,0 +1,127 @@
+//! Calls of a [`Proxy`] that wait for a condition, and calls that are not waited for.
+
+use std::any::Any;
+use std::time::Duration;
+
+use procession_core::Method;
+use procession_core::os::poll::deadline_after;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::CallError;
+use crate::pending::Pending;
+use crate::proxy::Proxy;
+use crate::wire::Kind;
+
+impl<T: Any> Proxy<T> {
+    /// Runs a function as soon as its condition holds: it answers `None`, and leaves the value as it is, where it does not.
+    /// It is tried at once, and again whenever another call may have changed the value. Who waits in this way holds nobody up,
+    /// and costs the manager no thread. Those that wait are tried in the order in which they came.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Proxy::call).
+    ///
+    /// ```
+    /// use procession_manager::{Manager, Proxy};
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let manager = Manager::start()?;
+    /// let tasks = manager.create(|(): ()| Vec::<String>::new(), ())?;
+    /// let worker = Process::spawn(|tasks: Proxy<Vec<String>>| tasks.call_when(|tasks, ()| tasks.pop(), ()), tasks.clone())?;
+    /// tasks.call(|tasks, task: String| tasks.push(task), "sweep".to_owned())?;
+    /// assert_eq!(worker.join()??, "sweep");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_when<A, R>(&self, function: fn(&mut T, A) -> Option<R>, argument: A) -> Result<R, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.perform(Kind::Conditional, Method::conditional(function), &argument, None)
+    }
+
+    /// As [`call_when`](Proxy::call_when), for so long at the most.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_timeout`](Proxy::call_timeout).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let empty = manager.create(|list: Vec<u32>| list, vec![])?;
+    /// let waited = empty.call_when_timeout(|list, ()| list.pop(), (), std::time::Duration::from_millis(20));
+    /// assert!(waited.unwrap_err().is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_when_timeout<A, R>(
+        &self,
+        function: fn(&mut T, A) -> Option<R>,
+        argument: A,
+        timeout: Duration,
+    ) -> Result<R, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.perform(Kind::Conditional, Method::conditional(function), &argument, deadline_after(timeout))
+    }
+
+    /// Sends a call without waiting for it, so that many can be on their way at once. Calls of one process to one value run
+    /// in the order in which they were sent. Dropping the answer does not take the call back.
+    ///
+    /// # Errors
+    ///
+    /// The call could not be sent. What happens to it afterwards is told by the [`Pending`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let number = manager.create(|n: u64| n, 0)?;
+    /// let answers: Vec<_> = (0..100).map(|_| number.post(|n, by| { *n += by; *n }, 1)).collect::<Result<_, _>>()?;
+    /// for (index, answer) in (1..).zip(answers) {
+    ///     assert_eq!(answer.wait()?, index);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "pipeline")]
+    pub fn post<A, R>(&self, function: fn(&mut T, A) -> R, argument: A) -> Result<Pending<R>, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.launch(Kind::Exclusive, Method::exclusive(function), &argument)
+    }
+
+    /// As [`post`](Proxy::post), for a function that only reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`post`](Proxy::post).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let text = manager.create(|text: String| text, "abc".to_owned())?;
+    /// let length = text.post_read(|text, ()| text.len(), ())?;
+    /// assert_eq!(length.wait()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn post_read<A, R>(&self, function: fn(&T, A) -> R, argument: A) -> Result<Pending<R>, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.launch(Kind::Shared, Method::shared(function), &argument)
+    }
+}

@@ -1,0 +1,238 @@
+//! [`RemoteManager`]: the way to a manager of another program.
+
+use std::any::{Any, type_name};
+use std::fmt;
+use std::sync::Arc;
+
+use procession_channels::{Address, Client};
+use procession_core::codec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use super::proxy::RemoteProxy;
+use super::registry::Registry;
+use crate::client::{Connection, Handle, Link, Request, Which};
+use crate::error::{CallError, ManagerError};
+use crate::ids::ObjectId;
+use crate::manager::Manager;
+use crate::wire::Kind;
+
+/// A manager could not be connected to.
+#[derive(Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody answers there, or the key is wrong.
+    #[error("cannot connect to the manager: {0}")]
+    Refused(#[source] procession_channels::ConnectError),
+    /// The manager serves another registry than this one.
+    #[error(
+        "the manager's registry is another one than this program's: build both programs with the same version of the crate \
+         that fills it"
+    )]
+    Schema,
+    /// The registry was filled wrongly.
+    #[error("{0}")]
+    Registry(String),
+    /// The connection failed.
+    #[error("{0}")]
+    Failed(#[source] CallError),
+}
+
+/// As a sentence, because `unwrap` and `main` print errors this way.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectError: {self}")
+    }
+}
+
+/// A connection to a manager of another program, which may run on another machine.
+///
+/// ```
+/// use procession_channels::Address;
+/// use procession_manager::{Manager, Registry};
+///
+/// fn registry() -> Registry {
+///     Registry::new()
+///         .object("count", |start: u64| start)
+///         .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count })
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// // In one program:
+/// let manager = Manager::start()?;
+/// let address = manager.serve(&registry(), "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+///
+/// // In another one:
+/// let remote = Manager::connect(&registry(), address, b"secret")?;
+/// let count = remote.create::<u64, u64>("count", 5)?;
+/// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The objects that were made over a connection live as long as their proxies, and as the connection. When the connection is
+/// lost, every call fails with [`CallError::ManagerGone`]; connecting again is up to the program, because what it had is gone.
+#[derive(Clone)]
+pub struct RemoteManager {
+    connection: Arc<Connection>,
+    registry: Arc<Registry>,
+}
+
+impl Manager {
+    /// Lets other programs, and other machines, make objects in this manager and call them by name. Answers where: with port 0,
+    /// at a port that was free. Who connects must know the key, which must not be empty.
+    ///
+    /// It goes on until the manager ends. What a remote client has made is given back when it is gone.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be had, or the registry was filled wrongly.
+    ///
+    /// # Examples
+    ///
+    /// See [`RemoteManager`].
+    #[doc(alias = "serve_forever")]
+    #[doc(alias = "get_server")]
+    pub fn serve(
+        &self,
+        registry: &Registry,
+        address: impl Into<Address>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Address, ManagerError> {
+        if let Some(trouble) = registry.trouble() {
+            return Err(ManagerError::Serve(trouble.to_owned()));
+        }
+        let served = self.connection().serve(registry, &address.into().to_string(), key.as_ref());
+        let served = served.map_err(|error| ManagerError::Serve(error.to_string()))?;
+        let address: Result<Address, _> = served.parse();
+        if let Ok(Address::Unix(path)) = &address {
+            self.note_socket(path.clone());
+        }
+        address.map_err(|_| ManagerError::Serve(format!("the manager listens at `{served}`, which is no address")))
+    }
+
+    /// Connects to a manager that [serves](Manager::serve) the same registry.
+    ///
+    /// # Errors
+    ///
+    /// Nobody answers there, the key is wrong, or the registries differ.
+    ///
+    /// # Examples
+    ///
+    /// See [`RemoteManager`].
+    pub fn connect(
+        registry: &Registry,
+        address: impl Into<Address>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<RemoteManager, ConnectError> {
+        if let Some(trouble) = registry.trouble() {
+            return Err(ConnectError::Registry(trouble.to_owned()));
+        }
+        let socket = Client::connect(address, key).map_err(ConnectError::Refused)?;
+        match Connection::introduce(socket, registry.fingerprint()) {
+            Ok(connection) => Ok(RemoteManager { connection, registry: Arc::new(registry.clone()) }),
+            Err(CallError::Unknown(_)) => Err(ConnectError::Schema),
+            Err(error) => Err(ConnectError::Failed(error)),
+        }
+    }
+}
+
+impl RemoteManager {
+    /// Makes an object of its own for this process, by the name of its kind.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unknown`] when the registry has no such object, [`CallError::WrongType`] when it is made out of something
+    /// else, otherwise as for a call.
+    ///
+    /// # Examples
+    ///
+    /// See [`RemoteManager`].
+    pub fn create<A, T>(&self, object: &str, argument: A) -> Result<RemoteProxy<T>, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Any,
+    {
+        self.obtain(Kind::Make, object, &argument)
+    }
+
+    /// The object that all clients share under the name of its kind. It is made, out of `argument`, for the first that asks for
+    /// it, and lives as long as the manager.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](RemoteManager::create).
+    ///
+    /// ```
+    /// # use procession_channels::Address;
+    /// # use procession_manager::{Manager, Registry};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let registry = Registry::new()
+    ///     .object("tasks", |tasks: Vec<String>| tasks)
+    ///     .reader("tasks", "count", |tasks: &Vec<String>, (): ()| tasks.len());
+    /// # let manager = Manager::start()?;
+    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// let remote = Manager::connect(&registry, address, b"secret")?;
+    /// let tasks = remote.open::<_, Vec<String>>("tasks", vec!["sweep".to_owned()])?;
+    /// let same = remote.open::<Vec<String>, Vec<String>>("tasks", Vec::new())?;
+    /// assert_eq!(same.call::<(), usize>("count", ())?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open<A, T>(&self, object: &str, argument: A) -> Result<RemoteProxy<T>, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        T: Any,
+    {
+        self.obtain(Kind::Open, object, &argument)
+    }
+
+    /// Whether the manager can still be reached, as far as is known.
+    ///
+    /// ```
+    /// # use procession_channels::Address;
+    /// # use procession_manager::{Manager, Registry};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let registry = Registry::new();
+    /// # let manager = Manager::start()?;
+    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// let remote = Manager::connect(&registry, address, b"secret")?;
+    /// assert!(remote.is_connected());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        !self.connection.is_closed()
+    }
+
+    fn obtain<A: Serialize, T: Any>(
+        &self,
+        kind: Kind,
+        object: &str,
+        argument: &A,
+    ) -> Result<RemoteProxy<T>, CallError> {
+        let entry = self.registry.find(object, None);
+        let (number, entry) =
+            entry.ok_or_else(|| CallError::Unknown(format!("the registry has no object `{object}`")))?;
+        for (registered, given) in [(entry.value, type_name::<T>()), (entry.argument, type_name::<A>())] {
+            if registered != given {
+                return Err(CallError::WrongType(registered.to_owned()));
+            }
+        }
+        let request = Request { kind, subject: 0, which: Which::Number(number), objects: &[] };
+        let made: ObjectId = codec::decode(self.connection.call(&request, codec::encode(argument)?, None)?)?;
+        let handle = Handle::new(Link::Far(Arc::clone(&self.connection)), made);
+        Ok(RemoteProxy::new(handle, Arc::clone(&self.registry), object))
+    }
+}
+
+impl fmt::Debug for RemoteManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteManager").field("is_connected", &self.is_connected()).finish_non_exhaustive()
+    }
+}

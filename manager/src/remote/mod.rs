@@ -1,0 +1,9 @@
+//! Managers of other programs: a [`Registry`] of names that both know, and a connection over a socket.
+
+mod connect;
+mod proxy;
+mod registry;
+
+pub use connect::{ConnectError, RemoteManager};
+pub use proxy::RemoteProxy;
+pub use registry::Registry;

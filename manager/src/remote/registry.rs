@@ -1,0 +1,234 @@
+//! [`Registry`]: what two programs agree on: objects and their methods, by name.
+
+use std::any::{Any, type_name};
+use std::collections::BTreeMap;
+
+use procession_core::{FunctionError, Method};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::wire::Kind;
+
+/// The objects that a manager makes for other programs, and their methods, by name.
+///
+/// Over a network nothing is called by its address. Both programs link the crate that fills the registry, and compare a
+/// fingerprint of it (all names, and the names of all types) when they connect.
+///
+/// ```
+/// use procession_manager::Registry;
+///
+/// struct Employee { name: String, pay: u64 }
+///
+/// impl Employee {
+///     fn hire(name: String) -> Employee { Employee { name, pay: 0 } }
+///     fn increase(&mut self, by: u64) { self.pay += by }
+///     fn pay(&self, (): ()) -> u64 { self.pay }
+/// }
+///
+/// fn registry() -> Registry {
+///     Registry::new()
+///         .object("employee", Employee::hire)
+///         .method("employee", "increase", Employee::increase)
+///         .reader("employee", "pay", Employee::pay)
+/// }
+/// # drop(registry());
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a registry is given to `Manager::serve` and `Manager::connect`"]
+pub struct Registry {
+    entries: BTreeMap<(String, String), Entry>,
+    trouble: Option<String>,
+}
+
+/// One constructor or method.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) kind: Kind,
+    pub(crate) method: Method,
+    pub(crate) value: &'static str,
+    pub(crate) argument: &'static str,
+    pub(crate) result: &'static str,
+}
+
+/// What the constructor of an object is called, among its methods.
+const MAKER: &str = "";
+
+impl Registry {
+    /// An empty one.
+    ///
+    /// ```
+    /// let registry = procession_manager::Registry::new();
+    /// # drop(registry);
+    /// ```
+    pub fn new() -> Registry {
+        Registry::default()
+    }
+
+    /// Adds a kind of object, by the function that makes one.
+    ///
+    /// ```
+    /// let registry = procession_manager::Registry::new().object("count", |start: u64| start);
+    /// # drop(registry);
+    /// ```
+    #[doc(alias = "register")]
+    pub fn object<A, T>(self, object: &str, make: fn(A) -> T) -> Registry
+    where
+        A: Serialize + DeserializeOwned,
+        T: Any + Send + Sync,
+    {
+        let types = [type_name::<T>(), type_name::<A>(), ""];
+        self.add(object, MAKER, Kind::Make, Method::maker(make), types)
+    }
+
+    /// Adds a method that may change the object.
+    ///
+    /// ```
+    /// let registry = procession_manager::Registry::new()
+    ///     .object("count", |start: u64| start)
+    ///     .method("count", "add", |count: &mut u64, by: u64| *count += by);
+    /// # drop(registry);
+    /// ```
+    pub fn method<T, A, R>(self, object: &str, name: &str, method: fn(&mut T, A) -> R) -> Registry
+    where
+        T: Any,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.add(object, name, Kind::Exclusive, Method::exclusive(method), types::<T, A, R>())
+    }
+
+    /// Adds a method that only reads the object.
+    ///
+    /// ```
+    /// let registry = procession_manager::Registry::new()
+    ///     .object("count", |start: u64| start)
+    ///     .reader("count", "get", |count: &u64, (): ()| *count);
+    /// # drop(registry);
+    /// ```
+    pub fn reader<T, A, R>(self, object: &str, name: &str, method: fn(&T, A) -> R) -> Registry
+    where
+        T: Any,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.add(object, name, Kind::Shared, Method::shared(method), types::<T, A, R>())
+    }
+
+    /// Adds a method that waits until its condition holds: it answers `None`, and leaves the object as it is, where it does
+    /// not. See [`Proxy::call_when`](crate::Proxy::call_when).
+    ///
+    /// ```
+    /// let registry = procession_manager::Registry::new()
+    ///     .object("tasks", |tasks: Vec<String>| tasks)
+    ///     .waiter("tasks", "take", |tasks: &mut Vec<String>, (): ()| tasks.pop());
+    /// # drop(registry);
+    /// ```
+    pub fn waiter<T, A, R>(self, object: &str, name: &str, method: fn(&mut T, A) -> Option<R>) -> Registry
+    where
+        T: Any,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.add(object, name, Kind::Conditional, Method::conditional(method), types::<T, A, R>())
+    }
+
+    fn add(
+        mut self,
+        object: &str,
+        name: &str,
+        kind: Kind,
+        method: Result<Method, FunctionError>,
+        [value, argument, result]: [&'static str; 3],
+    ) -> Registry {
+        match method {
+            Ok(method) => {
+                let entry = Entry { kind, method, value, argument, result };
+                if self.entries.insert((object.to_owned(), name.to_owned()), entry).is_some() {
+                    self.trouble = Some(format!("the registry has two entries for `{object}` `{name}`"));
+                }
+            }
+            Err(error) => self.trouble = Some(error.to_string()),
+        }
+        self
+    }
+
+    /// What was wrong when it was filled.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Equal for equal registries, in all programs.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        for ((object, name), entry) in &self.entries {
+            let Entry { kind, method: _, value, argument, result } = entry;
+            for text in [object.as_str(), name, value, argument, result] {
+                hash.add(text.as_bytes());
+            }
+            hash.add(&[*kind as u8]);
+        }
+        hash.0
+    }
+
+    /// The methods, in the order of their numbers.
+    pub(crate) fn methods(&self) -> Vec<(u8, Method)> {
+        self.entries.values().map(|entry| (entry.kind as u8, entry.method)).collect()
+    }
+
+    /// The number of a constructor (without a name) or a method, and what is known of it.
+    pub(crate) fn find(&self, object: &str, name: Option<&str>) -> Option<(u32, &Entry)> {
+        let key = (object.to_owned(), name.unwrap_or(MAKER).to_owned());
+        let number = self.entries.range(..&key).count();
+        Some((u32::try_from(number).ok()?, self.entries.get(&key)?))
+    }
+}
+
+fn types<T, A, R>() -> [&'static str; 3] {
+    [type_name::<T>(), type_name::<A>(), type_name::<R>()]
+}
+
+/// The hash of Fowler, Noll and Vo, which is the same in every program.
+struct Fnv(u64);
+
+impl Fnv {
+    /// Adds bytes, and their length, so that their bounds count too.
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().chain(&(bytes.len() as u64).to_le_bytes()) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count() -> Registry {
+        Registry::new().object("count", |start: u64| start)
+    }
+
+    #[test]
+    fn the_order_of_filling_does_not_matter_but_names_and_types_do() {
+        let add =
+            |registry: Registry, name: &str| registry.method("count", name, |count: &mut u64, by: u64| *count += by);
+        let both = add(add(count(), "a"), "b");
+        assert_eq!(both.fingerprint(), add(add(count(), "b"), "a").fingerprint());
+        assert_ne!(both.fingerprint(), add(add(count(), "a"), "c").fingerprint());
+        let other = count().method("count", "a", |count: &mut u64, by: u32| *count += u64::from(by));
+        assert_ne!(add(count(), "a").fingerprint(), other.fingerprint());
+    }
+
+    #[test]
+    fn numbers_follow_the_names() {
+        let registry = count().reader("count", "get", |count: &u64, (): ()| *count);
+        assert_eq!(registry.find("count", None).unwrap().0, 0);
+        assert_eq!(registry.find("count", Some("get")).unwrap().0, 1);
+        assert!(registry.find("count", Some("put")).is_none());
+    }
+
+    #[test]
+    fn two_entries_of_one_name_are_noticed() {
+        assert!(count().trouble().is_none());
+        assert!(count().object("count", |start: u8| start).trouble().unwrap().contains("two entries"));
+    }
+}

@@ -1,0 +1,270 @@
+//! [`Client`]: one connected process, as the server sees it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+
+use procession_channels::{Connection, PipeReceiver, PipeSender, TryRecvError, TrySendError};
+use procession_core::codec::Message;
+use procession_core::os::epoll::Epoll;
+use procession_core::os::poll::Pollable;
+use procession_core::{Control, LinkError, Method, TryRecv};
+
+use crate::ids::ClientId;
+use crate::wire::{Answer, Signal};
+
+/// How many calls are taken over from shared memory at once.
+const BATCH: usize = 64;
+
+/// With more bytes of answers than this a client is not listened to until it takes some.
+const FULL: usize = 16 << 20;
+
+/// A connection.
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    requests: Control,
+    /// What came over the link before the pipe has said that it is its turn.
+    early: VecDeque<Signal<Message>>,
+    /// Whether there may be something on the link.
+    is_rung: bool,
+    /// The rest of the connection, once the client has sent it.
+    lines: Option<Lines>,
+    /// The methods that it has named, by their numbers.
+    methods: Vec<Method>,
+    /// Calls that were taken over and not begun: the bytes, and where each ends.
+    calls: Vec<u8>,
+    ends: VecDeque<usize>,
+    begin: usize,
+}
+
+/// The ways between client and server beside the link for requests.
+struct Lines {
+    replies: Control,
+    calls: PipeReceiver<()>,
+    answers: PipeSender<()>,
+    /// Answers for which there was no room.
+    unsent: VecDeque<Vec<u8>>,
+    unsent_bytes: usize,
+    /// Whether room is waited for.
+    is_waiting: bool,
+    /// Whether so many answers lie here that the client is not listened to.
+    is_full: bool,
+}
+
+/// What a client has said.
+pub(crate) enum Heard {
+    Signal(Signal<Message>),
+    Call(Vec<u8>),
+    /// Nothing more for now.
+    Nothing,
+    /// Nothing ever again.
+    End,
+}
+
+impl Client {
+    pub(crate) fn new(id: ClientId, requests: Control) -> Client {
+        let (early, ends) = (VecDeque::new(), VecDeque::new());
+        Client {
+            id,
+            requests,
+            early,
+            is_rung: true,
+            lines: None,
+            methods: Vec::new(),
+            calls: Vec::new(),
+            ends,
+            begin: 0,
+        }
+    }
+
+    /// Whether there is something in shared memory.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.lines.as_ref().is_some_and(|lines| !lines.is_full && !lines.calls.looks_empty())
+    }
+
+    /// Notes that one of its descriptors is ready.
+    pub(crate) fn ring(&mut self) {
+        self.is_rung = true;
+    }
+
+    /// Makes its descriptors ready when it says something. Answers whether it has done so already.
+    pub(crate) fn arm(&self) -> bool {
+        self.lines.as_ref().is_some_and(|lines| !lines.is_full && lines.calls.arm())
+    }
+
+    /// The next thing that it says. Links and pipe fail alike: the client is gone, or might as well be.
+    pub(crate) fn hear(&mut self, epoll: &Epoll) -> Result<Heard, LinkError> {
+        if self.lines.as_ref().is_some_and(|lines| lines.is_waiting) {
+            self.drain(epoll)?;
+        }
+        if self.lines.as_ref().is_some_and(|lines| lines.is_full) {
+            return Ok(Heard::Nothing);
+        }
+        if let Some(frame) = self.next_call()? {
+            return if frame.is_empty() { self.next_signal() } else { Ok(Heard::Call(frame)) };
+        }
+        if !self.is_rung {
+            return Ok(Heard::Nothing);
+        }
+        match self.requests.try_recv()? {
+            TryRecv::Value(signal) if self.lines.is_none() => Ok(Heard::Signal(signal)),
+            TryRecv::Value(signal) => {
+                self.early.push_back(signal);
+                self.hear(epoll)
+            }
+            TryRecv::Empty => {
+                self.is_rung = false;
+                Ok(Heard::Nothing)
+            }
+            // Whatever it has sent before is there by now.
+            TryRecv::End if self.has_calls() => self.hear(epoll),
+            TryRecv::End => Ok(Heard::End),
+        }
+    }
+
+    /// Takes over the other ways of the connection.
+    pub(crate) fn greet(&mut self, replies: Control, pipe: Connection<(), ()>, epoll: &Epoll) -> io::Result<()> {
+        let (answers, calls) = pipe.split();
+        epoll.add(Pollable::readable(calls.as_fd()), self.id.0)?;
+        let (unsent, unsent_bytes) = (VecDeque::new(), 0);
+        self.lines = Some(Lines { replies, calls, answers, unsent, unsent_bytes, is_waiting: false, is_full: false });
+        Ok(())
+    }
+
+    /// Notes a method. Numbers are given in order, without gaps.
+    pub(crate) fn learn(&mut self, index: u32, method: Method) -> bool {
+        let is_next = usize::try_from(index) == Ok(self.methods.len());
+        if is_next {
+            self.methods.push(method);
+        }
+        is_next
+    }
+
+    pub(crate) fn method(&self, index: u32) -> Option<Method> {
+        self.methods.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// Sends an answer. A client that is gone is noticed by the end of its requests.
+    pub(crate) fn reply(&mut self, answer: Answer, result: Message, epoll: &Epoll) {
+        let Some(lines) = &mut self.lines else { return };
+        let (payload, descriptors) = result.into_parts();
+        let mut bytes = payload.into_vec();
+        answer.append_to(&mut bytes);
+        if !descriptors.is_empty() {
+            // What descriptors travel with goes over the link, and an empty frame says when.
+            let _gone = lines.replies.post(&Message::new(std::mem::take(&mut bytes), descriptors));
+        }
+        if !lines.unsent.is_empty() || matches!(lines.answers.try_send_bytes(&bytes), Err(TrySendError::Full(_))) {
+            lines.unsent_bytes += bytes.len();
+            lines.unsent.push_back(bytes);
+        }
+        if !lines.is_waiting && !lines.flush() {
+            lines.is_waiting = true;
+            let _closed = self.watch_room(epoll);
+        }
+        if self.lines.as_ref().is_some_and(|lines| lines.unsent_bytes > FULL && !lines.is_full) {
+            let _closed = self.stop_listening(epoll);
+        }
+    }
+
+    /// Waits for nothing of it any more. Its descriptors may live on in a copy of its process.
+    pub(crate) fn close(self, epoll: &Epoll) {
+        let _known = epoll.remove(self.requests.pollable());
+        if let Some(lines) = &self.lines {
+            let _known = epoll.remove(Pollable::readable(lines.calls.as_fd()));
+            let _known = epoll.remove(Pollable::readable(lines.answers.bell()));
+            let _known = epoll.remove(lines.replies.pollable());
+        }
+    }
+
+    fn next_call(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+        if self.ends.is_empty() && !self.take_calls()? {
+            return Ok(None);
+        }
+        let Some(end) = self.ends.pop_front() else { return Ok(None) };
+        let frame = self.calls.get(self.begin..end).unwrap_or_default().to_vec();
+        self.begin = end;
+        Ok(Some(frame))
+    }
+
+    /// Takes calls over from shared memory. Answers whether there were any.
+    fn take_calls(&mut self) -> Result<bool, LinkError> {
+        let Some(lines) = self.lines.as_ref().filter(|lines| !lines.calls.looks_empty()) else { return Ok(false) };
+        self.calls.clear();
+        self.begin = 0;
+        let mut ends = Vec::from(std::mem::take(&mut self.ends));
+        let taken = lines.calls.try_recv_many_bytes(BATCH, &mut self.calls, &mut ends);
+        self.ends = ends.into();
+        match taken {
+            Ok(count) => Ok(count > 0),
+            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Disconnected) => Err(LinkError::Disconnected),
+            Err(error) => Err(LinkError::Garbled(error.to_string())),
+        }
+    }
+
+    /// What the pipe says is now to be had from the link.
+    fn next_signal(&mut self) -> Result<Heard, LinkError> {
+        if let Some(signal) = self.early.pop_front() {
+            return Ok(Heard::Signal(signal));
+        }
+        match self.requests.try_recv()? {
+            TryRecv::Value(signal) => Ok(Heard::Signal(signal)),
+            TryRecv::Empty => Err(LinkError::Garbled("it announced a message that it had not sent".to_owned())),
+            TryRecv::End => Ok(Heard::End),
+        }
+    }
+
+    /// Sends on what there was no room for, and listens to the client again when all of it is out.
+    fn drain(&mut self, epoll: &Epoll) -> Result<(), LinkError> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        if !lines.flush() {
+            return Ok(());
+        }
+        lines.is_waiting = false;
+        let _known = epoll.remove(Pollable::readable(lines.answers.bell()));
+        let _known = epoll.remove(lines.replies.pollable());
+        if lines.is_full {
+            lines.is_full = false;
+            self.is_rung = true;
+            epoll.add(self.requests.pollable(), self.id.0).map_err(LinkError::Io)?;
+            epoll.add(Pollable::readable(lines.calls.as_fd()), self.id.0).map_err(LinkError::Io)?;
+        }
+        Ok(())
+    }
+
+    fn watch_room(&self, epoll: &Epoll) -> io::Result<()> {
+        let Some(lines) = &self.lines else { return Ok(()) };
+        epoll.add(Pollable::readable(lines.answers.bell()), self.id.0)?;
+        epoll.add(lines.replies.pollable(), self.id.0)
+    }
+
+    fn stop_listening(&mut self, epoll: &Epoll) -> io::Result<()> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        lines.is_full = true;
+        epoll.remove(self.requests.pollable())?;
+        epoll.remove(Pollable::readable(lines.calls.as_fd()))
+    }
+}
+
+impl Lines {
+    /// Sends what there is room for. Answers whether that is all; if not, the descriptors tell when there is more room.
+    fn flush(&mut self) -> bool {
+        let is_link_empty = !matches!(self.replies.flush(), Ok(false));
+        while let Some(bytes) = self.unsent.front() {
+            match self.answers.try_send_bytes(bytes) {
+                Err(TrySendError::Full(_)) => {
+                    if !self.answers.arm() {
+                        return false;
+                    }
+                }
+                // Where there is an error, nobody is there to receive it.
+                Ok(()) | Err(_) => {
+                    self.unsent_bytes -= bytes.len();
+                    self.unsent.pop_front();
+                }
+            }
+        }
+        is_link_empty
+    }
+}

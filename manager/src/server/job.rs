@@ -1,0 +1,193 @@
+//! [`Job`]: a call as the server holds it, from its arrival to its answer.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use procession_core::Method;
+use procession_core::codec::{self, Message};
+
+use super::cell::{Cell, Outcome, Run};
+use super::context;
+use super::resident::Slot;
+use crate::ids::{CallId, ClientId, ObjectId};
+use crate::table::Mode;
+use crate::wire::{Failure, Kind};
+
+/// A call.
+pub(crate) struct Job {
+    pub(crate) origin: Origin,
+    pub(crate) work: Work,
+    /// The objects that it needs, in ascending order, so that two jobs never wait for each other.
+    objects: Objects,
+    /// How many of them it holds.
+    held: usize,
+}
+
+/// Who is answered.
+pub(crate) enum Origin {
+    Client(CallId),
+    /// A method that runs in the server.
+    Resident(Arc<Slot>),
+    /// Nobody: a client is gone, and an object wants to know.
+    Departure(ClientId),
+}
+
+/// What is to be done.
+pub(crate) enum Work {
+    Call { kind: Kind, method: Method, frame: Frame },
+    Make { method: Method, departure: Option<Method>, shared: Option<Shared>, frame: Frame },
+    Steps(Vec<Step>),
+}
+
+/// An object that all remote clients share: the registry, and the number of its constructor there.
+pub(crate) type Shared = (u64, u32);
+
+/// An argument, in the bytes that it came in.
+pub(crate) struct Frame {
+    pub(crate) bytes: Vec<u8>,
+    /// Where it ends.
+    pub(crate) end: usize,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// One step of several.
+pub(crate) struct Step {
+    pub(crate) objects: (ObjectId, Option<ObjectId>),
+    pub(crate) method: Method,
+    pub(crate) argument: Message,
+}
+
+enum Objects {
+    None,
+    One(ObjectId),
+    Many(Vec<ObjectId>),
+}
+
+/// What a job has brought.
+pub(crate) enum Finish {
+    Made(Arc<Cell>),
+    Was(Outcome),
+}
+
+impl Origin {
+    /// On whose behalf the job is done.
+    pub(crate) fn caller(&self) -> ClientId {
+        match self {
+            Origin::Client(call) => call.client,
+            Origin::Resident(_) => ClientId::SERVER,
+            Origin::Departure(client) => *client,
+        }
+    }
+
+    pub(crate) fn is(&self, wanted: CallId) -> bool {
+        matches!(self, Origin::Client(call) if *call == wanted)
+    }
+}
+
+impl Job {
+    pub(crate) fn new(origin: Origin, subject: Option<ObjectId>, work: Work) -> Job {
+        Job { origin, work, objects: subject.map_or(Objects::None, Objects::One), held: 0 }
+    }
+
+    pub(crate) fn of_steps(origin: Origin, steps: Vec<Step>) -> Job {
+        let both = |step: &Step| std::iter::once(step.objects.0).chain(step.objects.1);
+        let mut objects: Vec<ObjectId> = steps.iter().flat_map(both).collect();
+        objects.sort_unstable();
+        objects.dedup();
+        Job { origin, work: Work::Steps(steps), objects: Objects::Many(objects), held: 0 }
+    }
+
+    pub(crate) fn objects(&self) -> &[ObjectId] {
+        match &self.objects {
+            Objects::None => &[],
+            Objects::One(object) => std::slice::from_ref(object),
+            Objects::Many(objects) => objects,
+        }
+    }
+
+    /// The next object that it needs.
+    pub(crate) fn needs(&self) -> Option<ObjectId> {
+        self.objects().get(self.held).copied()
+    }
+
+    /// Notes that it holds the object that it needed.
+    pub(crate) fn got(&mut self) {
+        self.held += 1;
+    }
+
+    /// The objects that it holds.
+    pub(crate) fn holds(&self) -> &[ObjectId] {
+        &self.objects()[..self.held]
+    }
+
+    /// Notes that it holds nothing any more.
+    pub(crate) fn let_go(&mut self) {
+        self.held = 0;
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        if matches!(self.work, Work::Call { kind: Kind::Shared, .. }) { Mode::Shared } else { Mode::Exclusive }
+    }
+
+    pub(crate) fn is_conditional(&self) -> bool {
+        matches!(self.work, Work::Call { kind: Kind::Conditional, .. })
+    }
+
+    /// Does it. The cells are those of its objects, in the same order.
+    pub(crate) fn run(&mut self, cells: &[Arc<Cell>], buffer: Vec<u8>) -> Finish {
+        let _running = context::enter(self.origin.caller(), self.objects());
+        match &mut self.work {
+            Work::Call { kind, method, frame } => {
+                let run = frame.run(*kind, *method, buffer);
+                Finish::Was(run.map_or_else(Outcome::Failed, |run| cells[0].run(run)))
+            }
+            Work::Make { method, departure, frame, .. } => {
+                let made = frame.run(Kind::Make, *method, buffer).and_then(|run| Cell::make(run, *departure));
+                made.map_or_else(|failure| Finish::Was(Outcome::Failed(failure)), Finish::Made)
+            }
+            Work::Steps(steps) => {
+                let steps = std::mem::take(steps);
+                Finish::Was(run_steps(steps, self.objects(), cells))
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// A conditional method may run several times, and each run uses up its descriptors.
+    fn run(&mut self, kind: Kind, method: Method, buffer: Vec<u8>) -> Result<Run<'_>, Failure> {
+        let descriptors = if kind == Kind::Conditional {
+            let copies: std::io::Result<Vec<OwnedFd>> = self.descriptors.iter().map(OwnedFd::try_clone).collect();
+            copies.map_err(|error| Failure::BadArgument(error.to_string()))?
+        } else {
+            std::mem::take(&mut self.descriptors)
+        };
+        Ok(Run { kind, method, argument: &self.bytes[..self.end], descriptors, buffer })
+    }
+}
+
+/// Runs steps up to the first that fails. The result is the list of theirs.
+fn run_steps(steps: Vec<Step>, objects: &[ObjectId], cells: &[Arc<Cell>]) -> Outcome {
+    let cell = |object: ObjectId| objects.binary_search(&object).ok().map(|at| &cells[at]);
+    let mut results = Vec::with_capacity(steps.len());
+    for step in steps {
+        let (payload, descriptors) = step.argument.into_parts();
+        let run = Run { kind: Kind::Steps, method: step.method, argument: &payload, descriptors, buffer: Vec::new() };
+        let outcome = match (cell(step.objects.0), step.objects.1.map(cell)) {
+            (Some(one), None) => one.run(run),
+            (Some(one), Some(Some(other))) if !Arc::ptr_eq(one, other) => one.run_both(other, run),
+            _ => Outcome::Failed(Failure::Nonsense("the two objects of one call are the same".to_owned())),
+        };
+        match outcome {
+            Outcome::Returned(result) => results.push(result),
+            Outcome::Failed(failure) => return Outcome::Failed(failure),
+            Outcome::NotYet => {
+                return Outcome::Failed(Failure::Nonsense("a step cannot wait for a condition".to_owned()));
+            }
+        }
+    }
+    match codec::encode(&results) {
+        Ok(results) => Outcome::Returned(results),
+        Err(error) => Outcome::Failed(Failure::BadResult(error.to_string())),
+    }
+}

@@ -1,0 +1,382 @@
+//! [`State`]: everything that the server's threads share: the table, the clients, the doors, and the jobs that can go on.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use procession_channels::{Listener, SocketConnection};
+use procession_core::codec;
+use procession_core::os::epoll::Epoll;
+use procession_core::{Control, Door, TryRecv};
+
+use super::cell::{Cell, Outcome};
+use super::client::{Client, Heard};
+use super::distant::{Distant, Schema};
+use super::job::{Finish, Job, Origin, Shared, Work};
+use crate::ids::{CallId, ClientId, ObjectId};
+use crate::table::{Arrival, Holder, Released, Table};
+use crate::wire::Failure;
+
+/// What the threads share. Nothing of the user's is run, and no value dropped, while it is locked.
+pub(crate) struct State {
+    pub(crate) table: Table<Arc<Cell>, Job>,
+    pub(crate) clients: HashMap<u64, Client>,
+    pub(crate) distant: HashMap<u64, Distant>,
+    /// The objects that all remote clients share.
+    pub(super) shared: HashMap<Shared, ObjectId>,
+    /// Listeners that nobody attends to yet.
+    pub(crate) listeners: Vec<(Listener, Arc<Schema>)>,
+    doors: HashMap<u64, (Door, ObjectId)>,
+    /// Clients whose pipes are looked at without the kernel's help, because they have spoken lately.
+    pub(crate) awake: Vec<u64>,
+    /// Whether a client of another program has spoken lately.
+    pub(crate) is_lively: bool,
+    /// Where there may be something to hear, from what was ready and not heard to the end.
+    pub(crate) busy: VecDeque<u64>,
+    /// Jobs that hold all that they need.
+    pub(crate) ready: VecDeque<Job>,
+    /// Conditional jobs that run right now, and whether they are to be cancelled if their condition does not hold.
+    trying: HashMap<CallId, bool>,
+    /// Values that nobody refers to any more, to be dropped without the lock.
+    pub(crate) garbage: Vec<Arc<Cell>>,
+    pub(crate) epoll: Arc<Epoll>,
+    /// The number of the leader. Whoever has another one leads no longer.
+    pub(crate) leader: u64,
+    pub(crate) is_over: bool,
+    next: u64,
+}
+
+impl State {
+    pub(crate) fn new(epoll: Arc<Epoll>) -> State {
+        State {
+            table: Table::new(),
+            clients: HashMap::new(),
+            distant: HashMap::new(),
+            shared: HashMap::new(),
+            listeners: Vec::new(),
+            doors: HashMap::new(),
+            awake: Vec::new(),
+            is_lively: false,
+            busy: VecDeque::new(),
+            ready: VecDeque::new(),
+            trying: HashMap::new(),
+            garbage: Vec::new(),
+            epoll,
+            leader: 0,
+            is_over: false,
+            next: 1,
+        }
+    }
+
+    /// Adds a client that has just connected.
+    pub(crate) fn add_client(&mut self, requests: Control) -> io::Result<()> {
+        let token = self.token();
+        self.epoll.add(requests.pollable(), token)?;
+        self.clients.insert(token, Client::new(ClientId(token), requests));
+        Ok(())
+    }
+
+    /// Adds a client of another program.
+    pub(crate) fn add_distant(&mut self, socket: SocketConnection, schema: Arc<Schema>) -> io::Result<()> {
+        let token = self.token();
+        let distant = Distant::new(socket, schema)?;
+        self.epoll.add(distant.pollable(), token)?;
+        self.distant.insert(token, distant);
+        Ok(())
+    }
+
+    /// Adds a door for a proxy that is on its way, and the reference that goes with it.
+    pub(crate) fn add_door(&mut self, door: Door, object: ObjectId) -> io::Result<()> {
+        let token = self.token();
+        self.epoll.add(door.pollable(), token)?;
+        if self.table.hold(object, Holder::Ticket) {
+            self.doors.insert(token, (door, object));
+        }
+        Ok(())
+    }
+
+    /// Takes one thing in from where something is ready. Answers whether there may be more.
+    pub(crate) fn hear(&mut self, token: u64) -> bool {
+        if self.doors.contains_key(&token) {
+            return self.hear_door(token);
+        }
+        if self.distant.contains_key(&token) {
+            return self.hear_distant(token);
+        }
+        let Some(client) = self.clients.get_mut(&token) else { return false };
+        let is_understood = match client.hear(&self.epoll) {
+            Ok(Heard::Call(bytes)) => self.obey_call(ClientId(token), bytes, Vec::new()),
+            Ok(Heard::Signal(signal)) => {
+                self.obey(token, signal);
+                true
+            }
+            Ok(Heard::Nothing) => return false,
+            // Whatever it has sent before has been heard.
+            Ok(Heard::End) | Err(_) => false,
+        };
+        if !is_understood {
+            self.depart(token);
+        }
+        is_understood
+    }
+
+    /// Notes what the kernel says is ready.
+    pub(crate) fn wake(&mut self, tokens: Vec<u64>) {
+        for token in tokens {
+            if let Some(client) = self.clients.get_mut(&token) {
+                client.ring();
+                if !self.awake.contains(&token) {
+                    self.awake.push(token);
+                }
+            }
+            if !self.busy.contains(&token) {
+                self.busy.push_back(token);
+            }
+        }
+    }
+
+    /// Looks into shared memory. Answers whether somebody has said something.
+    pub(crate) fn look(&mut self) -> bool {
+        for token in &self.awake {
+            if self.clients.get(token).is_some_and(Client::has_calls) {
+                self.busy.push_back(*token);
+            }
+        }
+        !self.busy.is_empty()
+    }
+
+    /// Leaves it to the kernel to tell who says something. Answers whether nobody has done so meanwhile.
+    pub(crate) fn fall_asleep(&mut self) -> bool {
+        let (clients, busy) = (&self.clients, &mut self.busy);
+        self.awake.retain(|token| {
+            let has_spoken = clients.get(token).is_some_and(Client::arm);
+            if has_spoken {
+                busy.push_back(*token);
+            }
+            has_spoken
+        });
+        self.busy.is_empty()
+    }
+
+    /// Begins a job: it waits for its turn with each of its objects, and is ready when it has them all.
+    pub(crate) fn start(&mut self, mut job: Job) {
+        while let Some(object) = job.needs() {
+            let mode = job.mode();
+            match self.table.arrive(object, mode, job) {
+                Arrival::Enters(entered) => {
+                    job = entered;
+                    job.got();
+                }
+                Arrival::Waits => return,
+                Arrival::Gone(mut job) => {
+                    self.give_back(&mut job, false);
+                    return self.answer(job.origin, Outcome::Failed(Failure::Gone));
+                }
+            }
+        }
+        self.ready.push_back(job);
+    }
+
+    /// The next job to run, with the cells of its objects.
+    pub(crate) fn next_ready(&mut self) -> Option<(Job, Cells)> {
+        while let Some(job) = self.ready.pop_front() {
+            if let Some(prepared) = self.prepare(job) {
+                return Some(prepared);
+            }
+        }
+        None
+    }
+
+    /// A certain job, if it can be run.
+    pub(crate) fn take_ready(&mut self, is_it: impl Fn(&Origin) -> bool) -> Option<(Job, Cells)> {
+        let at = self.ready.iter().position(|job| is_it(&job.origin))?;
+        self.ready.remove(at).and_then(|job| self.prepare(job))
+    }
+
+    /// Gives a job the cells of its objects, or refuses it if one of them is poisoned.
+    fn prepare(&mut self, job: Job) -> Option<(Job, Cells)> {
+        let poison = job.objects().iter().find_map(|object| self.table.poison(*object));
+        if let (Some(poison), false) = (poison, matches!(job.origin, Origin::Departure(_))) {
+            let poison = poison.to_owned();
+            self.refuse(job, Failure::Poisoned(poison));
+            return None;
+        }
+        let cells: Option<Cells> = job.objects().iter().map(|object| self.table.value(*object)).collect();
+        let Some(cells) = cells else {
+            self.refuse(job, Failure::Gone);
+            return None;
+        };
+        if let (true, Origin::Client(call)) = (job.is_conditional(), &job.origin) {
+            self.trying.insert(*call, false);
+        }
+        Some((job, cells))
+    }
+
+    /// Ends a job that has run.
+    pub(crate) fn finish(&mut self, mut job: Job, finish: Finish) {
+        let outcome = match finish {
+            Finish::Made(cell) => self.keep(&job, cell),
+            Finish::Was(outcome) => outcome,
+        };
+        let is_cancelled = match &job.origin {
+            Origin::Client(call) if job.is_conditional() => self.trying.remove(call).unwrap_or(false),
+            _ => false,
+        };
+        if let (Outcome::Failed(Failure::Panicked(panic)), crate::table::Mode::Exclusive) = (&outcome, job.mode()) {
+            let text = panic.to_string();
+            for object in job.objects() {
+                self.table.set_poison(*object, Some(text.clone()));
+            }
+        }
+        if !matches!(outcome, Outcome::NotYet) {
+            self.give_back(&mut job, true);
+            return self.answer(job.origin, outcome);
+        }
+        if is_cancelled || self.is_deserted(&job.origin) {
+            self.give_back(&mut job, false);
+            return self.answer(job.origin, Outcome::Failed(Failure::Cancelled));
+        }
+        self.park(job);
+    }
+
+    /// Takes back a call that has not begun. Answers whether it has been (or will be, if its condition does not hold).
+    pub(crate) fn cancel(&mut self, call: CallId, objects: &[ObjectId]) -> bool {
+        let mut found: Vec<Job> = Vec::new();
+        for object in objects {
+            found.extend(self.table.remove(*object, |job| job.origin.is(call)));
+        }
+        if let Some(at) = self.ready.iter().position(|job| job.origin.is(call)) {
+            found.extend(self.ready.remove(at));
+        }
+        if found.is_empty() {
+            return self.trying.get_mut(&call).map(|is_cancelled| *is_cancelled = true).is_some();
+        }
+        for job in found {
+            self.refuse(job, Failure::Cancelled);
+        }
+        let mut ready = VecDeque::new();
+        objects.iter().for_each(|object| self.table.resume(*object, &mut ready));
+        self.go_on(ready);
+        true
+    }
+
+    /// Ends what came of giving references back.
+    pub(crate) fn settle(&mut self, released: Released<Arc<Cell>, Job>) {
+        self.garbage.extend(released.values);
+        for job in released.calls {
+            self.answer(job.origin, Outcome::Failed(Failure::Gone));
+        }
+    }
+
+    /// A client is gone.
+    pub(crate) fn depart(&mut self, token: u64) {
+        let id = ClientId(token);
+        self.awake.retain(|one| *one != token);
+        match (self.clients.remove(&token), self.distant.remove(&token)) {
+            (Some(client), _) => client.close(&self.epoll),
+            (None, Some(distant)) => drop(self.epoll.remove(distant.pollable())),
+            (None, None) => return,
+        }
+        let (gone, stay): (Vec<Job>, Vec<Job>) =
+            std::mem::take(&mut self.ready).into_iter().partition(|job| is_of(job, id));
+        self.ready = stay.into();
+        let mut ready = VecDeque::new();
+        let mut released = self.table.depart(id, |job| is_of(job, id), &mut ready);
+        for job in gone.into_iter().chain(std::mem::take(&mut released.calls)) {
+            self.refuse(job, Failure::Gone);
+        }
+        self.settle(released);
+        self.go_on(ready);
+        for object in self.table.attentive() {
+            self.tell_departure(object, id);
+        }
+    }
+
+    fn tell_departure(&mut self, object: ObjectId, client: ClientId) {
+        let Some(method) = self.table.value(object).and_then(|cell| cell.departure) else { return };
+        let Ok(argument) = codec::encode(&client.0) else { return };
+        let work = Work::of(method, argument);
+        self.start(Job::new(Origin::Departure(client), Some(object), work));
+    }
+
+    /// The object that all remote clients share, if there is one.
+    pub(crate) fn shared(&self, shared: Shared) -> Option<ObjectId> {
+        self.shared.get(&shared).copied()
+    }
+
+    fn hear_door(&mut self, token: u64) -> bool {
+        let Some((door, _)) = self.doors.get_mut(&token) else { return false };
+        if let Ok(heard) = door.try_accept() {
+            match heard {
+                TryRecv::Value(requests) => {
+                    // Without room for its descriptor it is not let in, and sees the end of its link.
+                    let _refused = self.add_client(requests);
+                    return true;
+                }
+                TryRecv::Empty => return false,
+                TryRecv::End => {}
+            }
+        }
+        if let Some((door, object)) = self.doors.remove(&token) {
+            let _known = self.epoll.remove(door.pollable());
+            let released = self.table.release(object, Holder::Ticket);
+            self.settle(released);
+        }
+        false
+    }
+
+    fn park(&mut self, mut job: Job) {
+        let Some(object) = job.holds().first().copied() else { return };
+        job.let_go();
+        self.table.park(object, job);
+        self.leave(object, false);
+    }
+
+    fn refuse(&mut self, mut job: Job, failure: Failure) {
+        self.give_back(&mut job, false);
+        self.answer(job.origin, Outcome::Failed(failure));
+    }
+
+    /// Lets go of all that a job holds.
+    fn give_back(&mut self, job: &mut Job, has_run: bool) {
+        let has_changed = has_run && job.mode() == crate::table::Mode::Exclusive;
+        let objects: Vec<ObjectId> = job.holds().to_vec();
+        job.let_go();
+        for object in objects {
+            self.leave(object, has_changed);
+        }
+    }
+
+    fn leave(&mut self, object: ObjectId, has_changed: bool) {
+        let mut ready = VecDeque::new();
+        let released = self.table.leave(object, has_changed, &mut ready);
+        self.settle(released);
+        self.go_on(ready);
+    }
+
+    /// Those who have come to their turn with one object go on to the next one that they need.
+    fn go_on(&mut self, jobs: VecDeque<Job>) {
+        for mut job in jobs {
+            job.got();
+            self.start(job);
+        }
+    }
+
+    /// Whether nobody is there any more to be answered.
+    pub(super) fn is_deserted(&self, origin: &Origin) -> bool {
+        let is_gone = |token| !self.clients.contains_key(token) && !self.distant.contains_key(token);
+        matches!(origin, Origin::Client(call) if is_gone(&call.client.0))
+    }
+
+    fn token(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// The cells of a job's objects.
+pub(crate) type Cells = Vec<Arc<Cell>>;
+
+fn is_of(job: &Job, client: ClientId) -> bool {
+    matches!(job.origin, Origin::Client(call) if call.client == client)
+}

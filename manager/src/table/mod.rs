@@ -1,0 +1,217 @@
+//! [`Table`]: the objects of a manager, who refers to them, whose turn it is to use them. *No I/O, no clock, no threads*, and it
+//! does not know what a value or a call is.
+//!
+//! # References
+//!
+//! An object lives as long as somebody refers to it:
+//!
+//! - a *client*, a connected process, so many times as it has received or made a proxy, copies inside it not counted;
+//! - a *ticket*, a proxy on its way inside a message, which nobody may ever read;
+//! - the *server*, where a proxy lies inside a value.
+//!
+//! A client that is gone gives back all that it had. A call that waits for its turn is served even when the last reference
+//! goes meanwhile, because it was sent before.
+
+mod turns;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+pub(crate) use turns::Mode;
+use turns::Turns;
+
+use crate::ids::{ClientId, ObjectId};
+
+/// Who refers to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    Client(ClientId),
+    Ticket,
+}
+
+/// All objects. `V` is what is known of one, `Q` a call that waits.
+#[derive(Debug)]
+pub(crate) struct Table<V, Q> {
+    entries: HashMap<ObjectId, Entry<V, Q>>,
+    next: u64,
+    /// Those that want to know when a client is gone.
+    attentive: BTreeSet<ObjectId>,
+}
+
+#[derive(Debug)]
+struct Entry<V, Q> {
+    value: V,
+    holders: HashMap<Holder, u32>,
+    turns: Turns<Q>,
+    poison: Option<String>,
+}
+
+/// What became of somebody who wants to use an object.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrival<Q> {
+    /// It may, now.
+    Enters(Q),
+    /// It is kept until it may.
+    Waits,
+    /// There is no such object.
+    Gone(Q),
+}
+
+/// What is left when references were given back.
+#[derive(Debug)]
+pub(crate) struct Released<V, Q> {
+    /// Values that nobody refers to any more.
+    pub(crate) values: Vec<V>,
+    /// Calls that can never be served.
+    pub(crate) calls: Vec<Q>,
+}
+
+impl<V, Q> Released<V, Q> {
+    fn nothing() -> Released<V, Q> {
+        Released { values: Vec::new(), calls: Vec::new() }
+    }
+}
+
+impl<V: Clone, Q> Table<V, Q> {
+    pub(crate) fn new() -> Table<V, Q> {
+        Table { entries: HashMap::new(), next: 1, attentive: BTreeSet::new() }
+    }
+
+    /// Adds an object, with one reference.
+    pub(crate) fn insert(&mut self, value: V, holder: Holder, is_attentive: bool) -> ObjectId {
+        let id = ObjectId(self.next);
+        self.next += 1;
+        if is_attentive {
+            self.attentive.insert(id);
+        }
+        let entry = Entry { value, holders: HashMap::from([(holder, 1)]), turns: Turns::new(), poison: None };
+        self.entries.insert(id, entry);
+        id
+    }
+
+    /// Adds a reference. Answers whether there is such an object.
+    pub(crate) fn hold(&mut self, id: ObjectId, holder: Holder) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        *entry.holders.entry(holder).or_insert(0) += 1;
+        true
+    }
+
+    /// Gives a reference back. One that was never had is nobody's.
+    pub(crate) fn release(&mut self, id: ObjectId, holder: Holder) -> Released<V, Q> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
+        if let Some(count) = entry.holders.get_mut(&holder) {
+            *count -= 1;
+            if *count == 0 {
+                entry.holders.remove(&holder);
+            }
+        }
+        self.tidy(id)
+    }
+
+    /// Gives back all that a client had, and takes out its calls that have not begun. Those who may go on now are added to
+    /// `ready`.
+    pub(crate) fn depart(
+        &mut self,
+        client: ClientId,
+        is_its: impl Fn(&Q) -> bool,
+        ready: &mut VecDeque<Q>,
+    ) -> Released<V, Q> {
+        let mut released = Released::nothing();
+        let ids: Vec<ObjectId> = self.entries.keys().copied().collect();
+        for id in ids {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            released.calls.extend(entry.turns.remove(&is_its));
+            ready.extend(std::iter::from_fn(|| entry.turns.next()));
+            if entry.holders.remove(&Holder::Client(client)).is_some() {
+                let more = self.tidy(id);
+                released.values.extend(more.values);
+                released.calls.extend(more.calls);
+            }
+        }
+        released
+    }
+
+    /// Whether somebody refers to an object.
+    pub(crate) fn is_held(&self, id: ObjectId, holder: Holder) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.holders.contains_key(&holder))
+    }
+
+    /// The objects that want to know that a client is gone.
+    pub(crate) fn attentive(&self) -> Vec<ObjectId> {
+        self.attentive.iter().copied().collect()
+    }
+
+    pub(crate) fn value(&self, id: ObjectId) -> Option<V> {
+        self.entries.get(&id).map(|entry| entry.value.clone())
+    }
+
+    /// Somebody wants to use an object.
+    pub(crate) fn arrive(&mut self, id: ObjectId, mode: Mode, call: Q) -> Arrival<Q> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Arrival::Gone(call) };
+        entry.turns.arrive(mode, call).map_or(Arrival::Waits, Arrival::Enters)
+    }
+
+    /// Somebody has used an object. Those who may use it now are added to `ready`.
+    pub(crate) fn leave(&mut self, id: ObjectId, has_changed: bool, ready: &mut VecDeque<Q>) -> Released<V, Q> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
+        entry.turns.leave(has_changed);
+        ready.extend(std::iter::from_fn(|| entry.turns.next()));
+        if entry.holders.is_empty() { self.tidy(id) } else { Released::nothing() }
+    }
+
+    /// Lets those go on who may since others were taken out.
+    pub(crate) fn resume(&mut self, id: ObjectId, ready: &mut VecDeque<Q>) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            ready.extend(std::iter::from_fn(|| entry.turns.next()));
+        }
+    }
+
+    /// Keeps a call, which uses the object, until the object has been changed, and then lets it try again.
+    pub(crate) fn park(&mut self, id: ObjectId, call: Q) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.turns.park(call);
+        }
+    }
+
+    /// Takes out the calls on one object that have not begun and are meant.
+    pub(crate) fn remove(&mut self, id: ObjectId, is_meant: impl FnMut(&Q) -> bool) -> Vec<Q> {
+        self.entries.get_mut(&id).map_or_else(Vec::new, |entry| entry.turns.remove(is_meant))
+    }
+
+    /// Why an object should not be used, if a panic has left it half changed.
+    pub(crate) fn poison(&self, id: ObjectId) -> Option<&str> {
+        self.entries.get(&id).and_then(|entry| entry.poison.as_deref())
+    }
+
+    /// Poisons an object, or declares it sound. Answers whether there is such an object.
+    pub(crate) fn set_poison(&mut self, id: ObjectId, poison: Option<String>) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        entry.poison = poison;
+        true
+    }
+
+    /// How many objects there are, and how many references to them.
+    pub(crate) fn count(&self) -> (usize, u64) {
+        let references = self.entries.values().flat_map(|entry| entry.holders.values());
+        (self.entries.len(), references.map(|count| u64::from(*count)).sum())
+    }
+
+    /// How many references there are to one object.
+    pub(crate) fn references(&self, id: ObjectId) -> u64 {
+        let holders = self.entries.get(&id).map(|entry| &entry.holders);
+        holders.map_or(0, |holders| holders.values().map(|count| u64::from(*count)).sum())
+    }
+
+    /// Removes an object that nobody refers to, once nobody uses it. Whoever is parked there would wait for ever.
+    fn tidy(&mut self, id: ObjectId) -> Released<V, Q> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
+        if !entry.holders.is_empty() || !entry.turns.is_quiet() {
+            return Released::nothing();
+        }
+        let calls = entry.turns.unpark_all().into();
+        self.attentive.remove(&id);
+        Released { values: self.entries.remove(&id).map(|entry| entry.value).into_iter().collect(), calls }
+    }
+}
+
+#[cfg(test)]
+mod tests;
