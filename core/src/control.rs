@@ -12,10 +12,13 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{self, Descriptor};
+use crate::codec;
 use crate::link::{Link, LinkError, TryRecv};
 use crate::os::fork::{Forked, fork};
 use crate::os::poll::Pollable;
+
+/// What vouches for an end inside a message.
+const VOUCHER: u64 = u64::from_le_bytes(*b"control ");
 
 /// One end of a private link between two processes of the same program.
 ///
@@ -143,19 +146,19 @@ fn value<T: DeserializeOwned>(message: codec::Message) -> Result<T, LinkError> {
 /// An end travels along another control link, and nowhere else. The sender's copy should be dropped then.
 impl Serialize for Control {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !codec::is_trusted() {
-            return Err(S::Error::custom("a control link can only be sent over another control link"));
-        }
-        codec::fd::serialize(self.socket(), serializer)
+        let place = codec::put(self.socket().as_fd()).map_err(S::Error::custom)?;
+        let number = codec::vouch(VOUCHER, [place.into(), 0])
+            .ok_or_else(|| S::Error::custom("a control link can only be sent over another control link"))?;
+        number.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Control {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Control, D::Error> {
-        if !codec::is_trusted() {
-            return Err(D::Error::custom("a control link can only be received over another control link"));
-        }
-        Descriptor::deserialize(deserializer).map(|one| Control::from_socket(one.into()))
+        let place =
+            codec::vouched(VOUCHER, u32::deserialize(deserializer)?).and_then(|[place, _]| place.try_into().ok());
+        let none = || D::Error::custom("a control link can only be received over another control link");
+        codec::take(place.ok_or_else(none)?).map(Control::from_socket).map_err(D::Error::custom)
     }
 }
 
@@ -172,6 +175,16 @@ mod tests {
         let (name, mut end): (Function, Control) = there.recv(None).unwrap().unwrap();
         end.send(&name).unwrap();
         assert_eq!(inner.recv::<Function>(None).unwrap(), Some(name));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_name_or_an_end_is_none() {
+        let (mut here, mut there) = Control::pair().unwrap();
+        here.send(&(0_u32, 64_u64, 64_u64)).unwrap();
+        assert!(there.recv::<(Function, u64, u64)>(None).unwrap_err().to_string().contains("name"));
+        let (own, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        here.send(&codec::Descriptor::from(OwnedFd::from(own))).unwrap();
+        assert!(there.recv::<Control>(None).unwrap_err().to_string().contains("control link"));
     }
 
     #[test]

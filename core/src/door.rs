@@ -48,7 +48,10 @@ impl Door {
         Ok((Door(here), Key(there.into_socket())))
     }
 
-    /// The next process that has entered, without waiting. [`TryRecv::End`] means that no key is left anywhere.
+    /// The next process that has entered, without waiting.
+    ///
+    /// A door believes its keys. Whoever takes the descriptor out of a message with a key in it, and writes there what no key would
+    /// write, is as able to mislead this process as one who writes to its memory through `/proc`. [`TryRecv::End`] means that no key is left anywhere.
     ///
     /// # Errors
     ///

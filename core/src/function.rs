@@ -5,8 +5,9 @@
 //! result. No registry and no macro is needed, and generic functions work like any other.
 //!
 //! A number that becomes a function pointer must never come from bytes that safe code chose. So a name has no public form:
-//! it is written and read only inside a message of a [`Control`](crate::Control) link, which only this crate makes, between
-//! two processes that have checked that they run the same [`Image`](crate::Image).
+//! it travels only in a message of a [`Control`](crate::Control) link, which only this crate makes, between two processes that
+//! have checked that they run the same [`Image`](crate::Image); and there it does not lie among the bytes of the value but
+//! beside them, where nothing but this crate's types writes.
 
 use std::os::fd::OwnedFd;
 
@@ -65,6 +66,9 @@ pub enum CallError {
 /// The code between a message and a function. The first argument is the function's address, the last a buffer for the result;
 /// the answer are the descriptors of the result.
 type Thunk = fn(*const (), &[u8], Vec<OwnedFd>, Option<Control>, &mut Vec<u8>) -> Result<Vec<OwnedFd>, CallError>;
+
+/// What vouches for a name inside a message.
+const VOUCHER: u64 = u64::from_le_bytes(*b"function");
 
 impl Function {
     /// Names a plain function: a function, a method path, or a closure that captures nothing.
@@ -187,19 +191,16 @@ fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
 
 impl Serialize for Function {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !codec::is_trusted() {
-            return Err(S::Error::custom("the name of a function can only be sent over a control link"));
-        }
-        (self.thunk, self.function).serialize(serializer)
+        let number = codec::vouch(VOUCHER, [self.thunk, self.function])
+            .ok_or_else(|| S::Error::custom("the name of a function can only be sent over a control link"))?;
+        number.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Function {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Function, D::Error> {
-        if !codec::is_trusted() {
-            return Err(D::Error::custom("the name of a function can only be received over a control link"));
-        }
-        let (thunk, function) = <(u64, u64)>::deserialize(deserializer)?;
+        let [thunk, function] = codec::vouched(VOUCHER, u32::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("the name of a function can only be received over a control link"))?;
         let here = Loaded::own();
         if here.address_at(thunk).is_none() || here.address_at(function).is_none() {
             return Err(D::Error::custom("the name of a function points outside the code of this program"));

@@ -24,7 +24,7 @@ use crate::image::Loaded;
 /// use procession_core::{Method, Target, codec};
 ///
 /// let push = Method::exclusive(|list: &mut Vec<u8>, item: u8| { list.push(item); list.len() })?;
-/// let mut list = vec![1, 2];
+/// let mut list = vec![1_u8, 2];
 /// let argument = codec::encode(&3_u8)?;
 /// let length = push.call(Target::Exclusive(&mut list), argument.bytes(), Vec::new(), Vec::new())?;
 /// assert_eq!(codec::decode::<usize>(length.expect("a result"))?, 3);
@@ -71,8 +71,8 @@ type Outcome = Result<Option<Message>, MethodError>;
 /// The code between a message and a function. The first argument is the function's address, the last a buffer to re-use.
 type Thunk = fn(*const (), Target<'_>, &[u8], Vec<OwnedFd>, Vec<u8>) -> Outcome;
 
-/// Set before a name in a message, so that the name of a plain function is not taken for a method's.
-const MARK: u8 = 0x4d;
+/// What vouches for a name inside a message; another than a function's, which must not be taken for a method's.
+const VOUCHER: u64 = u64::from_le_bytes(*b"method  ");
 
 impl Method {
     /// Names a function that makes a value out of its argument.
@@ -274,21 +274,18 @@ fn encoded<R: Serialize>(result: &R, buffer: Vec<u8>) -> Outcome {
 
 impl Serialize for Method {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !codec::is_trusted() {
-            return Err(S::Error::custom("the name of a method can only be sent over a control link"));
-        }
-        (MARK, self.thunk, self.function).serialize(serializer)
+        let number = codec::vouch(VOUCHER, [self.thunk, self.function])
+            .ok_or_else(|| S::Error::custom("the name of a method can only be sent over a control link"))?;
+        number.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Method {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
-        if !codec::is_trusted() {
-            return Err(D::Error::custom("the name of a method can only be received over a control link"));
-        }
-        let (mark, thunk, function) = <(u8, u64, u64)>::deserialize(deserializer)?;
+        let [thunk, function] = codec::vouched(VOUCHER, u32::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("the name of a method can only be received over a control link"))?;
         let here = Loaded::own();
-        if mark != MARK || here.address_at(thunk).is_none() || here.address_at(function).is_none() {
+        if here.address_at(thunk).is_none() || here.address_at(function).is_none() {
             return Err(D::Error::custom("the name of a method points outside the code of this program"));
         }
         Ok(Method { thunk, function })

@@ -145,7 +145,7 @@ impl DecodeError {
 /// The error that travels through serde while a value is being written or read: one pointer wide, so that results stay
 /// small.
 #[derive(Debug)]
-pub(super) struct Fault(Box<Cow<'static, str>>);
+pub(crate) struct Fault(Box<Cow<'static, str>>);
 
 impl Fault {
     #[cold]

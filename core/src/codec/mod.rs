@@ -28,6 +28,7 @@ mod error;
 mod message;
 mod scope;
 mod ser;
+mod vouchers;
 
 use std::any::type_name;
 use std::os::fd::OwnedFd;
@@ -38,7 +39,7 @@ use serde::de::DeserializeOwned;
 pub use descriptor::Descriptor;
 pub use error::{DecodeError, EncodeError};
 pub use message::{Message, Payload};
-pub(crate) use scope::is_trusted;
+pub(crate) use scope::{put, take, vouch, vouched};
 
 use error::Fault;
 use scope::Scope;
@@ -167,12 +168,20 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 /// # Ok::<(), procession_core::codec::DecodeError>(())
 /// ```
 pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
-    decode_in_scope(bytes, Scope::receiving(false, descriptors))
+    decode_in_scope(bytes, Scope::receiving(None, descriptors))
 }
 
 /// Encodes as [`encode`] does, for a link on which functions may be named.
 pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
-    encode_in_scope(value, Vec::with_capacity(FIRST_ALLOCATION), Scope::sending(true))
+    let scope = Scope::sending(true);
+    let (bytes, rest) = scope.within(|| ser::to_bytes(value, Vec::with_capacity(FIRST_ALLOCATION)));
+    match bytes {
+        Ok(mut bytes) => {
+            vouchers::append(&rest.vouchers, &mut bytes);
+            Ok(Message::new(bytes, rest.descriptors))
+        }
+        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
+    }
 }
 
 /// Decodes as [`decode`] does, and lets the names of functions in the message become functions.
@@ -181,7 +190,10 @@ pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message
 /// image.
 pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
     let (payload, descriptors) = message.into_parts();
-    decode_in_scope(&payload, Scope::receiving(true, descriptors))
+    match vouchers::split(&payload) {
+        Some((bytes, vouchers)) => decode_in_scope(bytes, Scope::receiving(Some(vouchers), descriptors)),
+        None => Err(DecodeError::new(type_name::<T>(), Fault::text("it is no message of a control link"))),
+    }
 }
 
 fn encode_in_scope<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>, scope: Scope) -> Result<Message, EncodeError> {

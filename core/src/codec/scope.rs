@@ -27,7 +27,8 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Scope {
     direction: Direction,
-    trusted: bool,
+    /// What this crate's own types have vouched for, on a link on which functions may be named.
+    vouchers: Option<Vec<Voucher>>,
     /// The descriptors by their numbers; one that was taken leaves its place empty.
     table: Vec<Option<OwnedFd>>,
     /// Whether a limit on descriptors was reached.
@@ -41,6 +42,16 @@ pub(super) struct Rest {
     pub(super) descriptors: Vec<OwnedFd>,
     /// Whether a limit on descriptors was reached.
     pub(super) ran_out: bool,
+    /// What was vouched for.
+    pub(super) vouchers: Vec<Voucher>,
+}
+
+/// Something that only this crate's own types put into a message. It travels beside the value's bytes, so whatever a value
+/// writes there, it cannot be taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Voucher {
+    pub(crate) kind: u64,
+    pub(crate) what: [u64; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,17 +63,18 @@ enum Direction {
 }
 
 impl Scope {
-    const CLOSED: Self = Self { direction: Direction::None, trusted: false, table: Vec::new(), ran_out: false };
+    const CLOSED: Self = Self { direction: Direction::None, vouchers: None, table: Vec::new(), ran_out: false };
 
     #[inline]
     pub(super) fn sending(trusted: bool) -> Self {
-        Self { direction: Direction::Sending, trusted, table: Vec::new(), ran_out: false }
+        let vouchers = trusted.then(Vec::new);
+        Self { direction: Direction::Sending, vouchers, table: Vec::new(), ran_out: false }
     }
 
     #[inline]
-    pub(super) fn receiving(trusted: bool, descriptors: Vec<OwnedFd>) -> Self {
+    pub(super) fn receiving(vouchers: Option<Vec<Voucher>>, descriptors: Vec<OwnedFd>) -> Self {
         let table = if descriptors.is_empty() { Vec::new() } else { descriptors.into_iter().map(Some).collect() };
-        Self { direction: Direction::Receiving, trusted, table, ran_out: false }
+        Self { direction: Direction::Receiving, vouchers, table, ran_out: false }
     }
 
     /// Runs `work` with this scope open, and gives back what is left of it.
@@ -70,8 +82,9 @@ impl Scope {
     pub(super) fn within<R>(self, work: impl FnOnce() -> R) -> (R, Rest) {
         let _outer = Outer(swap(self));
         let answer = work();
-        let inner = swap(Scope::CLOSED);
-        (answer, Rest { ran_out: inner.ran_out, descriptors: inner.into_descriptors() })
+        let mut inner = swap(Scope::CLOSED);
+        let vouchers = inner.vouchers.take().unwrap_or_default();
+        (answer, Rest { ran_out: inner.ran_out, vouchers, descriptors: inner.into_descriptors() })
     }
 
     #[inline]
@@ -124,18 +137,30 @@ impl Scope {
     }
 }
 
-/// Whether the message being decoded or encoded right now came over a link on which functions may be named.
-pub(crate) fn is_trusted() -> bool {
-    with(|scope| scope.trusted)
+/// Puts a voucher beside the message that is being encoded, and gives its number there; `None` where none may be.
+pub(crate) fn vouch(kind: u64, what: [u64; 2]) -> Option<u32> {
+    with(|scope| {
+        let vouchers = scope.vouchers.as_mut().filter(|_| scope.direction == Direction::Sending)?;
+        vouchers.push(Voucher { kind, what });
+        u32::try_from(vouchers.len() - 1).ok()
+    })
+}
+
+/// What came with the message that is being decoded under a number; `None` where nothing of that kind did.
+pub(crate) fn vouched(kind: u64, number: u32) -> Option<[u64; 2]> {
+    with(|scope| {
+        let vouchers = scope.vouchers.as_ref().filter(|_| scope.direction == Direction::Receiving)?;
+        vouchers.get(number as usize).filter(|one| one.kind == kind).map(|one| one.what)
+    })
 }
 
 /// Duplicates a descriptor into the open table and gives its number there.
-pub(super) fn put(fd: BorrowedFd<'_>) -> Result<u32, Fault> {
+pub(crate) fn put(fd: BorrowedFd<'_>) -> Result<u32, Fault> {
     with(|scope| scope.put(fd))
 }
 
 /// Takes a descriptor out of the open table.
-pub(super) fn take(index: u32) -> Result<OwnedFd, Fault> {
+pub(crate) fn take(index: u32) -> Result<OwnedFd, Fault> {
     with(|scope| scope.take(index))
 }
 
@@ -170,13 +195,18 @@ mod tests {
 
     #[test]
     fn trust_does_not_reach_an_inner_scope_and_comes_back_after_it() {
-        assert!(!is_trusted());
-        Scope::sending(true).within(|| {
-            assert!(is_trusted());
-            Scope::receiving(false, Vec::new()).within(|| assert!(!is_trusted()));
-            assert!(is_trusted());
+        assert_eq!(vouch(1, [2, 3]), None);
+        let (_, rest) = Scope::sending(true).within(|| {
+            assert_eq!(vouch(1, [2, 3]), Some(0));
+            Scope::receiving(None, Vec::new()).within(|| assert_eq!(vouched(1, 0), None));
+            Scope::sending(false).within(|| assert_eq!(vouch(1, [2, 3]), None));
+            assert_eq!(vouch(4, [5, 6]), Some(1));
         });
-        assert!(!is_trusted());
+        Scope::receiving(Some(rest.vouchers), Vec::new()).within(|| {
+            assert_eq!((vouched(1, 0), vouched(4, 1)), (Some([2, 3]), Some([5, 6])));
+            assert_eq!((vouched(4, 0), vouched(1, 2)), (None, None));
+            assert_eq!(vouch(1, [2, 3]), None);
+        });
     }
 
     #[test]
@@ -187,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_scope_serves_one_direction() {
-        let (sent, _) = Scope::receiving(false, Vec::new()).within(|| put(std::io::stdin().as_fd()));
+        let (sent, _) = Scope::receiving(None, Vec::new()).within(|| put(std::io::stdin().as_fd()));
         assert!(sent.unwrap_err().to_string().contains("being received"));
         let (taken, _) = Scope::sending(false).within(|| take(0));
         assert!(taken.unwrap_err().to_string().contains("being sent"));
@@ -198,7 +228,7 @@ mod tests {
         Scope::sending(true).within(|| {
             let panicked = catch_unwind(|| Scope::sending(false).within(|| panic!("on purpose")));
             assert!(panicked.is_err());
-            assert!(is_trusted());
+            assert!(vouch(1, [2, 3]).is_some());
         });
         assert!(put(std::io::stdin().as_fd()).is_err());
     }
