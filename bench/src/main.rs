@@ -1,15 +1,30 @@
 //! Measures procession beside its peers, CPython and raw limits. `README.md` says how.
 #![deny(unsafe_code)]
 
+mod channels;
+mod channels_course;
+mod channels_idle;
+mod channels_ours;
+mod channels_peers;
+mod goals;
 mod group;
 mod lock;
 mod machine;
+mod manager;
 mod measure;
 mod options;
+mod pool;
+mod pool_block;
+mod pool_idle;
+mod pool_ours;
+mod pool_peers;
 mod process;
 mod python;
 mod raw;
+mod raw_channel;
 mod raw_lock;
+mod raw_pool;
+mod redis;
 mod rounds;
 mod table;
 
@@ -20,7 +35,33 @@ use group::Group;
 use options::{Options, Request};
 
 /// Every group that can be measured.
-const GROUPS: &[Group] = &[process::GROUP, process::GROUP_2GIB, lock::GROUP, lock::GROUP_PAIR];
+const GROUPS: &[Group] = &[
+    process::GROUP,
+    process::GROUP_2GIB,
+    lock::GROUP,
+    lock::GROUP_PAIR,
+    channels::STREAM,
+    channels::PAIRS,
+    channels::MEBIBYTE,
+    channels::LARGEST,
+    channels::ROUND_TRIP,
+    channels::WAKE,
+    channels::IDLE,
+    pool::SINGLE,
+    pool::CHUNKED,
+    pool::APPLY,
+    pool::LARGE,
+    pool::HEAVY,
+    pool::FLAT,
+    pool::MEMORY,
+    pool::IDLE,
+    pool::DEATH,
+    manager::SET,
+    manager::GET,
+    manager::PAIR,
+    manager::PIPELINE,
+    manager::REMOTE,
+];
 
 fn main() -> ExitCode {
     // Before the libraries look whether this is one of their children: a bare re-execution does not pay for them.
@@ -62,6 +103,7 @@ fn measure_all(groups: &[&Group], options: Options) -> Result<(), Box<dyn Error>
     for group in groups {
         let rows = rounds::run(group, options)?;
         println!("{}", table::render(group, options, &rows));
+        println!("{}", goals::report(group, &rows));
     }
     Ok(())
 }

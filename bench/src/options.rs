@@ -53,9 +53,20 @@ fn request<'a>(names: &[String], options: Options, groups: &'a [Group]) -> Resul
     {
         return Ok(Request::One(find(group, groups)?, system.clone(), options));
     }
-    let chosen: Result<Vec<_>, _> = names.iter().map(|name| find(name, groups)).collect();
-    let chosen = if names.is_empty() { groups.iter().collect() } else { chosen? };
+    let chosen: Result<Vec<_>, _> = names.iter().map(|name| find_all(name, groups)).collect();
+    let chosen = if names.is_empty() { groups.iter().collect() } else { chosen?.concat() };
     Ok(Request::Groups(chosen, options))
+}
+
+/// The group of that name, or all those whose names go on after it: `pool` stands for `pool-apply` and the like.
+fn find_all<'a>(name: &str, groups: &'a [Group]) -> Result<Vec<&'a Group>, lexopt::Error> {
+    let goes_on = |group: &&Group| group.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+    let family: Vec<_> = groups.iter().filter(goes_on).collect();
+    match find(name, groups) {
+        Err(error) if family.is_empty() => Err(error),
+        Err(_) => Ok(family),
+        Ok(group) => Ok(vec![group]),
+    }
 }
 
 fn find<'a>(name: &str, groups: &'a [Group]) -> Result<&'a Group, lexopt::Error> {

@@ -36,7 +36,8 @@ fn line(row: &Row, ours: f64) -> String {
         return format!("| {} | – | – | – |\n", row.name);
     };
     let median = median(&sorted);
-    format!("| {} | {} | {} – {} | {:.2} |\n", row.name, figure(median), figure(*min), figure(*max), median / ours)
+    let ratio = if ours > 0.0 { format!("{:.2}", median / ours) } else { "–".into() };
+    format!("| {} | {} | {} – {} | {ratio} |\n", row.name, figure(median), figure(*min), figure(*max))
 }
 
 fn middle(values: &[f64]) -> f64 {

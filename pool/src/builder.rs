@@ -1,17 +1,19 @@
 //! [`PoolBuilder`]: a pool before it is started.
 
+use std::any::Any;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
-use procession_core::Function;
-use procession_core::codec;
+use procession_core::{Function, Method, codec};
 use procession_process::{StartMethod, cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::member::Recruiter;
 use crate::pool_error::Kind;
-use crate::protocol::Initializer;
+use crate::terms::Staffing;
+use crate::wire::protocol::{Call, Initializer, Maker, Preparation};
 use crate::{Pool, PoolError};
 
 /// Describes a pool before it is started. Made by [`Pool::builder`].
@@ -33,9 +35,15 @@ use crate::{Pool, PoolError};
 #[must_use = "a builder starts nothing until `build` is called"]
 pub struct PoolBuilder {
     workers: Option<usize>,
+    pub(crate) least: Option<usize>,
     method: StartMethod,
-    initializer: Option<Result<Initializer, PoolError>>,
+    pub(crate) preparation: Preparation,
+    /// The first thing that was wrong with what it was told.
+    mistake: Option<PoolError>,
     chunk_size: Option<NonZeroUsize>,
+    pub(crate) staffing: Staffing,
+    pub(crate) keeps_stderr: bool,
+    pub(crate) processors: Vec<usize>,
 }
 
 /// What an initializer may return: nothing, or a `Result` whose error can be shown.
@@ -81,7 +89,17 @@ impl<E: Display> Initialized for Result<(), E> {
 
 impl PoolBuilder {
     pub(crate) fn new() -> PoolBuilder {
-        PoolBuilder { workers: None, method: StartMethod::default(), initializer: None, chunk_size: None }
+        PoolBuilder {
+            workers: None,
+            least: None,
+            method: StartMethod::default(),
+            preparation: Preparation::default(),
+            mistake: None,
+            chunk_size: None,
+            staffing: Staffing::fixed(1),
+            keeps_stderr: true,
+            processors: Vec::new(),
+        }
     }
 
     /// How many workers it has. Without this: as many as [`procession_process::cpu_count`] says.
@@ -125,7 +143,84 @@ impl PoolBuilder {
         A: Serialize + DeserializeOwned,
         R: Initialized + Serialize + DeserializeOwned,
     {
-        self.initializer = Some(named(function, &argument));
+        match named(function, &argument) {
+            Ok(initializer) => self.preparation.initializer = Some(initializer),
+            Err(mistake) => drop(self.mistake.get_or_insert(mistake)),
+        }
+        self
+    }
+
+    /// A function whose result each worker, replacements included, keeps from before its first task on. Tasks find it with
+    /// [`state`](crate::state). It runs after the [initializer](PoolBuilder::initializer), and fails by a panic.
+    ///
+    /// ```
+    /// # use procession_pool::{Pool, state};
+    /// use std::sync::Mutex;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).state(|()| Mutex::new(0_u64), ()).build()?;
+    /// let add = |n: u64| {
+    ///     let mut sum = state::<Mutex<u64>>().unwrap().lock().unwrap();
+    ///     *sum += n;
+    ///     *sum
+    /// };
+    /// assert_eq!(pool.map(add, [1, 2, 3])?, [1, 3, 6]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn state<A, S>(mut self, function: fn(A) -> S, argument: A) -> PoolBuilder
+    where
+        A: Serialize + DeserializeOwned,
+        S: Any + Send + Sync,
+    {
+        match kept(function, &argument) {
+            Ok(maker) => self.preparation.state = Some(maker),
+            Err(mistake) => drop(self.mistake.get_or_insert(mistake)),
+        }
+        self
+    }
+
+    /// A function that each worker runs after its last task, when it leaves: to flush a file, or to say goodbye. A worker that is
+    /// killed does not get to it.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let mark = |path: std::path::PathBuf| std::fs::write(path, "left").unwrap();
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("mark");
+    /// let mut pool = Pool::builder().workers(1).finalizer(mark, path.clone()).build()?;
+    /// pool.map(|n: u8| n, [1])?;
+    /// pool.join();
+    /// assert_eq!(std::fs::read_to_string(path)?, "left");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn finalizer<A: Serialize + DeserializeOwned>(mut self, function: fn(A), argument: A) -> PoolBuilder {
+        match call(function, &argument) {
+            Ok(call) => self.preparation.finalizer = Some(call),
+            Err(mistake) => drop(self.mistake.get_or_insert(mistake)),
+        }
+        self
+    }
+
+    /// How long a worker that is stopped in the middle of a task, because it [took too long](crate::Job::timeout) or was cancelled,
+    /// has from SIGTERM to SIGKILL. Without this: 200 milliseconds.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).grace(Duration::from_secs(1)).build()?;
+    /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn grace(mut self, grace: Duration) -> PoolBuilder {
+        self.staffing.grace = grace;
         self
     }
 
@@ -190,10 +285,24 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn build(self) -> Result<Pool, PoolError> {
-        let PoolBuilder { workers, method, initializer, chunk_size } = self;
-        let workers = NonZeroUsize::new(workers.unwrap_or_else(cpu_count)).ok_or(Kind::NoWorkers)?;
-        let recruiter = Recruiter { workers, method, initializer: initializer.transpose()? };
-        Pool::start(recruiter, chunk_size)
+        let PoolBuilder {
+            workers,
+            least,
+            method,
+            preparation,
+            mistake,
+            chunk_size,
+            staffing,
+            keeps_stderr,
+            processors,
+        } = self;
+        if let Some(mistake) = mistake {
+            return Err(mistake);
+        }
+        let most = NonZeroUsize::new(workers.unwrap_or_else(cpu_count)).ok_or(Kind::NoWorkers)?.get();
+        let least = if staffing.idle_timeout.is_some() { least.unwrap_or(1).clamp(1, most) } else { most };
+        let recruiter = Recruiter { method, preparation, keeps_stderr, processors };
+        Pool::start(recruiter, Staffing { least, most, ..staffing }, chunk_size)
     }
 }
 
@@ -202,8 +311,26 @@ where
     A: Serialize + DeserializeOwned,
     R: Initialized + Serialize + DeserializeOwned,
 {
+    let verdict = Function::of(R::failure).map_err(Kind::InitializerName)?;
+    Ok(Initializer { call: call(function, argument)?, verdict })
+}
+
+fn call<A, R>(function: fn(A) -> R, argument: &A) -> Result<Call, PoolError>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize,
+{
     let argument = codec::encode(argument).map_err(Kind::InitializerArgument)?;
     let function = Function::of(function).map_err(Kind::InitializerName)?;
-    let verdict = Function::of(R::failure).map_err(Kind::InitializerName)?;
-    Ok(Initializer { function, argument, verdict })
+    Ok(Call { function, argument })
+}
+
+fn kept<A, S>(function: fn(A) -> S, argument: &A) -> Result<Maker, PoolError>
+where
+    A: Serialize + DeserializeOwned,
+    S: Any + Send + Sync,
+{
+    let argument = codec::encode(argument).map_err(Kind::InitializerArgument)?;
+    let method = Method::maker(function).map_err(Kind::InitializerName)?;
+    Ok(Maker { method, argument })
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::TaskError;
+use crate::parcel::Parcel;
 use crate::run::Run;
-use crate::sink::Delivery;
 
 /// The results of a job in the order of its input. Made by [`Pool::imap`](crate::Pool::imap).
 ///
@@ -32,8 +32,10 @@ pub struct Imap<'pool, I: Iterator, R> {
     run: Run<'pool, I, R>,
     /// The index of the result to be given out next.
     next: u64,
-    /// Results that have arrived before their turn.
-    early: BTreeMap<u64, Delivery>,
+    /// Results whose turn it is.
+    current: Option<Parcel>,
+    /// Results that have arrived before their turn, by the first of them.
+    early: BTreeMap<u64, Parcel>,
 }
 
 /// The results of a job in the order in which they arrive. Made by [`Pool::imap_unordered`](crate::Pool::imap_unordered).
@@ -59,7 +61,7 @@ pub struct ImapUnordered<'pool, I: Iterator, R> {
 
 impl<'pool, I: Iterator, R> Imap<'pool, I, R> {
     pub(crate) fn new(run: Run<'pool, I, R>) -> Self {
-        Imap { run, next: 0, early: BTreeMap::new() }
+        Imap { run, next: 0, current: None, early: BTreeMap::new() }
     }
 }
 
@@ -77,43 +79,25 @@ where
 {
     type Item = Result<R, TaskError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.run.fill();
         loop {
-            if let Some(delivery) = self.take_next() {
+            if let Some((_, result)) = self.current.as_mut().and_then(Parcel::next) {
                 self.next += 1;
-                return Some(self.run.give(delivery).1);
+                self.run.gave();
+                return Some(result);
             }
-            if self.run.is_over() {
-                return None;
+            self.current = self.early.remove(&self.next);
+            if self.current.is_none() {
+                let parcel = self.run.next_parcel()?;
+                self.early.insert(parcel.first(), parcel);
             }
-            self.run.go_on();
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.run.size_hint()
-    }
-}
-
-impl<A, I, R> Imap<'_, I, R>
-where
-    A: Serialize,
-    I: Iterator<Item = A>,
-    R: DeserializeOwned,
-{
-    /// The result whose turn it is, if it has arrived.
-    fn take_next(&mut self) -> Option<Delivery> {
-        if let Some(delivery) = self.early.remove(&self.next) {
-            return Some(delivery);
-        }
-        while let Some(delivery) = self.run.next_arrived() {
-            if delivery.index == self.next {
-                return Some(delivery);
-            }
-            self.early.insert(delivery.index, delivery);
-        }
-        None
     }
 }
 
@@ -168,7 +152,7 @@ where
 
 impl<I: Iterator, R> fmt::Debug for Imap<'_, I, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Imap { run, next, early } = self;
+        let Imap { run, next, early, current: _ } = self;
         f.debug_struct("Imap").field("run", run).field("next", next).field("early", &early.len()).finish()
     }
 }

@@ -46,6 +46,25 @@
 //! # }
 //! ```
 //!
+//! # Results later
+//!
+//! [`apply_async`](Pool::apply_async) and [`map_async`](Pool::map_async) do not wait. What they answer can be asked, awaited, cancelled,
+//! given a callback that cannot hurt the pool, and waited for together with others, of several pools if need be.
+//!
+//! ```
+//! use procession_pool::{AsyncResult, Pool};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let pool = Pool::new(2)?;
+//! let results = ["salve", "ave", "vale"].map(|word| pool.apply_async(|word: String| word.len(), word.to_owned()));
+//! for (place, length) in AsyncResult::as_completed(results) {
+//!     println!("word {place} has {} letters", length?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What goes wrong
 //!
 //! Each item brings a value or a [`TaskError`]. A panic comes with its message, place and backtrace. When a worker is killed, runs
@@ -74,6 +93,13 @@
 //!
 //! An [initializer](PoolBuilder::initializer) runs in each worker before its first task, to open a file or load a table.
 //!
+//! # What workers log
+//!
+//! With the feature `log`, `procession_process::logs::forward` has the records of workers arrive in the
+//! logger of the pool's process, each with the worker's name and number. Workers never wait for it: what comes too fast is dropped
+//! and counted. With the feature `tracing`, each task runs in a span `task`, in its worker, and workers that start, end and die are
+//! events in the pool's process. Where `tracing`'s own feature `log` is on, the events of workers are forwarded, too.
+//!
 //! # The end
 //!
 //! [`close`](Pool::close) lets the jobs that have begun go on to their end, [`join`](Pool::join) waits for the workers to leave,
@@ -82,9 +108,10 @@
 //!
 //! # How it works
 //!
-//! Each worker has a private link to the pool, and no lock or pipe is shared between workers: one that dies can hurt nobody else. The
-//! pool knows what each worker holds. A scheduler without I/O decides, one dispatcher does what it says. Short items travel
-//! together, as many as make about two milliseconds of work, and never so many that a worker is idle at the end.
+//! Each worker has a private ring in shared memory in each direction, and no lock or pipe is shared between workers: one that dies
+//! can hurt nobody else. The pool knows what each worker holds and which of it has begun. A scheduler without I/O decides; a
+//! caller that waits for results drives the dispatch itself, and the pool's own thread does while nobody waits. Workers are sent about a
+//! millisecond of work ahead, and what they have not begun is taken back when others have nothing to do.
 //!
 //! # Not here
 //!
@@ -94,30 +121,60 @@
 
 mod pool;
 
+mod async_result;
+mod asynchronous;
 mod builder;
 mod imap;
+mod histogram;
+mod job;
 mod pool_error;
+mod stats;
 mod task_error;
+mod waiting;
 
+mod arrivals;
+mod batch;
+mod callbacks;
+mod calls;
+mod parcel;
+mod pending;
 mod run;
-mod shared;
 mod sink;
+mod story;
+mod ticket;
 
 mod chunking;
 mod desk;
 mod dispatcher;
+mod hints;
+mod last_words;
 mod member;
 mod scheduler;
+mod shared;
+mod status;
+mod tending;
+mod watch;
+mod works;
 
 mod ids;
-mod protocol;
+mod inbox;
+mod terms;
+#[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
+mod trace;
+mod wire;
 mod worker;
 
+pub use async_result::AsyncResult;
 pub use builder::{Initialized, PoolBuilder};
+pub use histogram::Histogram;
 pub use imap::{Imap, ImapUnordered};
+pub use job::Job;
 pub use pool::Pool;
 pub use pool_error::PoolError;
+pub use stats::{Stats, WorkerState, WorkerStats};
 pub use task_error::TaskError;
+pub use waiting::{AsCompleted, WaitTimeoutError};
+pub use worker::state;
 
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}

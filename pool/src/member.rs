@@ -1,26 +1,33 @@
-//! A worker process as the dispatcher holds it: the process, the link to it, and what it was told.
+//! A worker process as the dispatcher holds it: the process, the lines to it, and what it was told.
 
-use std::collections::HashSet;
-use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
+use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use procession_core::codec::Message;
 use procession_core::os::poll::Pollable;
-use procession_core::{Control, Function, LinkError, TryRecv};
-use procession_process::{Child, Process, SpawnError, StartMethod};
+use procession_core::{Control, LinkError, TryRecv};
+use procession_process::{Child, Process, SpawnError, StartMethod, Stdio};
 
-use crate::ids::JobId;
-use crate::protocol::{Initializer, Order, Report, Setup};
+use crate::batch::Batch;
+use crate::last_words::LastWords;
 use crate::task_error::Badge;
+use crate::wire::protocol::{Order, Preparation, Report, Setup};
+use crate::wire::{Line, Lines};
+use crate::works::Works;
 use crate::{PoolError, pool_error, worker};
 
 /// Makes workers for one pool.
 #[derive(Debug)]
 pub(crate) struct Recruiter {
-    pub(crate) workers: NonZeroUsize,
     pub(crate) method: StartMethod,
-    pub(crate) initializer: Option<Initializer>,
+    pub(crate) preparation: Preparation,
+    /// Whether what they write to their standard error passes through this process.
+    pub(crate) keeps_stderr: bool,
+    /// The processors that they are spread over. Empty: wherever the system likes.
+    pub(crate) processors: Vec<usize>,
 }
 
 /// One worker process.
@@ -28,9 +35,15 @@ pub(crate) struct Recruiter {
 pub(crate) struct Member {
     child: Child,
     control: Control,
+    pub(crate) line: Line,
     badge: Badge,
-    /// The jobs whose functions it knows.
-    jobs: HashSet<JobId>,
+    pub(crate) last_words: LastWords,
+    /// What it knows to do.
+    works: HashSet<u32>,
+    /// What it has said and nobody has read yet.
+    pub(crate) inbound: Vec<u8>,
+    /// What goes with results that say that something does.
+    pub(crate) descriptors: VecDeque<Vec<OwnedFd>>,
     /// Whether it has said that it is ready, or that it never will be.
     pub(crate) has_reported: bool,
     /// Whether there may be more to hear from it.
@@ -43,20 +56,29 @@ pub(crate) struct Member {
 
 impl Recruiter {
     /// Starts one worker, and gives it its setup.
-    pub(crate) fn recruit(&self) -> Result<Member, PoolError> {
+    pub(crate) fn recruit(&self, number: usize) -> Result<Member, PoolError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = format!("PoolWorker-{}", NUMBER.fetch_add(1, Ordering::Relaxed) + 1);
-        let builder = Process::builder().name(name).daemon(true).start_method(self.method);
+        let lines = Lines::new().map_err(pool_error::Kind::Memory)?;
+        let mut builder = Process::builder().name(name).daemon(true).start_method(self.method);
+        if self.keeps_stderr {
+            builder = builder.stderr(Stdio::Piped);
+        }
         let (process, mut control) = builder.spawn_with_control(worker::live, ()).map_err(started)?;
-        let setup = Setup { initializer: self.initializer.as_ref() };
+        let processor = self.processors.get(number % self.processors.len().max(1)).copied();
+        let setup = Setup { lines, processor, preparation: &self.preparation };
         let posted = control.post(&setup);
         let child = process.child();
         let badge = Badge { name: child.name().into(), pid: child.id() };
         let mut member = Member {
             child,
             control,
+            line: Line::new(setup.lines),
             badge,
-            jobs: HashSet::new(),
+            last_words: LastWords::new(process.take_stderr()),
+            works: HashSet::new(),
+            inbound: Vec::new(),
+            descriptors: VecDeque::new(),
             has_reported: false,
             is_heard: true,
             is_leaving: false,
@@ -82,14 +104,24 @@ impl Member {
         &self.child
     }
 
+    /// Whether it was told to leave.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
     /// What was wrong with its link, if anything was.
     pub(crate) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Ready when it has something to say, or room for what it was told.
-    pub(crate) fn link(&self) -> Option<Pollable<'_>> {
-        self.is_heard.then(|| self.control.pollable())
+    /// Ready when it has something to say on its control link, or room for what it was told.
+    pub(crate) fn link(&self) -> Pollable<'_> {
+        self.control.pollable()
+    }
+
+    /// Whether there may be more to hear from it.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.is_heard
     }
 
     /// Ready when it has ended.
@@ -97,23 +129,62 @@ impl Member {
         Pollable::readable(self.child.as_fd())
     }
 
-    /// Sends tasks of one job, and its function before the first of them.
+    /// Sends tasks, and before the first of a kind what is to be done with them.
     pub(crate) fn send(
         &mut self,
-        job: JobId,
-        function: Function,
-        tasks: Vec<(u64, &Message)>,
+        (work, unit): (u32, u64),
+        works: &Works,
+        batch: &Arc<Batch>,
+        items: Range<usize>,
     ) -> Result<(), LinkError> {
-        if self.jobs.insert(job) {
-            self.control.post(&Order::<&Message>::Learn { job, function })?;
+        if self.works.insert(work)
+            && let Some(lesson) = works.lesson(work)
+        {
+            self.control.post(&lesson).inspect_err(|_| {
+                self.works.remove(&work);
+            })?;
         }
-        self.control.post(&Order::Run { job, tasks })
+        let mut serial = None;
+        for with in batch.descriptors_of(items.clone()) {
+            let next = self.line.next_serial();
+            serial = Some(next);
+            self.control.post(&Order::Descriptors { serial: next, with })?;
+        }
+        self.line.send(work, unit, serial, batch, items);
+        self.ring_if_asleep();
+        Ok(())
     }
 
-    /// Tells it that a job is over, if it ever heard of it.
-    pub(crate) fn forget(&mut self, job: JobId) {
-        if self.jobs.remove(&job) {
-            self.tell(&Order::Forget { job });
+    /// Writes what did not fit before.
+    pub(crate) fn push_on(&mut self) {
+        if self.line.has_backlog() {
+            self.line.flush();
+            self.ring_if_asleep();
+        }
+    }
+
+    /// Wakes it if it sleeps.
+    pub(crate) fn ring_if_asleep(&mut self) {
+        if self.line.must_wake() {
+            self.tell(&Order::Bell);
+        }
+    }
+
+    /// Reads what it has said about its tasks. Answers whether there was anything.
+    #[inline]
+    pub(crate) fn read(&mut self) -> bool {
+        self.push_on();
+        let has_read = self.line.read(&mut self.inbound);
+        if has_read && self.line.has_made_room() {
+            self.tell(&Order::Bell);
+        }
+        has_read
+    }
+
+    /// Tells it that it need not know something any more, if it ever did.
+    pub(crate) fn forget(&mut self, work: u32) {
+        if self.works.remove(&work) {
+            self.tell(&Order::Forget { work });
         }
     }
 
@@ -122,7 +193,7 @@ impl Member {
         self.tell(&Order::Leave);
     }
 
-    /// The next thing that it says, if it has said anything.
+    /// The next thing that it says on its control link, if it has said anything.
     pub(crate) fn hear(&mut self) -> Option<Report> {
         if !self.is_heard {
             return None;
@@ -136,7 +207,7 @@ impl Member {
         None
     }
 
-    /// Sends on what it had no room for.
+    /// Sends on what the control link had no room for.
     pub(crate) fn flush(&mut self) {
         if let Err(error) = self.control.flush() {
             self.lose(&error);

@@ -3,18 +3,18 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use procession_core::os::poll::deadline_after;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::dispatcher::Dispatcher;
 use crate::member::Recruiter;
-use crate::run::Run;
-use crate::shared::{Command, Shared};
-use crate::{Imap, ImapUnordered, PoolBuilder, PoolError, TaskError};
+use crate::pool_error::Kind;
+use crate::scheduler::Event;
+use crate::shared::Shared;
+use crate::terms::Staffing;
+use crate::{PoolBuilder, PoolError, Stats};
 
 /// How long a dropped pool waits at the longest for workers that the kernel does not let go of.
 const LAST_PATIENCE: Duration = Duration::from_secs(20);
@@ -48,7 +48,8 @@ const LAST_PATIENCE: Duration = Duration::from_secs(20);
 #[doc(alias = "ProcessPoolExecutor")]
 pub struct Pool {
     shared: Arc<Shared>,
-    workers: NonZeroUsize,
+    /// The most that it keeps.
+    workers: AtomicUsize,
     chunk_size: Option<NonZeroUsize>,
     thread: Option<JoinHandle<()>>,
 }
@@ -100,100 +101,47 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.workers.get()
+        self.workers.load(Ordering::Relaxed)
     }
 
-    /// Applies a function to each item, and answers the results in the order of the items.
-    ///
-    /// The function is a plain one, a generic one, a method path, or a closure that captures nothing; several arguments are a tuple.
-    /// The items are read on the calling thread, and not far ahead of the workers.
+    /// Keeps so many workers from now on. Those that are too many leave when they have done what they have begun.
     ///
     /// # Errors
     ///
-    /// The first error that comes up, at once; what has not begun is cancelled. To have every result and every error, use
-    /// [`imap`](Pool::imap).
+    /// `workers` is 0.
     ///
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
-    /// let pool = Pool::new(2)?;
-    /// let words = ["salve", "ave"].map(str::to_owned);
-    /// assert_eq!(pool.map(|word: String| word.len(), words)?, [5, 3]);
-    /// assert_eq!(pool.map(|(base, exponent): (u64, u32)| base.pow(exponent), [(2, 10), (3, 4)])?, [1024, 81]);
+    /// let pool = Pool::new(1)?;
+    /// pool.resize(3)?;
+    /// assert_eq!(pool.workers(), 3);
     /// # Ok(())
     /// # }
     /// ```
-    #[doc(alias = "starmap")]
-    pub fn map<A, R>(&self, function: fn(A) -> R, items: impl IntoIterator<Item = A>) -> Result<Vec<R>, TaskError>
-    where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
-    {
-        let mut run = Run::new(self, function, items.into_iter());
-        let mut results: Vec<Option<R>> = Vec::with_capacity(run.size_hint().0.min(1 << 20));
-        while let Some((index, result)) = run.next_any() {
-            let place = usize::try_from(index).unwrap_or(usize::MAX);
-            if place >= results.len() {
-                results.resize_with(place + 1, || None);
-            }
-            results[place] = Some(result?);
-        }
-        Ok(results.into_iter().flatten().collect())
+    pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
+        let workers = NonZeroUsize::new(workers).ok_or(Kind::NoWorkers)?.get();
+        self.workers.store(workers, Ordering::Relaxed);
+        self.shared.command(Event::Resize { workers });
+        Ok(())
     }
 
-    /// Applies a function to each item, lazily, and gives the results in the order of the items.
-    ///
-    /// Items are read when results are asked for, on the asking thread, so the input need not be finite, nor `'static`, nor
-    /// `Send`. How far it is read ahead adapts to how long the items take, and is bounded: a few items for each worker where they take
-    /// long, some thousands where they are short, and never more than 64 MiB of arguments and results beyond one item for
-    /// each worker.
-    ///
-    /// Each item brings one `Result`, and errors do not end the iteration. With `?` or a `collect` into a `Result` it ends
-    /// at the first error.
+    /// What the pool is doing, and has done.
     ///
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
-    /// let pool = Pool::new(2)?;
-    /// let halves = pool.imap(|n: u32| if n % 2 == 0 { n / 2 } else { panic!("{n} is odd") }, [6, 7, 8]);
-    /// assert_eq!(halves.len(), 3);
-    /// let halves: Vec<Option<u32>> = halves.map(Result::ok).collect();
-    /// assert_eq!(halves, [Some(3), None, Some(4)]);
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.apply(|n: u8| n + 1, 1)?, 2);
+    /// assert_eq!(pool.stats().done, 1);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap<A, R, I>(&self, function: fn(A) -> R, items: I) -> Imap<'_, I::IntoIter, R>
-    where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
-        I: IntoIterator<Item = A>,
-    {
-        Imap::new(Run::new(self, function, items.into_iter()))
-    }
-
-    /// As [`imap`](Pool::imap), with each result as soon as it is there.
-    ///
-    /// ```
-    /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// let pool = Pool::new(2)?;
-    /// let mut squares: Vec<u64> = pool.imap_unordered(|n: u64| n * n, 0..4).collect::<Result<_, _>>()?;
-    /// squares.sort();
-    /// assert_eq!(squares, [0, 1, 4, 9]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "as_completed")]
-    pub fn imap_unordered<A, R, I>(&self, function: fn(A) -> R, items: I) -> ImapUnordered<'_, I::IntoIter, R>
-    where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
-        I: IntoIterator<Item = A>,
-    {
-        ImapUnordered::new(Run::new(self, function, items.into_iter()))
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.floor().dispatcher.stats()
     }
 
     /// Takes no new jobs from now on. Those that have begun go on to their end, then the workers leave.
@@ -214,7 +162,7 @@ impl Pool {
     /// # }
     /// ```
     pub fn close(&self) {
-        self.shared.send(Command::Close);
+        self.shared.command(Event::Close);
     }
 
     /// Ends the pool now: kills the workers, and makes every task that has not ended an error. It does not wait.
@@ -232,8 +180,8 @@ impl Pool {
     /// ```
     #[doc(alias = "shutdown")]
     pub fn terminate(&self) {
-        self.shared.set_terminated();
-        self.shared.send(Command::Terminate);
+        self.shared.status.set_terminated();
+        self.shared.command(Event::Terminate);
     }
 
     /// Closes the pool, and waits until all its workers have left.
@@ -252,7 +200,7 @@ impl Pool {
     /// ```
     pub fn join(&mut self) {
         self.close();
-        self.shared.wait_ended(None);
+        self.shared.status.wait_ended(None);
         self.join_thread();
     }
 
@@ -274,20 +222,24 @@ impl Pool {
         self.join_until(deadline_after(timeout))
     }
 
-    pub(crate) fn start(recruiter: Recruiter, chunk_size: Option<NonZeroUsize>) -> Result<Pool, PoolError> {
-        let (workers, has_initializer) = (recruiter.workers, recruiter.initializer.is_some());
-        let shared = Arc::new(Shared::new().map_err(PoolError::system("make its wake-up call"))?);
-        let dispatcher = Dispatcher::new(shared.clone(), recruiter)?;
-        let thread = thread::Builder::new().name("procession-pool".to_owned()).spawn(move || dispatch(dispatcher));
+    pub(crate) fn start(
+        recruiter: Recruiter,
+        staffing: Staffing,
+        chunk_size: Option<NonZeroUsize>,
+    ) -> Result<Pool, PoolError> {
+        let has_preparation = recruiter.preparation.is_some();
+        let shared = Arc::new(Shared::new(recruiter, staffing)?);
+        let theirs = shared.clone();
+        let thread = thread::Builder::new().name("procession-pool".to_owned()).spawn(move || theirs.serve());
         let thread = thread.map_err(PoolError::system("start its thread"))?;
-        let pool = Pool { shared, workers, chunk_size, thread: Some(thread) };
-        if has_initializer {
-            pool.shared.wait_ready()?;
+        let pool = Pool { shared, workers: AtomicUsize::new(staffing.most), chunk_size, thread: Some(thread) };
+        if has_preparation {
+            pool.shared.status.wait_ready()?;
         }
         Ok(pool)
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
@@ -296,7 +248,7 @@ impl Pool {
     }
 
     fn join_until(&mut self, deadline: Option<Instant>) -> bool {
-        let has_ended = self.shared.wait_ended(deadline);
+        let has_ended = self.shared.status.wait_ended(deadline);
         if has_ended {
             self.join_thread();
         }
@@ -307,17 +259,6 @@ impl Pool {
         if let Some(thread) = self.thread.take() {
             // Its panic is a defect that every task has been told of.
             let _defect = thread.join();
-        }
-    }
-}
-
-/// What the pool's own thread does.
-fn dispatch(mut dispatcher: Dispatcher) {
-    loop {
-        match dispatcher.turn() {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => return dispatcher.fail(error),
         }
     }
 }
@@ -333,6 +274,6 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Pool { shared, workers, chunk_size, thread: _ } = self;
         let mut pool = f.debug_struct("Pool");
-        pool.field("workers", workers).field("chunk_size", chunk_size).field("broken", &shared.broken()).finish()
+        pool.field("workers", workers).field("chunk_size", chunk_size).field("broken", &shared.status.broken()).finish()
     }
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use procession_core::FunctionError;
 use procession_core::codec::EncodeError;
+use procession_core::{FunctionError, MappingError};
 use procession_process::{Panic, SpawnError};
 use thiserror::Error;
 
-use crate::protocol::InitFailure;
+use crate::wire::protocol::InitFailure;
 
 /// A pool could not be made, or has broken.
 ///
@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     InitializerArgument(#[source] EncodeError),
     #[error("workers end before they are ready, one after the other; the last one, `{worker}`, ended with {end}")]
     Stillborn { worker: String, end: String },
+    #[error("cannot share memory with a worker: {0}")]
+    Memory(#[source] MappingError),
     #[error("the pool cannot {0}: {1}")]
     System(&'static str, #[source] io::Error),
     #[error("the pool's own thread has panicked; this is a defect of procession")]

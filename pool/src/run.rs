@@ -3,58 +3,53 @@
 use std::iter::Fuse;
 use std::marker::PhantomData;
 use std::mem;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{collections::VecDeque, fmt};
 
-use procession_core::Function;
-use procession_core::codec::{self, Message};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Pool;
-use crate::desk::weight;
-use crate::ids::JobId;
-use crate::shared::{Command, Shared};
-use crate::sink::{Delivery, Sink};
-use crate::task_error::{Kind, TaskError};
+use crate::batch::Batch;
+use crate::job::Plan;
+use crate::parcel::Parcel;
+use crate::task_error::{Kind, Story, TaskError};
+use crate::ticket::Ticket;
 
 /// So many chunks a worker are kept ready: enough that a chunk can be a quarter of what is left.
-const CHUNKS: usize = 8;
+const CHUNKS: usize = 6;
 /// The most tasks in flight, however short they are.
-const MOST: usize = 1 << 16;
+const MOST: usize = 1 << 15;
 /// The most bytes in flight, beyond one task for each worker.
 const MOST_BYTES: usize = 64 << 20;
 /// Tasks are handed over at the latest when there are so many of them, or when so much time was spent gathering them.
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_micros(200);
+/// Items that take longer to read than this are timed one by one.
+const GLANCE: Duration = Duration::from_micros(10);
 /// After so long a reading of the input, results that wait go first.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// One job's results and the rest of its input.
 pub(crate) struct Run<'pool, I: Iterator, R> {
-    shared: &'pool Shared,
+    pool: PhantomData<&'pool crate::Pool>,
     workers: usize,
-    job: JobId,
-    sink: Arc<Sink>,
-    /// Why no task can be sent at all.
-    unsendable: Option<String>,
-    is_released: bool,
+    /// None when no task can be sent at all, for this reason.
+    ticket: Result<Ticket, String>,
     input: Fuse<I>,
     is_exhausted: bool,
     /// How many items were read.
     read: u64,
     /// How many results were given out.
     given: u64,
-    /// Tasks that were read and not handed over, of which the first has the index `read - batch.len()`.
-    batch: Vec<Message>,
+    /// Tasks that were read and not handed over.
+    batch: Batch,
     batch_bytes: usize,
     /// What the tasks in flight weigh.
     bytes: usize,
     /// What a result of this job weighs, as far as seen: it follows heavier ones at once and lighter ones slowly.
     result_bytes: usize,
-    arrived: VecDeque<Delivery>,
+    arrived: VecDeque<Parcel>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -63,101 +58,95 @@ pub(crate) type Placed<R> = (u64, Result<R, TaskError>);
 
 impl<'pool, A, I, R> Run<'pool, I, R>
 where
-    A: Serialize + DeserializeOwned,
+    A: Serialize,
     I: Iterator<Item = A>,
-    R: Serialize + DeserializeOwned,
+    R: DeserializeOwned,
 {
-    pub(crate) fn new(pool: &'pool Pool, function: fn(A) -> R, input: I) -> Self {
-        let shared = pool.shared();
-        let (job, sink) = (shared.next_job(), Arc::new(Sink::default()));
-        let mut run = Run {
-            shared,
+    pub(crate) fn new(plan: Plan<'pool>, input: I) -> Self {
+        let Plan { pool, work, terms, .. } = plan;
+        Run {
+            pool: PhantomData,
             workers: pool.workers(),
-            job,
-            sink,
-            unsendable: None,
-            is_released: false,
+            ticket: work.map(|work| Ticket::open(pool.shared(), work, terms)),
             input: input.fuse(),
             is_exhausted: false,
             read: 0,
             given: 0,
-            batch: Vec::new(),
+            batch: Batch::default(),
             batch_bytes: 0,
             bytes: 0,
             result_bytes: 0,
             arrived: VecDeque::new(),
             result: PhantomData,
-        };
-        match Function::of(function) {
-            Ok(function) => {
-                let sink = run.sink.clone();
-                // A pool that has gone says so of each task.
-                shared.send(Command::Open { job, function, chunk: pool.chunk_size(), sink });
-            }
-            Err(error) => run.unsendable = Some(error.to_string()),
         }
-        run
     }
-}
 
-impl<A, I, R> Run<'_, I, R>
-where
-    A: Serialize,
-    I: Iterator<Item = A>,
-    R: DeserializeOwned,
-{
     /// The next result to arrive. `None` when there are no more.
+    #[inline]
     pub(crate) fn next_any(&mut self) -> Option<Placed<R>> {
         self.fill();
         loop {
-            if let Some(delivery) = self.next_arrived() {
-                return Some(self.give(delivery));
+            if let Some(front) = self.arrived.front_mut() {
+                if let Some(placed) = front.next() {
+                    self.given += 1;
+                    return Some(placed);
+                }
+                self.arrived.pop_front();
             }
-            if self.is_over() {
+            if self.arrived.is_empty() && !self.replenish() {
                 return None;
             }
-            self.go_on();
         }
     }
 
-    /// Reads on where that is good, and else waits for a result. Only to be called when it is not over.
-    pub(crate) fn go_on(&mut self) {
-        if self.wants_more() {
+    /// Waits until something has arrived, and keeps the workers busy meanwhile. Answers `false` when nothing will.
+    pub(crate) fn replenish(&mut self) -> bool {
+        loop {
             self.fill();
-        } else if self.arrived.is_empty() {
-            self.sink.wait(&mut self.arrived);
+            self.take();
+            if !self.arrived.is_empty() {
+                return true;
+            }
+            if self.is_over() {
+                return false;
+            }
+            if !self.wants_more()
+                && let Ok(ticket) = &self.ticket
+            {
+                ticket.wait(None);
+            }
         }
     }
 
-    /// What has arrived next, undecoded, so that a result that has to wait for its turn is not decoded before.
-    pub(crate) fn next_arrived(&mut self) -> Option<Delivery> {
-        if self.arrived.is_empty() {
-            self.sink.take(&mut self.arrived);
+    /// The next results to arrive, undecoded, so that those that have to wait for their turn are not decoded before.
+    pub(crate) fn next_parcel(&mut self) -> Option<Parcel> {
+        if self.arrived.is_empty() && !self.replenish() {
+            return None;
         }
-        let delivery = self.arrived.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(delivery.weight);
-        let heavy = delivery.outcome.as_ref().map_or(0, |(message, _)| weight(message));
-        self.result_bytes = heavy.max(self.result_bytes - self.result_bytes / 8);
-        Some(delivery)
+        self.arrived.pop_front()
     }
 
-    /// Decodes a result that is about to be given out.
-    pub(crate) fn give(&mut self, delivery: Delivery) -> Placed<R> {
+    /// Notes that a result was given out.
+    #[inline]
+    pub(crate) fn gave(&mut self) {
         self.given += 1;
-        if self.is_over() {
-            self.release();
-        }
-        let index = delivery.index;
-        let result = delivery.outcome.and_then(|(message, worker)| {
-            let unreadable = |error: codec::DecodeError| Kind::Unreadable(error.to_string());
-            codec::decode(message).map_err(|error| TaskError::new(index, Some(worker), unreadable(error)))
-        });
-        (index, result)
     }
 
-    /// Whether there is nothing more to come.
+    /// Whether every item was read and every result given out.
     pub(crate) fn is_over(&self) -> bool {
         self.is_exhausted && self.in_flight() == 0
+    }
+
+    fn take(&mut self) {
+        let before = self.arrived.len();
+        if let Ok(ticket) = &self.ticket {
+            ticket.take(&mut self.arrived);
+        }
+        for parcel in self.arrived.iter_mut().skip(before) {
+            self.bytes = self.bytes.saturating_sub(parcel.take_weight());
+            let heavy = parcel.result_weight() / usize::try_from(parcel.count()).unwrap_or(usize::MAX).max(1);
+            self.result_bytes = heavy.max(self.result_bytes - self.result_bytes / 8);
+        }
     }
 
     /// Reads the input until as much is in flight as is good.
@@ -169,10 +158,18 @@ where
         }
         let window = self.window();
         let begin = Instant::now();
-        let mut gathered = begin;
+        let (mut gathered, mut looked) = (begin, begin);
+        let (mut stride, mut passed) = (1, 0);
         while self.has_room(window) && self.read_one() {
-            let now = Instant::now();
+            passed += 1;
             let is_full = self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES;
+            if passed < stride && !is_full {
+                continue;
+            }
+            // Of an input that is quick to read, few items are worth a look at the clock each.
+            let now = Instant::now();
+            stride = if now - looked > GLANCE { 1 } else { (stride * 2).min(64) };
+            (looked, passed) = (now, 0);
             if is_full || now - gathered >= BATCH_TIME {
                 self.submit();
                 gathered = now;
@@ -205,7 +202,7 @@ where
     fn window(&self) -> usize {
         let least = self.workers.saturating_mul(CHUNKS);
         let given = usize::try_from(self.given).unwrap_or(usize::MAX);
-        least.saturating_mul(self.sink.chunk_goal()).min(least.saturating_add(given)).min(MOST.max(least))
+        least.saturating_mul(self.chunk_goal()).min(least.saturating_add(given)).min(MOST.max(least))
     }
 
     fn has_room(&self, window: usize) -> bool {
@@ -214,40 +211,39 @@ where
         in_flight < window && (bytes < MOST_BYTES || in_flight < self.workers)
     }
 
-    fn has_results(&mut self) -> bool {
-        if self.arrived.is_empty() {
-            self.sink.take(&mut self.arrived);
-        }
-        !self.arrived.is_empty()
+    fn chunk_goal(&self) -> usize {
+        self.ticket.as_ref().map_or(1, |ticket| ticket.sink.chunk_goal())
+    }
+
+    fn has_results(&self) -> bool {
+        !self.arrived.is_empty() || self.ticket.as_ref().is_ok_and(|ticket| ticket.sink.has_some())
     }
 
     /// Reads one item. Answers whether there was one.
+    #[inline]
     fn read_one(&mut self) -> bool {
         let Some(item) = self.input.next() else {
             self.is_exhausted = true;
             return false;
         };
-        if let Some(text) = &self.unsendable {
-            self.refuse(Kind::Unsendable(text.clone()));
+        if let Err(text) = &self.ticket {
+            let text = text.clone();
+            self.refuse(text);
             return true;
         }
-        match codec::encode(&item) {
-            Ok(message) => self.gather(message),
+        match self.batch.push(&item) {
+            Ok(weight) => {
+                self.batch_bytes = self.batch_bytes.saturating_add(weight);
+                self.bytes = self.bytes.saturating_add(weight);
+                self.read += 1;
+            }
             Err(error) => {
                 // The tasks of a batch have consecutive indices.
                 self.submit();
-                self.refuse(Kind::Unsendable(error.to_string()));
+                self.refuse(error.to_string());
             }
         }
         true
-    }
-
-    fn gather(&mut self, message: Message) {
-        let weight = weight(&message);
-        self.batch_bytes = self.batch_bytes.saturating_add(weight);
-        self.bytes = self.bytes.saturating_add(weight);
-        self.read += 1;
-        self.batch.push(message);
     }
 
     /// Hands over what was gathered.
@@ -255,39 +251,19 @@ where
         if self.batch.is_empty() {
             return;
         }
-        let arguments = mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        let first = self.read - arguments.len() as u64;
-        if !self.shared.send(Command::Submit { job: self.job, first, arguments }) {
-            // What they weighed is of no interest any more, because nothing will be in flight again.
-            (first..self.read).for_each(|index| self.put_refused(index, self.shared.refusal()));
+        let batch = mem::replace(&mut self.batch, Batch::new(self.read));
+        if let Ok(ticket) = &self.ticket {
+            ticket.submit(batch);
         }
     }
 
     /// Ends the item that was just read, here and now.
-    fn refuse(&mut self, kind: Kind) {
-        let index = self.read;
+    #[cold]
+    fn refuse(&mut self, text: String) {
+        self.arrived.push_back(Parcel::error(self.read, 1, Story::of(None, Kind::Unsendable(text))));
         self.read += 1;
-        self.put_refused(index, kind);
-    }
-
-    fn put_refused(&mut self, index: u64, kind: Kind) {
-        self.arrived.push_back(Delivery { index, weight: 0, outcome: Err(TaskError::new(index, None, kind)) });
-    }
-}
-
-impl<I: Iterator, R> Run<'_, I, R> {
-    /// Tells the pool that nothing of this job is wanted any more.
-    pub(crate) fn release(&mut self) {
-        if !mem::replace(&mut self.is_released, true) {
-            self.shared.send(Command::Release { job: self.job });
-        }
-    }
-}
-
-impl<I: Iterator, R> Drop for Run<'_, I, R> {
-    fn drop(&mut self) {
-        self.release();
+        self.batch = Batch::new(self.read);
     }
 }
 

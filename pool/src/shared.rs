@@ -1,170 +1,155 @@
-//! [`Shared`]: what the threads that use a pool and the dispatcher tell each other.
+//! [`Shared`]: where the threads that use a pool and the pool's own thread meet.
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-use std::{io, mem};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use procession_core::Function;
-use procession_core::codec::Message;
-use procession_core::os::wake::Waker;
+use procession_process::cpu_count;
 
 use crate::PoolError;
+use crate::dispatcher::Dispatcher;
 use crate::ids::JobId;
-use crate::sink::Sink;
-use crate::task_error::Kind;
+use crate::member::Recruiter;
+use crate::scheduler::Event;
+use crate::status::Status;
+use crate::terms::Staffing;
+use crate::watch::Watch;
+
+/// How often the pool's own thread looks whether a caller still drives the dispatch.
+const PATROL: Duration = Duration::from_millis(1);
 
 /// One pool's meeting point.
+///
+/// The dispatcher belongs to whoever has the lock. A caller that waits for results looks at the rings itself for a while, and
+/// asks the workers not to ring (*leads*). A caller that goes to sleep asks them to ring; then the pool's own thread, which
+/// sleeps over everything that the kernel can tell, does what there is to be done. A caller that has what it wanted while the
+/// workers are still busy will be back soon, most of the time; so the pool's own thread only looks now and then whether it
+/// was (*patrols*), and takes over when it was not.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    inbox: Mutex<Inbox>,
-    pub(crate) waker: Waker,
-    status: Mutex<Status>,
-    changed: Condvar,
+    floor: Mutex<Floor>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) watch: Arc<Watch>,
     jobs: AtomicU64,
+    /// Whether there is another processor for those that are waited for.
+    pub(crate) may_spin: bool,
 }
 
-/// Something that a user of the pool wants.
+/// What is under the lock.
 #[derive(Debug)]
-pub(crate) enum Command {
-    Open {
-        job: JobId,
-        function: Function,
-        chunk: Option<NonZeroUsize>,
-        sink: Arc<Sink>,
-    },
-    /// Tasks of consecutive indices from `first` on.
-    Submit {
-        job: JobId,
-        first: u64,
-        arguments: Vec<Message>,
-    },
-    Release {
-        job: JobId,
-    },
-    Close,
-    Terminate,
-}
-
-#[derive(Debug, Default)]
-struct Inbox {
-    commands: Vec<Command>,
-    /// Whether nobody will read them any more.
-    gone: bool,
-}
-
-/// How the pool is.
-#[derive(Debug, Default)]
-struct Status {
-    ready: bool,
-    terminated: bool,
-    broken: Option<PoolError>,
-    ended: bool,
+pub(crate) struct Floor {
+    pub(crate) dispatcher: Dispatcher,
+    /// How often a caller has led.
+    leads: u64,
+    is_patrolled: bool,
+    /// Until when the pool's own thread sleeps; the outer `None` while it does not.
+    sleeps_until: Option<Option<Instant>>,
 }
 
 impl Shared {
-    pub(crate) fn new() -> io::Result<Shared> {
-        let (inbox, status) = (Mutex::default(), Mutex::default());
-        Ok(Shared { inbox, waker: Waker::new()?, status, changed: Condvar::new(), jobs: AtomicU64::new(0) })
+    pub(crate) fn new(recruiter: Recruiter, staffing: Staffing) -> Result<Shared, PoolError> {
+        let status: Arc<Status> = Arc::default();
+        let watch = Arc::new(Watch::new().map_err(PoolError::system("make what it sleeps over"))?);
+        let dispatcher = Dispatcher::new(status.clone(), watch.clone(), recruiter, staffing)?;
+        let floor = Floor { dispatcher, leads: 0, is_patrolled: false, sleeps_until: None };
+        Ok(Shared { floor: Mutex::new(floor), status, watch, jobs: AtomicU64::new(0), may_spin: cpu_count() > 1 })
     }
 
     pub(crate) fn next_job(&self) -> JobId {
         JobId(self.jobs.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Tells the dispatcher something. Answers `false` when it has gone.
-    pub(crate) fn send(&self, command: Command) -> bool {
-        let mut inbox = self.inbox();
-        if inbox.gone {
-            return false;
-        }
-        let was_empty = inbox.commands.is_empty();
-        inbox.commands.push(command);
-        drop(inbox);
-        if was_empty {
-            self.waker.wake();
-        }
-        true
+    pub(crate) fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The dispatcher's side of [`send`](Shared::send).
-    pub(crate) fn receive(&self) -> Vec<Command> {
-        self.waker.drain();
-        mem::take(&mut self.inbox().commands)
+    pub(crate) fn try_floor(&self) -> Option<MutexGuard<'_, Floor>> {
+        self.floor.try_lock().ok()
     }
 
-    /// The last that the dispatcher does: from here on nothing is accepted. Answers what it has not read.
-    pub(crate) fn leave(&self) -> Vec<Command> {
-        let mut inbox = self.inbox();
-        inbox.gone = true;
-        mem::take(&mut inbox.commands)
+    /// Does what the pool's owner wants.
+    pub(crate) fn command(&self, event: Event) {
+        self.floor().dispatcher.command(event);
+        // The pool's own thread has to see whether it was the end.
+        self.watch.wake();
     }
 
-    pub(crate) fn set_ready(&self) {
-        self.change(|status| status.ready = true);
-    }
-
-    pub(crate) fn set_broken(&self, error: PoolError) {
-        self.change(|status| status.broken = Some(error));
-    }
-
-    pub(crate) fn set_terminated(&self) {
-        self.change(|status| status.terminated = true);
-    }
-
-    pub(crate) fn set_ended(&self) {
-        self.change(|status| status.ended = true);
-    }
-
-    /// Waits until a worker is ready.
-    pub(crate) fn wait_ready(&self) -> Result<(), PoolError> {
-        let settled = |status: &mut Status| !status.ready && status.broken.is_none() && !status.ended;
-        let status = self.changed.wait_while(self.status(), settled).unwrap_or_else(PoisonError::into_inner);
-        status.broken.clone().map_or(Ok(()), Err)
-    }
-
-    /// Waits until the pool has ended, or until the deadline. Answers whether it has.
-    pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
-        let mut status = self.status();
-        while !status.ended {
-            let Some(deadline) = deadline else {
-                status = self.changed.wait(status).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
+    /// What the pool's own thread does.
+    pub(crate) fn serve(&self) {
+        let _guard = LastOrders(self);
+        let mut deadline = Some(Instant::now());
+        let mut leads = 0;
+        loop {
+            let signs = self.watch.wait(deadline);
+            let mut floor = self.floor();
+            floor.sleeps_until = None;
+            match signs {
+                Ok(signs) if floor.dispatcher.attend(&signs) => {}
+                Ok(_) => return floor.dispatcher.end(),
+                Err(error) => return floor.dispatcher.fail(error),
             }
-            status = self.changed.wait_timeout(status, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
-    }
-
-    /// Why nothing is accepted.
-    pub(crate) fn refusal(&self) -> Kind {
-        let status = self.status();
-        match &status.broken {
-            Some(error) => Kind::Broken(error.clone()),
-            None if status.terminated => Kind::Terminated,
-            None => Kind::Closed,
+            deadline = floor.rest(&mut leads);
         }
     }
+}
 
-    pub(crate) fn broken(&self) -> Option<PoolError> {
-        self.status().broken.clone()
+impl Floor {
+    /// What a caller does when it has what it wanted, or gives up.
+    pub(crate) fn leave(&mut self, watch: &Watch) {
+        self.leads += 1;
+        if self.dispatcher.is_busy() && !self.is_patrolled {
+            self.is_patrolled = true;
+            watch.wake();
+        } else {
+            self.set_alarm(watch);
+        }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut self.status());
-        self.changed.notify_all();
+    /// What a caller does before it goes to sleep. Answers whether it had better not.
+    pub(crate) fn hand_over(&mut self, watch: &Watch) -> bool {
+        self.set_alarm(watch);
+        self.dispatcher.arm()
     }
 
-    fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Wakes the pool's own thread if it sleeps for longer than is good.
+    pub(crate) fn set_alarm(&mut self, watch: &Watch) {
+        let Some(sleeps_until) = self.sleeps_until else { return };
+        let Some(due) = self.dispatcher.deadline() else { return };
+        if sleeps_until.is_none_or(|until| due < until) {
+            self.sleeps_until = None;
+            watch.wake();
+        }
     }
 
-    fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes ready for a sleep of the pool's own thread, and answers until when.
+    fn rest(&mut self, leads: &mut u64) -> Option<Instant> {
+        let is_led = self.leads != *leads;
+        *leads = self.leads;
+        let mut until = self.dispatcher.deadline();
+        if self.is_patrolled && is_led && self.dispatcher.is_busy() {
+            let look = Instant::now() + PATROL;
+            until = Some(until.map_or(look, |until| until.min(look)));
+        } else {
+            self.is_patrolled = false;
+            while self.dispatcher.arm() {
+                self.dispatcher.pump();
+                until = self.dispatcher.deadline();
+            }
+        }
+        self.sleeps_until = Some(until);
+        until
+    }
+}
+
+/// No end of the pool's own thread leaves a caller waiting, a defect's panic included.
+struct LastOrders<'a>(&'a Shared);
+
+impl Drop for LastOrders<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.status.set_broken(crate::pool_error::Kind::Defect.into());
+            self.0.floor().dispatcher.end();
+        }
     }
 }

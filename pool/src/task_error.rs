@@ -5,7 +5,7 @@ use std::fmt;
 
 use procession_process::{ExitStatus, Panic};
 
-use crate::PoolError;
+pub(crate) use crate::story::{Badge, Death, Kind, Story};
 
 /// A task brought no value: it panicked, its worker died, or something could not be carried.
 ///
@@ -28,42 +28,18 @@ use crate::PoolError;
 #[doc(alias = "RemoteTraceback")]
 #[doc(alias = "MaybeEncodingError")]
 #[doc(alias = "BrokenProcessPool")]
+#[derive(Clone)]
 pub struct TaskError(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     index: u64,
-    worker: Option<Badge>,
-    kind: Kind,
-}
-
-/// What a worker is called.
-#[derive(Clone, Debug)]
-pub(crate) struct Badge {
-    pub(crate) name: std::sync::Arc<str>,
-    pub(crate) pid: u32,
-}
-
-/// What happened.
-pub(crate) enum Kind {
-    Panicked(Panic),
-    /// The worker ended; with what is known beside its status.
-    Died(ExitStatus, Option<String>),
-    /// The argument, or the function's name, did not leave this process.
-    Unsendable(String),
-    /// The worker could not read the argument.
-    BadArgument(String),
-    /// The worker could not send the result.
-    BadResult(String),
-    /// The result arrived and could not be read.
-    Unreadable(String),
-    Closed,
-    Terminated,
-    Broken(PoolError),
+    story: Story,
 }
 
 impl TaskError {
-    pub(crate) fn new(index: u64, worker: Option<Badge>, kind: Kind) -> TaskError {
-        TaskError(Box::new(Inner { index, worker, kind }))
+    pub(crate) fn new(index: u64, story: Story) -> TaskError {
+        TaskError(Box::new(Inner { index, story }))
     }
 
     /// The place of the task's item in the input, from 0.
@@ -99,10 +75,10 @@ impl TaskError {
     /// ```
     #[must_use]
     pub fn started(&self) -> bool {
-        match self.0.kind {
-            Kind::Panicked(_) | Kind::Died(..) | Kind::BadResult(_) | Kind::Unreadable(_) => true,
-            Kind::Terminated | Kind::Broken(_) => self.0.worker.is_some(),
-            Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::Closed => false,
+        match self.0.story.kind {
+            Kind::Panicked(_) | Kind::Died(_) | Kind::TimedOut | Kind::BadResult(_) | Kind::Unreadable(_) => true,
+            Kind::Terminated | Kind::Broken(_) | Kind::Cancelled => self.0.story.worker.is_some(),
+            Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::Closed | Kind::Expired => false,
         }
     }
 
@@ -120,7 +96,7 @@ impl TaskError {
     #[must_use]
     #[doc(alias = "exception")]
     pub fn panic(&self) -> Option<&Panic> {
-        if let Kind::Panicked(panic) = &self.0.kind { Some(panic) } else { None }
+        if let Kind::Panicked(panic) = &self.0.story.kind { Some(panic) } else { None }
     }
 
     /// How the worker ended, if it died.
@@ -137,7 +113,7 @@ impl TaskError {
     #[must_use]
     #[doc(alias = "exitcode")]
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        if let Kind::Died(status, _) = self.0.kind { Some(status) } else { None }
+        if let Kind::Died(death) = &self.0.story.kind { Some(death.status) } else { None }
     }
 
     /// The name of the worker that had the task, if one had.
@@ -153,7 +129,7 @@ impl TaskError {
     /// ```
     #[must_use]
     pub fn worker(&self) -> Option<&str> {
-        self.0.worker.as_ref().map(|badge| &*badge.name)
+        self.0.story.worker.as_ref().map(|badge| &*badge.name)
     }
 
     /// The process number of that worker. After its death, the system may give the number to another process.
@@ -169,7 +145,7 @@ impl TaskError {
     /// ```
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.0.worker.as_ref().map(|badge| badge.pid)
+        self.0.story.worker.as_ref().map(|badge| badge.pid)
     }
 
     /// Whether the function panicked.
@@ -222,8 +198,10 @@ impl TaskError {
     #[must_use]
     #[doc(alias = "PicklingError")]
     pub fn is_transport(&self) -> bool {
-        let Inner { kind, .. } = &*self.0;
-        matches!(kind, Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::BadResult(_) | Kind::Unreadable(_))
+        matches!(
+            self.0.story.kind,
+            Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::BadResult(_) | Kind::Unreadable(_)
+        )
     }
 
     /// Whether the pool took no part in it any more: it was closed before the job began, terminated, or broken.
@@ -242,14 +220,139 @@ impl TaskError {
     /// ```
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(self.0.kind, Kind::Closed | Kind::Terminated | Kind::Broken(_))
+        matches!(self.0.story.kind, Kind::Closed | Kind::Terminated | Kind::Broken(_))
+    }
+
+    /// Which attempt at the task this was, counted from 1; 0 if the task did not come to run.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let error = pool.job(|n: u8| -> u8 { panic!("never {n}") }).retries(2).map([1]).unwrap_err();
+    /// assert_eq!(error.attempt(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.story.attempt
+    }
+
+    /// Whether the task was stopped because it ran for longer than its job's [timeout](crate::Job::timeout).
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let job = |seconds| std::thread::sleep(Duration::from_secs(seconds));
+    /// let pool = Pool::new(1)?;
+    /// let error = pool.job(job).timeout(Duration::from_millis(20)).map([3600]).unwrap_err();
+    /// assert!(error.is_timeout() && error.started());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    #[doc(alias = "TimeoutError")]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.0.story.kind, Kind::TimedOut)
+    }
+
+    /// Whether the task did not begin in time; see [`Job::deadline`](crate::Job::deadline).
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let error = Pool::new(1)?.job(|n: u8| n).deadline(Duration::ZERO).map([1]).unwrap_err();
+    /// assert!(error.is_expired() && !error.started());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        matches!(self.0.story.kind, Kind::Expired)
+    }
+
+    /// Whether the task was cancelled.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let error = Pool::new(1)?.map(|n: u8| 1 / n, [0]).unwrap_err();
+    /// assert!(!error.is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    #[doc(alias = "CancelledError")]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0.story.kind, Kind::Cancelled)
+    }
+
+    /// Whether the worker seems to have been killed because memory ran out: by SIGKILL, while the system counted such a
+    /// killing in this process's memory group.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let error = Pool::new(1)?.map(|_: u8| -> () { std::process::abort() }, [3]).unwrap_err();
+    /// assert!(!error.is_out_of_memory());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(&self.0.story.kind, Kind::Died(death) if death.out_of_memory)
+    }
+
+    /// The last lines that the worker wrote to its standard error before it died. Empty if it wrote nothing.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let last_words = |_: u8| -> () {
+    ///     eprintln!("no way out");
+    ///     std::process::abort()
+    /// };
+    /// let error = Pool::new(1)?.map(last_words, [3]).unwrap_err();
+    /// assert_eq!(error.stderr(), "no way out\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stderr(&self) -> &str {
+        if let Kind::Died(death) = &self.0.story.kind { &death.stderr } else { "" }
     }
 
     /// The worker as messages name it.
     fn worker_text(&self) -> String {
-        match &self.0.worker {
+        match &self.0.story.worker {
             Some(Badge { name, pid }) => format!("worker `{name}` (pid {pid})"),
             None => "a worker".to_owned(),
+        }
+    }
+
+    fn tell_death(&self, f: &mut fmt::Formatter<'_>, death: &Death) -> fmt::Result {
+        let Death { status, trouble, out_of_memory, stderr } = death;
+        let (index, worker) = (self.0.index, self.worker_text());
+        write!(f, "task {index} was lost: {worker} ended with {status}")?;
+        if self.0.story.attempt > 1 {
+            write!(f, "; each of the {} workers that it was given to has ended in it or failed", self.0.story.attempt)?;
+        }
+        if *out_of_memory {
+            f.write_str("; memory seems to have run out")?;
+        }
+        trouble.as_ref().map_or(Ok(()), |trouble| write!(f, ": {trouble}"))?;
+        match stderr.lines().next_back() {
+            Some(line) => write!(f, "; its last words on standard error: {line}"),
+            None => Ok(()),
         }
     }
 
@@ -261,12 +364,12 @@ impl TaskError {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (index, worker) = (self.0.index, self.worker_text());
-        match &self.0.kind {
-            Kind::Panicked(panic) => write!(f, "task {index} {panic} (in {worker})"),
-            Kind::Died(status, note) => {
-                write!(f, "task {index} was lost: {worker} ended with {status}")?;
-                note.as_ref().map_or(Ok(()), |note| write!(f, ": {note}"))
-            }
+        match &self.0.story.kind {
+            Kind::Panicked(panic) => write!(f, "task {index} {panic} (in {worker}{})", self.0.story.attempts()),
+            Kind::Died(death) => self.tell_death(f, death),
+            Kind::TimedOut => write!(f, "task {index} was stopped: it ran for too long in {worker}{}", self.0.story.attempts()),
+            Kind::Expired => write!(f, "task {index} did not run: it waited for too long"),
+            Kind::Cancelled => write!(f, "task {index} {}: it was cancelled", self.not_done()),
             Kind::Unsendable(text) => write!(f, "task {index} did not run: {text}"),
             Kind::BadArgument(text) => write!(f, "task {index} did not run in {worker}: {text}"),
             Kind::BadResult(text) => write!(f, "task {index} has run, but its result did not leave {worker}: {text}"),
@@ -287,6 +390,6 @@ impl fmt::Debug for TaskError {
 
 impl Error for TaskError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        if let Kind::Broken(error) = &self.0.kind { Some(error) } else { None }
+        if let Kind::Broken(error) = &self.0.story.kind { Some(error) } else { None }
     }
 }

@@ -1,10 +1,12 @@
 //! The workers as the scheduler sees them, and how many in a row have come to nothing.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::worker::{Life, Worker};
-use crate::ids::{TaskId, WorkerId};
+use crate::ids::{JobId, TaskId, WorkerId};
+use crate::terms::Staffing;
 
 /// So many workers in a row may end without having done anything before the next start is delayed.
 const PATIENCE: u32 = 3;
@@ -14,8 +16,7 @@ const LONGEST_DELAY: Duration = Duration::from_millis(256);
 /// All workers that have not ended.
 #[derive(Debug)]
 pub(super) struct Crew {
-    /// How many are wanted.
-    pub(super) wanted: usize,
+    pub(super) staffing: Staffing,
     workers: BTreeMap<WorkerId, Worker>,
     started: u64,
     /// Whether any worker has ever been ready.
@@ -29,13 +30,21 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    pub(super) fn new(wanted: usize) -> Crew {
+    pub(super) fn new(staffing: Staffing) -> Crew {
         let workers = BTreeMap::new();
-        Crew { wanted, workers, started: 0, proven: false, stillborn: 0, barren: 0, next_start: Duration::ZERO }
+        Crew { staffing, workers, started: 0, proven: false, stillborn: 0, barren: 0, next_start: Duration::ZERO }
+    }
+
+    pub(super) fn get(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(&id)
     }
 
     pub(super) fn get_mut(&mut self, id: WorkerId) -> Option<&mut Worker> {
         self.workers.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.iter().map(|(id, worker)| (*id, worker))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (WorkerId, &mut Worker)> {
@@ -50,39 +59,84 @@ impl Crew {
         self.workers.is_empty()
     }
 
-    /// Every task that a worker holds.
-    pub(super) fn held(&self) -> impl Iterator<Item = (WorkerId, TaskId)> {
-        self.workers.iter().flat_map(|(id, worker)| worker.held.iter().map(|task| (*id, *task)))
+    /// How many can be sent tasks, now or soon. At least 1.
+    pub(super) fn hands(&self) -> u64 {
+        self.workers.values().filter(|worker| worker.is_of_use()).count().max(1) as u64
     }
 
-    /// The workers that may be sent a chunk, with how many they hold, the idlest first.
-    pub(super) fn by_load(&self) -> Vec<(usize, WorkerId)> {
+    /// Those who hold tasks of a job.
+    pub(super) fn holders(&self, job: JobId) -> Vec<WorkerId> {
+        let holds = |worker: &Worker| worker.held().any(|waiting| waiting.tasks.job == job);
+        self.workers.iter().filter(|(_, worker)| holds(worker)).map(|(id, _)| *id).collect()
+    }
+
+    /// The workers that may be sent tasks, with how many they hold: the idlest first, and of those the last to have worked,
+    /// which is the least likely to sleep.
+    pub(super) fn by_load(&self) -> Vec<(u64, WorkerId)> {
         let ready = self.workers.iter().filter(|(_, one)| one.takes_more());
-        let mut ready: Vec<(usize, WorkerId)> = ready.map(|(id, one)| (one.held.len(), *id)).collect();
+        let mut ready: Vec<_> = ready.map(|(id, one)| (one.load(), Reverse(one.stirred), *id)).collect();
         ready.sort_unstable();
-        ready
+        ready.into_iter().map(|(load, _, id)| (load, id)).collect()
     }
 
-    /// How many must be started to have as many as are wanted.
-    pub(super) fn lacking(&self) -> usize {
-        self.wanted.saturating_sub(self.workers.values().filter(|worker| worker.is_of_use()).count())
+    /// How many are ready and have nothing to do.
+    pub(super) fn idle(&self) -> u64 {
+        self.workers.values().filter(|one| one.is_ready() && !one.is_recalling && one.load() == 0).count() as u64
     }
 
-    pub(super) fn start_one(&mut self) -> WorkerId {
+    /// How many must be started to have as many as are wanted while so many tasks wait.
+    pub(super) fn lacking(&self, queued: u64) -> usize {
+        let useful = self.workers.values().filter(|worker| worker.is_of_use()).count();
+        let busy = self.workers.values().filter(|worker| worker.is_of_use() && worker.load() > 0).count();
+        let Staffing { least, most, idle_timeout, .. } = self.staffing;
+        let demand = busy.saturating_add(usize::try_from(queued).unwrap_or(usize::MAX));
+        let target = if idle_timeout.is_none() { most } else { demand.clamp(least, most) };
+        target.saturating_sub(useful)
+    }
+
+    /// Those that are not needed any more: too many, or idle for too long.
+    pub(super) fn surplus(&self, now: Duration) -> Vec<WorkerId> {
+        let mut useful: Vec<_> = self.workers.iter().filter(|(_, worker)| worker.is_of_use()).collect();
+        useful.sort_by_key(|(id, worker)| (worker.load(), worker.is_ready(), worker.stirred, **id));
+        let most = self.staffing.most;
+        let too_many = useful.len().saturating_sub(most);
+        let idle = |worker: &Worker| self.rests_until(worker).is_some_and(|until| until <= now);
+        let beyond_least = useful.len().saturating_sub(self.staffing.least);
+        let chosen = useful
+            .iter()
+            .enumerate()
+            .filter(|(number, (_, worker))| *number < too_many || *number < beyond_least && idle(worker));
+        chosen.map(|(_, (id, _))| **id).collect()
+    }
+
+    /// When the next worker will have been idle for too long.
+    pub(super) fn next_rest(&self) -> Option<Duration> {
+        let useful = self.workers.values().filter(|worker| worker.is_of_use()).count();
+        let ends = self.workers.values().filter_map(|worker| self.rests_until(worker)).min();
+        ends.filter(|_| useful > self.staffing.least)
+    }
+
+    /// Whether somebody is on his way.
+    pub(super) fn is_expecting(&self) -> bool {
+        self.workers.values().any(|worker| worker.life == Life::Starting)
+    }
+
+    pub(super) fn start_one(&mut self, now: Duration) -> WorkerId {
         self.started += 1;
         let id = WorkerId(self.started);
-        self.workers.insert(id, Worker::starting());
+        self.workers.insert(id, Worker::starting(now));
         id
     }
 
     /// Notes that a worker is ready. Answers whether that was its turn to say.
-    pub(super) fn ready(&mut self, id: WorkerId) -> bool {
+    pub(super) fn ready(&mut self, id: WorkerId, now: Duration) -> bool {
         let Some(worker) = self.workers.get_mut(&id) else { return true };
+        worker.stirred = now;
         match worker.life {
-            Life::Ready => return false,
+            Life::Ready | Life::Retiring => return false,
             Life::Starting => worker.life = Life::Ready,
-            // It was asked to leave before it said that it had come.
-            Life::Leaving { .. } | Life::Doomed => {}
+            // It was asked to go before it said that it had come.
+            Life::Leaving { .. } | Life::Condemned { .. } | Life::Doomed => {}
         }
         self.proven = true;
         self.stillborn = 0;
@@ -105,26 +159,36 @@ impl Crew {
 
     /// Whether so many workers in a row have never become ready, and no others are left, that it is no accident.
     pub(super) fn is_hopeless(&self) -> bool {
-        let limit = u32::try_from(self.wanted).unwrap_or(u32::MAX).saturating_mul(2).saturating_add(8);
+        let limit = u32::try_from(self.staffing.most).unwrap_or(u32::MAX).saturating_mul(2).saturating_add(8);
         self.stillborn >= limit && !self.workers.values().any(Worker::is_ready)
     }
 
-    /// Those that were asked to leave and should have gone by now.
+    /// Those that were asked to go and should have gone by now.
     pub(super) fn late(&self, now: Duration) -> Vec<WorkerId> {
-        let late = |worker: &Worker| worker.leaves_until().is_some_and(|until| until <= now);
+        let late = |worker: &Worker| worker.goes_until().is_some_and(|until| until <= now);
         self.workers.iter().filter(|(_, worker)| late(worker)).map(|(id, _)| *id).collect()
     }
 
     /// When the next of them is late.
     pub(super) fn next_late(&self) -> Option<Duration> {
-        self.workers.values().filter_map(Worker::leaves_until).min()
+        self.workers.values().filter_map(Worker::goes_until).min()
+    }
+
+    /// The task that a worker holds first, by worker.
+    pub(super) fn fronts(&self) -> impl Iterator<Item = (WorkerId, &Worker, TaskId)> {
+        self.workers.iter().filter_map(|(id, worker)| Some((*id, worker, worker.front()?)))
+    }
+
+    fn rests_until(&self, worker: &Worker) -> Option<Duration> {
+        let is_resting = worker.is_ready() && worker.load() == 0;
+        self.staffing.idle_timeout.filter(|_| is_resting).map(|timeout| worker.stirred + timeout)
     }
 
     fn count_failure(&mut self, worker: &Worker, now: Duration) {
         if !worker.is_ready() {
             self.stillborn = self.stillborn.saturating_add(1);
         }
-        if worker.is_fruitful || !worker.held.is_empty() {
+        if worker.done > 0 || worker.load() > 0 {
             self.barren = 0;
         } else {
             self.barren = self.barren.saturating_add(1);

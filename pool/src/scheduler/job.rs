@@ -1,81 +1,170 @@
 //! A job as the scheduler sees it: tasks that wait, and how many of them go together.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use crate::chunking::Chunking;
+use crate::ids::{JobId, Span, TaskId};
+use crate::terms::Terms;
 
 /// The most bytes in a chunk of more than one task.
-const HEAVY: usize = 1 << 20;
+const HEAVY: usize = 32 << 10;
 
 /// One job.
 #[derive(Debug)]
 pub(super) struct Job {
+    id: JobId,
+    pub(super) terms: Terms,
     pub(super) chunking: Chunking,
     queue: VecDeque<Waiting>,
+    queued: u64,
+    /// How often the tasks that have failed before were tried.
+    attempts: BTreeMap<u64, u32>,
 }
 
-/// A task that waits for a worker.
+/// Tasks that wait for a worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    pub(super) index: u64,
+    pub(super) tasks: Span,
+    /// What the heaviest of them weighs.
     pub(super) weight: usize,
+    /// They are to begin before this.
+    pub(super) until: Option<Duration>,
+    /// When they were submitted, or put back.
+    pub(super) since: Duration,
 }
 
 impl Job {
-    pub(super) fn new(chunking: Chunking) -> Job {
-        Job { chunking, queue: VecDeque::new() }
+    pub(super) fn new(id: JobId, terms: Terms) -> Job {
+        let chunking = Chunking::new(terms.chunk, terms.usual);
+        Job { id, terms, chunking, queue: VecDeque::new(), queued: 0, attempts: BTreeMap::new() }
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
+        self.queued += waiting.tasks.count;
         self.queue.push_back(waiting);
     }
 
-    /// Puts a task that was sent but not begun back to the front.
-    ///
-    /// What it weighs is not known any more, and it has been in a chunk that was not too heavy.
-    pub(super) fn put_back(&mut self, index: u64) {
-        self.queue.push_front(Waiting { index, weight: 0 });
+    /// Puts tasks that were sent but not begun, or are to be tried again, to the front.
+    pub(super) fn put_back(&mut self, waiting: Waiting) {
+        self.queued += waiting.tasks.count;
+        self.queue.push_front(waiting);
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Takes the next chunk for one of `workers` workers, of at least one task where there is any.
-    pub(super) fn take_chunk(&mut self, workers: usize) -> Vec<u64> {
-        let most = self.chunking.size(self.queue.len(), workers);
-        let mut weight = 0_usize;
-        let mut count = 0;
-        for waiting in self.queue.iter().take(most) {
-            weight = weight.saturating_add(waiting.weight);
-            if count > 0 && weight > HEAVY {
-                break;
-            }
-            count += 1;
-        }
-        self.queue.drain(..count).map(|waiting| waiting.index).collect()
+    pub(super) fn queued(&self) -> u64 {
+        self.queued
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = u64> {
-        self.queue.drain(..).map(|waiting| waiting.index)
+    /// Takes the next tasks, at most `most` of them and at least one where there is any.
+    pub(super) fn take(&mut self, most: u64) -> Option<Waiting> {
+        let front = self.queue.front_mut()?;
+        let light = (HEAVY / front.weight.max(1)).max(1) as u64;
+        let taken = Waiting { tasks: front.tasks.split_front(most.max(1).min(light)), ..*front };
+        if front.tasks.count == 0 {
+            self.queue.pop_front();
+        }
+        self.queued -= taken.tasks.count;
+        Some(taken)
+    }
+
+    /// Takes out what should have begun by now.
+    pub(super) fn take_expired(&mut self, now: Duration) -> Vec<Span> {
+        if self.terms.patience.is_none() {
+            return Vec::new();
+        }
+        let mut expired = Vec::new();
+        self.queue.retain(|waiting| {
+            let is_late = waiting.until.is_some_and(|until| until <= now);
+            if is_late {
+                expired.push(waiting.tasks);
+            }
+            !is_late
+        });
+        self.queued -= expired.iter().map(|tasks| tasks.count).sum::<u64>();
+        expired
+    }
+
+    /// When the next of the waiting tasks should have begun.
+    pub(super) fn next_expiry(&self) -> Option<Duration> {
+        self.terms.patience?;
+        self.queue.iter().filter_map(|waiting| waiting.until).min()
+    }
+
+    /// Which attempt at a task the next, or the running, one is, counted from 1.
+    pub(super) fn attempt(&self, index: u64) -> u32 {
+        self.attempts.get(&index).map_or(1, |tried| tried + 1)
+    }
+
+    /// Notes that an attempt at a task has failed. Answers whether there is to be another.
+    pub(super) fn may_retry(&mut self, task: TaskId) -> bool {
+        let attempt = self.attempt(task.index);
+        let goes_on = attempt <= self.terms.retries;
+        if goes_on {
+            self.attempts.insert(task.index, attempt);
+        }
+        goes_on
+    }
+
+    /// Forgets how often tasks were tried, now that they have ended.
+    pub(super) fn ended(&mut self, tasks: Span) {
+        if !self.attempts.is_empty() {
+            (tasks.first..tasks.first + tasks.count).for_each(|index| {
+                self.attempts.remove(&index);
+            });
+        }
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Span> {
+        self.queued = 0;
+        self.queue.drain(..).map(|waiting| waiting.tasks)
+    }
+
+    pub(super) fn id(&self) -> JobId {
+        self.id
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZeroUsize;
+
+    fn job(entries: &[(u64, u64, usize)]) -> Job {
+        let id = JobId(0);
+        let mut job = Job::new(id, Terms::default());
+        for &(first, count, weight) in entries {
+            job.push(Waiting { tasks: Span { job: id, first, count }, weight, until: None, since: Duration::ZERO });
+        }
+        job
+    }
+
+    fn taken(job: &mut Job, most: u64) -> Option<(u64, u64)> {
+        job.take(most).map(|waiting| (waiting.tasks.first, waiting.tasks.count))
+    }
 
     #[test]
     fn heavy_tasks_go_alone() {
-        let mut job = Job::new(Chunking::new(NonZeroUsize::new(10)));
-        for (index, weight) in [(0, 2 * HEAVY), (1, 10), (2, 10), (3, HEAVY), (4, usize::MAX)] {
-            job.push(Waiting { index, weight });
-        }
-        assert_eq!(job.take_chunk(1), [0]);
-        assert_eq!(job.take_chunk(1), [1, 2]);
-        assert_eq!(job.take_chunk(1), [3]);
-        assert_eq!(job.take_chunk(1), [4]);
-        assert!(job.is_idle() && job.take_chunk(1).is_empty());
+        let mut job = job(&[(0, 2, 2 * HEAVY), (2, 20, HEAVY / 4), (22, 1, usize::MAX)]);
+        assert_eq!(taken(&mut job, 10), Some((0, 1)));
+        assert_eq!(taken(&mut job, 10), Some((1, 1)));
+        assert_eq!(taken(&mut job, 10), Some((2, 4)));
+        assert_eq!(taken(&mut job, 3), Some((6, 3)));
+        assert_eq!((0..4).filter_map(|_| taken(&mut job, 100)).last(), Some((21, 1)));
+        assert_eq!(taken(&mut job, 10), Some((22, 1)));
+        assert_eq!((taken(&mut job, 10), job.queued()), (None, 0));
+    }
+
+    #[test]
+    fn attempts_are_counted_and_bounded() {
+        let mut job = job(&[(0, 1, 1)]);
+        job.terms.retries = 2;
+        let task = TaskId { job: job.id(), index: 0 };
+        assert_eq!(job.attempt(0), 1);
+        assert!(job.may_retry(task) && job.may_retry(task));
+        assert_eq!(job.attempt(0), 3);
+        assert!(!job.may_retry(task));
     }
 }

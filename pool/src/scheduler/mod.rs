@@ -5,10 +5,13 @@
 //!
 //! - Each task that was submitted ends exactly once.
 //! - A worker that dies costs the task that it was running. What it had been sent but not begun goes to others.
+//! - A worker is sent tasks ahead, and what it has not begun is taken back when somebody else has nothing to do.
 //! - Jobs take turns, so that a long one does not keep a short one waiting.
 //! - Workers that never become ready, so often that no others are left, break the pool: there is no endless restarting.
 
+mod balance;
 mod crew;
+mod ends;
 mod event;
 mod job;
 mod worker;
@@ -16,21 +19,19 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub(crate) use event::{Action, End, Event, Refusal};
 
-use crate::chunking::Chunking;
-use crate::ids::{JobId, TaskId, WorkerId};
+use crate::histogram::Histogram;
+use crate::ids::{JobId, Span, TaskId, WorkerId};
+use crate::terms::{Staffing, Terms};
 use crew::Crew;
 use job::{Job, Waiting};
-use worker::Life;
+pub(crate) use worker::Life;
+use worker::Sentence;
 
-/// How long a worker that has nothing to do may take to leave.
-const IDLE_GRACE: Duration = Duration::from_secs(5);
-/// How long a worker may take to leave that is busy with something that nobody waits for.
-const BUSY_GRACE: Duration = Duration::from_millis(100);
 /// The state machine.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
@@ -40,6 +41,19 @@ pub(crate) struct Scheduler {
     /// The jobs that have tasks waiting, in the order of their turns.
     turns: VecDeque<JobId>,
     actions: VecDeque<Action>,
+    /// How many tasks wait.
+    queued: u64,
+    /// The open jobs whose tasks may wait only for so long.
+    impatient: BTreeSet<JobId>,
+    /// How long tasks waited, and ran.
+    pub(crate) times: Times,
+}
+
+/// How long tasks waited before they were sent, and ran.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) wait: Histogram,
+    pub(crate) run: Histogram,
 }
 
 /// How far the pool's life has come. It only moves downwards.
@@ -55,23 +69,31 @@ enum Phase {
 }
 
 impl Scheduler {
-    /// A pool of `wanted` workers. They are asked for at the first tick.
-    pub(crate) fn new(wanted: usize) -> Scheduler {
+    /// A pool without workers. They are asked for at the first tick.
+    pub(crate) fn new(staffing: Staffing) -> Scheduler {
         let (jobs, turns, actions) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
-        Scheduler { phase: Phase::Open, crew: Crew::new(wanted), jobs, turns, actions }
+        let (queued, impatient, times) = (0, BTreeSet::new(), Times::default());
+        Scheduler { phase: Phase::Open, crew: Crew::new(staffing), jobs, turns, actions, queued, impatient, times }
     }
 
     /// Takes note of something that has happened at the time `now`, counted from any fixed moment.
     pub(crate) fn handle(&mut self, event: Event, now: Duration) {
         match event {
-            Event::Open { job, chunk } => self.open(job, Chunking::new(chunk)),
-            Event::Submit { task, weight } => self.submit(task, weight),
+            Event::Open { job, terms } => self.open(job, terms),
+            Event::Submit { tasks, weight } => self.submit(tasks, weight, now),
             Event::Release { job } => self.release(job),
-            Event::Ready { worker } => self.ready(worker),
+            Event::Cancel { job } => self.cancel(job),
+            Event::Ready { worker } => self.ready(worker, now),
             Event::InitFailed { worker } => self.init_failed(worker),
-            Event::Answered { worker, task, took } => self.answered(worker, task, took),
-            Event::Unsendable { worker, tasks } => self.unsendable(worker, &tasks),
+            Event::Answered { worker, count } => self.answered(worker, count, now),
+            Event::Failed { worker, may_repeat } => self.failed(worker, may_repeat, now),
+            Event::Paced { worker, count, took } => self.paced(worker, count, took),
+            Event::Unsendable { worker, count } => self.unsendable(worker, count),
+            Event::Recalled { worker, count } => self.recalled(worker, count, now),
+            Event::Running { worker, since } => self.running(worker, since),
+            Event::Outgrown { worker } => self.retire(worker),
             Event::Died { worker } | Event::StartFailed { worker } => self.died(worker, now),
+            Event::Resize { workers } => self.resize(workers),
             Event::Close => self.close(),
             Event::Terminate => self.terminate(),
             Event::Tick => self.tick(now),
@@ -79,53 +101,94 @@ impl Scheduler {
     }
 
     /// The next thing to be done.
+    #[inline]
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
     /// When the next tick is due even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let start = (self.is_working() && self.crew.lacking() > 0).then_some(self.crew.next_start);
-        self.crew.next_late().into_iter().chain(start).min()
+        let lacking = self.is_working() && self.crew.lacking(self.queued()) > 0;
+        let start = lacking.then_some(self.crew.next_start);
+        let rest = self.is_working().then(|| self.crew.next_rest()).flatten();
+        let others = [self.crew.next_late(), start, rest, self.next_balance(), self.next_timeout(), self.next_expiry()];
+        others.into_iter().flatten().min()
     }
 
-    /// How many tasks of a job make a chunk by now, so that its submitter knows how many to keep ready.
+    /// How many tasks of a job a worker is sent ahead by now, so that its submitter knows how many to keep ready.
     pub(crate) fn chunk_goal(&self, job: JobId) -> Option<usize> {
         self.jobs.get(&job).map(|job| job.chunking.goal())
     }
 
-    fn open(&mut self, job: JobId, chunking: Chunking) {
+    /// The workers of whose first task it must be known since when it runs, because it has a timeout.
+    pub(crate) fn watched(&self) -> Vec<WorkerId> {
+        let has_timeout = |task: TaskId| self.jobs.get(&task.job).is_some_and(|job| job.terms.timeout.is_some());
+        let fronts = self.crew.fronts().filter(|(_, worker, task)| worker.running.is_none() && has_timeout(*task));
+        fronts.map(|(id, ..)| id).collect()
+    }
+
+    /// How many tasks wait.
+    pub(crate) fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// What a task of a job usually takes, as far as seen.
+    pub(crate) fn usual(&self, job: JobId) -> Option<Duration> {
+        self.jobs.get(&job).and_then(|job| job.chunking.usual())
+    }
+
+    /// The workers: how far their lives have come, how many tasks each holds, and how many it has done.
+    pub(crate) fn roll(&self) -> impl Iterator<Item = (WorkerId, Life, u64, u64)> {
+        self.crew.iter().map(|(id, worker)| (id, worker.life, worker.load(), worker.done))
+    }
+
+    /// The tasks of one job that a worker runs now, or runs next.
+    #[inline]
+    pub(crate) fn front(&self, id: WorkerId) -> Option<Span> {
+        self.crew.get(id)?.front_span()
+    }
+
+    /// How many tasks the workers hold.
+    pub(crate) fn load(&self) -> u64 {
+        self.crew.iter().map(|(_, worker)| worker.load()).sum()
+    }
+
+    /// The task that a worker runs, or will run next, and how many more it holds.
+    pub(crate) fn holding(&self, id: WorkerId) -> Option<(TaskId, u64)> {
+        let mut fronts = self.crew.fronts();
+        fronts.find(|(worker, ..)| *worker == id).map(|(_, worker, task)| (task, worker.load()))
+    }
+
+    fn open(&mut self, job: JobId, terms: Terms) {
         if self.phase == Phase::Open {
-            self.jobs.insert(job, Job::new(chunking));
+            self.jobs.insert(job, Job::new(job, terms));
+            if terms.patience.is_some() {
+                self.impatient.insert(job);
+            }
         }
     }
 
-    fn submit(&mut self, task: TaskId, weight: usize) {
-        let Some(job) = self.jobs.get_mut(&task.job) else {
-            return self.finish(task, End::Refused(self.refusal()));
+    fn submit(&mut self, tasks: Span, weight: usize, now: Duration) {
+        let Some(job) = self.jobs.get_mut(&tasks.job) else {
+            return self.finish(tasks, End::Refused(self.refusal()));
         };
         if job.is_idle() {
-            self.turns.push_back(task.job);
+            self.turns.push_back(tasks.job);
         }
-        job.push(Waiting { index: task.index, weight });
+        let until = job.terms.patience.map(|patience| now + patience);
+        job.push(Waiting { tasks, weight, until, since: now });
+        self.queued += tasks.count;
     }
 
-    fn release(&mut self, job: JobId) {
-        if self.jobs.contains_key(&job) {
-            self.end_job(job, End::Cancelled, |_| End::Cancelled);
-            self.actions.push_back(Action::Forget { job });
-        }
-    }
-
-    fn ready(&mut self, id: WorkerId) {
-        if !self.crew.ready(id) {
+    fn ready(&mut self, id: WorkerId, now: Duration) {
+        if !self.crew.ready(id, now) {
             self.kill(id);
         }
     }
 
     fn init_failed(&mut self, id: WorkerId) {
         let Some(worker) = self.crew.get_mut(id) else { return };
-        if worker.is_ready() {
+        if matches!(worker.life, Life::Ready | Life::Retiring) {
             return self.kill(id);
         }
         // It counts as stillborn when it has gone. That the very first fails is taken for no accident.
@@ -134,54 +197,18 @@ impl Scheduler {
         }
     }
 
-    fn answered(&mut self, id: WorkerId, task: TaskId, took: Duration) {
-        let Some(worker) = self.crew.get_mut(id) else { return };
-        if worker.held.front() != Some(&task) {
-            // A worker answers what it was asked, in that order; this one cannot be believed.
-            return self.kill(id);
-        }
-        worker.held.pop_front();
-        worker.has_answered = true;
-        worker.is_fruitful = true;
-        self.crew.bore_fruit();
-        if let Some(job) = self.jobs.get_mut(&task.job) {
-            job.chunking.record(took);
-            self.finish(task, End::Answered);
-        }
-    }
-
-    fn unsendable(&mut self, id: WorkerId, tasks: &[TaskId]) {
+    fn running(&mut self, id: WorkerId, since: Duration) {
         if let Some(worker) = self.crew.get_mut(id) {
-            worker.held.retain(|held| !tasks.contains(held));
-        }
-        for task in tasks {
-            if self.jobs.contains_key(&task.job) {
-                self.finish(*task, End::Unsendable);
-            }
+            worker.running = Some(since);
         }
     }
 
-    fn died(&mut self, id: WorkerId, now: Duration) {
-        let Some(mut worker) = self.crew.remove(id, now) else { return };
-        if let Some(running) = worker.held.pop_front()
-            && self.jobs.contains_key(&running.job)
-        {
-            self.finish(running, End::Died(id));
+    fn resize(&mut self, workers: usize) {
+        self.crew.staffing.least = workers.min(self.crew.staffing.least.max(1));
+        if self.crew.staffing.idle_timeout.is_none() {
+            self.crew.staffing.least = workers;
         }
-        // From the back, so that the first to be sent is again the first to be sent.
-        worker.held.into_iter().rev().for_each(|task| self.put_back(task));
-        if self.crew.is_hopeless() {
-            self.break_down();
-        }
-    }
-
-    fn put_back(&mut self, task: TaskId) {
-        if let Some(job) = self.jobs.get_mut(&task.job) {
-            if job.is_idle() {
-                self.turns.push_front(task.job);
-            }
-            job.put_back(task.index);
-        }
+        self.crew.staffing.most = workers;
     }
 
     fn close(&mut self) {
@@ -215,11 +242,16 @@ impl Scheduler {
 
     fn tick(&mut self, now: Duration) {
         if self.is_working() {
+            self.expire(now);
+            self.stop_the_slow(now);
+            self.retire_some(now);
             self.staff(now);
-            self.assign();
+            self.assign(now);
+            self.balance(now);
         } else if self.phase == Phase::Closing {
             self.dismiss(now);
         }
+        self.let_go(now);
         self.crew.late(now).into_iter().for_each(|id| self.kill(id));
         if self.crew.is_empty() && matches!(self.phase, Phase::Ending(_)) {
             self.actions.push_back(Action::End);
@@ -228,58 +260,11 @@ impl Scheduler {
 
     fn staff(&mut self, now: Duration) {
         if self.crew.next_start <= now {
-            for _ in 0..self.crew.lacking() {
-                let worker = self.crew.start_one();
+            for _ in 0..self.crew.lacking(self.queued()) {
+                let worker = self.crew.start_one(now);
                 self.actions.push_back(Action::Start { worker });
             }
         }
-    }
-
-    /// Gives waiting tasks to workers that have room, the idlest first.
-    fn assign(&mut self) {
-        for (held, worker) in self.crew.by_load() {
-            let Some((job, ahead)) = self.next_job() else { break };
-            if held > 0 && held >= ahead {
-                // Even the idlest holds more than this job allows: the job keeps its turn and waits.
-                break;
-            }
-            self.send_chunk(worker, job);
-        }
-    }
-
-    /// The job whose turn it is, and how many tasks a worker may still hold when it is sent more.
-    fn next_job(&self) -> Option<(JobId, usize)> {
-        let id = self.turns.front()?;
-        self.jobs.get(id).map(|job| (*id, job.chunking.ahead()))
-    }
-
-    /// Sends the next chunk of the job whose turn it is.
-    fn send_chunk(&mut self, id: WorkerId, job: JobId) {
-        self.turns.pop_front();
-        let tasks = self.take_chunk(job);
-        if let Some(worker) = self.crew.get_mut(id) {
-            worker.held.extend(&tasks);
-            worker.has_answered = false;
-        }
-        self.actions.push_back(Action::Send { worker: id, tasks });
-    }
-
-    fn take_chunk(&mut self, id: JobId) -> Vec<TaskId> {
-        let Some(job) = self.jobs.get_mut(&id) else { return Vec::new() };
-        let chunk = job.take_chunk(self.crew.wanted);
-        if !job.is_idle() {
-            self.turns.push_back(id);
-        }
-        chunk.into_iter().map(|index| TaskId { job: id, index }).collect()
-    }
-
-    fn dismiss(&mut self, now: Duration) {
-        for (id, worker) in self.crew.iter_mut().filter(|(_, worker)| worker.is_of_use()) {
-            let grace = if worker.held.is_empty() { IDLE_GRACE } else { BUSY_GRACE };
-            worker.life = Life::Leaving { until: now + grace };
-            self.actions.push_back(Action::Leave { worker: id });
-        }
-        self.phase = Phase::Ending(Refusal::Closed);
     }
 
     fn kill_all(&mut self) {
@@ -291,29 +276,6 @@ impl Scheduler {
             worker.life = Life::Doomed;
             self.actions.push_back(Action::Kill { worker: id });
         }
-    }
-
-    fn end_all_jobs(&mut self) {
-        let refusal = self.refusal();
-        let open: Vec<JobId> = self.jobs.keys().copied().collect();
-        for job in open {
-            self.end_job(job, End::Refused(refusal), |worker| End::Stopped(worker, refusal));
-        }
-    }
-
-    /// Ends every task of a job that has not ended, those that wait in one way and those that a worker has in another.
-    fn end_job(&mut self, id: JobId, waiting: End, held: impl Fn(WorkerId) -> End) {
-        let Some(mut job) = self.jobs.remove(&id) else { return };
-        self.turns.retain(|turn| *turn != id);
-        let with_workers =
-            self.crew.held().filter(|(_, task)| task.job == id).map(|(worker, task)| (task, held(worker)));
-        let mut all: Vec<(TaskId, End)> = with_workers.collect();
-        all.extend(job.drain().map(|index| (TaskId { job: id, index }, waiting)));
-        all.into_iter().for_each(|(task, end)| self.finish(task, end));
-    }
-
-    fn finish(&mut self, task: TaskId, end: End) {
-        self.actions.push_back(Action::Finish { task, end });
     }
 
     fn refusal(&self) -> Refusal {

@@ -3,16 +3,11 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::support::{FOREVER, eventually, pool};
+use crate::support::{FOREVER, eventually, is_alive, pool};
 
 fn sleep_long(_: u32) -> u32 {
     std::thread::sleep(Duration::from_secs(3600));
     0
-}
-
-fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
 #[test]

@@ -2,8 +2,12 @@
 
 procession_process::init_at_load!();
 
+mod asynchronous;
+mod company;
 mod deaths;
+mod endless;
 mod ends;
+mod hostile;
 mod lazy;
 mod leaks;
 mod maps;

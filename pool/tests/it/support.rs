@@ -39,3 +39,9 @@ pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
         std::thread::yield_now();
     }
 }
+
+/// Whether a process has not ended; one that nobody has waited for has.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}

@@ -33,7 +33,7 @@ const ARROWS: &[Arrows] = &[
         ours: &[SYNC, CORE],
         others: &["getrandom", "hmac", "md-5", "nix", "serde", "sha2", "sha3", "thiserror", "tokio"],
     },
-    Arrows { package: POOL, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },
+    Arrows { package: POOL, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror", "tracing"] },
     Arrows { package: MANAGER, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },
     Arrows { package: "procession", ours: &[PROCESS, SYNC, CHANNELS, POOL, MANAGER], others: &[] },
     Arrows { package: "xtask", ours: &[], others: &["lexopt", "proc-macro2", "syn", "toml"] },

@@ -1,0 +1,138 @@
+//! Tasks that nobody has to wait for: `apply_async` and `map_async`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::batch::Batch;
+use crate::job::Plan;
+use crate::parcel::Parcel;
+use crate::pending::Pending;
+use crate::task_error::{Kind, Story, TaskError};
+use crate::ticket::Ticket;
+use crate::{AsyncResult, Job, Pool};
+
+impl Pool {
+    /// Has a function applied to one argument, and answers at once: the [`AsyncResult`] will have the result.
+    ///
+    /// The function is as for [`map`](Pool::map). What is wrong with the argument comes out of the result, too.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let sum = pool.apply_async(|(a, b): (u32, u32)| a + b, (40, 2));
+    /// assert_eq!(sum.get()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "submit")]
+    pub fn apply_async<A, R>(&self, function: fn(A) -> R, argument: A) -> AsyncResult<R>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.job(function).apply_async(argument)
+    }
+
+    /// Has a function applied to each item, and answers at once: the [`AsyncResult`] will have all results, in the order of the
+    /// items, or the first error.
+    ///
+    /// All items are read and encoded before it returns. Where there are many of them, [`imap`](Pool::imap) is the better choice.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let squares = pool.map_async(|n: u64| n * n, 0..4);
+    /// assert_eq!(squares.get()?, [0, 1, 4, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "starmap_async")]
+    pub fn map_async<A, R>(&self, function: fn(A) -> R, items: impl IntoIterator<Item = A>) -> AsyncResult<Vec<R>>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.job(function).map_async(items)
+    }
+}
+
+impl<A, R> Job<'_, A, R>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    /// As [`Pool::apply_async`].
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.job(|n: u8| n + 1).retries(1).apply_async(1).get()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn apply_async(self, argument: A) -> AsyncResult<R> {
+        AsyncResult::new(begin(self.into_plan(), [argument]), one)
+    }
+
+    /// As [`Pool::map_async`].
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.job(|n: u8| n + 1).retries(1).map_async([1, 2]).get()?, [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map_async(self, items: impl IntoIterator<Item = A>) -> AsyncResult<Vec<R>> {
+        AsyncResult::new(begin(self.into_plan(), items), all)
+    }
+}
+
+/// Hands over a whole job.
+fn begin<A: Serialize>(plan: Plan<'_>, items: impl IntoIterator<Item = A>) -> Arc<Pending> {
+    let work = match plan.work {
+        Ok(work) => work,
+        Err(text) => return Pending::ended(Err(unsendable(0, text))),
+    };
+    let mut batch = Batch::new(0);
+    for item in items {
+        if let Err(error) = batch.push(&item) {
+            return Pending::ended(Err(unsendable(batch.len() as u64, error.to_string())));
+        }
+    }
+    if batch.is_empty() {
+        return Pending::ended(Ok(Vec::new()));
+    }
+    let count = batch.len() as u64;
+    let ticket = Ticket::open(plan.pool.shared(), work, plan.terms);
+    ticket.entrust(batch);
+    Pending::new(ticket, count)
+}
+
+fn unsendable(index: u64, text: String) -> TaskError {
+    TaskError::new(index, Story::of(None, Kind::Unsendable(text)))
+}
+
+/// The value of the one task.
+fn one<R: DeserializeOwned>(parcels: &[Parcel]) -> Result<R, TaskError> {
+    let mut value = None;
+    parcels.iter().for_each(|parcel| parcel.visit(|_, result| value = Some(result)));
+    value.unwrap_or_else(|| Err(TaskError::new(0, Story::of(None, Kind::Unreadable("it has not come".to_owned())))))
+}
+
+/// The values of all tasks, in their order.
+fn all<R: DeserializeOwned>(parcels: &[Parcel]) -> Result<Vec<R>, TaskError> {
+    let mut values = Vec::new();
+    parcels.iter().for_each(|parcel| parcel.visit(|_, result| values.push(result)));
+    values.into_iter().collect()
+}

@@ -1,0 +1,93 @@
+//! [`Batch`]: the encoded arguments of consecutive tasks, in one piece of memory.
+
+use std::ops::Range;
+
+use procession_core::codec::{self, EncodeError, Message};
+use serde::Serialize;
+
+use crate::wire::item::{self, HEAD, ItemKind};
+
+/// What a descriptor weighs, in bytes: they are scarcer than memory.
+const DESCRIPTOR_WEIGHT: usize = 1 << 20;
+
+/// Arguments of consecutive tasks, each as an item.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// The index of the first task.
+    pub(crate) first: u64,
+    bytes: Vec<u8>,
+    /// Where each item ends.
+    ends: Vec<usize>,
+    /// What goes with some of them, by their places.
+    descriptors: Vec<(usize, Message)>,
+    heaviest: usize,
+}
+
+impl Batch {
+    /// An empty batch whose first task has this index.
+    pub(crate) fn new(first: u64) -> Batch {
+        Batch { first, ..Batch::default() }
+    }
+
+    /// Encodes the argument of the next task. Answers what it weighs.
+    #[inline]
+    pub(crate) fn push<T: Serialize>(&mut self, argument: &T) -> Result<usize, EncodeError> {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; HEAD]);
+        let descriptors = match codec::append(argument, &mut self.bytes) {
+            Ok(descriptors) => descriptors,
+            Err(error) => {
+                self.bytes.truncate(begin);
+                return Err(error);
+            }
+        };
+        let len = self.bytes.len() - begin - HEAD;
+        let kind = if descriptors.is_empty() { ItemKind::Value } else { ItemKind::WithDescriptors };
+        self.bytes[begin..begin + HEAD].copy_from_slice(&item::head(kind, len));
+        let weight = len.saturating_add(descriptors.len().saturating_mul(DESCRIPTOR_WEIGHT));
+        if !descriptors.is_empty() {
+            self.descriptors.push((self.ends.len(), Message::new(Vec::new(), descriptors)));
+        }
+        self.ends.push(self.bytes.len());
+        self.heaviest = self.heaviest.max(weight);
+        Ok(weight)
+    }
+
+    /// How many tasks it has.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// What the heaviest of its tasks weighs.
+    pub(crate) fn heaviest(&self) -> usize {
+        self.heaviest
+    }
+
+    /// Where the items of some of its tasks lie.
+    pub(crate) fn range(&self, items: Range<usize>) -> Range<usize> {
+        let end = |count: usize| count.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0);
+        end(items.start)..end(items.end)
+    }
+
+    /// The bytes of a range.
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// What the arguments of some of its tasks weigh.
+    pub(crate) fn weight(&self, items: Range<usize>) -> usize {
+        let count = items.len();
+        let descriptors: usize = self.descriptors_of(items.clone()).map(|message| message.descriptors().len()).sum();
+        (self.range(items).len() - count * HEAD).saturating_add(descriptors.saturating_mul(DESCRIPTOR_WEIGHT))
+    }
+
+    /// What goes with some of its tasks.
+    pub(crate) fn descriptors_of(&self, items: Range<usize>) -> impl Iterator<Item = &Message> {
+        let chosen = self.descriptors.iter().filter(move |(place, _)| items.contains(place));
+        chosen.map(|(_, descriptors)| descriptors)
+    }
+}

@@ -1,0 +1,302 @@
+//! [`Dispatcher`]: the one who talks to the workers. It tells the [scheduler](crate::scheduler) what happens and does what
+//! that decides; it decides nothing itself.
+//!
+//! Any thread may work with it that has its lock. [`pump`](Dispatcher::pump) looks at the rings and asks the kernel nothing;
+//! [`attend`](Dispatcher::attend) looks at what the kernel has to tell as well.
+
+mod act;
+mod hear;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use procession_core::LinkError;
+use procession_core::codec;
+use procession_core::os::clock;
+use procession_core::os::signal::SIGKILL;
+use procession_process::ExitStatus;
+
+use crate::batch::Batch;
+use crate::desk::{Desk, Noted};
+use crate::hints::OomWatch;
+use crate::ids::{JobId, Span, TaskId, WorkerId};
+use crate::member::{Member, Recruiter};
+use crate::parcel::Parcel;
+use crate::pool_error::{self, PoolError};
+use crate::scheduler::{Action, End, Event, Life, Refusal, Scheduler};
+use crate::sink::Sink;
+use crate::stats::{self, Stats, WorkerState, WorkerStats};
+use crate::status::Status;
+use crate::task_error::{Badge, Death, Kind, Story};
+use crate::terms::{Staffing, Terms};
+use crate::trace;
+use crate::watch::{Sign, Watch};
+use crate::wire::claim;
+use crate::wire::item::{self, HEAD, ItemKind};
+use crate::wire::protocol::{Answer, InitFailure, Report};
+use crate::works::{Work, Works};
+
+/// How long a killed worker is waited for when the pool ends.
+const BURIAL: Duration = Duration::from_secs(5);
+
+/// How often the workers' memory is measured at most.
+const MEASURING: Duration = Duration::from_millis(20);
+
+/// The pool's workers, jobs and scheduler.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    status: Arc<Status>,
+    watch: Arc<Watch>,
+    recruiter: Recruiter,
+    scheduler: Scheduler,
+    members: BTreeMap<WorkerId, Member>,
+    desks: HashMap<JobId, Desk>,
+    works: Works,
+    /// Jobs with news to hand over.
+    news: Vec<JobId>,
+    /// Workers that ended in this turn.
+    graves: HashMap<WorkerId, (Badge, Death)>,
+    /// The last failure of a worker that was not ready yet.
+    failure: Option<PoolError>,
+    now: Duration,
+    /// Whether doing something has made new decisions necessary.
+    is_restless: bool,
+    has_ended: bool,
+    /// How many workers were started.
+    started: usize,
+    /// How many were started at first.
+    most_workers: usize,
+    oom: OomWatch,
+    /// A worker that takes up more than this is replaced, in bytes.
+    max_memory: Option<u64>,
+    /// When they were last measured.
+    measured: Duration,
+    /// What tasks took, by what was done.
+    paces: HashMap<u32, Duration>,
+}
+
+impl Dispatcher {
+    /// A dispatcher whose workers are on their way.
+    pub(crate) fn new(
+        status: Arc<Status>,
+        watch: Arc<Watch>,
+        recruiter: Recruiter,
+        staffing: Staffing,
+    ) -> Result<Dispatcher, PoolError> {
+        let mut new = Dispatcher {
+            status,
+            watch,
+            recruiter,
+            scheduler: Scheduler::new(staffing),
+            members: BTreeMap::new(),
+            desks: HashMap::new(),
+            works: Works::default(),
+            news: Vec::new(),
+            graves: HashMap::new(),
+            failure: None,
+            now: clock::monotonic(),
+            is_restless: false,
+            has_ended: false,
+            started: 0,
+            most_workers: staffing.least,
+            oom: OomWatch::new(),
+            max_memory: staffing.max_memory,
+            measured: Duration::ZERO,
+            paces: HashMap::new(),
+        };
+        new.tell(Event::Tick);
+        while let Some(action) = new.scheduler.next_action() {
+            new.act(action);
+            if let Some(failure) = new.failure.take() {
+                return Err(failure);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Begins a job.
+    pub(crate) fn open(&mut self, job: JobId, work: Work, terms: Terms, sink: Arc<Sink>) {
+        let work = self.works.number(work);
+        let usual = self.paces.get(&work).copied();
+        usual.into_iter().for_each(|usual| sink.set_usual(usual));
+        self.desks.insert(job, Desk::new(work, sink));
+        self.tell(Event::Open { job, terms: Terms { usual, ..terms } });
+    }
+
+    /// Adds tasks to a job.
+    pub(crate) fn submit(&mut self, job: JobId, batch: Batch) {
+        let Some(desk) = self.desks.get_mut(&job) else { return };
+        let tasks = Span { job, first: batch.first, count: batch.len() as u64 };
+        let weight = batch.heaviest();
+        desk.put(batch);
+        self.now = clock::monotonic();
+        self.tell(Event::Submit { tasks, weight });
+        self.decide();
+        self.deliver();
+    }
+
+    /// Ends a job. What runs is stopped, if that is wanted.
+    pub(crate) fn release(&mut self, job: JobId, stop: bool) {
+        self.now = clock::monotonic();
+        if !stop
+            && let Some(desk) = self.desks.remove(&job)
+            && self.works.forget(desk.work)
+        {
+            self.members.values_mut().for_each(|member| member.forget(desk.work));
+        }
+        self.tell(if stop { Event::Cancel { job } } else { Event::Release { job } });
+        self.decide();
+        self.deliver();
+    }
+
+    /// Throws the results of a job away from now on, and forgets it when it has none left to come.
+    pub(crate) fn detach(&mut self, job: JobId) {
+        let Some(desk) = self.desks.get_mut(&job) else { return };
+        desk.is_detached = true;
+        if desk.is_done() {
+            self.release(job, false);
+        }
+    }
+
+    /// Does what the pool's owner wants.
+    pub(crate) fn command(&mut self, event: Event) {
+        self.now = clock::monotonic();
+        self.tell(event);
+        self.decide();
+        self.deliver();
+    }
+
+    /// Looks at what the workers have said about their tasks. Answers whether that was anything.
+    pub(crate) fn pump(&mut self) -> bool {
+        let has_heard = self.collect();
+        if has_heard {
+            self.now = clock::monotonic();
+            self.heed_all();
+            self.decide();
+            self.deliver();
+        }
+        has_heard
+    }
+
+    /// Does what these signs of the kernel and the passing of time call for. Answers whether the pool goes on.
+    pub(crate) fn attend(&mut self, signs: &[Sign]) -> bool {
+        self.now = clock::monotonic();
+        for sign in signs {
+            match sign {
+                Sign::Speaks(worker) => self.listen(*worker),
+                // What has ended is closed, and leaves the set by that.
+                Sign::Writes(worker) => self.with(*worker, |member| {
+                    member.last_words.pass_on();
+                }),
+                Sign::Ended(_) => {}
+            }
+        }
+        self.collect();
+        self.heed_all();
+        for sign in signs {
+            if let Sign::Ended(worker) = sign {
+                self.bury(*worker);
+            }
+        }
+        self.decide();
+        self.deliver();
+        !self.has_ended
+    }
+
+    /// Asks the workers to tell of their next results. Answers whether there are some already.
+    pub(crate) fn arm(&mut self) -> bool {
+        self.members.values().for_each(|member| member.line.arm());
+        procession_core::Ring::settle();
+        self.members.values().any(|member| member.line.has_reports())
+    }
+
+    /// Asks the workers not to tell of their results, because somebody looks.
+    pub(crate) fn disarm(&mut self) {
+        self.members.values().for_each(|member| member.line.disarm());
+    }
+
+    /// Whether a worker has something to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.scheduler.load() > 0
+    }
+
+    /// When it is to be attended to even if nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let at = self.scheduler.deadline()?;
+        Instant::now().checked_add(at.saturating_sub(clock::monotonic()))
+    }
+
+    /// Ends with an error of the operating system, which every task gets to know.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        self.status.set_broken(pool_error::Kind::System("wait for its workers", error).into());
+        self.end();
+    }
+
+    /// Ends the pool: no worker is left, and no caller waits.
+    pub(crate) fn end(&mut self) {
+        self.tell(Event::Terminate);
+        self.act_on_all();
+        self.deliver();
+        self.has_ended = true;
+        self.members.values().for_each(|member| member.child().kill());
+        for (id, member) in std::mem::take(&mut self.members) {
+            // One that the kernel does not let go of is left to it.
+            let _stuck = member.child().wait_timeout(BURIAL);
+            self.watch.forget(id, &member);
+        }
+        self.status.set_ended();
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.scheduler.handle(event, self.now);
+    }
+
+    /// Does what follows from all that was told.
+    fn decide(&mut self) {
+        loop {
+            self.is_restless = false;
+            self.observe();
+            self.tell(Event::Tick);
+            self.act_on_all();
+            if !self.is_restless {
+                break;
+            }
+        }
+        if !self.graves.is_empty() {
+            self.graves.clear();
+        }
+    }
+
+    fn act_on_all(&mut self) {
+        while let Some(action) = self.scheduler.next_action() {
+            self.act(action);
+        }
+    }
+
+    #[inline]
+    fn deliver(&mut self) {
+        while let Some(job) = self.news.pop() {
+            let usual = self.scheduler.usual(job);
+            let Some(desk) = self.desks.get_mut(&job) else { continue };
+            if let Some(usual) = usual {
+                self.paces.insert(desk.work, usual);
+                desk.sink.set_usual(usual);
+            }
+            desk.deliver(self.scheduler.chunk_goal(job).unwrap_or(1));
+            if desk.is_detached && desk.is_done() {
+                self.release(job, false);
+            }
+        }
+    }
+}
+
+/// No end leaves a worker running or a caller waiting, a defect's panic included.
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        if !self.has_ended || !self.members.is_empty() {
+            self.end();
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! [`Job`]: one call of a pool before it is made, with what is asked for beside the function.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use procession_core::{Function, Method, codec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::run::Run;
+use crate::terms::Terms;
+use crate::works::Work;
+use crate::{Imap, ImapUnordered, Pool, TaskError};
+
+/// A function that a pool is to apply, and on which terms. Made by [`Pool::job`].
+///
+/// ```
+/// use procession_pool::Pool;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::new(2)?;
+/// let lengths = pool.job(|word: String| word.len()).retries(2).timeout(Duration::from_secs(60));
+/// assert_eq!(lengths.map(["salve", "ave"].map(str::to_owned))?, [5, 3]);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a job does nothing until it is given items"]
+pub struct Job<'pool, A, R> {
+    plan: Plan<'pool>,
+    types: PhantomData<fn(A) -> R>,
+}
+
+/// A job without its types.
+pub(crate) struct Plan<'pool> {
+    pub(crate) pool: &'pool Pool,
+    /// Or why no task can be sent at all.
+    pub(crate) work: Result<Work, String>,
+    pub(crate) terms: Terms,
+}
+
+impl<'pool, A, R> Job<'pool, A, R>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    pub(crate) fn new(pool: &'pool Pool, function: fn(A) -> R) -> Self {
+        let work = Function::of(function).map(Work::Plain).map_err(|error| error.to_string());
+        Job::of(pool, work)
+    }
+
+    pub(crate) fn with<C>(pool: &'pool Pool, context: &C, function: fn(&C, A) -> R) -> Self
+    where
+        C: Serialize + DeserializeOwned + Any + Send + Sync,
+    {
+        Job::of(pool, with(context, function))
+    }
+
+    fn of(pool: &'pool Pool, work: Result<Work, String>) -> Self {
+        let terms = Terms { chunk: pool.chunk_size(), ..Terms::default() };
+        Job { plan: Plan { pool, work, terms }, types: PhantomData }
+    }
+
+    pub(crate) fn into_plan(self) -> Plan<'pool> {
+        self.plan
+    }
+
+    /// How many tasks stay together: a worker begins them at once, and none of them is given to somebody else then. Without
+    /// this the pool measures how long they take, and chooses.
+    ///
+    /// A worker that dies loses one task, whatever the size of the chunks.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::num::NonZeroUsize;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.job(|n: u8| n + 1).chunk_size(NonZeroUsize::MIN).map([1, 2])?, [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "chunksize")]
+    pub fn chunk_size(mut self, size: NonZeroUsize) -> Self {
+        self.plan.terms.chunk = Some(size);
+        self
+    }
+
+    /// Declares that tasks may be repeated, and how often one that failed is tried again: because it panicked, its worker died or it
+    /// ran for too long. Without this a task runs once at the most.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let dies_at_first = |marker: std::path::PathBuf| {
+    ///     if std::fs::remove_file(marker).is_ok() {
+    ///         std::process::abort();
+    ///     }
+    /// };
+    /// let marker = tempfile::NamedTempFile::new()?.into_temp_path();
+    /// Pool::new(1)?.job(dies_at_first).retries(1).map([marker.to_path_buf()])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retries(mut self, count: u32) -> Self {
+        self.plan.terms.retries = count;
+        self
+    }
+
+    /// How long a task may run, counted from its start. One that takes longer is stopped together with its worker, first by
+    /// SIGTERM and a little later by SIGKILL, and another worker takes the place.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let naps = |seconds| std::thread::sleep(Duration::from_secs(seconds));
+    /// let results: Vec<_> = pool.job(naps).timeout(Duration::from_millis(100)).imap([0, 3600, 0]).collect();
+    /// assert!(results[0].is_ok() && results[1].as_ref().unwrap_err().is_timeout() && results[2].is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.plan.terms.timeout = Some(timeout);
+        self
+    }
+
+    /// How long a task may wait, from when it was read from the input, before it begins. One that is not begun by then is not run
+    /// at all.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// assert_eq!(pool.job(|n: u8| n + 1).deadline(Duration::from_secs(60)).map([1, 2])?, [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn deadline(mut self, patience: Duration) -> Self {
+        self.plan.terms.patience = Some(patience);
+        self
+    }
+
+    /// As [`Pool::map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::map`].
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// assert_eq!(Pool::new(1)?.job(|n: u8| n + 1).map([1, 2])?, [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map(self, items: impl IntoIterator<Item = A>) -> Result<Vec<R>, TaskError> {
+        let mut run = Run::new(self.plan, items.into_iter());
+        let mut results: Vec<Option<R>> = Vec::with_capacity(run.size_hint().0.min(1 << 20));
+        while let Some((index, result)) = run.next_any() {
+            let place = usize::try_from(index).unwrap_or(usize::MAX);
+            if place == results.len() {
+                results.push(Some(result?));
+                continue;
+            }
+            if place > results.len() {
+                results.resize_with(place + 1, || None);
+            }
+            results[place] = Some(result?);
+        }
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    /// Applies the function to each item, and answers what became of each: errors cancel nothing.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let results = Pool::new(2)?.job(|n: u32| 12 / n).collect_all([3, 0, 4]);
+    /// assert_eq!(results.len(), 3);
+    /// assert_eq!(results[2].as_ref().unwrap(), &3);
+    /// assert!(results[1].as_ref().unwrap_err().is_panic());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn collect_all(self, items: impl IntoIterator<Item = A>) -> Vec<Result<R, TaskError>> {
+        self.imap(items).collect()
+    }
+
+    /// As [`Pool::imap`].
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let sum: u64 = pool.job(|n: u64| n * n).imap(0..4).sum::<Result<_, _>>()?;
+    /// assert_eq!(sum, 14);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn imap<I: IntoIterator<Item = A>>(self, items: I) -> Imap<'pool, I::IntoIter, R> {
+        Imap::new(Run::new(self.plan, items.into_iter()))
+    }
+
+    /// As [`Pool::imap_unordered`].
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let sum: u64 = pool.job(|n: u64| n * n).imap_unordered(0..4).sum::<Result<_, _>>()?;
+    /// assert_eq!(sum, 14);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn imap_unordered<I: IntoIterator<Item = A>>(self, items: I) -> ImapUnordered<'pool, I::IntoIter, R> {
+        ImapUnordered::new(Run::new(self.plan, items.into_iter()))
+    }
+
+    /// As [`Pool::apply`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::apply`].
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// assert_eq!(Pool::new(1)?.job(|n: u8| n + 1).apply(1)?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn apply(self, item: A) -> Result<R, TaskError> {
+        let mut run = Run::new(self.plan, std::iter::once(item));
+        match run.next_any() {
+            Some((_, result)) => result,
+            None => unreachable!("one item brings one result"),
+        }
+    }
+}
+
+impl<A, R> fmt::Debug for Job<'_, A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Job { plan: Plan { work, terms, .. }, types: _ } = self;
+        f.debug_struct("Job").field("work", work).field("terms", terms).finish()
+    }
+}
+
+fn with<C, A, R>(context: &C, function: fn(&C, A) -> R) -> Result<Work, String>
+where
+    C: Serialize + DeserializeOwned + Any + Send + Sync,
+    A: DeserializeOwned,
+    R: Serialize,
+{
+    let method = Method::shared(function).map_err(|error| error.to_string())?;
+    let make = Method::maker(same::<C>).map_err(|error| error.to_string())?;
+    let context = codec::encode(context).map_err(|error| error.to_string())?;
+    Ok(Work::With { make, context, method })
+}
+
+fn same<C>(context: C) -> C {
+    context
+}

@@ -1,0 +1,14 @@
+//! What stands in for `trace.rs` where the feature `tracing` is off: nothing.
+
+use procession_process::ExitStatus;
+
+/// No span.
+pub(crate) struct TaskSpan;
+
+pub(crate) fn task() -> TaskSpan {
+    TaskSpan
+}
+
+pub(crate) fn worker_started(_: &str, _: u32) {}
+
+pub(crate) fn worker_ended(_: &str, _: u32, _: &ExitStatus, _: bool) {}

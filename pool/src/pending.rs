@@ -1,0 +1,226 @@
+//! [`Pending`]: a job that nobody has to wait for, and everybody who wants to be told when it has ended.
+//!
+//! Results are taken out of the sink by whoever looks, so the pool's own thread does nothing but wake those who watch.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Instant;
+use std::{fmt, mem};
+
+use crate::TaskError;
+use crate::callbacks;
+use crate::parcel::Parcel;
+use crate::ticket::Ticket;
+
+/// A job that is under way without anybody having to wait for it.
+pub(crate) struct Pending {
+    state: Mutex<State>,
+    /// Told when it has ended, and when the thread that waits for all has stopped waiting.
+    changed: Condvar,
+    watchers: Mutex<Vec<(WatchId, Waker)>>,
+    /// Set once, and read without a lock, because values are decoded by code of the user's.
+    end: OnceLock<End>,
+}
+
+/// The values in the order of the tasks, or the first error.
+pub(crate) type End = Result<Vec<Parcel>, TaskError>;
+
+/// Names one who watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WatchId(u64);
+
+struct State {
+    /// `None` from the end on.
+    ticket: Option<Arc<Ticket>>,
+    /// Whether a thread waits for the ticket. It takes what arrives, so that none waits for what another one has taken.
+    is_attended: bool,
+    /// As they have arrived.
+    parcels: Vec<Parcel>,
+    /// How many tasks have not ended.
+    missing: u64,
+}
+
+impl WatchId {
+    pub(crate) fn new() -> WatchId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        WatchId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Pending {
+    /// One that waits for `count` results.
+    pub(crate) fn new(ticket: Ticket, count: u64) -> Arc<Pending> {
+        let ticket = Arc::new(ticket);
+        let state = State { ticket: Some(ticket.clone()), is_attended: false, parcels: Vec::new(), missing: count };
+        let new = Pending::with(state, OnceLock::new());
+        let told: Weak<Pending> = Arc::downgrade(&new);
+        ticket.sink.listen(Arc::new(move || told.upgrade().iter().for_each(|pending| pending.tell())));
+        new.collect();
+        new
+    }
+
+    /// One that has ended before it began.
+    pub(crate) fn ended(end: End) -> Arc<Pending> {
+        let state = State { ticket: None, is_attended: false, parcels: Vec::new(), missing: 0 };
+        Pending::with(state, OnceLock::from(end))
+    }
+
+    fn with(state: State, end: OnceLock<End>) -> Arc<Pending> {
+        let (state, watchers) = (Mutex::new(state), Mutex::default());
+        Arc::new(Pending { state, changed: Condvar::new(), watchers, end })
+    }
+
+    /// What has come out; `None` while it has not ended.
+    pub(crate) fn end(&self) -> Option<&End> {
+        if self.end.get().is_none() {
+            self.collect();
+        }
+        self.end.get()
+    }
+
+    /// Waits until it has ended, or until the deadline.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<&End> {
+        let mut state = self.state();
+        loop {
+            if let Some(end) = self.end.get() {
+                return Some(end);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return self.end_now(state);
+            }
+            state = match state.ticket.clone() {
+                Some(ticket) if !state.is_attended => self.attend(state, &ticket, deadline),
+                _ => self.stand_by(state, deadline),
+            };
+        }
+    }
+
+    /// Waits for what arrives next, on behalf of all.
+    fn attend<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: &Ticket,
+        deadline: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        state.is_attended = true;
+        drop(state);
+        ticket.wait(deadline);
+        let mut state = self.state();
+        state.is_attended = false;
+        self.changed.notify_all();
+        self.take(state);
+        self.state()
+    }
+
+    /// Waits until another thread has stopped waiting.
+    fn stand_by<'a>(&'a self, state: MutexGuard<'a, State>, deadline: Option<Instant>) -> MutexGuard<'a, State> {
+        let Some(deadline) = deadline else {
+            return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn end_now(&self, state: MutexGuard<'_, State>) -> Option<&End> {
+        if !state.is_attended {
+            self.take(state);
+        }
+        self.end.get()
+    }
+
+    /// Has a waker woken, perhaps more than once, when something has happened, which may be now.
+    pub(crate) fn watch(&self, id: WatchId, waker: &Waker) {
+        let mut watchers = self.watchers();
+        match watchers.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, present)) => present.clone_from(waker),
+            None => watchers.push((id, waker.clone())),
+        }
+        drop(watchers);
+        if self.end().is_some() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn unwatch(&self, id: WatchId) {
+        let unwatched = self.watchers().extract_if(.., |(other, _)| *other == id).next();
+        // What it owns may be much, so it goes outside the lock.
+        drop(unwatched);
+    }
+
+    /// Has what has not ended cancelled, which will be the end of it soon. Answers whether it had not ended.
+    pub(crate) fn cancel(&self) -> bool {
+        self.collect();
+        let ticket = self.state().ticket.clone();
+        ticket.iter().for_each(|ticket| ticket.cancel());
+        ticket.is_some()
+    }
+
+    /// Takes in what has arrived, unless a thread is there that will.
+    fn collect(&self) {
+        let state = self.state();
+        if !state.is_attended {
+            self.take(state);
+        }
+    }
+
+    fn take(&self, mut state: MutexGuard<'_, State>) {
+        let mut parcels: VecDeque<Parcel> = VecDeque::new();
+        match &state.ticket {
+            Some(ticket) => ticket.take(&mut parcels),
+            None => return,
+        }
+        if let Some(error) = parcels.iter().find_map(Parcel::failure) {
+            return self.finish(state, Err(error));
+        }
+        state.missing = state.missing.saturating_sub(parcels.iter().map(Parcel::count).sum());
+        state.parcels.extend(parcels);
+        if state.missing == 0 {
+            let mut parcels = mem::take(&mut state.parcels);
+            parcels.sort_unstable_by_key(Parcel::first);
+            self.finish(state, Ok(parcels));
+        }
+    }
+
+    /// Sets the end, and tells everybody.
+    fn finish(&self, mut state: MutexGuard<'_, State>, end: End) {
+        let _set_once = self.end.set(end);
+        let ticket = state.ticket.take();
+        let unwanted = mem::take(&mut state.parcels);
+        drop(state);
+        drop((ticket, unwanted));
+        self.changed.notify_all();
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let watchers: Vec<Waker> = self.watchers().iter().map(|(_, waker)| waker.clone()).collect();
+        watchers.into_iter().for_each(Waker::wake);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watchers(&self) -> MutexGuard<'_, Vec<(WatchId, Waker)>> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nobody wants its results any more. Its tasks run to their end all the same.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ticket) = state.ticket.take().and_then(Arc::into_inner) {
+            // This may be under locks of the pool, which told of a result at the moment in which the last one lost interest.
+            callbacks::run(Box::new(move || ticket.detach()));
+        }
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("has_ended", &self.end.get().is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! [`Story`]: what happened to a task, as the pool tells it.
+
+use std::sync::Arc;
+
+use procession_process::{ExitStatus, Panic};
+
+use crate::PoolError;
+
+/// What happened to a task, and who had it.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) worker: Option<Badge>,
+    pub(crate) kind: Kind,
+    /// Which attempt it was, counted from 1; 0 if there was none.
+    pub(crate) attempt: u32,
+}
+
+/// What a worker is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Badge {
+    pub(crate) name: std::sync::Arc<str>,
+    pub(crate) pid: u32,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Panicked(Panic),
+    /// The worker ended; with what is known beside its status.
+    Died(Death),
+    /// It was stopped because it ran for too long.
+    TimedOut,
+    /// It had not begun when its time was over.
+    Expired,
+    /// Nobody wanted it any more.
+    Cancelled,
+    /// The argument, or the function's name, did not leave this process.
+    Unsendable(String),
+    /// The worker could not read the argument.
+    BadArgument(String),
+    /// The worker could not send the result.
+    BadResult(String),
+    /// The result arrived and could not be read.
+    Unreadable(String),
+    Closed,
+    Terminated,
+    Broken(PoolError),
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Death {
+    pub(crate) status: ExitStatus,
+    /// What was wrong with the link to it.
+    pub(crate) trouble: Option<String>,
+    /// Whether it seems that it was killed because memory ran out.
+    pub(crate) out_of_memory: bool,
+    /// The last that it wrote to its standard error.
+    pub(crate) stderr: Arc<str>,
+}
+
+impl Story {
+    pub(crate) fn of(worker: Option<Badge>, kind: Kind) -> Story {
+        Story { worker, kind, attempt: 0 }
+    }
+
+    pub(crate) fn at_attempt(self, attempt: u32) -> Story {
+        Story { attempt, ..self }
+    }
+
+    /// Which attempt it was, for messages, if it was not the first.
+    pub(crate) fn attempts(&self) -> String {
+        match self.attempt {
+            0 | 1 => String::new(),
+            attempt => format!(", at attempt {attempt}"),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What the caller of one job asks for beside its function, and how a pool is to keep its workers.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// The terms of one job.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// How many tasks stay together; `None` for as many as seems good.
+    pub(crate) chunk: Option<NonZeroUsize>,
+    /// How often a task that failed is tried again.
+    pub(crate) retries: u32,
+    /// How long a task may run.
+    pub(crate) timeout: Option<Duration>,
+    /// How long a task may wait before it begins.
+    pub(crate) patience: Option<Duration>,
+    /// What tasks of this function took before.
+    pub(crate) usual: Option<Duration>,
+}
+
+/// How a pool keeps its workers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Staffing {
+    /// No fewer, once they were started.
+    pub(crate) least: usize,
+    /// No more.
+    pub(crate) most: usize,
+    /// A worker beyond the least that has been idle for so long leaves.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// A worker that has run so many tasks is replaced.
+    pub(crate) max_tasks: Option<u64>,
+    /// A worker that is so old is replaced when it is used next.
+    pub(crate) max_age: Option<Duration>,
+    /// A worker that takes up more memory, in bytes, is replaced.
+    pub(crate) max_memory: Option<u64>,
+    /// How long a worker may take to end after it was asked to, before it is killed.
+    pub(crate) grace: Duration,
+}
+
+/// The time that a task gets to clean up after itself when it is stopped.
+pub(crate) const GRACE: Duration = Duration::from_millis(200);
+
+impl Staffing {
+    /// So many workers, for ever.
+    pub(crate) fn fixed(workers: usize) -> Staffing {
+        let (idle_timeout, max_tasks, max_age, max_memory) = (None, None, None, None);
+        Staffing { least: workers, most: workers, idle_timeout, max_tasks, max_age, max_memory, grace: GRACE }
+    }
+}

@@ -1,0 +1,234 @@
+//! [`Lines`] and [`Line`]: the two rings between a pool and a worker, and the pool's end of them.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use procession_core::{MappingError, Ring};
+use serde::{Deserialize, Serialize};
+
+use super::claim::{self, Claim};
+use super::item::Header;
+use crate::batch::Batch;
+
+/// How many bytes each ring holds.
+const CAPACITY: usize = 256 << 10;
+
+/// The rings between a pool and one worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Lines {
+    pub(crate) orders: Ring,
+    pub(crate) reports: Ring,
+}
+
+/// The pool's end.
+#[derive(Debug)]
+pub(crate) struct Line {
+    lines: Lines,
+    /// What did not fit into the ring.
+    backlog: VecDeque<Piece>,
+    /// Tasks that are in the backlog: they are granted when they can be read.
+    ungranted: u64,
+    /// Counts what was sent along the control link.
+    serial: u32,
+    /// The number of the next task to be sent.
+    number: u64,
+}
+
+/// Bytes to be written.
+#[derive(Debug)]
+enum Piece {
+    Header([u8; super::item::HEADER], usize),
+    Items { batch: Arc<Batch>, left: Range<usize>, count: u64 },
+}
+
+impl Lines {
+    pub(crate) fn new() -> Result<Lines, MappingError> {
+        let orders = Ring::with_label("procession: orders", CAPACITY)?;
+        Ok(Lines { orders, reports: Ring::with_label("procession: reports", CAPACITY)? })
+    }
+
+    /// Which tasks the worker may begin, and has begun.
+    #[inline]
+    pub(crate) fn claim(&self) -> &AtomicU64 {
+        self.orders.word(0)
+    }
+
+    /// 1 while the worker sleeps.
+    #[inline]
+    pub(crate) fn worker_sleeps(&self) -> &AtomicU64 {
+        self.orders.word(1)
+    }
+
+    /// 1 while the pool waits for room in the orders.
+    #[inline]
+    pub(crate) fn pool_wants_room(&self) -> &AtomicU64 {
+        self.orders.word(2)
+    }
+
+    /// 1 while the pool wants to be woken by a result.
+    #[inline]
+    pub(crate) fn pool_sleeps(&self) -> &AtomicU64 {
+        self.reports.word(0)
+    }
+
+    /// Since when the worker's task has been running, in nanoseconds of the [clock](procession_core::os::clock).
+    #[inline]
+    pub(crate) fn running_since(&self) -> &AtomicU64 {
+        self.reports.word(1)
+    }
+
+    /// 1 while the worker waits for room in the reports.
+    #[inline]
+    pub(crate) fn worker_wants_room(&self) -> &AtomicU64 {
+        self.reports.word(2)
+    }
+}
+
+impl Line {
+    pub(crate) fn new(lines: Lines) -> Line {
+        Line { lines, backlog: VecDeque::new(), ungranted: 0, serial: 0, number: 0 }
+    }
+
+    /// Sends a chunk, as far as there is room, and keeps the rest.
+    pub(crate) fn send(&mut self, work: u32, unit: u64, serial: Option<u32>, batch: &Arc<Batch>, items: Range<usize>) {
+        let count = items.len() as u64;
+        let bytes = batch.range(items);
+        // A task with descriptors goes alone, so its header has room for the number by which it finds them.
+        let unit = serial.unwrap_or(u32::try_from(unit).unwrap_or(u32::MAX));
+        let header = Header { number: self.number, count, work, unit, len: bytes.len() as u64 };
+        self.number = (self.number + count) % (1 << 24);
+        self.ungranted += count;
+        let is_first = self.backlog.is_empty();
+        self.backlog.push_back(Piece::Header(header.write(), 0));
+        self.backlog.push_back(Piece::Items { batch: batch.clone(), left: bytes, count });
+        if is_first {
+            self.flush();
+        }
+    }
+
+    /// Whether something did not fit into the ring.
+    #[inline]
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// A number for what goes along the control link.
+    pub(crate) fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
+    /// Writes what there is room for. Answers whether all of it is out.
+    pub(crate) fn flush(&mut self) -> bool {
+        if self.backlog.is_empty() {
+            return true;
+        }
+        let mut readable = self.write();
+        if !self.backlog.is_empty() {
+            self.lines.pool_wants_room().store(1, Ordering::SeqCst);
+            Ring::settle();
+            readable += self.write();
+        }
+        self.lines.orders.publish();
+        if readable > 0 {
+            self.ungranted -= readable;
+            claim::grant(self.lines.claim(), readable);
+        }
+        self.backlog.is_empty()
+    }
+
+    /// Whether the worker sleeps and must be woken to see what was sent. Says so once.
+    pub(crate) fn must_wake(&self) -> bool {
+        Ring::settle();
+        let sleeps = self.lines.worker_sleeps();
+        sleeps.load(Ordering::Relaxed) == 1 && sleeps.swap(0, Ordering::SeqCst) == 1
+    }
+
+    /// Takes back up to so many of the last tasks, if the worker has not begun them.
+    pub(crate) fn recall(&mut self, count: u64) -> u64 {
+        // What waits behind a full ring has to go out first, because the worker must be able to read what it is granted next.
+        if !self.backlog.is_empty() {
+            return 0;
+        }
+        let taken = claim::recall(self.lines.claim(), count);
+        self.number = (self.number + (1 << 24) - taken) % (1 << 24);
+        taken
+    }
+
+    /// How many of the tasks that were sent the worker has not begun, when it has ended.
+    pub(crate) fn unbegun(&self) -> u64 {
+        self.ungranted + Claim::read(self.lines.claim()).open()
+    }
+
+    /// Reads what the worker has said. Answers whether there was anything.
+    #[inline]
+    pub(crate) fn read(&mut self, bytes: &mut Vec<u8>) -> bool {
+        self.lines.reports.read(bytes)
+    }
+
+    /// Whether the worker waits for the room that was just made, and must be woken. Says so once.
+    #[inline]
+    pub(crate) fn has_made_room(&self) -> bool {
+        Ring::settle();
+        let wants = self.lines.worker_wants_room();
+        wants.load(Ordering::Relaxed) == 1 && wants.swap(0, Ordering::SeqCst) == 1
+    }
+
+    /// Asks to be woken by the next result.
+    pub(crate) fn arm(&self) {
+        self.lines.pool_sleeps().store(1, Ordering::SeqCst);
+    }
+
+    /// Asks not to be woken.
+    pub(crate) fn disarm(&self) {
+        if self.lines.pool_sleeps().load(Ordering::Relaxed) == 1 {
+            self.lines.pool_sleeps().store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there is something to read.
+    pub(crate) fn has_reports(&self) -> bool {
+        !self.lines.reports.is_empty()
+    }
+
+    /// Since when the worker's task has been running, if the next task of those that it was sent has begun.
+    pub(crate) fn running_since(&self) -> Duration {
+        Duration::from_nanos(self.lines.running_since().load(Ordering::Acquire))
+    }
+
+    /// How many tasks the worker has begun, modulo 2^24.
+    pub(crate) fn begun(&self) -> u64 {
+        Claim::read(self.lines.claim()).begun()
+    }
+
+    /// The number of the next task to be sent.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Answers how many tasks can be read now that could not before.
+    fn write(&mut self) -> u64 {
+        let mut readable = 0;
+        while let Some(piece) = self.backlog.front_mut() {
+            let is_out = match piece {
+                Piece::Header(bytes, at) => {
+                    *at += self.lines.orders.write(&bytes[*at..]);
+                    *at == bytes.len()
+                }
+                Piece::Items { batch, left, count } => {
+                    left.start += self.lines.orders.write(batch.bytes(left.clone()));
+                    readable += if Range::is_empty(left) { *count } else { 0 };
+                    Range::is_empty(left)
+                }
+            };
+            if !is_out {
+                break;
+            }
+            self.backlog.pop_front();
+        }
+        readable
+    }
+}

@@ -1,0 +1,318 @@
+//! The worker's side: a loop that takes orders, runs tasks and reports what became of them.
+
+mod pace;
+mod prepare;
+mod report;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use procession_core::codec::{self, Message};
+use procession_core::os::{clock, priority};
+use procession_core::{CallError, Control, Function, LinkError, Method, MethodError, Ring, Target};
+use procession_process::{cpu_count, ignore_interrupt, panics};
+
+use self::pace::Pace;
+use self::prepare::{made, make, place, prepare};
+use crate::inbox::{Inbox, Task};
+use crate::trace;
+use crate::wire::Lines;
+use crate::wire::claim::Claim;
+use crate::wire::item::{self, ItemKind};
+use crate::wire::protocol::{Answer, Call, InitFailure, Initializer, Maker, Order, Preparation, Report, Setup};
+
+/// How long a worker looks for orders before it goes to sleep.
+const SPIN: Duration = Duration::from_micros(50);
+/// So many looks are made between two looks at the clock.
+const LOOKS: u32 = 32;
+/// A pool that sleeps is woken at most this often while there is more to do.
+const BELLS: Duration = Duration::from_micros(200);
+/// What the pool's builder has had this worker make.
+static STATE: OnceLock<Box<dyn Any + Send + Sync>> = OnceLock::new();
+
+/// What this worker was given to keep; see [`PoolBuilder::state`](crate::PoolBuilder::state).
+///
+/// `None` in a process that is no such worker, or if its state is of another type.
+///
+/// ```
+/// use procession_pool::{Pool, state};
+///
+/// struct Dictionary(Vec<String>);
+///
+/// fn open(words: String) -> Dictionary {
+///     Dictionary(words.split(' ').map(str::to_owned).collect())
+/// }
+///
+/// fn knows(word: String) -> bool {
+///     state::<Dictionary>().expect("every worker has one").0.contains(&word)
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::builder().workers(1).state(open, "salve vale".to_owned()).build()?;
+/// assert_eq!(pool.map(knows, ["vale".to_owned(), "hello".to_owned()])?, [true, false]);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn state<S: Any + Send + Sync>() -> Option<&'static S> {
+    STATE.get()?.downcast_ref()
+}
+
+/// The life of a worker process. It ends when the pool says so or is gone.
+pub(crate) fn live(mut control: Control, (): ()) {
+    ignore_interrupt();
+    let Ok(Some(setup)) = control.recv::<Setup<Preparation>>(None) else { return };
+    let Setup { lines, processor, preparation } = setup;
+    let Preparation { initializer, state, finalizer, niceness } = preparation;
+    let prepared = place(processor, niceness)
+        .and_then(|()| initializer.map_or(Ok(()), prepare))
+        .and_then(|()| state.map_or(Ok(()), make));
+    let told = match &prepared {
+        Ok(()) => control.send(&Report::Ready),
+        Err(failure) => control.send(&Report::InitFailed(failure.clone())),
+    };
+    if prepared.is_ok() && told.is_ok() {
+        Worker::new(control, lines).work();
+        if let Some(Call { function, argument }) = finalizer {
+            // There is nobody left to tell how it went.
+            let _outcome = panics::catch(|| function.call(argument, None));
+        }
+    }
+}
+
+/// What a worker knows to do.
+enum Skill {
+    Plain(Function),
+    With {
+        method: Method,
+        context: Box<dyn Any + Send + Sync>,
+    },
+    /// Its context could not be made, for this reason.
+    Spoilt(String),
+}
+
+/// A worker that is ready.
+struct Worker {
+    control: Control,
+    lines: Lines,
+    inbox: Inbox,
+    skills: HashMap<u32, Rc<Skill>>,
+    /// The one that was needed last, and its number.
+    skill: (u32, Rc<Skill>),
+    /// What came along the control link before the task that needs it.
+    enclosures: HashMap<u32, Vec<OwnedFd>>,
+    /// Where results are written before they are reported.
+    scratch: Vec<u8>,
+    leaving: bool,
+    may_spin: bool,
+    pace: Pace,
+    last_bell: Duration,
+}
+
+impl Worker {
+    fn new(control: Control, lines: Lines) -> Worker {
+        let now = clock::monotonic();
+        Worker {
+            control,
+            lines,
+            inbox: Inbox::default(),
+            skills: HashMap::new(),
+            // No work has this number before 2^32 others were done.
+            skill: (u32::MAX, Rc::new(Skill::Spoilt("it is not known".to_owned()))),
+            enclosures: HashMap::new(),
+            scratch: Vec::new(),
+            leaving: false,
+            may_spin: cpu_count() > 1,
+            pace: Pace { stride: 1, passed: 0, looked: now, untold: (0, Duration::ZERO) },
+            last_bell: now,
+        }
+    }
+
+    /// An error means that the pool is gone, or cannot be understood any more: it sees the end of the link either way.
+    fn work(mut self) -> Option<()> {
+        while !self.leaving {
+            let claim = Claim::read(self.lines.claim());
+            self.take_in();
+            match self.inbox.next(claim) {
+                Some(task) if claim.begin(self.lines.claim(), task.count) => self.run_all(task).ok()?,
+                Some(_) => {}
+                None => self.wait(claim).ok()?,
+            }
+        }
+        Some(())
+    }
+
+    /// Reads what the pool has sent.
+    #[inline]
+    fn take_in(&mut self) {
+        if self.lines.orders.is_empty() {
+            return;
+        }
+        self.inbox.fill(&mut self.lines.orders);
+        Ring::settle();
+        let wants_room = self.lines.pool_wants_room();
+        if wants_room.load(Ordering::Relaxed) == 1 && wants_room.swap(0, Ordering::SeqCst) == 1 {
+            // A pool that is gone will be noticed soon enough.
+            let _gone = self.control.send(&Report::Bell);
+        }
+    }
+
+    /// Waits until there may be more to do.
+    fn wait(&mut self, claim: Claim) -> Result<(), LinkError> {
+        self.pace.pause();
+        // What was granted and is not all here yet will be seen in the ring.
+        let waits_for_ring = claim.open() > 0;
+        let is_awake =
+            |lines: &Lines| !lines.orders.is_empty() || !waits_for_ring && Claim::read(lines.claim()).open() > 0;
+        if self.may_spin && spin(|| is_awake(&self.lines)) {
+            return self.resume();
+        }
+        self.lines.worker_sleeps().store(1, Ordering::SeqCst);
+        Ring::settle();
+        if !is_awake(&self.lines) {
+            self.listen()?;
+        }
+        self.lines.worker_sleeps().store(0, Ordering::SeqCst);
+        self.resume()
+    }
+
+    fn resume(&mut self) -> Result<(), LinkError> {
+        self.pace.resume();
+        Ok(())
+    }
+
+    /// Hears the next thing on the control link.
+    fn listen(&mut self) -> Result<(), LinkError> {
+        // Who sleeps may sleep for long, so the pool must know of everything that it has done.
+        self.ring_if_asleep(Duration::ZERO)?;
+        match self.control.recv::<Order<Message>>(None)? {
+            Some(order) => self.obey(order),
+            None => self.leaving = true,
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, order: Order<Message>) {
+        match order {
+            Order::Learn { work, function } => drop(self.skills.insert(work, Rc::new(Skill::Plain(function)))),
+            Order::LearnWith { work, make, context, method } => {
+                let skill = match panics::catch(|| made(make, context)) {
+                    Ok(Ok(context)) => Skill::With { method, context },
+                    Ok(Err(text)) => Skill::Spoilt(text),
+                    Err(panic) => Skill::Spoilt(panic.to_string()),
+                };
+                self.skills.insert(work, Rc::new(skill));
+            }
+            Order::Forget { work } => drop(self.skills.remove(&work)),
+            Order::Descriptors { serial, with } => drop(self.enclosures.insert(serial, with.into_parts().1)),
+            Order::Leave => self.leaving = true,
+            Order::Bell => {}
+        }
+    }
+
+    /// Runs tasks that were begun.
+    fn run_all(&mut self, mut task: Task) -> Result<(), LinkError> {
+        if self.skill.0 != task.work && !self.change_skill(task.work)? {
+            return Ok(());
+        }
+        let descriptors = if task.has_descriptors { self.enclosed(task.unit)? } else { Vec::new() };
+        let mut descriptors = Some(descriptors);
+        while task.count > 0 && !self.leaving {
+            self.pace.begin(&self.lines);
+            let outcome = self.run(&task, descriptors.take().unwrap_or_default());
+            self.inbox.done(&mut task);
+            self.report(outcome)?;
+            self.pace.end();
+        }
+        self.tell_time();
+        self.ring_if_asleep(BELLS)
+    }
+
+    /// Takes up another skill, once it is known. Answers whether it was.
+    #[cold]
+    fn change_skill(&mut self, work: u32) -> Result<bool, LinkError> {
+        while !self.leaving {
+            if let Some(skill) = self.skills.get(&work) {
+                self.skill = (work, skill.clone());
+                return Ok(true);
+            }
+            self.listen()?;
+        }
+        Ok(false)
+    }
+
+    /// What goes with a task.
+    fn enclosed(&mut self, serial: u32) -> Result<Vec<OwnedFd>, LinkError> {
+        while !self.leaving {
+            if let Some(found) = self.enclosures.remove(&serial) {
+                // What was sent before went with tasks that were taken back.
+                self.enclosures.clear();
+                return Ok(found);
+            }
+            self.listen()?;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Runs one task. The result is in the scratch buffer.
+    #[inline]
+    fn run(&mut self, task: &Task, descriptors: Vec<OwnedFd>) -> Result<Vec<OwnedFd>, Answer> {
+        let skill = &self.skill.1;
+        let (argument, scratch) = (self.inbox.argument(task), &mut self.scratch);
+        scratch.clear();
+        let _span = trace::task();
+        match panics::catch(|| apply(skill, argument, descriptors, scratch)) {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(Answer::Panicked(panic)),
+        }
+    }
+}
+
+#[inline]
+fn apply(
+    skill: &Skill,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    result: &mut Vec<u8>,
+) -> Result<Vec<OwnedFd>, Answer> {
+    match skill {
+        Skill::Plain(function) => function.call_into(argument, descriptors, result).map_err(|error| match error {
+            CallError::Result(error) => Answer::BadResult(error.to_string()),
+            error => Answer::BadArgument(error.to_string()),
+        }),
+        Skill::With { method, context } => {
+            let outcome = method.call(Target::Shared(&**context), argument, descriptors, std::mem::take(result));
+            let message = outcome.map_err(|error| match error {
+                MethodError::Result(error) => Answer::BadResult(error.to_string()),
+                error => Answer::BadArgument(error.to_string()),
+            })?;
+            let (payload, descriptors) = message.unwrap_or_default().into_parts();
+            *result = payload.into_vec();
+            Ok(descriptors)
+        }
+        Skill::Spoilt(text) => Err(Answer::BadArgument(format!("its context was not made: {text}"))),
+    }
+}
+
+/// Looks until something is so, but only briefly. Answers whether it is.
+fn spin(mut is_so: impl FnMut() -> bool) -> bool {
+    let begin = clock::monotonic();
+    loop {
+        for _ in 0..LOOKS {
+            if is_so() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        if clock::monotonic().saturating_sub(begin) > SPIN {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! [`Pace`]: how long tasks take.
+
+use super::*;
+
+/// Tasks that take less than this together are timed together, and so are at most so many.
+const GLANCE: Duration = Duration::from_micros(2);
+const TOGETHER: u64 = 64;
+
+/// How long tasks take, looked at as seldom as makes sense.
+pub(super) struct Pace {
+    /// How many tasks are timed together.
+    pub(super) stride: u64,
+    /// How many have ended since the last look at the clock.
+    pub(super) passed: u64,
+    pub(super) looked: Duration,
+    /// What has not been told to the pool.
+    pub(super) untold: (u64, Duration),
+}
+
+impl Pace {
+    /// Notes that a task begins.
+    #[inline]
+    pub(super) fn begin(&mut self, lines: &Lines) {
+        if self.passed == 0 {
+            lines.running_since().store(self.looked.as_nanos() as u64, Ordering::Release);
+        }
+    }
+
+    /// Notes that a task has ended.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        self.passed += 1;
+        if self.passed >= self.stride {
+            self.look();
+        }
+    }
+
+    pub(super) fn look(&mut self) {
+        let now = clock::monotonic();
+        let took = now.saturating_sub(self.looked);
+        self.untold = (self.untold.0 + self.passed, self.untold.1 + took);
+        self.stride = if took > GLANCE { (self.stride / 4).max(1) } else { (self.stride * 2).min(TOGETHER) };
+        self.passed = 0;
+        self.looked = now;
+    }
+
+    /// Leaves the time of waiting out.
+    pub(super) fn pause(&mut self) {
+        if self.passed > 0 {
+            self.look();
+        }
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.looked = clock::monotonic();
+    }
+}

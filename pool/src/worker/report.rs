@@ -1,0 +1,109 @@
+//! How a worker tells what became of its tasks.
+
+use super::*;
+
+/// Their times are told at the latest after so many of them, or so much time.
+const TOLD: u64 = 1024;
+const TOLD_TIME: Duration = Duration::from_micros(200);
+
+impl Worker {
+    /// Reports what became of a task. A result that cannot travel is told as that.
+    #[inline]
+    pub(super) fn report(&mut self, outcome: Result<Vec<OwnedFd>, Answer>) -> Result<(), LinkError> {
+        match outcome {
+            Ok(descriptors) if descriptors.is_empty() => self.publish(ItemKind::Value),
+            Ok(descriptors) => match self.control.send(&Report::Descriptors(Message::new(Vec::new(), descriptors))) {
+                Ok(()) => self.publish(ItemKind::WithDescriptors),
+                Err(LinkError::Disconnected) => Err(LinkError::Disconnected),
+                Err(error) => self.report_trouble(&Answer::BadResult(error.to_string())),
+            },
+            Err(answer) => self.report_trouble(&answer),
+        }
+    }
+
+    #[cold]
+    pub(super) fn report_trouble(&mut self, answer: &Answer) -> Result<(), LinkError> {
+        self.scratch.clear();
+        // It is made of text, and text can be encoded.
+        let _text = codec::append(answer, &mut self.scratch);
+        self.publish(ItemKind::Trouble)
+    }
+
+    /// Publishes what is in the scratch buffer.
+    #[inline]
+    pub(super) fn publish(&mut self, kind: ItemKind) -> Result<(), LinkError> {
+        let head = item::head(kind, self.scratch.len());
+        let written = self.lines.reports.write(&head);
+        let rest = if written == head.len() { self.lines.reports.write(&self.scratch) } else { 0 };
+        self.lines.reports.publish();
+        if written == head.len() && rest == self.scratch.len() {
+            return Ok(());
+        }
+        self.publish_slowly(&head, written, rest)
+    }
+
+    /// Publishes the rest, waiting for room.
+    #[cold]
+    pub(super) fn publish_slowly(&mut self, head: &[u8], written: usize, rest: usize) -> Result<(), LinkError> {
+        let scratch = std::mem::take(&mut self.scratch);
+        for (part, mut at) in [(head, written), (&scratch[..], rest)] {
+            while at < part.len() {
+                self.wait_for_room()?;
+                at += self.lines.reports.write(&part[at..]);
+                self.lines.reports.publish();
+            }
+        }
+        self.scratch = scratch;
+        Ok(())
+    }
+
+    pub(super) fn wait_for_room(&mut self) -> Result<(), LinkError> {
+        self.ring_if_asleep(Duration::ZERO)?;
+        if self.may_spin {
+            let reports = &mut self.lines.reports;
+            if spin(|| reports.room() > 0) {
+                return Ok(());
+            }
+        }
+        self.lines.worker_wants_room().store(1, Ordering::SeqCst);
+        Ring::settle();
+        if self.lines.reports.room() == 0 {
+            self.listen()?;
+            if self.leaving {
+                return Err(LinkError::Disconnected);
+            }
+        }
+        self.lines.worker_wants_room().store(0, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Tells how long tasks take, now and then.
+    pub(super) fn tell_time(&mut self) {
+        let (count, time) = self.pace.untold;
+        let is_enough = count >= TOLD || time >= TOLD_TIME || self.inbox.is_empty();
+        if count == 0 || !is_enough || self.lines.reports.room() < item::HEAD {
+            return;
+        }
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.lines.reports.write(&item::time(count, nanos));
+        self.lines.reports.publish();
+        self.pace.untold = (0, Duration::ZERO);
+    }
+
+    /// Wakes the pool if it sleeps; while there is more to do, at most once in such a time.
+    #[inline]
+    pub(super) fn ring_if_asleep(&mut self, pause: Duration) -> Result<(), LinkError> {
+        Ring::settle();
+        let sleeps = self.lines.pool_sleeps();
+        if sleeps.load(Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        let now = clock::monotonic();
+        let has_more = !self.inbox.is_empty() || !self.lines.orders.is_empty();
+        if has_more && now.saturating_sub(self.last_bell) < pause || sleeps.swap(0, Ordering::SeqCst) == 0 {
+            return Ok(());
+        }
+        self.last_bell = now;
+        self.control.send(&Report::Bell)
+    }
+}
