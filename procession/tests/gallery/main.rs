@@ -1,0 +1,9 @@
+//! The gallery: every example does what its classic does.
+//!
+//! Each test runs the built program and reads what it prints.
+
+mod locks;
+mod picture;
+mod pools;
+mod processes;
+mod support;
