@@ -79,6 +79,8 @@ use crate::stdio::Pipes;
 /// of threads may wait for it, and the status and the value can be had again. A panic comes back with its message, place
 /// and backtrace, and no end of the process is mistaken for a value.
 #[doc(alias = "multiprocessing.Process")]
+#[doc(alias = "run")]
+#[doc(alias = "sentinel")]
 pub struct Process<R> {
     child: Child,
     pipes: Mutex<Pipes>,

@@ -28,10 +28,17 @@
 //! | [`channels`] | `procession-channels` | queues, pipes, listeners (to come) |
 //! | [`manager`] | `procession-manager` | live objects behind proxies (to come) |
 //!
+//! # The guide
+//!
+//! [`guide`] is the book: coming from Python, which part is for what, processes, sharing, pools, what happens when things die,
+//! performance, security, limits.
+//!
 //! # Limits
 //!
 //! Linux 5.10 or newer, x86-64 and aarch64, glibc.
 #![forbid(unsafe_code)]
+
+pub mod guide;
 
 pub use procession_channels as channels;
 pub use procession_manager as manager;

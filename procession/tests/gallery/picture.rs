@@ -1,5 +1,6 @@
 //! `shared_array`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -43,4 +44,22 @@ fn it_shows_the_set() {
         assert!(at(x, y) < 8, "({x}, {y}) is far outside");
     }
     assert!((0..15).all(|colour| pixels.contains(&colour)), "all colours are used");
+}
+
+#[test]
+fn the_guide_shows_what_the_example_paints() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, picture) = painted(&folder.path().join("picture.png"), "2");
+    let chapter = include_str!("../../guide/mandelbrot.md");
+    let text = chapter.trim_end().strip_prefix("![the Mandelbrot set](data:image/png;base64,").unwrap();
+    let shown = from_base64(text.strip_suffix(')').unwrap());
+    assert!(pixels(&shown) == pixels(&picture), "paint it again: the guide shows another picture");
+}
+
+fn from_base64(text: &str) -> Vec<u8> {
+    let letters = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*b"+/");
+    let values: HashMap<u8, u32> = letters.zip(0..).collect();
+    let digits: Vec<u32> = text.trim_end_matches('=').bytes().map(|letter| values[&letter]).collect();
+    let bits = |four: &[u32]| four.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - four.len()));
+    digits.chunks(4).flat_map(|four| bits(four).to_be_bytes()[1..four.len()].to_vec()).collect()
 }
