@@ -95,9 +95,8 @@ impl<R: DeserializeOwned> Process<R> {
     /// See [`SpawnError`]. The function has not run then.
     ///
     /// ```
-    /// # use procession_process::Process;
     /// # procession_process::init();
-    /// assert_eq!(Process::spawn(|(a, b): (u64, u64)| a * b, (6, 7))?.join()?, 42);
+    /// assert_eq!(procession_process::Process::spawn(|(a, b): (u64, u64)| a * b, (6, 7))?.join()?, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "start")]
@@ -118,9 +117,8 @@ impl<R: DeserializeOwned> Process<R> {
     /// The function panicked, the process ended before the function returned, or the value could not be carried.
     ///
     /// ```
-    /// # use procession_process::Process;
     /// # procession_process::init();
-    /// assert_eq!(Process::spawn(|word: String| word.len(), "four".into())?.join()?, 4);
+    /// assert_eq!(procession_process::Process::spawn(|word: String| word.len(), "four".into())?.join()?, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join(&self) -> Result<R, JoinError> {
@@ -197,9 +195,8 @@ impl<R> Process<R> {
     /// Its name.
     ///
     /// ```
-    /// # use procession_process::Process;
     /// # procession_process::init();
-    /// assert_eq!(Process::builder().name("reader").spawn(|()| (), ())?.name(), "reader");
+    /// assert_eq!(procession_process::Process::builder().name("reader").spawn(|()| (), ())?.name(), "reader");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -210,10 +207,8 @@ impl<R> Process<R> {
     /// Its number. After it has ended, the system may give the number to another process; this handle never confuses them.
     ///
     /// ```
-    /// # use procession_process::Process;
     /// # procession_process::init();
-    /// let process = Process::spawn(|()| std::process::id(), ())?;
-    /// assert_eq!(process.id(), process.join()?);
+    /// assert_ne!(procession_process::Process::spawn(|()| (), ())?.id(), std::process::id());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -226,9 +221,8 @@ impl<R> Process<R> {
     /// Whether it ends with this process.
     ///
     /// ```
-    /// # use procession_process::Process;
     /// # procession_process::init();
-    /// assert!(!Process::spawn(|()| (), ())?.is_daemon());
+    /// assert!(!procession_process::Process::spawn(|()| (), ())?.is_daemon());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -328,10 +322,8 @@ impl<R> Process<R> {
     /// The process without its value.
     ///
     /// ```
-    /// # use procession_process::Process;
     /// # procession_process::init();
-    /// let process = Process::spawn(|()| 1, ())?;
-    /// assert_eq!(process.child().id(), process.id());
+    /// assert!(procession_process::Process::spawn(|()| 1, ())?.child().wait()?.success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -344,8 +336,7 @@ impl<R> Process<R> {
     /// ```
     /// # use procession_process::{Process, Stdio};
     /// # procession_process::init();
-    /// let process = Process::builder().stdin(Stdio::Piped).spawn(|()| (), ())?;
-    /// assert!(process.take_stdin().is_some());
+    /// assert!(Process::builder().stdin(Stdio::Piped).spawn(|()| (), ())?.take_stdin().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
