@@ -4,8 +4,8 @@
 //! cargo run --release --example survivor -- [--items N] [--kill-every N] [--workers N]
 //! ```
 //!
-//! Each time so many results have come, one of the workers gets SIGKILL. What it was working on comes back as an error that says so, and
-//! is given to the pool again; whatever else it had been given goes to others at once.
+//! Each time so many results have come, one of the workers gets SIGKILL. What it was working on comes back as an error
+//! that says so, and is given to the pool again; whatever else it had been given goes to others at once.
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
@@ -82,8 +82,8 @@ fn work(plan: &Plan, bar: &ProgressBar) -> Result<Statistics, Box<dyn Error>> {
     Ok(statistics)
 }
 
-/// The task: the most steps that a number of this block of thousand takes down to 1, if it is halved when it is even, and else tripled and
-/// increased by 1.
+/// The task: the most steps that a number of this block of thousand takes down to 1, if it is halved when it is even,
+/// and else tripled and increased by 1.
 fn longest_walk(block: u64) -> u64 {
     (block * 1000 + 1..=block * 1000 + 1000).map(steps).max().unwrap_or(0)
 }

@@ -1,7 +1,7 @@
 //! A struct with a method `run` as a process, and the list of those that run.
 //!
-//! What Python's tutorials do with a subclass of `Process`. Here the struct is data, the method is the function, and both are given
-//! to `spawn`.
+//! What Python's tutorials do with a subclass of `Process`. Here the struct is data, the method is the function, and
+//! both are given to `spawn`.
 //!
 //! ```text
 //! cargo run --release --example task_struct

@@ -1,7 +1,7 @@
 //! Ten customers and three tickets: all may look at once, but they buy one at a time.
 //!
-//! The ticket office of the tutorials. How many tickets are left stands in a JSON file. Without the lock between reading and writing, everybody
-//! reads that there are three, and everybody gets one.
+//! The ticket office of the tutorials. How many tickets are left stands in a JSON file. Without the lock between
+//! reading and writing, everybody reads that there are three, and everybody gets one.
 //!
 //! ```text
 //! cargo run --release --example ticket_sale -- [FILE] [--without-lock]

@@ -11,7 +11,15 @@
 //! 9. [Limits and platforms](limits)
 
 #[doc = include_str!("../guide/from-python.md")]
-// What was declined is found here, with the reason.
+// What was declined, or has no place of its own, is found here, with the reason.
+#[doc(alias = "fileno")]
+#[doc(alias = "closed")]
+#[doc(alias = "readable")]
+#[doc(alias = "writable")]
+#[doc(alias = "deliver_challenge")]
+#[doc(alias = "answer_challenge")]
+#[doc(alias = "ProcessError")]
+#[doc(alias = "TimeoutError")]
 #[doc(alias = "set_executable")]
 #[doc(alias = "set_forkserver_preload")]
 #[doc(alias = "allow_connection_pickling")]
@@ -73,7 +81,12 @@ pub mod security {}
 #[doc = include_str!("../guide/limits.md")]
 pub mod limits {}
 
-/// The README of the repository, whose blocks of code are run as well.
+/// The READMEs of the repository and of this crate, whose blocks of code are run as well.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}
+mod readmes {
+    #[doc = include_str!("../../README.md")]
+    mod repository {}
+
+    #[doc = include_str!("../README.md")]
+    mod facade {}
+}

@@ -2,8 +2,10 @@
 //!
 //! Each test runs the built program and reads what it prints.
 
+mod echo;
 mod locks;
 mod picture;
 mod pools;
 mod processes;
 mod support;
+mod talk;

@@ -1,7 +1,7 @@
 //! Who searches the documentation for one of Python's names finds what it is here.
 //!
-//! Each name lands as the name of a public item or as an alias of one, in the crate that is said beside it. What was declined lands in the
-//! guide, on the chapter that says why.
+//! Each name lands as the name of a public item or as an alias of one, in the crate that is said beside it. What was
+//! declined lands in the guide, on the chapter that says why.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,17 +21,28 @@ const NAMES: &[(&str, &str)] = &[
     (
         "sync",
         "Lock RLock acquire locked Semaphore BoundedSemaphore release get_value Condition wait wait_for notify \
-         notify_all Event is_set set clear Barrier parties n_waiting broken abort reset BrokenBarrierError Value Array \
-         RawValue RawArray SynchronizedArray get_lock SharedMemory shared_memory buf size unlink ShareableList",
+         notify_all Event is_set set clear Barrier parties n_waiting broken abort reset BrokenBarrierError Value \
+         Array RawValue RawArray SynchronizedArray get_lock SharedMemory shared_memory buf size unlink \
+         ShareableList",
     ),
+    // Pipes, connections, listeners, queues.
+    (
+        "channels",
+        "Pipe Connection send recv send_bytes recv_bytes recv_bytes_into poll Listener accept address \
+         last_accepted Client wait AuthenticationError EOFError BufferTooShort BrokenPipeError Queue SimpleQueue \
+         JoinableQueue put put_nowait get get_nowait qsize empty full Full Empty task_done join",
+    ),
+    // Descriptors in messages.
+    ("core", "DupFd send_handle recv_handle"),
     // What was declined: see the chapter.
     (
         "procession",
-        "set_executable set_forkserver_preload allow_connection_pickling reducer SUBDEBUG SUBWARNING \
-         dummy ThreadPool InterpreterPoolExecutor authkey get_obj copy synchronized \
-         SharedMemoryManager resource_tracker XmlListener XmlClient ConnectionWrapper ForkingPickler join_thread \
-         cancel_join_thread MakeProxyType AutoProxy Token debug_info number_of_objects public_methods method_to_typeid exposed \
-         set_running_or_notify_cancel set_result set_exception InvalidStateError",
+        "fileno closed readable writable deliver_challenge answer_challenge ProcessError TimeoutError set_executable set_forkserver_preload \
+         allow_connection_pickling reducer SUBDEBUG SUBWARNING dummy ThreadPool InterpreterPoolExecutor authkey \
+         get_obj copy synchronized SharedMemoryManager resource_tracker XmlListener XmlClient ConnectionWrapper \
+         ForkingPickler join_thread cancel_join_thread MakeProxyType AutoProxy Token debug_info number_of_objects \
+         public_methods method_to_typeid exposed set_running_or_notify_cancel set_result set_exception \
+         InvalidStateError",
     ),
 ];
 
@@ -80,7 +91,7 @@ fn landing(line: &str) -> Option<String> {
     let line = line.trim_start();
     if let Some(alias) = line.strip_prefix("#[doc(alias = \"") {
         let alias = alias.strip_suffix("\")]")?;
-        return Some(alias.strip_prefix("multiprocessing.").unwrap_or(alias).to_owned());
+        return alias.rsplit('.').next().map(String::from);
     }
     let mut words =
         line.strip_prefix("pub ")?.split_whitespace().skip_while(|word| ["const", "unsafe", "async"].contains(word));
