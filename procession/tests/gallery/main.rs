@@ -4,6 +4,7 @@
 
 mod echo;
 mod locks;
+mod managers;
 mod picture;
 mod pools;
 mod processes;

@@ -32,6 +32,13 @@ const NAMES: &[(&str, &str)] = &[
          last_accepted Client wait AuthenticationError EOFError BufferTooShort BrokenPipeError Queue SimpleQueue \
          JoinableQueue put put_nowait get get_nowait qsize empty full Full Empty task_done join",
     ),
+    // Managers.
+    (
+        "manager",
+        "Manager SyncManager BaseManager start register connect get_server serve_forever shutdown join dict list \
+         set Namespace Value Array Queue Lock RLock Semaphore BoundedSemaphore Condition Event Barrier BaseProxy \
+         _callmethod _getvalue RemoteError",
+    ),
     // Descriptors in messages.
     ("core", "DupFd send_handle recv_handle"),
     // What was declined: see the chapter.
