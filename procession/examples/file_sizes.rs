@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = Pool::new(procession::process::cpu_count())?;
     let files = walk(Path::new(&directory))?;
     // A path in a message must be UTF-8, which serde asks for. An `OsString` may be any bytes, as file names may.
-    let sizes = pool.map(size, files.iter().map(|path| path.clone().into_os_string()))?;
+    let sizes = pool.map_async(size, files.iter().map(|path| path.clone().into_os_string()));
+    eprintln!("{} files", files.len());
+    let sizes = sizes.get()?;
     let mut list: Vec<_> = files.iter().zip(sizes).collect();
     list.sort_by_key(|(path, size)| (Reverse(size.clone().unwrap_or(0)), *path));
     for (path, size) in list {

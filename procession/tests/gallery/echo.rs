@@ -1,4 +1,4 @@
-//! `echo_server` and its client.
+//! `echo_server`, `echo_pool` and their client.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -76,4 +76,20 @@ fn the_client_prints_what_comes_back() {
     assert!(status.success());
     assert_eq!(stdout, "from\nits input\n");
     server.end();
+}
+
+#[test]
+fn two_workers_are_shared_by_six_visitors() {
+    let server = Server::start("echo_pool", &["--workers", "2", "--connections", "6"]);
+    let mut visitors: Vec<_> = (0..6).map(|_| Visitor::come(&server)).collect();
+    // Whoever is served first says goodbye first, and so on; nobody is refused meanwhile.
+    for (number, visitor) in visitors.iter_mut().enumerate() {
+        assert_eq!(visitor.say(&format!("hello {number}")), format!("hello {number}"));
+        visitor.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+    drop(visitors);
+    let log = server.end();
+    let visits: BTreeSet<_> = log.iter().filter_map(|line| line.split_once(", process ")).collect();
+    let pids: BTreeSet<_> = visits.iter().map(|(_, rest)| rest.strip_suffix(": 1 lines").expect("one line")).collect();
+    assert_eq!((visits.len(), pids.len()), (6, 2), "{log:?}");
 }

@@ -1,4 +1,4 @@
-//! `pool_commands`, `file_sizes`, `survivor`.
+//! `pool_commands`, `pool_squares`, `file_sizes`, `survivor`.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -73,4 +73,22 @@ fn survivor_loses_workers_and_nothing_else() {
     assert!((1..=15).contains(&kills), "{}", killed.stdout);
     assert!(lost <= kills, "a death costs one item at the most: {}", killed.stdout);
     assert!(killed.lines()[2].ends_with(" items a second"));
+}
+
+#[test]
+fn apply_waits_for_each_and_apply_async_gives_out_all() {
+    let ran = run("pool_squares", &[]);
+    let lines = ran.lines();
+    for number in 0..5 {
+        let expected = [
+            format!("main: wants the square of {number}"),
+            format!("worker: squares {number}"),
+            format!("main: has got {}", number * number),
+        ];
+        assert_eq!(lines[3 * number..3 * number + 3], expected);
+    }
+    assert_eq!(lines[15], "main: has given out 5 tasks, 0 are ready");
+    assert_eq!(lines[16..21], [25, 36, 49, 64, 81].map(|square| format!("main: has got {square}")));
+    assert!(lines[21].starts_with("main: after `close`: ") && lines[21].contains("closed"), "{}", lines[21]);
+    assert_eq!(lines[22..], ["main: 0 workers are left"]);
 }

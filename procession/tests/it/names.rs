@@ -32,6 +32,16 @@ const NAMES: &[(&str, &str)] = &[
          last_accepted Client wait AuthenticationError EOFError BufferTooShort BrokenPipeError Queue SimpleQueue \
          JoinableQueue put put_nowait get get_nowait qsize empty full Full Empty task_done join",
     ),
+    // Pool, and the executor of `concurrent.futures`.
+    (
+        "pool",
+        "Pool processes initializer initargs maxtasksperchild context chunksize apply apply_async map map_async \
+         starmap starmap_async imap imap_unordered callback error_callback close terminate join AsyncResult get \
+         wait ready successful MaybeEncodingError RemoteTraceback ProcessPoolExecutor max_workers mp_context \
+         max_tasks_per_child submit shutdown terminate_workers kill_workers BrokenProcessPool Future result \
+         exception cancel cancelled running done add_done_callback as_completed FIRST_COMPLETED FIRST_EXCEPTION \
+         ALL_COMPLETED CancelledError buffersize",
+    ),
     // Managers.
     (
         "manager",
