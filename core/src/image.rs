@@ -28,6 +28,12 @@ pub struct Image {
 
 impl Image {
     /// The image that this process runs.
+    ///
+    /// ```
+    /// use procession_core::Image;
+    ///
+    /// assert_eq!(Image::own(), Image::own());
+    /// ```
     #[must_use]
     pub fn own() -> &'static Image {
         &Loaded::own().image

@@ -27,6 +27,16 @@ const DEEPEST: u32 = 100;
 /// # Errors
 ///
 /// `/proc` is not mounted, a limit of the machine, a family of processes that is too deep, or no memory.
+///
+/// ```no_run
+/// use procession_core::{Control, os::stdio::null, start::reexec};
+/// use std::os::fd::AsFd;
+///
+/// let (here, there) = Control::pair()?;
+/// let null = null()?;
+/// let (pid, child) = reexec(&there, [null.as_fd(); 3])?;
+/// # std::io::Result::Ok(())
+/// ```
 pub fn reexec(control: &Control, standard: [BorrowedFd<'_>; 3]) -> io::Result<(u32, PidFd)> {
     let [input, output, error] = standard;
     let arguments = c_strings(env::args_os())?;
@@ -48,6 +58,12 @@ pub fn reexec(control: &Control, standard: [BorrowedFd<'_>; 3]) -> io::Result<(u
 /// # Errors
 ///
 /// The mark is there but the program must not obey it, or there is no link.
+///
+/// ```
+/// // This program was not started by another of its kind.
+/// assert!(procession_core::start::inherited()?.is_none());
+/// # std::io::Result::Ok(())
+/// ```
 pub fn inherited() -> io::Result<Option<Control>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let Some(mark) = env::var_os(MARK) else { return Ok(None) };
@@ -85,6 +101,11 @@ fn mark() -> io::Result<OsString> {
 }
 
 /// Sets how deep this process is, in a copy of a process that was not executed.
+///
+/// ```
+/// // In a copy, first thing:
+/// procession_core::start::descend();
+/// ```
 pub fn descend() {
     DEPTH.fetch_add(1, Ordering::Relaxed);
 }
@@ -109,6 +130,11 @@ fn c_strings(strings: impl Iterator<Item = OsString>) -> io::Result<Vec<CString>
 /// # Errors
 ///
 /// This process has more than one thread: another could be reading the environment.
+///
+/// ```
+/// std::thread::spawn(std::thread::park);
+/// assert!(procession_core::start::set_environment(&[]).is_err(), "another thread may be reading it");
+/// ```
 pub fn set_environment(variables: &[(OsString, OsString)]) -> io::Result<()> {
     refuse_threads()?;
     let stale: Vec<OsString> = env::vars_os().map(|(name, _)| name).collect();
@@ -124,6 +150,11 @@ pub fn set_environment(variables: &[(OsString, OsString)]) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`set_environment`], and for a name that is empty or holds `=` or a zero byte.
+///
+/// ```
+/// std::thread::spawn(std::thread::park);
+/// assert!(procession_core::start::set_variable(&"LANG".into(), None).is_err());
+/// ```
 pub fn set_variable(name: &OsString, value: Option<&OsString>) -> io::Result<()> {
     refuse_threads()?;
     let text = name.as_bytes();

@@ -63,6 +63,14 @@ impl Builder {
     }
 
     /// Its name, which need not be unique. Without one it is `Process-1` and so on, its own children `Process-1:1`.
+    ///
+    /// ```
+    /// # use procession_process::{Process, current};
+    /// # procession_process::init();
+    /// let process = Process::builder().name("reader").spawn(|()| current().name().len(), ())?;
+    /// assert_eq!(process.join()?, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
         self
@@ -70,12 +78,28 @@ impl Builder {
 
     /// Whether it ends with this process: at exit it is terminated and not waited for, and when this process is killed
     /// it is killed too. Without this it is what this process is.
+    ///
+    /// ```
+    /// # use procession_process::{Process, current};
+    /// # procession_process::init();
+    /// let process = Process::builder().daemon(true).spawn(|()| current().is_daemon(), ())?;
+    /// assert!(process.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn daemon(mut self, daemon: bool) -> Builder {
         self.daemon = Some(daemon);
         self
     }
 
     /// How it is started.
+    ///
+    /// ```
+    /// # use procession_process::{Process, StartMethod};
+    /// # procession_process::init();
+    /// let process = Process::builder().start_method(StartMethod::Spawn).spawn(|()| 1, ())?;
+    /// assert_eq!(process.join()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "set_start_method")]
     #[doc(alias = "get_context")]
     pub fn start_method(mut self, method: StartMethod) -> Builder {
@@ -84,36 +108,88 @@ impl Builder {
     }
 
     /// Sets a variable of its environment, which is otherwise a copy of this process's.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::builder().env("LANG", "C").spawn(|()| std::env::var("LANG").ok(), ())?;
+    /// assert_eq!(process.join()?.as_deref(), Some("C"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Builder {
         self.changes.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
         self
     }
 
     /// Removes a variable from its environment.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::builder().env_remove("HOME").spawn(|()| std::env::var("HOME").is_err(), ())?;
+    /// assert!(process.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Builder {
         self.changes.push((name.as_ref().to_owned(), None));
         self
     }
 
     /// Its working directory, which is otherwise this process's.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::builder().current_dir("/").spawn(|()| std::env::current_dir().ok(), ())?;
+    /// assert_eq!(process.join()?, Some("/".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Builder {
         self.directory = Some(directory.into());
         self
     }
 
     /// Where its stdin leads. Without this: nowhere, because several processes cannot share a terminal's input.
+    ///
+    /// ```
+    /// # use std::io::Write;
+    /// # use procession_process::{Process, Stdio};
+    /// # procession_process::init();
+    /// let read = |()| std::io::read_to_string(std::io::stdin()).ok();
+    /// let process = Process::builder().stdin(Stdio::Piped).spawn(read, ())?;
+    /// write!(process.take_stdin().ok_or("no pipe")?, "hello")?;
+    /// assert_eq!(process.join()?.as_deref(), Some("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stdin(mut self, stream: Stdio) -> Builder {
         self.streams[0] = stream;
         self
     }
 
     /// Where its stdout leads. Without this: where this process's leads.
+    ///
+    /// ```
+    /// # use procession_process::{Process, Stdio};
+    /// # procession_process::init();
+    /// let process = Process::builder().stdout(Stdio::Piped).spawn(|()| println!("hello"), ())?;
+    /// let text = std::io::read_to_string(process.take_stdout().ok_or("no pipe")?)?;
+    /// assert_eq!(text, "hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stdout(mut self, stream: Stdio) -> Builder {
         self.streams[1] = stream;
         self
     }
 
     /// Where its stderr leads. Without this: where this process's leads.
+    ///
+    /// ```
+    /// # use procession_process::{Process, Stdio};
+    /// # procession_process::init();
+    /// let quiet = Process::builder().stderr(Stdio::Null).spawn(|()| eprintln!("nobody reads this"), ())?;
+    /// quiet.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stderr(mut self, stream: Stdio) -> Builder {
         self.streams[2] = stream;
         self
@@ -124,6 +200,14 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`]. The function has not run then.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::builder().name("square").spawn(|n: u64| n * n, 12)?;
+    /// assert_eq!(process.join()?, 144);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "start")]
     pub fn spawn<A, R>(self, function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
     where

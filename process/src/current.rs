@@ -12,6 +12,12 @@ use procession_core::os::poll::{Pollable, deadline_after, poll};
 use crate::identity::{self, Identity};
 
 /// The calling process. See [`current`].
+///
+/// ```
+/// # procession_process::init();
+/// let me = procession_process::current();
+/// println!("{} is process {}", me.name(), me.id());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Current(Arc<Identity>);
 
@@ -36,12 +42,22 @@ pub fn current() -> Current {
 
 impl Current {
     /// Its name: `MainProcess` for the first of a family.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert_eq!(procession_process::current().name(), "MainProcess");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Its number.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert_eq!(procession_process::current().id(), std::process::id());
+    /// ```
     #[must_use]
     #[doc(alias = "pid")]
     pub fn id(&self) -> u32 {
@@ -49,6 +65,11 @@ impl Current {
     }
 
     /// Whether it ends with its parent.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert!(!procession_process::current().is_daemon());
+    /// ```
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.0.daemon
@@ -56,6 +77,13 @@ impl Current {
 }
 
 /// The process that has started the calling one. See [`parent`].
+///
+/// ```
+/// # procession_process::init();
+/// if let Some(parent) = procession_process::parent() {
+///     println!("started by {}, which is process {}", parent.name(), parent.id());
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Parent {
     id: u32,
@@ -83,12 +111,28 @@ pub fn parent() -> Option<Parent> {
 
 impl Parent {
     /// Its name.
+    ///
+    /// ```
+    /// # use procession_process::{Process, parent};
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| parent().map(|parent| parent.name().to_owned()), ())?;
+    /// assert_eq!(child.join()?.as_deref(), Some("MainProcess"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its number.
+    ///
+    /// ```
+    /// # use procession_process::{Process, parent};
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| parent().map(|parent| parent.id()), ())?;
+    /// assert_eq!(child.join()?, Some(std::process::id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "pid")]
     pub fn id(&self) -> u32 {
@@ -96,6 +140,14 @@ impl Parent {
     }
 
     /// Whether it lives, however it may have ended: the kernel gives an orphan another parent at once.
+    ///
+    /// ```
+    /// # use procession_process::{Process, parent};
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| parent().is_some_and(|parent| parent.is_alive()), ())?;
+    /// assert!(child.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
         parent_id() == self.id
@@ -106,6 +158,15 @@ impl Parent {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// if let Some(parent) = procession_process::parent() {
+    ///     parent.join()?;
+    ///     println!("from here on nobody waits for this process");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn join(&self) -> io::Result<()> {
         while !self.ended_by(None)? {}
         Ok(())
@@ -116,6 +177,15 @@ impl Parent {
     /// # Errors
     ///
     /// As [`join`](Parent::join).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use procession_process::{Process, parent};
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| parent().unwrap().join_timeout(Duration::ZERO).unwrap(), ())?;
+    /// assert!(!child.join()?, "it lives");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "join")]
     pub fn join_timeout(&self, timeout: Duration) -> io::Result<bool> {
         self.ended_by(deadline_after(timeout))

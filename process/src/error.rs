@@ -12,6 +12,14 @@ use crate::exit_status::ExitStatus;
 use crate::panics::Panic;
 
 /// A process could not be started. The function has not run.
+///
+/// ```
+/// # use procession_process::{Process, SpawnError, StartMethod};
+/// # procession_process::init();
+/// std::thread::spawn(std::thread::park);
+/// let error = Process::builder().start_method(StartMethod::Fork).spawn(|()| (), ()).unwrap_err();
+/// assert!(matches!(error, SpawnError::Threads), "what another thread has locked would stay locked");
+/// ```
 #[derive(Error)]
 #[non_exhaustive]
 pub enum SpawnError {
@@ -88,6 +96,15 @@ fn last_lines(stderr: &str) -> String {
 }
 
 /// A process ended without the value of its function.
+///
+/// ```
+/// # use procession_process::Process;
+/// # procession_process::init();
+/// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+/// let error = process.join().unwrap_err();
+/// assert!(error.to_string().contains("exit code 3"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Error)]
 #[error("process `{name}` (pid {pid}) {reason}")]
 pub struct JoinError {
@@ -110,12 +127,28 @@ pub(crate) enum Reason {
 
 impl JoinError {
     /// The name of the process.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::builder().name("worker").spawn(|()| std::process::exit(3), ())?;
+    /// assert_eq!(process.join().unwrap_err().name(), "worker");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The number that the process had.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+    /// assert_eq!(process.join().unwrap_err().id(), process.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "pid")]
     pub fn id(&self) -> u32 {
@@ -140,6 +173,14 @@ impl JoinError {
     }
 
     /// How the process ended.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+    /// assert_eq!(process.join().unwrap_err().exit_status().and_then(|status| status.code()), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "exitcode")]
     pub fn exit_status(&self) -> Option<ExitStatus> {

@@ -53,30 +53,71 @@ impl ExitStatus {
     }
 
     /// Whether the process exited with code 0.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::spawn(|()| (), ())?;
+    /// process.join()?;
+    /// assert!(process.exit_status().unwrap().success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn success(&self) -> bool {
         self.code() == Some(0)
     }
 
     /// The code that it exited with; `None` when a signal ended it.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+    /// assert_eq!(process.child().wait()?.code(), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn code(&self) -> Option<i32> {
         if let Kind::Code(code) = self.0 { Some(code) } else { None }
     }
 
     /// The number of the signal that ended it; `None` when it exited.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::abort(), ())?;
+    /// assert_eq!(process.child().wait()?.signal(), Some(6));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn signal(&self) -> Option<i32> {
         if let Kind::Signal { number, .. } = self.0 { Some(number) } else { None }
     }
 
     /// Whether the signal left a core file behind.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+    /// assert!(!process.child().wait()?.core_dumped());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn core_dumped(&self) -> bool {
         matches!(self.0, Kind::Signal { core_dumped: true, .. })
     }
 
     /// Python's number: the code, or −N for signal N; 255 when the status was lost (see [`is_lost`](ExitStatus::is_lost)).
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::abort(), ())?;
+    /// assert_eq!(process.child().wait()?.exit_code(), -6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "exitcode")]
     pub fn exit_code(&self) -> i32 {
@@ -88,6 +129,14 @@ impl ExitStatus {
     }
 
     /// Whether nobody can tell any more how it ended: this program ignores `SIGCHLD` or waits for children of others.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::spawn(|()| (), ())?;
+    /// assert!(!process.child().wait()?.is_lost());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.0 == Kind::Lost

@@ -72,12 +72,28 @@ impl Child {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let child = Process::builder().name("reader").spawn(|()| (), ())?.child();
+    /// assert_eq!(child.name(), "reader");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Its number. After it has ended, the system may give the number to another process; this handle never confuses them.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::spawn(|()| std::process::id(), ())?;
+    /// assert_eq!(process.child().id(), process.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "pid")]
     #[doc(alias = "ident")]
@@ -86,6 +102,14 @@ impl Child {
     }
 
     /// Whether it ends with this process.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let child = Process::builder().daemon(true).spawn(|()| (), ())?.child();
+    /// assert!(child.is_daemon());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "daemon")]
     pub fn is_daemon(&self) -> bool {
@@ -93,12 +117,30 @@ impl Child {
     }
 
     /// Whether it runs.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| (), ())?.child();
+    /// child.wait()?;
+    /// assert!(!child.is_alive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.exit_status().is_none()
     }
 
     /// How it ended; `None` while it runs. It can be asked as often as one likes.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| (), ())?.child();
+    /// child.wait()?;
+    /// assert!(child.exit_status().unwrap().success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "exitcode")]
     pub fn exit_status(&self) -> Option<ExitStatus> {
@@ -111,6 +153,14 @@ impl Child {
     /// # Errors
     ///
     /// What the operating system reports about waiting.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| (), ())?.child();
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "join")]
     pub fn wait(&self) -> io::Result<ExitStatus> {
         loop {
@@ -125,6 +175,16 @@ impl Child {
     /// # Errors
     ///
     /// As [`wait`](Child::wait).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let child = Process::spawn(|()| std::thread::sleep(Duration::from_secs(3600)), ())?.child();
+    /// assert!(child.wait_timeout(Duration::from_millis(1))?.is_none());
+    /// child.kill();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "join")]
     pub fn wait_timeout(&self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         self.wait_until(deadline_after(timeout))
@@ -133,16 +193,46 @@ impl Child {
     /// Asks it to end (SIGTERM). Nothing happens when it has ended.
     ///
     /// Its destructors do not run, unless it handles the signal; its own children are not asked, but its daemons end with it.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// let child = process.child();
+    /// child.terminate();
+    /// assert_eq!(child.wait()?.signal(), Some(15));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn terminate(&self) {
         self.signal(signal::SIGTERM);
     }
 
     /// Ends it (SIGKILL). Nothing happens when it has ended.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// let child = process.child();
+    /// child.kill();
+    /// assert_eq!(child.wait()?.signal(), Some(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill(&self) {
         self.signal(signal::SIGKILL);
     }
 
     /// Interrupts it, as Ctrl-C would (SIGINT). Nothing happens when it has ended.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// let child = process.child();
+    /// child.interrupt();
+    /// assert_eq!(child.wait()?.signal(), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn interrupt(&self) {
         self.signal(signal::SIGINT);
     }

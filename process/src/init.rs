@@ -82,6 +82,17 @@ pub(crate) fn require() -> Result<(), SpawnError> {
 /// Lets this process sleep through Ctrl-C: its parent decides what an interrupt means.
 ///
 /// For workers: the terminal interrupts the whole group, and each would otherwise end in the middle of its work.
+///
+/// ```
+/// # use procession_process::{Process, ignore_interrupt};
+/// # procession_process::init();
+/// let deaf = Process::spawn(|()| {
+///     ignore_interrupt();
+///     // Work that a Ctrl-C does not end.
+/// }, ())?;
+/// deaf.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn ignore_interrupt() {
     let _known_signal = signal::set(signal::SIGINT, Disposition::Ignore);
 }

@@ -37,6 +37,8 @@
 //! # }
 //! ```
 //!
+//! An open file or socket travels as well, inside a [`Descriptor`] or in a field that says `#[serde(with = "procession_process::fd")]`.
+//!
 //! # How it can end
 //!
 //! [`join`](Process::join) brings the value, or says why there is none: a panic with its message, place and backtrace, an
@@ -130,5 +132,13 @@ pub use server::stop_server;
 pub use start::StartMethod;
 pub use stdio::Stdio;
 
+// Open files in arguments and results: a type for them, and the module for serde's `with`.
+pub use procession_core::codec::{Descriptor, fd};
+
 #[doc(hidden)]
 pub use init::__init_at_load;
+
+/// The README, whose code is run as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

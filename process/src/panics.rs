@@ -27,12 +27,22 @@ pub struct Panic {
 
 impl Panic {
     /// The message; `Box<dyn Any>` for a payload that is no text.
+    ///
+    /// ```
+    /// let panic = procession_process::panics::catch(|| panic!("no bread")).unwrap_err();
+    /// assert_eq!(panic.message(), "no bread");
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// File, line and column, as `file:line:column`.
+    ///
+    /// ```
+    /// let panic = procession_process::panics::catch(|| panic!("no bread")).unwrap_err();
+    /// println!("it was at {}", panic.location().unwrap());
+    /// ```
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
@@ -40,6 +50,11 @@ impl Panic {
 
     /// The calls that led to it, innermost first, as the standard library writes them. It is taken without `RUST_BACKTRACE`
     /// too, and empty only when the panic was resumed from elsewhere.
+    ///
+    /// ```
+    /// let panic = procession_process::panics::catch(|| panic!("no bread")).unwrap_err();
+    /// eprintln!("{}", panic.backtrace());
+    /// ```
     #[must_use]
     #[doc(alias = "traceback")]
     pub fn backtrace(&self) -> &str {
@@ -101,6 +116,13 @@ thread_local! {
 /// # Errors
 ///
 /// The panic.
+///
+/// ```
+/// use procession_process::panics::catch;
+///
+/// assert_eq!(catch(|| 1), Ok(1));
+/// assert!(catch(|| [1, 2, 3].iter().position(|n| *n == 4).unwrap()).is_err());
+/// ```
 pub fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
     catch_as(Watch::Quiet, function)
 }

@@ -79,6 +79,8 @@ use crate::stdio::Pipes;
 /// of threads may wait for it, and the status and the value can be had again. A panic comes back with its message, place
 /// and backtrace, and no end of the process is mistaken for a value.
 #[doc(alias = "multiprocessing.Process")]
+#[doc(alias = "run")]
+#[doc(alias = "sentinel")]
 pub struct Process<R> {
     child: Child,
     pipes: Mutex<Pipes>,
@@ -91,6 +93,12 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Errors
     ///
     /// See [`SpawnError`]. The function has not run then.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert_eq!(procession_process::Process::spawn(|(a, b): (u64, u64)| a * b, (6, 7))?.join()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "start")]
     pub fn spawn<A>(function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
     where
@@ -107,6 +115,12 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Errors
     ///
     /// The function panicked, the process ended before the function returned, or the value could not be carried.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert_eq!(procession_process::Process::spawn(|word: String| word.len(), "four".into())?.join()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn join(&self) -> Result<R, JoinError> {
         self.child.wait().map_err(|error| self.unwaitable(&error))?;
         self.value()
@@ -160,6 +174,14 @@ fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
 
 impl Process<()> {
     /// Describes a process before it is started: its name, how it starts, what it finds around itself.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::builder().name("reader").daemon(true).spawn(|()| (), ())?;
+    /// assert_eq!(process.name(), "reader");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -171,12 +193,24 @@ impl<R> Process<R> {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert_eq!(procession_process::Process::builder().name("reader").spawn(|()| (), ())?.name(), "reader");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         self.child.name()
     }
 
     /// Its number. After it has ended, the system may give the number to another process; this handle never confuses them.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert_ne!(procession_process::Process::spawn(|()| (), ())?.id(), std::process::id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "pid")]
     #[doc(alias = "ident")]
@@ -185,6 +219,12 @@ impl<R> Process<R> {
     }
 
     /// Whether it ends with this process.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert!(!procession_process::Process::spawn(|()| (), ())?.is_daemon());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "daemon")]
     pub fn is_daemon(&self) -> bool {
@@ -192,18 +232,45 @@ impl<R> Process<R> {
     }
 
     /// Whether it runs.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::spawn(|()| (), ())?;
+    /// process.join()?;
+    /// assert!(!process.is_alive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.child.is_alive()
     }
 
     /// How it ended; `None` while it runs. It can be asked as often as one likes.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+    /// assert!(process.join().is_err());
+    /// assert_eq!(process.exit_status().and_then(|status| status.code()), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.child.exit_status()
     }
 
     /// Python's number for how it ended: the exit code, or −N for signal N; `None` while it runs.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::spawn(|()| (), ())?;
+    /// process.join()?;
+    /// assert_eq!(process.exit_code(), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[doc(alias = "exitcode")]
     pub fn exit_code(&self) -> Option<i32> {
@@ -211,39 +278,95 @@ impl<R> Process<R> {
     }
 
     /// Asks it to end (SIGTERM). See [`Child::terminate`].
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// process.terminate();
+    /// assert_eq!(process.child().wait()?.exit_code(), -15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn terminate(&self) {
         self.child.terminate();
     }
 
     /// Ends it (SIGKILL).
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// process.kill();
+    /// assert_eq!(process.child().wait()?.exit_code(), -9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kill(&self) {
         self.child.kill();
     }
 
     /// Interrupts it, as Ctrl-C would (SIGINT).
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// process.interrupt();
+    /// assert_eq!(process.child().wait()?.exit_code(), -2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn interrupt(&self) {
         self.child.interrupt();
     }
 
     /// The process without its value.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert!(procession_process::Process::spawn(|()| 1, ())?.child().wait()?.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn child(&self) -> Child {
         self.child.clone()
     }
 
     /// The writing end of its stdin, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    ///
+    /// ```
+    /// # use procession_process::{Process, Stdio};
+    /// # procession_process::init();
+    /// assert!(Process::builder().stdin(Stdio::Piped).spawn(|()| (), ())?.take_stdin().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn take_stdin(&self) -> Option<ChildStdin> {
         self.pipes().input.take()
     }
 
     /// The reading end of its stdout, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    ///
+    /// ```
+    /// # use procession_process::{Process, Stdio};
+    /// # procession_process::init();
+    /// let process = Process::builder().stdout(Stdio::Piped).spawn(|()| println!("hello"), ())?;
+    /// assert_eq!(std::io::read_to_string(process.take_stdout().unwrap())?, "hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn take_stdout(&self) -> Option<ChildStdout> {
         self.pipes().output.take()
     }
 
     /// The reading end of its stderr, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    ///
+    /// ```
+    /// # use procession_process::{Process, Stdio};
+    /// # procession_process::init();
+    /// let process = Process::builder().stderr(Stdio::Piped).spawn(|()| eprintln!("hello"), ())?;
+    /// assert_eq!(std::io::read_to_string(process.take_stderr().unwrap())?, "hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn take_stderr(&self) -> Option<ChildStderr> {
         self.pipes().error.take()

@@ -13,12 +13,28 @@ use crate::handle::{Child, Outcome};
 use crate::process::Process;
 
 /// Starts processes that end before the scope does. See [`scope`].
+///
+/// ```
+/// # procession_process::init();
+/// procession_process::scope(|s| {
+///     for number in 0..3 {
+///         s.spawn(|n: u32| println!("{n}"), number).unwrap();
+///     }
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Scope {
     children: Mutex<Vec<Child>>,
 }
 
 /// Processes of a scope failed, and nobody had asked for their values.
+///
+/// ```
+/// # procession_process::init();
+/// let error = procession_process::scope(|s| s.spawn(|n: u8| assert_eq!(n, 1, "no bread"), 2).map(drop)).unwrap_err();
+/// assert!(error.to_string().contains("no bread"));
+/// ```
 #[derive(Clone, Debug, Error)]
 #[error("{} process(es) of the scope failed; the first: {}", failures.len(), failures[0])]
 pub struct ScopeError {
@@ -27,6 +43,12 @@ pub struct ScopeError {
 
 impl ScopeError {
     /// The failures, in the order in which the processes were started; at least one.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// let error = procession_process::scope(|s| s.spawn(|n: u8| assert_eq!(n, 1, "no bread"), 2).map(drop)).unwrap_err();
+    /// assert!(error.failures()[0].panic().unwrap().message().contains("no bread"));
+    /// ```
     #[must_use]
     pub fn failures(&self) -> &[JoinError] {
         &self.failures
@@ -70,6 +92,14 @@ impl Scope {
     /// # Errors
     ///
     /// As [`Process::spawn`].
+    ///
+    /// ```
+    /// # use procession_process::scope;
+    /// # procession_process::init();
+    /// let sum = scope(|s| s.spawn(|(a, b): (u32, u32)| a + b, (2, 3))?.join().map_err(Box::<dyn std::error::Error>::from))??;
+    /// assert_eq!(sum, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spawn<A, R>(&self, function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
     where
         A: Serialize + DeserializeOwned,
@@ -83,6 +113,13 @@ impl Scope {
     /// # Errors
     ///
     /// As [`Builder::spawn`].
+    ///
+    /// ```
+    /// # use procession_process::{Process, scope};
+    /// # procession_process::init();
+    /// scope(|s| s.spawn_as(Process::builder().name("reader"), |()| (), ()).map(drop))??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spawn_as<A, R>(&self, builder: Builder, function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
     where
         A: Serialize + DeserializeOwned,

@@ -16,6 +16,73 @@
 //! [`init`] comes first in `main`, because a worker is this very program, started once more. In tests and libraries
 //! [`init_at_load!`] does the same.
 //!
+//! # A tour
+//!
+//! One function in a process of its own. `join` brings its value, or says how it ended:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession::init();
+//! let process = procession::Process::spawn(|(a, b): (u32, u32)| a.checked_div(b), (1, 0))?;
+//! assert_eq!(process.join()?, None);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A value that several processes see, in a lock that survives its holder:
+//!
+//! ```
+//! use procession::{Process, sync::Mutex};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession::init();
+//! let counter = Mutex::new(0_u64)?;
+//! let children = [1, 2, 3].map(|n| {
+//!     Process::spawn(|(counter, n): (Mutex<u64>, u64)| *counter.lock().unwrap() += n, (counter.clone(), n))
+//! });
+//! for child in children {
+//!     child?.join()?;
+//! }
+//! assert_eq!(*counter.lock().unwrap(), 6);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A queue, whose end of stream is exact:
+//!
+//! ```
+//! use procession::{Process, channels::{Sender, queue}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession::init();
+//! let (sender, receiver) = queue::<String>(8)?;
+//! let child = Process::spawn(|sender: Sender<String>| {
+//!     for word in ["so", "it", "goes"] {
+//!         sender.send(word.into()).expect("somebody listens");
+//!     }
+//! }, sender)?;
+//! let words: Vec<String> = receiver.iter().collect::<Result<_, _>>()?;
+//! assert_eq!(words.join(" "), "so it goes");
+//! # child.join()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Anything else can live in a manager, and is worked on where it lives:
+//!
+//! ```
+//! use procession::manager::Manager;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession::init();
+//! let manager = Manager::start()?;
+//! let stock = manager.dict::<String, u32>()?;
+//! stock.insert("apples".into(), 3)?;
+//! assert_eq!(stock.get(&"apples".into())?, Some(3));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Where things are
 //!
 //! Each module is a crate of its own, usable alone.
@@ -25,13 +92,20 @@
 //! | [`process`] | `procession-process` | one function in one process: [`Process`] |
 //! | [`pool`] | `procession-pool` | many calls on a few worker processes: [`Pool`] |
 //! | [`sync`] | `procession-sync` | locks, semaphores, events, conditions, barriers, shared values |
-//! | [`channels`] | `procession-channels` | queues, pipes, listeners (to come) |
-//! | [`manager`] | `procession-manager` | live objects behind proxies (to come) |
+//! | [`channels`] | `procession-channels` | queues, pipes, listeners |
+//! | [`manager`] | `procession-manager` | live objects behind proxies |
+//!
+//! # The guide
+//!
+//! [`guide`] is the book: coming from Python, which part is for what, processes, sharing, pools, what happens when things die,
+//! performance, security, limits.
 //!
 //! # Limits
 //!
 //! Linux 5.10 or newer, x86-64 and aarch64, glibc.
 #![forbid(unsafe_code)]
+
+pub mod guide;
 
 pub use procession_channels as channels;
 pub use procession_manager as manager;

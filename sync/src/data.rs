@@ -56,6 +56,12 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 /// ```
 #[doc(alias = "Pod")]
 #[doc(alias = "ctypes")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot lie in memory that several processes share",
+    label = "not `Plain` data",
+    note = "`Plain` are numbers, atomics, and tuples and arrays of them; an address means nothing in another process, so a `String`, a \
+            `Vec`, a `Box` or a reference cannot be: send it in a message, or keep it in a manager"
+)]
 pub unsafe trait Plain: Send + 'static {}
 
 /// Implements [`Plain`] for types whose documentation says that any bytes are a value of them.

@@ -152,3 +152,8 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{ReleaseError, Semaphore, SemaphoreGuard};
 pub use shared::Shared;
 pub use shared_memory::{NameError, SharedMemory};
+
+/// The README, whose code is run as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -164,6 +164,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "acquire")]
+    #[doc(alias = "get_lock")]
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.raw().lock(Identity::current(), None);

@@ -148,6 +148,7 @@ impl SharedMemory {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     #[must_use]
+    #[doc(alias = "size")]
     pub fn len(&self) -> usize {
         self.bytes().len()
     }

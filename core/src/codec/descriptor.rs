@@ -33,6 +33,7 @@ use super::fd;
 /// ```
 #[doc(alias = "DupFd")]
 #[doc(alias = "send_handle")]
+#[doc(alias = "recv_handle")]
 #[derive(Debug)]
 pub struct Descriptor(OwnedFd);
 

@@ -5,6 +5,10 @@ use nix::libc;
 /// Whether this program runs with more rights than whoever started it (set-user-id, set-group-id, capabilities).
 ///
 /// Such a program must not obey what its starter says through the environment.
+///
+/// ```
+/// assert!(!procession_core::os::auxv::is_privileged());
+/// ```
 #[must_use]
 pub fn is_privileged() -> bool {
     // SAFETY: reads the auxiliary vector, which the C library keeps for the life of the process.

@@ -18,6 +18,23 @@ use super::pidfd::PidFd;
 const STACK: usize = 64 * 1024;
 
 /// A program to be started.
+///
+/// ```
+/// use procession_core::os::exec::Exec;
+///
+/// let null = procession_core::os::stdio::null()?;
+/// let [input, output, error] = [&null; 3].map(std::os::fd::AsFd::as_fd);
+/// let program = Exec {
+///     program: c"/bin/sh",
+///     arguments: &[c"sh", c"-c", c"exit 3"],
+///     environment: &[],
+///     descriptors: &[input, output, error],
+///     directory: Some(c"/"),
+/// };
+/// let (_, child) = program.start()?;
+/// while !child.has_ended()? {}
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Exec<'a> {
     /// The file to execute.
@@ -38,6 +55,13 @@ impl Exec<'_> {
     /// # Errors
     ///
     /// What `clone`, `chdir` or `execve` report: the program has not started then, and no child is left.
+    ///
+    /// ```
+    /// use procession_core::os::exec::Exec;
+    ///
+    /// let nowhere = Exec { program: c"/no/such/file", arguments: &[], environment: &[], descriptors: &[], directory: None };
+    /// assert_eq!(nowhere.start().unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    /// ```
     pub fn start(&self) -> io::Result<(u32, PidFd)> {
         let plan = Plan::new(self);
         let mut stack = vec![0_u128; STACK / size_of::<u128>()];

@@ -25,6 +25,11 @@ unsafe extern "C" {
 /// # Errors
 ///
 /// The C library has no memory for the registration.
+///
+/// ```
+/// procession_core::os::exit::at_exit(|| eprintln!("goodbye"))?;
+/// # std::io::Result::Ok(())
+/// ```
 pub fn at_exit(function: fn()) -> io::Result<()> {
     lock(&AT_EXIT).push(function);
     if HOOKED.swap(true, Ordering::SeqCst) {
@@ -39,6 +44,11 @@ pub fn at_exit(function: fn()) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`at_exit`].
+///
+/// ```
+/// procession_core::os::exit::on_exit_status(|status| eprintln!("exit with {status}"))?;
+/// # std::io::Result::Ok(())
+/// ```
 pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
     lock(&ON_STATUS).push(function);
     if STATUS_HOOKED.swap(true, Ordering::SeqCst) {
@@ -53,6 +63,11 @@ pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
 ///
 /// For a copy of another process: what was registered there is the original's to run. (It is also what makes the end of a
 /// copy cheap, because the C library's own way out touches memory all over the program.)
+///
+/// ```
+/// println!("the last line");
+/// procession_core::os::exit::leave(0);
+/// ```
 pub fn leave(code: i32) -> ! {
     run_at_exit();
     let _unwritable = io::Write::flush(&mut io::stdout());
@@ -60,6 +75,10 @@ pub fn leave(code: i32) -> ! {
 }
 
 /// Ends this process at once with `code`: no function that waits for the exit runs, nothing is flushed.
+///
+/// ```
+/// procession_core::os::exit::exit_now(0);
+/// ```
 pub fn exit_now(code: i32) -> ! {
     // Not `_exit`, whose code lies in a page of its own: a fresh copy pays for each page that it touches.
     // SAFETY: it takes an integer, does not return, and runs nothing that could see a broken state.
@@ -68,6 +87,10 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 /// Ends this process at once by SIGKILL.
+///
+/// ```no_run
+/// procession_core::os::exit::kill_self();
+/// ```
 pub fn kill_self() -> ! {
     let _never_fails = raise(Signal::SIGKILL);
     process::abort()

@@ -12,6 +12,12 @@ use super::check;
 use super::threads::Counter;
 
 /// On which side of the copy the caller finds itself.
+///
+/// ```
+/// use procession_core::os::fork::Forked;
+///
+/// assert_ne!(Forked::Child, Forked::Parent(7));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {
     /// In the original; the copy has this process number.
@@ -28,6 +34,13 @@ pub enum Forked {
 /// # Errors
 ///
 /// `EDEADLK` when this process has more than one thread; else what `fork` reports.
+///
+/// ```
+/// // With another thread about, nobody can say what it was in the middle of.
+/// std::thread::spawn(std::thread::park);
+/// let error = procession_core::os::fork::fork(&[]).unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::Deadlock);
+/// ```
 pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
     refuse_threads(&Counter::new()?)?;
     // SAFETY: this is the only thread, so no lock and no half-made change of another thread is copied.
@@ -45,6 +58,15 @@ pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
 /// # Errors
 ///
 /// `EDEADLK` when this process has more than one thread; else what `clone3` or `clone` reports.
+///
+/// ```
+/// use procession_core::os::{fork::fork_sibling, threads::Counter};
+///
+/// std::thread::spawn(std::thread::park);
+/// let error = fork_sibling(&Counter::new()?).unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::Deadlock);
+/// # std::io::Result::Ok(())
+/// ```
 pub fn fork_sibling(threads: &Counter) -> io::Result<Forked> {
     refuse_threads(threads)?;
     let library = CLibrary::of_this_thread();

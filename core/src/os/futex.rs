@@ -14,6 +14,13 @@ use nix::libc;
 pub const EVERY_BIT: u32 = u32::MAX;
 
 /// Why a sleep ended.
+///
+/// ```
+/// use procession_core::os::futex::{Awake, wait};
+///
+/// let word = std::sync::atomic::AtomicU32::new(1);
+/// assert_eq!(wait(&word, 0, None), Awake::Changed);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awake {
     /// Somebody woke this sleeper. The word may or may not have changed: look again.

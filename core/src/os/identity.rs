@@ -41,6 +41,11 @@ pub struct Identity(NonZeroU64);
 
 impl Identity {
     /// The calling process. After the first call in a process this is two loads.
+    ///
+    /// ```
+    /// # use procession_core::os::identity::Identity;
+    /// assert_eq!(Identity::current(), Identity::current());
+    /// ```
     #[inline]
     #[must_use]
     pub fn current() -> Identity {
@@ -51,6 +56,11 @@ impl Identity {
     }
 
     /// As a number of 62 bits that is never 0.
+    ///
+    /// ```
+    /// # use procession_core::os::identity::Identity;
+    /// assert_ne!(Identity::current().to_bits(), 0);
+    /// ```
     #[inline]
     #[must_use]
     pub fn to_bits(self) -> u64 {
@@ -58,6 +68,13 @@ impl Identity {
     }
 
     /// Back from the number; `None` for 0 and for what no process has.
+    ///
+    /// ```
+    /// # use procession_core::os::identity::Identity;
+    /// let me = Identity::current();
+    /// assert_eq!(Identity::from_bits(me.to_bits()), Some(me));
+    /// assert_eq!(Identity::from_bits(0), None);
+    /// ```
     #[inline]
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<Identity> {
@@ -65,6 +82,11 @@ impl Identity {
     }
 
     /// The process number.
+    ///
+    /// ```
+    /// # use procession_core::os::identity::Identity;
+    /// assert_eq!(Identity::current().pid(), std::process::id());
+    /// ```
     #[must_use]
     pub fn pid(self) -> u32 {
         (self.0.get() & ((1 << PID_BITS) - 1)) as u32
@@ -75,6 +97,11 @@ impl Identity {
     ///
     /// Where the system tells less (no descriptor is free, `/proc` is not there) a zombie, or another process with the
     /// number, may be taken for this one. A process that runs is never called dead.
+    ///
+    /// ```
+    /// # use procession_core::os::identity::Identity;
+    /// assert!(Identity::current().is_alive());
+    /// ```
     #[must_use]
     pub fn is_alive(self) -> bool {
         match PidFd::open(self.pid()) {

@@ -17,6 +17,14 @@ use super::check;
 use super::poll::{Pollable, poll};
 
 /// The parent's side. Dropping it ends all children that hold on to the other side.
+///
+/// ```
+/// use procession_core::os::lifeline::Lifeline;
+///
+/// let lifeline = Lifeline::new()?;
+/// let _handed_to_each_child = lifeline.end();
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Lifeline {
     #[expect(dead_code, reason = "it is held, not used")]
@@ -30,12 +38,23 @@ impl Lifeline {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// let _held_for_ever = std::mem::ManuallyDrop::new(procession_core::os::lifeline::Lifeline::new()?);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new() -> io::Result<Lifeline> {
         let (reader, writer) = io::pipe()?;
         Ok(Lifeline { writer, reader })
     }
 
     /// The end to hand to children.
+    ///
+    /// ```
+    /// let lifeline = procession_core::os::lifeline::Lifeline::new()?;
+    /// let _copy = lifeline.end().try_clone_to_owned()?;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn end(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
@@ -47,6 +66,16 @@ impl Lifeline {
 /// # Errors
 ///
 /// `/proc` is not mounted, or the limit on descriptors.
+///
+/// ```
+/// use procession_core::os::lifeline::{Lifeline, die_with};
+///
+/// let lifeline = Lifeline::new()?;
+/// // A child would do this with the end that it was handed.
+/// die_with(&lifeline.end().try_clone_to_owned()?)?;
+/// # std::mem::forget(lifeline);
+/// # std::io::Result::Ok(())
+/// ```
 pub fn die_with(end: &OwnedFd) -> io::Result<()> {
     // The owner of the signal belongs to the open file, and siblings share the one that was handed to them: open our own.
     let path = format!("/proc/self/fd/{}", end.as_raw_fd());

@@ -8,12 +8,20 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// The limits that a program may have set for itself and its children (memory, descriptors, stack, core files), as pairs of
 /// soft and hard values.
+///
+/// ```
+/// assert!(procession_core::os::limits::inheritable().iter().all(|(soft, hard)| soft <= hard));
+/// ```
 #[must_use]
 pub fn inheritable() -> Vec<(u64, u64)> {
     RESOURCES.iter().map(|one| getrlimit(*one).unwrap_or_default()).collect()
 }
 
 /// The real, effective and saved user and group of this process: what a child takes over as well.
+///
+/// ```
+/// assert_eq!(procession_core::os::limits::credentials().len(), 6);
+/// ```
 #[must_use]
 pub fn credentials() -> [u32; 6] {
     let (user, group) = (nix::unistd::getresuid(), nix::unistd::getresgid());

@@ -9,6 +9,12 @@ use super::check;
 use super::poll::{Pollable, poll};
 
 /// How a process ended, as the kernel tells it.
+///
+/// ```
+/// use procession_core::os::pidfd::Exit;
+///
+/// assert_ne!(Exit::Code(9), Exit::Signal { number: 9, core_dumped: false });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It exited with this code (0 to 255).
@@ -50,6 +56,11 @@ impl PidFd {
     /// # Errors
     ///
     /// `ESRCH` when there is none, or the limit on descriptors.
+    ///
+    /// ```
+    /// # use procession_core::os::pidfd::PidFd;
+    /// assert!(PidFd::open(std::process::id()).is_ok());
+    /// ```
     pub fn open(pid: u32) -> io::Result<PidFd> {
         // SAFETY: pidfd_open takes two integers and touches no memory of ours.
         let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
@@ -66,6 +77,14 @@ impl PidFd {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// # use procession_core::os::pidfd::PidFd;
+    /// let child = std::process::Command::new("true").spawn()?;
+    /// let pidfd = PidFd::of_child(child.id())?;
+    /// while !pidfd.has_ended()? {}
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn of_child(pid: u32) -> io::Result<PidFd> {
         let found = match PidFd::open(pid) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => None,
@@ -82,6 +101,13 @@ impl PidFd {
     /// # Errors
     ///
     /// What `pidfd_send_signal` reports: `EPERM` for a process of someone else, `EINVAL` for no such signal.
+    ///
+    /// ```
+    /// # use procession_core::os::pidfd::PidFd;
+    /// let child = std::process::Command::new("sleep").arg("3600").spawn()?;
+    /// assert!(PidFd::of_child(child.id())?.signal(9)?);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn signal(&self, number: i32) -> io::Result<bool> {
         if let Named::Gone(_) = self.0 {
             return Ok(false);
@@ -101,6 +127,12 @@ impl PidFd {
     /// # Errors
     ///
     /// What `poll` reports.
+    ///
+    /// ```
+    /// # use procession_core::os::pidfd::PidFd;
+    /// assert!(!PidFd::open(std::process::id())?.has_ended()?);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn has_ended(&self) -> io::Result<bool> {
         poll(&[Pollable::readable(self.as_fd())], Some(std::time::Instant::now())).map(|ready| ready[0])
     }
@@ -112,6 +144,15 @@ impl PidFd {
     /// # Errors
     ///
     /// What `waitid` reports, but for `ECHILD`, which is [`Exit::Lost`] once the process has ended.
+    ///
+    /// ```
+    /// # use procession_core::os::pidfd::{Exit, PidFd};
+    /// let child = std::process::Command::new("true").spawn()?;
+    /// let pidfd = PidFd::of_child(child.id())?;
+    /// while !pidfd.has_ended()? {}
+    /// assert_eq!(pidfd.reap()?, Some(Exit::Code(0)));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn reap(&self) -> io::Result<Option<Exit>> {
         if let Named::Gone(_) = self.0 {
             return Ok(Some(Exit::Lost));
@@ -147,6 +188,10 @@ impl PidFd {
 /// The number of the calling process.
 ///
 /// As `std::process::id`, whose code may lie in a page of its own: this is for fresh copies, which pay for each.
+///
+/// ```
+/// assert_eq!(procession_core::os::pidfd::own_number(), std::process::id());
+/// ```
 #[must_use]
 pub fn own_number() -> u32 {
     // SAFETY: getpid takes nothing and cannot fail.

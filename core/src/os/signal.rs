@@ -18,6 +18,13 @@ pub const SIGKILL: i32 = libc::SIGKILL;
 use super::check;
 
 /// What this process does about a signal, as far as it can be set without running code in a handler.
+///
+/// ```
+/// use procession_core::os::signal::{Disposition, SIGHUP, set};
+///
+/// set(SIGHUP, Disposition::Ignore)?;
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// What the kernel does by default.
@@ -65,6 +72,11 @@ pub fn name(signal: i32) -> Option<&'static str> {
 /// # Errors
 ///
 /// The name holds a zero byte.
+///
+/// ```
+/// procession_core::os::signal::set_process_name("reader")?;
+/// # std::io::Result::Ok(())
+/// ```
 pub fn set_process_name(name: &str) -> io::Result<()> {
     let name = std::ffi::CString::new(name)?;
     Ok(nix::sys::prctl::set_name(&name)?)

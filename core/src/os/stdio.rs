@@ -15,6 +15,14 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 /// # Errors
 ///
 /// What `dup2` reports, or there is no `/dev/null`.
+///
+/// ```
+/// use procession_core::os::stdio::{install, null};
+///
+/// install([None, Some(null()?), Some(null()?)])?;
+/// println!("nobody will ever read this");
+/// # std::io::Result::Ok(())
+/// ```
 pub fn install(streams: [Option<OwnedFd>; 3]) -> io::Result<()> {
     let [input, output, error] = streams;
     replace(input, 0, dup2_stdin)?;
@@ -43,6 +51,14 @@ fn is_null(number: RawFd) -> bool {
 /// # Errors
 ///
 /// `/dev/null` is not there, or the limit on descriptors.
+///
+/// ```
+/// use std::io::Write;
+///
+/// let mut nowhere = std::fs::File::from(procession_core::os::stdio::null()?);
+/// writeln!(nowhere, "gone")?;
+/// # std::io::Result::Ok(())
+/// ```
 pub fn null() -> io::Result<OwnedFd> {
     Ok(File::options().read(true).write(true).open("/dev/null")?.into())
 }
@@ -52,12 +68,24 @@ pub fn null() -> io::Result<OwnedFd> {
 /// # Errors
 ///
 /// The limit on descriptors.
+///
+/// ```
+/// use std::io::Write;
+///
+/// let mut notes = procession_core::os::stdio::memory_file(c"notes")?;
+/// writeln!(notes, "kept until it is dropped")?;
+/// # std::io::Result::Ok(())
+/// ```
 pub fn memory_file(label: &CStr) -> io::Result<File> {
     use nix::sys::memfd::{MFdFlags, memfd_create};
     Ok(memfd_create(label, MFdFlags::MFD_CLOEXEC)?.into())
 }
 
 /// Whether a descriptor of this process is open: one of the standard three may have been closed.
+///
+/// ```
+/// assert!(procession_core::os::stdio::is_open(std::io::stdout()));
+/// ```
 #[must_use]
 pub fn is_open(standard: impl AsFd) -> bool {
     fcntl(standard, FcntlArg::F_GETFD).is_ok()

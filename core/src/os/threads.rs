@@ -27,6 +27,12 @@ impl Counter {
     /// # Errors
     ///
     /// `/proc` is not mounted, or the limit on descriptors.
+    ///
+    /// ```
+    /// # use procession_core::os::threads::Counter;
+    /// let counter = Counter::new()?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new() -> io::Result<Counter> {
         Ok(Counter { threads: File::open("/proc/self/task")?, owner: process::id() })
     }
@@ -36,6 +42,15 @@ impl Counter {
     /// # Errors
     ///
     /// The caller is a copy of the process that made the counter.
+    ///
+    /// ```
+    /// # use procession_core::os::threads::Counter;
+    /// let counter = Counter::new()?;
+    /// let before = counter.count()?;
+    /// std::thread::spawn(std::thread::park);
+    /// assert_eq!(counter.count()?, before + 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn count(&self) -> io::Result<u64> {
         if process::id() != self.owner {
             return Err(io::Error::other("this counter counts the threads of another process"));
@@ -53,6 +68,14 @@ impl Counter {
     /// # Errors
     ///
     /// As [`count`](Counter::count).
+    ///
+    /// ```
+    /// # use procession_core::os::threads::Counter;
+    /// let counter = Counter::new()?;
+    /// std::thread::spawn(std::thread::park);
+    /// assert!(!counter.is_single()?);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn is_single(&self) -> io::Result<bool> {
         let asked = time::Instant::now();
         while self.count()? != 1 {
@@ -70,11 +93,21 @@ impl Counter {
 /// # Errors
 ///
 /// As [`Counter::new`].
+///
+/// ```
+/// std::thread::spawn(std::thread::park);
+/// assert!(!procession_core::os::threads::is_single()?);
+/// # std::io::Result::Ok(())
+/// ```
 pub fn is_single() -> io::Result<bool> {
     Counter::new()?.is_single()
 }
 
 /// How many processors the calling thread may run on; `None` where the kernel knows more of them than can be asked for.
+///
+/// ```
+/// assert_ne!(procession_core::os::threads::affinity(), Some(0));
+/// ```
 #[must_use]
 pub fn affinity() -> Option<usize> {
     let set = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).ok()?;

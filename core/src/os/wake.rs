@@ -8,6 +8,16 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::poll::Pollable;
 
 /// Wakes whoever polls it. Waking twice before the drain is waking once.
+///
+/// ```
+/// use procession_core::os::poll::poll;
+/// use procession_core::os::wake::Waker;
+///
+/// let waker = Waker::new()?;
+/// waker.wake();
+/// assert_eq!(poll(&[waker.pollable()], None)?, [true]);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Waker(EventFd);
 
@@ -17,22 +27,52 @@ impl Waker {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// # use procession_core::os::wake::Waker;
+    /// let waker = Waker::new()?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new() -> io::Result<Waker> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         Ok(Waker(EventFd::from_value_and_flags(0, flags)?))
     }
 
     /// Sets it. A counter that is full is set as well, so nothing can fail here.
+    ///
+    /// ```
+    /// # use procession_core::os::wake::Waker;
+    /// let waker = Waker::new()?;
+    /// waker.wake();
+    /// waker.wake(); // is waking once
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn wake(&self) {
         let _already_full = self.0.write(1);
     }
 
     /// Clears it. Call before looking at what the waking was about.
+    ///
+    /// ```
+    /// # use procession_core::os::{poll::poll, wake::Waker};
+    /// let waker = Waker::new()?;
+    /// waker.wake();
+    /// waker.drain();
+    /// assert_eq!(poll(&[waker.pollable()], Some(std::time::Instant::now()))?, [false]);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn drain(&self) {
         let _was_clear = self.0.read();
     }
 
     /// Ready while it is set.
+    ///
+    /// ```
+    /// # use procession_core::os::{poll::poll, wake::Waker};
+    /// let waker = Waker::new()?;
+    /// assert_eq!(poll(&[waker.pollable()], Some(std::time::Instant::now()))?, [false]);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn pollable(&self) -> Pollable<'_> {
         Pollable::readable(self.0.as_fd())

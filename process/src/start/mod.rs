@@ -44,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "get_start_method")]
+#[doc(alias = "get_all_start_methods")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartMethod {

@@ -4,5 +4,7 @@ procession::init_at_load!();
 
 mod facade;
 mod kills;
+mod names;
+mod refused;
 mod support;
 mod trees;
