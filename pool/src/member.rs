@@ -14,6 +14,7 @@ use procession_process::{Child, Process, SpawnError, StartMethod, Stdio};
 use crate::batch::Batch;
 use crate::last_words::LastWords;
 use crate::task_error::Badge;
+use crate::wire::claim::distance;
 use crate::wire::protocol::{Order, Preparation, Report, Setup};
 use crate::wire::{Line, Lines};
 use crate::works::Works;
@@ -44,6 +45,8 @@ pub(crate) struct Member {
     pub(crate) inbound: Vec<u8>,
     /// What goes with results that say that something does.
     pub(crate) descriptors: VecDeque<Vec<OwnedFd>>,
+    /// Tasks that descriptors were sent for, by their numbers, with the numbers of the descriptors.
+    enclosed: VecDeque<(u64, u32)>,
     /// Whether it has said that it is ready, or that it never will be.
     pub(crate) has_reported: bool,
     /// Whether there may be more to hear from it.
@@ -79,6 +82,7 @@ impl Recruiter {
             works: HashSet::new(),
             inbound: Vec::new(),
             descriptors: VecDeque::new(),
+            enclosed: VecDeque::new(),
             has_reported: false,
             is_heard: true,
             is_leaving: false,
@@ -149,10 +153,32 @@ impl Member {
             let next = self.line.next_serial();
             serial = Some(next);
             self.control.post(&Order::Descriptors { serial: next, with })?;
+            self.enclose(next);
         }
         self.line.send(work, unit, serial, batch, items);
         self.ring_if_asleep();
         Ok(())
+    }
+
+    /// Takes back up to so many of the last tasks, if the worker has not begun them. Answers how many.
+    pub(crate) fn recall(&mut self, count: u64) -> u64 {
+        let taken = self.line.recall(count);
+        let (next, mut serials) = (self.line.number(), Vec::new());
+        while let Some((_, serial)) = self.enclosed.pop_back_if(|(number, _)| is_at_or_after(*number, next)) {
+            serials.push(serial);
+        }
+        // Else the worker would keep them open, and the other side of a pipe would wait for its end.
+        if !serials.is_empty() {
+            self.tell(&Order::TakeBack { serials });
+        }
+        taken
+    }
+
+    /// Notes that descriptors go with the task that is sent next, and forgets those of tasks that have begun.
+    fn enclose(&mut self, serial: u32) {
+        let begun = self.line.begun();
+        while self.enclosed.pop_front_if(|(number, _)| !is_at_or_after(*number, begun)).is_some() {}
+        self.enclosed.push_back((self.line.number(), serial));
     }
 
     /// Writes what did not fit before.
@@ -236,4 +262,9 @@ impl Member {
             self.lose(&error);
         }
     }
+}
+
+/// Whether a task comes at or after another one, as their numbers go round.
+fn is_at_or_after(number: u64, other: u64) -> bool {
+    distance(other, number) < 1 << 23
 }

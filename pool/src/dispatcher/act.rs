@@ -69,7 +69,7 @@ impl Dispatcher {
 
     pub(super) fn recall(&mut self, worker: WorkerId, count: u64) {
         let Some(member) = self.members.get_mut(&worker) else { return };
-        let count = member.line.recall(count);
+        let count = member.recall(count);
         self.is_restless = true;
         self.tell(Event::Recalled { worker, count });
     }

@@ -76,6 +76,10 @@ pub(crate) enum Order<M> {
         serial: u32,
         with: M,
     },
+    /// Close these descriptors: their tasks were taken back.
+    TakeBack {
+        serials: Vec<u32>,
+    },
     Leave,
     /// Look at the rings.
     Bell,

@@ -212,6 +212,7 @@ impl Worker {
             }
             Order::Forget { work } => drop(self.skills.remove(&work)),
             Order::Descriptors { serial, with } => drop(self.enclosures.insert(serial, with.into_parts().1)),
+            Order::TakeBack { serials } => self.enclosures.retain(|serial, _| !serials.contains(serial)),
             Order::Leave => self.leaving = true,
             Order::Bell => {}
         }
@@ -252,8 +253,8 @@ impl Worker {
     fn enclosed(&mut self, serial: u32) -> Result<Vec<OwnedFd>, LinkError> {
         while !self.leaving {
             if let Some(found) = self.enclosures.remove(&serial) {
-                // What was sent before went with tasks that were taken back.
-                self.enclosures.clear();
+                // What was sent before went with tasks that were taken back. What was sent after belongs to tasks to come.
+                self.enclosures.retain(|other, _| other.wrapping_sub(serial) < 1 << 31);
                 return Ok(found);
             }
             self.listen()?;
