@@ -182,3 +182,8 @@ const _: () = {
     is_send_and_sync::<PoolError>();
     is_send_and_sync::<TaskError>();
 };
+
+/// The README, whose code is run as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
