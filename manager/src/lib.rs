@@ -135,3 +135,8 @@ const _: () = {
     is_send_and_sync::<RemoteManager>();
     is_send_and_sync::<CallError>();
 };
+
+/// The README, whose code is run as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

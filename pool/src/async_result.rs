@@ -147,6 +147,7 @@ impl<R> AsyncResult<R> {
     /// # }
     /// ```
     #[doc(alias = "ready")]
+    #[doc(alias = "running")]
     #[doc(alias = "done")]
     #[must_use]
     pub fn is_ready(&self) -> bool {

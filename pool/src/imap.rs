@@ -27,6 +27,7 @@ use crate::run::Run;
 ///
 /// It reads its input when it is itself asked for a result, on the asking thread, and never far ahead. Dropping it cancels what
 /// has not begun. Each item of the input brings one result or one error, and an error does not end it.
+#[doc(alias = "buffersize")]
 #[must_use = "iterators are lazy: nothing runs until results are asked for"]
 pub struct Imap<'pool, I: Iterator, R> {
     run: Run<'pool, I, R>,

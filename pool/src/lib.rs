@@ -124,8 +124,8 @@ mod pool;
 mod async_result;
 mod asynchronous;
 mod builder;
-mod imap;
 mod histogram;
+mod imap;
 mod job;
 mod pool_error;
 mod stats;
@@ -182,3 +182,8 @@ const _: () = {
     is_send_and_sync::<PoolError>();
     is_send_and_sync::<TaskError>();
 };
+
+/// The README, whose code is run as well.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

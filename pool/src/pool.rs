@@ -179,6 +179,8 @@ impl Pool {
     /// # }
     /// ```
     #[doc(alias = "shutdown")]
+    #[doc(alias = "terminate_workers")]
+    #[doc(alias = "kill_workers")]
     pub fn terminate(&self) {
         self.shared.status.set_terminated();
         self.shared.command(Event::Terminate);

@@ -367,7 +367,9 @@ impl fmt::Display for TaskError {
         match &self.0.story.kind {
             Kind::Panicked(panic) => write!(f, "task {index} {panic} (in {worker}{})", self.0.story.attempts()),
             Kind::Died(death) => self.tell_death(f, death),
-            Kind::TimedOut => write!(f, "task {index} was stopped: it ran for too long in {worker}{}", self.0.story.attempts()),
+            Kind::TimedOut => {
+                write!(f, "task {index} was stopped: it ran for too long in {worker}{}", self.0.story.attempts())
+            }
             Kind::Expired => write!(f, "task {index} did not run: it waited for too long"),
             Kind::Cancelled => write!(f, "task {index} {}: it was cancelled", self.not_done()),
             Kind::Unsendable(text) => write!(f, "task {index} did not run: {text}"),
