@@ -19,13 +19,6 @@ impl<T> PipeReceiver<T> {
     pub fn arm(&self) -> bool {
         self.inlet.arm_for_others()
     }
-
-    /// The descriptor that [`arm`](PipeReceiver::arm) speaks of.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn bell(&self) -> BorrowedFd<'_> {
-        self.inlet.socket().as_fd()
-    }
 }
 
 impl<T> PipeSender<T> {
