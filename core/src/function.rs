@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::codec::{self, DecodeError, EncodeError, Message};
 use crate::control::Control;
-use crate::image::Loaded;
+use crate::image::Place;
 
 /// The name of a function of this program.
 ///
@@ -32,8 +32,8 @@ use crate::image::Loaded;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Function {
-    thunk: u64,
-    function: u64,
+    thunk: Place,
+    function: Place,
 }
 
 /// A function cannot be named.
@@ -100,7 +100,7 @@ impl Function {
     pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
         let (argument, descriptors) = argument.into_parts();
         let mut result = Vec::new();
-        let descriptors = self.thunk()(self.address(), &argument, descriptors, control, &mut result)?;
+        let descriptors = self.thunk()(self.function.pointer(), &argument, descriptors, control, &mut result)?;
         Ok(Message::new(result, descriptors))
     }
 
@@ -127,36 +127,20 @@ impl Function {
         descriptors: Vec<OwnedFd>,
         result: &mut Vec<u8>,
     ) -> Result<Vec<OwnedFd>, CallError> {
-        self.thunk()(self.address(), argument, descriptors, None, result)
-    }
-
-    #[inline]
-    fn address(&self) -> *const () {
-        place(self.function)
+        self.thunk()(self.function.pointer(), argument, descriptors, None, result)
     }
 
     #[inline]
     fn thunk(&self) -> Thunk {
-        let thunk = place(self.thunk);
-        // SAFETY: `thunk` is the address of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
+        // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
-        unsafe { std::mem::transmute::<*const (), Thunk>(thunk) }
+        unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) }
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Function, FunctionError> {
-        let here = Loaded::own();
-        let place = |address| here.offset_of(address).ok_or(FunctionError::NotInProgram(types));
+        let place = |address| Place::of(address).ok_or(FunctionError::NotInProgram(types));
         Ok(Function { thunk: place(thunk as *const ())?, function: place(function)? })
     }
-}
-
-/// Where a place in this image lies.
-#[inline]
-fn place(offset: u64) -> *const () {
-    let Some(address) = Loaded::own().address_at(offset) else {
-        unreachable!("a name is only made from, and only read as, places in the code of this image");
-    };
-    address
 }
 
 fn thunk<A: DeserializeOwned, R: Serialize>(
@@ -191,7 +175,7 @@ fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
 
 impl Serialize for Function {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = codec::vouch(VOUCHER, [self.thunk, self.function])
+        let number = codec::vouch(VOUCHER, [self.thunk.offset(), self.function.offset()])
             .ok_or_else(|| S::Error::custom("the name of a function can only be sent over a control link"))?;
         number.serialize(serializer)
     }
@@ -201,11 +185,10 @@ impl<'de> Deserialize<'de> for Function {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Function, D::Error> {
         let [thunk, function] = codec::vouched(VOUCHER, u32::deserialize(deserializer)?)
             .ok_or_else(|| D::Error::custom("the name of a function can only be received over a control link"))?;
-        let here = Loaded::own();
-        if here.address_at(thunk).is_none() || here.address_at(function).is_none() {
-            return Err(D::Error::custom("the name of a function points outside the code of this program"));
+        match (Place::at(thunk), Place::at(function)) {
+            (Some(thunk), Some(function)) => Ok(Function { thunk, function }),
+            _ => Err(D::Error::custom("the name of a function points outside the code of this program")),
         }
-        Ok(Function { thunk, function })
     }
 }
 

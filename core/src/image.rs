@@ -41,27 +41,15 @@ impl Image {
 }
 
 /// The running image, and where it was loaded.
-pub(crate) struct Loaded {
+struct Loaded {
     base: u64,
     image: Image,
 }
 
 impl Loaded {
-    pub(crate) fn own() -> &'static Loaded {
+    fn own() -> &'static Loaded {
         static OWN: OnceLock<Loaded> = OnceLock::new();
         OWN.get_or_init(Loaded::look)
-    }
-
-    /// The distance of a function from the base; `None` when it does not lie in the code of the main program.
-    pub(crate) fn offset_of(&self, function: *const ()) -> Option<u64> {
-        let offset = (function.expose_provenance() as u64).wrapping_sub(self.base);
-        self.image.has_code_at(offset).then_some(offset)
-    }
-
-    /// The address at a distance from the base; `None` when there is no code.
-    pub(crate) fn address_at(&self, offset: u64) -> Option<*const ()> {
-        let address = usize::try_from(self.base.wrapping_add(offset)).ok()?;
-        self.image.has_code_at(offset).then(|| std::ptr::with_exposed_provenance(address))
     }
 
     fn look() -> Loaded {
@@ -72,6 +60,35 @@ impl Loaded {
             found.image.identity = file_identity();
         }
         found
+    }
+}
+
+/// A place in the code of this image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place(usize);
+
+impl Place {
+    /// Where a function lies; `None` when that is not in the code of the main program.
+    pub(crate) fn of(function: *const ()) -> Option<Place> {
+        let place = Place(function.expose_provenance());
+        Loaded::own().image.has_code_at(place.offset()).then_some(place)
+    }
+
+    /// The place at this distance from where the program was loaded; `None` when there is no code.
+    pub(crate) fn at(offset: u64) -> Option<Place> {
+        let here = Loaded::own();
+        let address = usize::try_from(here.base.wrapping_add(offset)).ok()?;
+        here.image.has_code_at(offset).then_some(Place(address))
+    }
+
+    /// The distance from where the program was loaded, which is the same in every process that runs this image.
+    pub(crate) fn offset(self) -> u64 {
+        (self.0 as u64).wrapping_sub(Loaded::own().base)
+    }
+
+    #[inline]
+    pub(crate) fn pointer(self) -> *const () {
+        std::ptr::with_exposed_provenance(self.0)
     }
 }
 
@@ -138,19 +155,17 @@ mod tests {
 
     #[test]
     fn own_functions_have_a_place_and_come_back() {
-        let here = Loaded::own();
         let function = own_functions_have_a_place_and_come_back as fn() as *const ();
-        let offset = here.offset_of(function).expect("a function of this program");
-        assert_eq!(here.address_at(offset), Some(function));
+        let place = Place::of(function).expect("a function of this program");
+        assert_eq!((place.pointer(), Place::at(place.offset())), (function, Some(place)));
     }
 
     #[test]
     fn what_is_not_code_of_the_program_has_no_place() {
-        let here = Loaded::own();
         let in_the_library = libc::getpid as *const ();
-        assert_eq!(here.offset_of(in_the_library), None);
-        assert_eq!(here.offset_of((&raw const *here).cast()), None);
-        assert_eq!(here.address_at(u64::MAX), None);
+        assert_eq!(Place::of(in_the_library), None);
+        assert_eq!(Place::of((&raw const *Loaded::own()).cast()), None);
+        assert_eq!(Place::at(u64::MAX), None);
     }
 
     #[test]

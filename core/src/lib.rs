@@ -95,6 +95,6 @@ pub use function::{CallError, Function, FunctionError};
 pub use image::Image;
 pub use link::{Link, LinkError, SPILL, TryRecv};
 pub use mapping::{Mapping, MappingError};
-pub use method::{Method, MethodError, Target};
+pub use method::{Given, Method, MethodError, Target};
 pub use ring::Ring;
 pub use waitable::Waitable;

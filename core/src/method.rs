@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::codec::{self, DecodeError, EncodeError, Message};
 use crate::function::FunctionError;
-use crate::image::Loaded;
+use crate::image::Place;
 
 /// The name of a function that works on a value where it is.
 ///
@@ -33,8 +33,8 @@ use crate::image::Loaded;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Method {
-    thunk: u64,
-    function: u64,
+    thunk: Place,
+    function: Place,
 }
 
 /// What a method is called on.
@@ -70,6 +70,38 @@ type Outcome = Result<Option<Message>, MethodError>;
 
 /// The code between a message and a function. The first argument is the function's address, the last a buffer to re-use.
 type Thunk = fn(*const (), Target<'_>, &[u8], Vec<OwnedFd>, Vec<u8>) -> Outcome;
+
+/// What is done with a value and a function that somebody sends to it: see [`Method::given`].
+///
+/// ```
+/// use procession_core::{Given, Method, Target, codec};
+///
+/// /// Applies the function to each item of a list.
+/// struct ToEach;
+///
+/// impl<A: Clone + serde::de::DeserializeOwned, R: serde::Serialize> Given<Vec<A>, A, R> for ToEach {
+///     type Argument = ();
+///     type Result = Vec<R>;
+///
+///     fn given(list: &Vec<A>, function: fn(A) -> R, (): ()) -> Vec<R> {
+///         list.iter().cloned().map(function).collect()
+///     }
+/// }
+///
+/// let square = Method::given::<ToEach, Vec<u32>, u32, u32>(|n| n * n)?;
+/// let squares = square.call(Target::Shared(&vec![2_u32, 3]), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
+/// assert_eq!(codec::decode::<Vec<u32>>(squares.expect("a result"))?, [4, 9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Given<T, A, R> {
+    /// What comes beside the function.
+    type Argument: DeserializeOwned;
+    /// What it brings.
+    type Result: Serialize;
+
+    /// Does it.
+    fn given(value: &T, function: fn(A) -> R, argument: Self::Argument) -> Self::Result;
+}
 
 /// What vouches for a name inside a message; another than a function's, which must not be taken for a method's.
 const VOUCHER: u64 = u64::from_le_bytes(*b"method  ");
@@ -138,6 +170,15 @@ impl Method {
         Method::new(snapshot::<T>, snapshot::<T> as *const (), type_name::<fn(&T) -> T>())
     }
 
+    /// Names a function that is not called on the value, but given to it: what is then done is up to `G`.
+    ///
+    /// # Errors
+    ///
+    /// As [`maker`](Method::maker).
+    pub fn given<G: Given<T, A, R>, T: Any, A, R>(function: fn(A) -> R) -> Result<Method, FunctionError> {
+        Method::new(given::<G, T, A, R>, function as *const (), type_name::<fn(A) -> R>())
+    }
+
     /// Calls it in this process, with an argument as [`codec::encode`] wrote it. The result is written into `buffer`. A panic
     /// of the function unwinds out of this call.
     ///
@@ -151,19 +192,14 @@ impl Method {
         descriptors: Vec<OwnedFd>,
         buffer: Vec<u8>,
     ) -> Result<Option<Message>, MethodError> {
-        let here = Loaded::own();
-        let (Some(thunk), Some(function)) = (here.address_at(self.thunk), here.address_at(self.function)) else {
-            unreachable!("a name is only made from, and only read as, places in the code of this image");
-        };
-        // SAFETY: `thunk` is the address of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
+        // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
-        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(thunk) };
-        thunk(function, target, argument, descriptors, buffer)
+        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
+        thunk(self.function.pointer(), target, argument, descriptors, buffer)
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Method, FunctionError> {
-        let here = Loaded::own();
-        let place = |address| here.offset_of(address).ok_or(FunctionError::NotInProgram(types));
+        let place = |address| Place::of(address).ok_or(FunctionError::NotInProgram(types));
         Ok(Method { thunk: place(thunk as *const ())?, function: place(function)? })
     }
 }
@@ -206,6 +242,19 @@ fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
     let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
     let value = value_ref::<T>(&target)?;
     encoded(&function(value, decoded(argument, descriptors)?), buffer)
+}
+
+fn given<G: Given<T, A, R>, T: Any, A, R>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::given` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
+    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
+    let value = value_ref::<T>(&target)?;
+    encoded(&G::given(value, function, decoded(argument, descriptors)?), buffer)
 }
 
 fn snapshot<T: Any + Serialize>(
@@ -274,7 +323,7 @@ fn encoded<R: Serialize>(result: &R, buffer: Vec<u8>) -> Outcome {
 
 impl Serialize for Method {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = codec::vouch(VOUCHER, [self.thunk, self.function])
+        let number = codec::vouch(VOUCHER, [self.thunk.offset(), self.function.offset()])
             .ok_or_else(|| S::Error::custom("the name of a method can only be sent over a control link"))?;
         number.serialize(serializer)
     }
@@ -284,11 +333,10 @@ impl<'de> Deserialize<'de> for Method {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
         let [thunk, function] = codec::vouched(VOUCHER, u32::deserialize(deserializer)?)
             .ok_or_else(|| D::Error::custom("the name of a method can only be received over a control link"))?;
-        let here = Loaded::own();
-        if here.address_at(thunk).is_none() || here.address_at(function).is_none() {
-            return Err(D::Error::custom("the name of a method points outside the code of this program"));
+        match (Place::at(thunk), Place::at(function)) {
+            (Some(thunk), Some(function)) => Ok(Method { thunk, function }),
+            _ => Err(D::Error::custom("the name of a method points outside the code of this program")),
         }
-        Ok(Method { thunk, function })
     }
 }
 

@@ -42,7 +42,7 @@ pub use message::{Message, Payload};
 pub(crate) use scope::{put, take, vouch, vouched};
 
 use error::Fault;
-use scope::Scope;
+use scope::Rest;
 
 /// How many values may be nested inside one another.
 ///
@@ -97,13 +97,17 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> 
 /// # Ok::<(), procession_core::codec::EncodeError>(())
 /// ```
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<Message, EncodeError> {
-    encode_in_scope(value, buffer, Scope::sending(false))
+    let (bytes, rest) = scope::sending(false, || ser::to_bytes(value, buffer));
+    match bytes {
+        Ok(bytes) => Ok(Message::new(bytes, rest.descriptors)),
+        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
+    }
 }
 
 /// Encodes a value as [`encode`] does, behind the bytes that the buffer already holds, and answers the descriptors.
 ///
-/// Many small values that travel together are written to one buffer in this way. After an error the buffer is as it was; after
-/// a panic of the value's own `Serialize` it is empty.
+/// Many small values that travel together are written to one buffer in this way. After an error, or a panic of the value's own
+/// `Serialize`, the buffer is as it was.
 ///
 /// # Errors
 ///
@@ -121,7 +125,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<
 /// ```
 #[inline]
 pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Vec<OwnedFd>, EncodeError> {
-    let (written, rest) = Scope::sending(false).within(|| ser::append(value, buffer));
+    let (written, rest) = scope::sending(false, || ser::append(value, buffer));
     match written {
         Ok(()) => Ok(rest.descriptors),
         Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
@@ -168,13 +172,12 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 /// # Ok::<(), procession_core::codec::DecodeError>(())
 /// ```
 pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
-    decode_in_scope(bytes, Scope::receiving(None, descriptors))
+    finish(scope::receiving(None, descriptors, || de::from_bytes(bytes)))
 }
 
 /// Encodes as [`encode`] does, for a link on which functions may be named.
 pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
-    let scope = Scope::sending(true);
-    let (bytes, rest) = scope.within(|| ser::to_bytes(value, Vec::with_capacity(FIRST_ALLOCATION)));
+    let (bytes, rest) = scope::sending(true, || ser::to_bytes(value, Vec::with_capacity(FIRST_ALLOCATION)));
     match bytes {
         Ok(mut bytes) => {
             vouchers::append(&rest.vouchers, &mut bytes);
@@ -191,21 +194,14 @@ pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message
 pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
     let (payload, descriptors) = message.into_parts();
     match vouchers::split(&payload) {
-        Some((bytes, vouchers)) => decode_in_scope(bytes, Scope::receiving(Some(vouchers), descriptors)),
+        Some((bytes, vouchers)) => finish(scope::receiving(Some(vouchers), descriptors, || de::from_bytes(bytes))),
         None => Err(DecodeError::new(type_name::<T>(), Fault::text("it is no message of a control link"))),
     }
 }
 
-fn encode_in_scope<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>, scope: Scope) -> Result<Message, EncodeError> {
-    let (bytes, rest) = scope.within(|| ser::to_bytes(value, buffer));
-    match bytes {
-        Ok(bytes) => Ok(Message::new(bytes, rest.descriptors)),
-        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
-    }
-}
-
-fn decode_in_scope<T: DeserializeOwned>(bytes: &[u8], scope: Scope) -> Result<T, DecodeError> {
-    let (value, rest) = scope.within(|| de::from_bytes(bytes));
+/// What was read, if nothing that came with it is left over.
+#[inline]
+fn finish<T>((value, rest): (Result<T, Fault>, Rest)) -> Result<T, DecodeError> {
     let left = rest.descriptors.len();
     let value = value.and_then(|value| if left == 0 { Ok(value) } else { Err(unmentioned(left)) });
     value.map_err(|fault| DecodeError::new(type_name::<T>(), fault))

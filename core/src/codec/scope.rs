@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::error::Fault;
@@ -17,18 +17,29 @@ const MAX_DESCRIPTORS: usize = u16::MAX as usize;
 
 thread_local! {
     /// The scope that is open on this thread.
+    static CURRENT: Cell<Scope> = const { Cell::new(Scope::NONE) };
+    /// What belongs to it, where it has anything: few messages do, and small ones would notice the price.
     ///
     /// It needs no destructor, because whoever opens a scope also closes it; and without one it can be used as long as
-    /// the thread lives, and costs next to nothing.
-    static CURRENT: Cell<ManuallyDrop<Scope>> = const { Cell::new(ManuallyDrop::new(Scope::CLOSED)) };
+    /// the thread lives.
+    static GOODS: Cell<ManuallyDrop<Goods>> = const { Cell::new(ManuallyDrop::new(Goods::NONE)) };
 }
 
-/// What one message in the making, or in the unmaking, may use.
-#[derive(Debug)]
-pub(super) struct Scope {
+/// What kind of message is in the making, or in the unmaking.
+#[derive(Clone, Copy, Debug)]
+struct Scope {
     direction: Direction,
-    /// What this crate's own types have vouched for, on a link on which functions may be named.
-    vouchers: Option<Vec<Voucher>>,
+    /// Whether this crate's own types may vouch for something: the message goes along a link on which functions are named.
+    is_trusted: bool,
+    /// Whether there are goods.
+    has_goods: bool,
+}
+
+/// What one message carries beside its bytes.
+#[derive(Debug)]
+struct Goods {
+    /// What this crate's own types have vouched for.
+    vouchers: Vec<Voucher>,
     /// The descriptors by their numbers; one that was taken leaves its place empty.
     table: Vec<Option<OwnedFd>>,
     /// Whether a limit on descriptors was reached.
@@ -62,39 +73,60 @@ enum Direction {
     Receiving,
 }
 
+/// Runs `work` while a message is being written on this thread, and answers what goes with it.
+#[inline]
+pub(super) fn sending<R>(is_trusted: bool, work: impl FnOnce() -> R) -> (R, Rest) {
+    within(Scope { direction: Direction::Sending, is_trusted, has_goods: false }, work)
+}
+
+/// Runs `work` while a message with these descriptors, and what was vouched for on its link if that is trusted, is being read
+/// on this thread. Answers what nobody took.
+#[inline]
+pub(super) fn receiving<R>(
+    vouchers: Option<Vec<Voucher>>,
+    descriptors: Vec<OwnedFd>,
+    work: impl FnOnce() -> R,
+) -> (R, Rest) {
+    let scope = Scope { direction: Direction::Receiving, is_trusted: vouchers.is_some(), has_goods: false };
+    if vouchers.is_none() && descriptors.is_empty() {
+        return within(scope, work);
+    }
+    let (vouchers, table) = (vouchers.unwrap_or_default(), descriptors.into_iter().map(Some).collect());
+    within(scope, || {
+        set_goods(Goods { vouchers, table, ran_out: false });
+        work()
+    })
+}
+
+#[inline]
+fn within<R>(scope: Scope, work: impl FnOnce() -> R) -> (R, Rest) {
+    let outer = Outer::leave();
+    CURRENT.set(scope);
+    let answer = work();
+    let rest = take_goods().map_or(Rest::NONE, Goods::into_rest);
+    drop(outer);
+    (answer, rest)
+}
+
 impl Scope {
-    const CLOSED: Self = Self { direction: Direction::None, vouchers: None, table: Vec::new(), ran_out: false };
+    const NONE: Self = Self { direction: Direction::None, is_trusted: false, has_goods: false };
+}
 
-    #[inline]
-    pub(super) fn sending(trusted: bool) -> Self {
-        let vouchers = trusted.then(Vec::new);
-        Self { direction: Direction::Sending, vouchers, table: Vec::new(), ran_out: false }
+impl Rest {
+    const NONE: Self = Self { descriptors: Vec::new(), ran_out: false, vouchers: Vec::new() };
+}
+
+impl Goods {
+    const NONE: Self = Self { vouchers: Vec::new(), table: Vec::new(), ran_out: false };
+
+    #[cold]
+    fn into_rest(self) -> Rest {
+        let descriptors = self.table.into_iter().flatten().collect();
+        Rest { descriptors, ran_out: self.ran_out, vouchers: self.vouchers }
     }
 
-    #[inline]
-    pub(super) fn receiving(vouchers: Option<Vec<Voucher>>, descriptors: Vec<OwnedFd>) -> Self {
-        let table = if descriptors.is_empty() { Vec::new() } else { descriptors.into_iter().map(Some).collect() };
-        Self { direction: Direction::Receiving, vouchers, table, ran_out: false }
-    }
-
-    /// Runs `work` with this scope open, and gives back what is left of it.
-    #[inline]
-    pub(super) fn within<R>(self, work: impl FnOnce() -> R) -> (R, Rest) {
-        let _outer = Outer(swap(self));
-        let answer = work();
-        let mut inner = swap(Scope::CLOSED);
-        let vouchers = inner.vouchers.take().unwrap_or_default();
-        (answer, Rest { ran_out: inner.ran_out, vouchers, descriptors: inner.into_descriptors() })
-    }
-
-    #[inline]
-    fn into_descriptors(self) -> Vec<OwnedFd> {
-        // Most messages carry none, and are so small that the iterators would show.
-        if self.table.is_empty() { Vec::new() } else { self.table.into_iter().flatten().collect() }
-    }
-
-    fn put(&mut self, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
-        match self.direction {
+    fn put(&mut self, direction: Direction, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
+        match direction {
             Direction::Sending => {}
             Direction::None => {
                 return Err(Fault::text("a descriptor can only be sent inside a message to another process"));
@@ -119,8 +151,8 @@ impl Scope {
         Fault::text(format!("cannot duplicate a descriptor: {}", limit.unwrap_or_else(|| error.to_string())))
     }
 
-    fn take(&mut self, index: u32) -> Result<OwnedFd, Fault> {
-        match self.direction {
+    fn take(&mut self, direction: Direction, index: u32) -> Result<OwnedFd, Fault> {
+        match direction {
             Direction::Receiving => {}
             Direction::None => {
                 return Err(Fault::text("a descriptor can only be received inside a message from another process"));
@@ -139,51 +171,80 @@ impl Scope {
 
 /// Puts a voucher beside the message that is being encoded, and gives its number there; `None` where none may be.
 pub(crate) fn vouch(kind: u64, what: [u64; 2]) -> Option<u32> {
-    with(|scope| {
-        let vouchers = scope.vouchers.as_mut().filter(|_| scope.direction == Direction::Sending)?;
-        vouchers.push(Voucher { kind, what });
-        u32::try_from(vouchers.len() - 1).ok()
+    with(|scope, goods| {
+        if !scope.is_trusted || scope.direction != Direction::Sending {
+            return None;
+        }
+        goods.vouchers.push(Voucher { kind, what });
+        u32::try_from(goods.vouchers.len() - 1).ok()
     })
 }
 
 /// What came with the message that is being decoded under a number; `None` where nothing of that kind did.
 pub(crate) fn vouched(kind: u64, number: u32) -> Option<[u64; 2]> {
-    with(|scope| {
-        let vouchers = scope.vouchers.as_ref().filter(|_| scope.direction == Direction::Receiving)?;
-        vouchers.get(number as usize).filter(|one| one.kind == kind).map(|one| one.what)
+    with(|scope, goods| {
+        if !scope.is_trusted || scope.direction != Direction::Receiving {
+            return None;
+        }
+        goods.vouchers.get(number as usize).filter(|one| one.kind == kind).map(|one| one.what)
     })
 }
 
 /// Duplicates a descriptor into the open table and gives its number there.
 pub(crate) fn put(fd: BorrowedFd<'_>) -> Result<u32, Fault> {
-    with(|scope| scope.put(fd))
+    with(|scope, goods| goods.put(scope.direction, fd))
 }
 
 /// Takes a descriptor out of the open table.
 pub(crate) fn take(index: u32) -> Result<OwnedFd, Fault> {
-    with(|scope| scope.take(index))
+    with(|scope, goods| goods.take(scope.direction, index))
 }
 
 /// Puts the outer scope back, whatever ended the inner one.
-struct Outer(Scope);
+struct Outer(Scope, Option<Goods>);
+
+impl Outer {
+    #[inline]
+    fn leave() -> Outer {
+        Outer(CURRENT.get(), take_goods())
+    }
+}
 
 impl Drop for Outer {
     #[inline]
     fn drop(&mut self) {
-        drop(swap(mem::replace(&mut self.0, Scope::CLOSED)));
+        // There are some only after a panic.
+        drop(take_goods());
+        CURRENT.set(Scope { has_goods: false, ..self.0 });
+        if let Some(goods) = self.1.take() {
+            set_goods(goods);
+        }
     }
 }
 
-fn with<R>(work: impl FnOnce(&mut Scope) -> R) -> R {
-    let mut scope = swap(Scope::CLOSED);
-    let answer = work(&mut scope);
-    swap(scope);
+fn with<R>(work: impl FnOnce(Scope, &mut Goods) -> R) -> R {
+    let scope = CURRENT.get();
+    let mut goods = take_goods().unwrap_or(Goods::NONE);
+    let answer = work(scope, &mut goods);
+    if scope.direction != Direction::None {
+        set_goods(goods);
+    }
     answer
 }
 
+fn set_goods(goods: Goods) {
+    CURRENT.set(Scope { has_goods: true, ..CURRENT.get() });
+    drop(ManuallyDrop::into_inner(GOODS.replace(ManuallyDrop::new(goods))));
+}
+
 #[inline]
-fn swap(scope: Scope) -> Scope {
-    CURRENT.with(|current| ManuallyDrop::into_inner(current.replace(ManuallyDrop::new(scope))))
+fn take_goods() -> Option<Goods> {
+    let scope = CURRENT.get();
+    if !scope.has_goods {
+        return None;
+    }
+    CURRENT.set(Scope { has_goods: false, ..scope });
+    Some(ManuallyDrop::into_inner(GOODS.replace(ManuallyDrop::new(Goods::NONE))))
 }
 
 #[cfg(test)]
@@ -196,13 +257,13 @@ mod tests {
     #[test]
     fn trust_does_not_reach_an_inner_scope_and_comes_back_after_it() {
         assert_eq!(vouch(1, [2, 3]), None);
-        let (_, rest) = Scope::sending(true).within(|| {
+        let (_, rest) = sending(true, || {
             assert_eq!(vouch(1, [2, 3]), Some(0));
-            Scope::receiving(None, Vec::new()).within(|| assert_eq!(vouched(1, 0), None));
-            Scope::sending(false).within(|| assert_eq!(vouch(1, [2, 3]), None));
+            receiving(None, Vec::new(), || assert_eq!(vouched(1, 0), None));
+            sending(false, || assert_eq!(vouch(1, [2, 3]), None));
             assert_eq!(vouch(4, [5, 6]), Some(1));
         });
-        Scope::receiving(Some(rest.vouchers), Vec::new()).within(|| {
+        receiving(Some(rest.vouchers), Vec::new(), || {
             assert_eq!((vouched(1, 0), vouched(4, 1)), (Some([2, 3]), Some([5, 6])));
             assert_eq!((vouched(4, 0), vouched(1, 2)), (None, None));
             assert_eq!(vouch(1, [2, 3]), None);
@@ -217,16 +278,16 @@ mod tests {
 
     #[test]
     fn a_scope_serves_one_direction() {
-        let (sent, _) = Scope::receiving(None, Vec::new()).within(|| put(std::io::stdin().as_fd()));
+        let (sent, _) = receiving(None, Vec::new(), || put(std::io::stdin().as_fd()));
         assert!(sent.unwrap_err().to_string().contains("being received"));
-        let (taken, _) = Scope::sending(false).within(|| take(0));
+        let (taken, _) = sending(false, || take(0));
         assert!(taken.unwrap_err().to_string().contains("being sent"));
     }
 
     #[test]
     fn a_panic_inside_restores_the_outer_scope() {
-        Scope::sending(true).within(|| {
-            let panicked = catch_unwind(|| Scope::sending(false).within(|| panic!("on purpose")));
+        sending(true, || {
+            let panicked = catch_unwind(|| sending(false, || panic!("on purpose")));
             assert!(panicked.is_err());
             assert!(vouch(1, [2, 3]).is_some());
         });

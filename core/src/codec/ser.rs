@@ -20,47 +20,61 @@ pub(super) fn to_bytes<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) ->
     Ok(buffer)
 }
 
-/// Writes `value` behind what `buffer` holds. After an error the buffer holds what it held; after a panic, nothing.
+/// Writes `value` behind what `buffer` holds. After an error or a panic the buffer holds what it held.
 #[inline]
 pub(super) fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Fault> {
-    let before = buffer.len();
-    let mut postcard = Postcard { output: Buffer(std::mem::take(buffer)) };
-    let written = value.serialize(Writer { postcard: &mut postcard, depth: MAX_DEPTH });
-    *buffer = postcard.output.0;
-    written.inspect_err(|_| buffer.truncate(before))
+    let mut postcard = Postcard { output: Buffer { before: buffer.len(), bytes: buffer, is_whole: false } };
+    value.serialize(Writer { postcard: &mut postcard, depth: MAX_DEPTH })?;
+    postcard.output.is_whole = true;
+    Ok(())
 }
 
 /// A flavour of postcard's that fills a vector which may have been used before.
-struct Buffer(Vec<u8>);
+struct Buffer<'a> {
+    bytes: &'a mut Vec<u8>,
+    /// How much it held.
+    before: usize,
+    is_whole: bool,
+}
 
-impl Flavor for Buffer {
-    type Output = Vec<u8>;
+/// Takes back half a value.
+impl Drop for Buffer<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.bytes.truncate(self.before);
+        }
+    }
+}
+
+impl Flavor for Buffer<'_> {
+    type Output = ();
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
+        self.bytes.push(byte);
         Ok(())
     }
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0)
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
 /// Writes one value.
-struct Writer<'a> {
-    postcard: &'a mut Postcard<Buffer>,
+struct Writer<'a, 'b> {
+    postcard: &'a mut Postcard<Buffer<'b>>,
     /// How much deeper values may nest.
     depth: u32,
 }
 
-impl<'a> Writer<'a> {
+impl<'a, 'b> Writer<'a, 'b> {
     #[inline]
     fn deeper(self) -> Result<Self, Fault> {
         match self.depth {
@@ -70,7 +84,7 @@ impl<'a> Writer<'a> {
     }
 
     #[inline]
-    fn elements(self, count: usize) -> Result<Elements<'a>, Fault> {
+    fn elements(self, count: usize) -> Result<Elements<'a, 'b>, Fault> {
         Ok(Elements { writer: self.deeper()?, missing: count })
     }
 }
@@ -84,16 +98,16 @@ macro_rules! forward {
     )*};
 }
 
-impl<'a> Serializer for Writer<'a> {
+impl<'a, 'b> Serializer for Writer<'a, 'b> {
     type Ok = ();
     type Error = Fault;
-    type SerializeSeq = Elements<'a>;
-    type SerializeTuple = Elements<'a>;
-    type SerializeTupleStruct = Elements<'a>;
-    type SerializeTupleVariant = Elements<'a>;
-    type SerializeMap = Elements<'a>;
-    type SerializeStruct = Elements<'a>;
-    type SerializeStructVariant = Elements<'a>;
+    type SerializeSeq = Elements<'a, 'b>;
+    type SerializeTuple = Elements<'a, 'b>;
+    type SerializeTupleStruct = Elements<'a, 'b>;
+    type SerializeTupleVariant = Elements<'a, 'b>;
+    type SerializeMap = Elements<'a, 'b>;
+    type SerializeStruct = Elements<'a, 'b>;
+    type SerializeStructVariant = Elements<'a, 'b>;
 
     forward! {
         serialize_bool: bool;
@@ -159,18 +173,18 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     #[inline]
-    fn serialize_seq(self, count: Option<usize>) -> Result<Elements<'a>, Fault> {
+    fn serialize_seq(self, count: Option<usize>) -> Result<Elements<'a, 'b>, Fault> {
         self.postcard.serialize_seq(count)?;
         self.elements(count.unwrap_or_default())
     }
 
     #[inline]
-    fn serialize_tuple(self, count: usize) -> Result<Elements<'a>, Fault> {
+    fn serialize_tuple(self, count: usize) -> Result<Elements<'a, 'b>, Fault> {
         self.elements(count)
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, count: usize) -> Result<Elements<'a>, Fault> {
+    fn serialize_tuple_struct(self, _: &'static str, count: usize) -> Result<Elements<'a, 'b>, Fault> {
         self.elements(count)
     }
 
@@ -181,19 +195,19 @@ impl<'a> Serializer for Writer<'a> {
         index: u32,
         _: &'static str,
         count: usize,
-    ) -> Result<Elements<'a>, Fault> {
+    ) -> Result<Elements<'a, 'b>, Fault> {
         self.postcard.serialize_u32(index)?;
         self.elements(count)
     }
 
     #[inline]
-    fn serialize_map(self, count: Option<usize>) -> Result<Elements<'a>, Fault> {
+    fn serialize_map(self, count: Option<usize>) -> Result<Elements<'a, 'b>, Fault> {
         self.postcard.serialize_map(count)?;
         self.elements(count.unwrap_or_default())
     }
 
     #[inline]
-    fn serialize_struct(self, _: &'static str, count: usize) -> Result<Elements<'a>, Fault> {
+    fn serialize_struct(self, _: &'static str, count: usize) -> Result<Elements<'a, 'b>, Fault> {
         self.elements(count)
     }
 
@@ -204,7 +218,7 @@ impl<'a> Serializer for Writer<'a> {
         index: u32,
         _: &'static str,
         count: usize,
-    ) -> Result<Elements<'a>, Fault> {
+    ) -> Result<Elements<'a, 'b>, Fault> {
         self.postcard.serialize_u32(index)?;
         self.elements(count)
     }
@@ -218,12 +232,12 @@ impl<'a> Serializer for Writer<'a> {
 }
 
 /// Writes the parts of a compound value, and counts them: the reader is told their number beforehand.
-struct Elements<'a> {
-    writer: Writer<'a>,
+struct Elements<'a, 'b> {
+    writer: Writer<'a, 'b>,
     missing: usize,
 }
 
-impl Elements<'_> {
+impl Elements<'_, '_> {
     #[inline]
     fn count(&mut self) -> Result<(), Fault> {
         self.missing = self.missing.checked_sub(1).ok_or_else(too_many)?;
@@ -243,7 +257,7 @@ impl Elements<'_> {
 
 macro_rules! elements {
     ($($trait:ident: $method:ident $(($key:ty))?;)*) => {$(
-        impl ser::$trait for Elements<'_> {
+        impl ser::$trait for Elements<'_, '_> {
             type Ok = ();
             type Error = Fault;
 
@@ -279,7 +293,7 @@ elements! {
     SerializeStructVariant: serialize_field(&'static str);
 }
 
-impl ser::SerializeMap for Elements<'_> {
+impl ser::SerializeMap for Elements<'_, '_> {
     type Ok = ();
     type Error = Fault;
 

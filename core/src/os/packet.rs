@@ -132,6 +132,18 @@ impl Packet {
         }
     }
 
+    /// Throws the next packet away, with its descriptors, and answers its first byte; `None` when there is none.
+    #[must_use]
+    pub fn skip(&self) -> Option<u8> {
+        let mut first = [0];
+        loop {
+            match recv(self.0.as_raw_fd(), &mut first, MsgFlags::MSG_DONTWAIT) {
+                Err(error) if is_passing(error) => {}
+                other => return other.ok().filter(|count| *count > 0).map(|_| first[0]),
+            }
+        }
+    }
+
     /// Whether everybody at the other side is gone. There may still be packets to take.
     #[must_use]
     pub fn is_hung_up(&self) -> bool {
@@ -231,6 +243,17 @@ mod tests {
         drop(here);
         assert_eq!(there.ring().expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
         assert!(matches!(there.take(&mut [0; 1]), Ok(Received::Packet(1, _))));
+    }
+
+    #[test]
+    fn packets_are_skipped_with_their_descriptors() {
+        let (here, there) = Packet::pair().expect("a pair");
+        let (reader, writer) = io::pipe().expect("a pipe");
+        here.post(b"with", &[writer.as_fd()]).expect("room");
+        here.ring().expect("room");
+        drop(writer);
+        assert_eq!((there.skip(), there.skip(), there.skip()), (Some(b'w'), Some(1), None));
+        assert_eq!(io::read_to_string(reader).expect("nobody writes to it any more"), "");
     }
 
     #[test]
