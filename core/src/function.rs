@@ -37,6 +37,13 @@ pub struct Function {
 }
 
 /// A function cannot be named.
+///
+/// ```
+/// use procession_core::FunctionError;
+///
+/// let error = FunctionError::NotInProgram("fn(i32) -> i32");
+/// assert!(error.to_string().contains("in a shared library"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FunctionError {
@@ -49,6 +56,15 @@ pub enum FunctionError {
 }
 
 /// A call came to no result.
+///
+/// ```
+/// use procession_core::{CallError, Function, codec};
+///
+/// let double = Function::of(|n: u64| n * 2)?;
+/// let outcome = double.call(codec::encode(&())?, None);
+/// assert!(matches!(outcome, Err(CallError::Argument(_))), "nothing is no number");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -63,9 +79,9 @@ pub enum CallError {
     Link,
 }
 
-/// The code between a message and a function. The first argument is the function's address, the last a buffer for the result;
-/// the answer are the descriptors of the result.
-type Thunk = fn(*const (), &[u8], Vec<OwnedFd>, Option<Control>, &mut Vec<u8>) -> Result<Vec<OwnedFd>, CallError>;
+/// The code between a message and a function. The first argument is the function's address, the last a buffer for the result,
+/// whose descriptors take the place of the argument's.
+type Thunk = fn(*const (), &[u8], &mut Vec<OwnedFd>, Option<Control>, &mut Vec<u8>) -> Result<(), CallError>;
 
 /// What vouches for a name inside a message.
 const VOUCHER: u64 = u64::from_le_bytes(*b"function");
@@ -76,6 +92,19 @@ impl Function {
     /// # Errors
     ///
     /// It lies in a shared library.
+    ///
+    /// ```
+    /// use procession_core::{Function, codec};
+    ///
+    /// fn largest<T: Ord>(items: Vec<T>) -> Option<T> {
+    ///     items.into_iter().max()
+    /// }
+    ///
+    /// let name = Function::of(largest::<u8>)?; // a generic function has one name for each type
+    /// let result = name.call(codec::encode(&vec![3_u8, 1, 4])?, None)?;
+    /// assert_eq!(codec::decode::<Option<u8>>(result)?, Some(4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of<A: DeserializeOwned, R: Serialize>(function: fn(A) -> R) -> Result<Function, FunctionError> {
         Function::new(thunk::<A, R>, function as *const (), std::any::type_name::<fn(A) -> R>())
     }
@@ -85,6 +114,18 @@ impl Function {
     /// # Errors
     ///
     /// As [`of`](Function::of).
+    ///
+    /// ```
+    /// use procession_core::{Control, Function, codec};
+    ///
+    /// let count = Function::with_control(|mut control: Control, to: u32| {
+    ///     (0..to).for_each(|n| control.send(&n).expect("somebody listens"));
+    /// })?;
+    /// let (here, mut there) = Control::pair()?;
+    /// count.call(codec::encode(&2_u32)?, Some(here))?;
+    /// assert_eq!([there.recv(None)?, there.recv(None)?, there.recv(None)?], [Some(0_u32), Some(1), None]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_control<A: DeserializeOwned, R: Serialize>(
         function: fn(Control, A) -> R,
     ) -> Result<Function, FunctionError> {
@@ -97,15 +138,24 @@ impl Function {
     /// # Errors
     ///
     /// The argument does not decode, or the result does not encode.
+    ///
+    /// ```
+    /// use procession_core::{Function, codec};
+    ///
+    /// let shout = Function::of(|text: String| text.to_uppercase())?;
+    /// let result = shout.call(codec::encode("hello")?, None)?;
+    /// assert_eq!(codec::decode::<String>(result)?, "HELLO");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
-        let (argument, descriptors) = argument.into_parts();
+        let (argument, mut descriptors) = argument.into_parts();
         let mut result = Vec::new();
-        let descriptors = self.thunk()(self.function.pointer(), &argument, descriptors, control, &mut result)?;
+        self.thunk()(self.function.pointer(), &argument, &mut descriptors, control, &mut result)?;
         Ok(Message::new(result, descriptors))
     }
 
     /// Calls it as [`call`](Function::call) does, with an argument that stays where it is and a buffer behind whose content the
-    /// result is written. Answers the descriptors of the result.
+    /// result is written. The descriptors of the argument give way to those of the result.
     ///
     /// # Errors
     ///
@@ -115,7 +165,7 @@ impl Function {
     /// let double = procession_core::Function::of(|n: u8| n * 2)?;
     /// let mut results = Vec::new();
     /// for argument in [&[4], &[5]] {
-    ///     double.call_into(argument, Vec::new(), &mut results)?;
+    ///     double.call_into(argument, &mut Vec::new(), &mut results)?;
     /// }
     /// assert_eq!(results, [8, 10]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -124,9 +174,9 @@ impl Function {
     pub fn call_into(
         &self,
         argument: &[u8],
-        descriptors: Vec<OwnedFd>,
+        descriptors: &mut Vec<OwnedFd>,
         result: &mut Vec<u8>,
-    ) -> Result<Vec<OwnedFd>, CallError> {
+    ) -> Result<(), CallError> {
         self.thunk()(self.function.pointer(), argument, descriptors, None, result)
     }
 
@@ -146,31 +196,33 @@ impl Function {
 fn thunk<A: DeserializeOwned, R: Serialize>(
     function: *const (),
     argument: &[u8],
-    descriptors: Vec<OwnedFd>,
+    descriptors: &mut Vec<OwnedFd>,
     control: Option<Control>,
     result: &mut Vec<u8>,
-) -> Result<Vec<OwnedFd>, CallError> {
+) -> Result<(), CallError> {
     if control.is_some() {
         return Err(CallError::Link);
     }
     // SAFETY: `Function::of` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    let argument = codec::decode_from(argument, descriptors).map_err(CallError::Argument)?;
-    codec::append(&function(argument), result).map_err(CallError::Result)
+    let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
+    *descriptors = codec::append(&function(argument), result).map_err(CallError::Result)?;
+    Ok(())
 }
 
 fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
     function: *const (),
     argument: &[u8],
-    descriptors: Vec<OwnedFd>,
+    descriptors: &mut Vec<OwnedFd>,
     control: Option<Control>,
     result: &mut Vec<u8>,
-) -> Result<Vec<OwnedFd>, CallError> {
+) -> Result<(), CallError> {
     let control = control.ok_or(CallError::Link)?;
     // SAFETY: `Function::with_control` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(Control, A) -> R>(function) };
-    let argument = codec::decode_from(argument, descriptors).map_err(CallError::Argument)?;
-    codec::append(&function(control, argument), result).map_err(CallError::Result)
+    let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
+    *descriptors = codec::append(&function(control, argument), result).map_err(CallError::Result)?;
+    Ok(())
 }
 
 impl Serialize for Function {

@@ -60,6 +60,15 @@ impl Ring {
     /// # Errors
     ///
     /// There is not so much memory, or a limit on descriptors or mappings is reached.
+    ///
+    /// ```
+    /// use procession_core::Ring;
+    ///
+    /// let ring = Ring::with_label("procession: example", 1000)?;
+    /// assert_eq!(ring.capacity(), 1024);
+    /// assert!(Ring::with_label("procession: example", 1 << 60).unwrap_err().is_out_of_memory());
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
     pub fn with_label(label: &str, capacity: usize) -> Result<Ring, MappingError> {
         let capacity = capacity.max(64).next_power_of_two();
         let ring = Ring::over(Mapping::with_label(HEADER + capacity, label)?, capacity);
@@ -68,12 +77,33 @@ impl Ring {
     }
 
     /// How many bytes can be written and not yet read.
+    ///
+    /// ```
+    /// use procession_core::Ring;
+    ///
+    /// let mut ring = Ring::with_label("procession: example", 4096)?;
+    /// assert_eq!(ring.write(&[0; 5000]), ring.capacity(), "no more than that");
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.mask as usize + 1
     }
 
     /// A word that means what the two sides make of it, 0 at first. There are six, and words beyond are those again.
+    ///
+    /// ```
+    /// use procession_core::{Ring, codec};
+    /// use std::sync::atomic::Ordering::SeqCst;
+    ///
+    /// const ASLEEP: usize = 0;
+    ///
+    /// let here = Ring::with_label("procession: example", 4096)?;
+    /// let there: Ring = codec::decode(codec::encode(&here)?)?;
+    /// here.word(ASLEEP).store(1, SeqCst);
+    /// assert_eq!(there.word(ASLEEP).load(SeqCst), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn word(&self, number: usize) -> &AtomicU64 {
@@ -81,6 +111,17 @@ impl Ring {
     }
 
     /// Whether the reader has not yet read everything that was published.
+    ///
+    /// ```
+    /// use procession_core::Ring;
+    ///
+    /// let mut ring = Ring::with_label("procession: example", 4096)?;
+    /// ring.write(b"news");
+    /// assert!(ring.is_empty(), "nothing is published yet");
+    /// ring.publish();
+    /// assert!(!ring.is_empty());
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -88,6 +129,15 @@ impl Ring {
     }
 
     /// Copies as much in as there is room for, and answers how much that was. The other side sees it when it is published.
+    ///
+    /// ```
+    /// use procession_core::Ring;
+    ///
+    /// let mut ring = Ring::with_label("procession: example", 64)?;
+    /// assert_eq!(ring.write(&[1; 60]), 60);
+    /// assert_eq!(ring.write(&[2; 60]), 4, "the rest has to wait until some is read");
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let capacity = self.mask + 1;
@@ -100,12 +150,23 @@ impl Ring {
         let place = (self.written & self.mask) as usize;
         let first = count.min(capacity as usize - place);
         self.put(place, &bytes[..first]);
-        self.put(0, &bytes[first..count]);
+        if first < count {
+            self.put(0, &bytes[first..count]);
+        }
         self.written = self.written.wrapping_add(count as u64);
         count
     }
 
     /// How many bytes can be written now.
+    ///
+    /// ```
+    /// use procession_core::Ring;
+    ///
+    /// let mut ring = Ring::with_label("procession: example", 64)?;
+    /// ring.write(b"four");
+    /// assert_eq!(ring.room(), 60);
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn room(&mut self) -> usize {
@@ -114,12 +175,41 @@ impl Ring {
     }
 
     /// Lets the other side see what was written.
+    ///
+    /// ```
+    /// use procession_core::{Ring, codec};
+    ///
+    /// let mut here = Ring::with_label("procession: example", 64)?;
+    /// let mut there: Ring = codec::decode(codec::encode(&here)?)?;
+    /// let mut read = Vec::new();
+    /// here.write(b"all ");
+    /// here.write(b"at once");
+    /// assert!(!there.read(&mut read));
+    /// here.publish();
+    /// assert!(there.read(&mut read));
+    /// assert_eq!(read, b"all at once");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn publish(&self) {
         self.tail().store(self.written, Ordering::Release);
     }
 
     /// Appends all that there is to read to `bytes`, and gives its room back. Answers whether there was anything.
+    ///
+    /// ```
+    /// use procession_core::{Ring, codec};
+    ///
+    /// let mut here = Ring::with_label("procession: example", 64)?;
+    /// let mut there: Ring = codec::decode(codec::encode(&here)?)?;
+    /// let mut read = b"before, ".to_vec();
+    /// here.write(b"and after");
+    /// here.publish();
+    /// assert!(there.read(&mut read));
+    /// assert_eq!(read, b"before, and after");
+    /// assert!(!there.read(&mut read), "that was all");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn read(&mut self, bytes: &mut Vec<u8>) -> bool {
         let head = self.head().load(Ordering::Relaxed);
@@ -132,13 +222,30 @@ impl Ring {
         let place = (head & self.mask) as usize;
         let first = count.min(self.capacity() - place);
         self.get(place, first, bytes);
-        self.get(0, count - first, bytes);
+        if first < count {
+            self.get(0, count - first, bytes);
+        }
         self.head().store(tail, Ordering::Release);
         true
     }
 
     /// Orders everything before it against everything after it, as seen from the other side: between a word that says "I
     /// sleep" and a last look at the ring, and between a publication and a look at that word.
+    ///
+    /// ```
+    /// use procession_core::Ring;
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// const ASLEEP: usize = 0;
+    ///
+    /// let ring = Ring::with_label("procession: example", 64)?;
+    /// // The reader says that it is about to sleep, and looks once more: the writer either sees the word, or was seen by it.
+    /// ring.word(ASLEEP).store(1, Relaxed);
+    /// Ring::settle();
+    /// let may_sleep = ring.is_empty();
+    /// assert!(may_sleep);
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
     #[inline]
     pub fn settle() {
         fence(Ordering::SeqCst);
@@ -181,9 +288,16 @@ impl Ring {
     #[inline]
     fn put(&mut self, place: usize, bytes: &[u8]) {
         let to = self.data(place, bytes.len());
-        // SAFETY: the target is inside the mapping, which no Rust reference shows; the source is a borrowed slice. The reader
-        // does not read these bytes before they are published.
-        unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        match bytes.len() {
+            // Most of what is written is small, and a call costs more than that.
+            1 => put_ends::<1>(to, bytes),
+            2..4 => put_ends::<2>(to, bytes),
+            4..8 => put_ends::<4>(to, bytes),
+            8..=16 => put_ends::<8>(to, bytes),
+            // SAFETY: the target is inside the mapping, which no Rust reference shows; the source is a borrowed slice. The
+            // reader does not read these bytes before they are published.
+            len => unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), len) },
+        }
     }
 
     #[inline]
@@ -198,6 +312,19 @@ impl Ring {
         // SAFETY: that many bytes behind the old end were just written.
         unsafe { bytes.set_len(end + len) };
     }
+}
+
+/// Writes `N` to twice as many bytes to a place in the mapping that has room for them: the first `N`, and the last.
+#[inline]
+fn put_ends<const N: usize>(to: NonNull<u8>, bytes: &[u8]) {
+    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return };
+    // SAFETY: `N` is not more than there is room for; the mapping is shown by no Rust reference, and the reader does not read
+    // these bytes before they are published.
+    unsafe { to.copy_from_nonoverlapping(NonNull::from(first).cast(), N) };
+    // SAFETY: so many bytes from the beginning are inside the room.
+    let end = unsafe { to.add(bytes.len() - N) };
+    // SAFETY: as for the first ones; the last byte is the last that there is room for.
+    unsafe { end.copy_from_nonoverlapping(NonNull::from(last).cast(), N) };
 }
 
 impl fmt::Debug for Ring {

@@ -5,10 +5,13 @@ use std::ops::Range;
 use procession_core::codec::{self, EncodeError, Message};
 use serde::Serialize;
 
-use crate::wire::item::{self, HEAD, ItemKind};
+use crate::wire::item::{Head, ItemKind};
 
 /// What a descriptor weighs, in bytes: they are scarcer than memory.
 const DESCRIPTOR_WEIGHT: usize = 1 << 20;
+
+/// At most so much room is made for arguments before they are seen, in bytes.
+const FORESEEN: usize = 64 << 10;
 
 /// Arguments of consecutive tasks, each as an item.
 #[derive(Debug, Default)]
@@ -18,6 +21,8 @@ pub(crate) struct Batch {
     bytes: Vec<u8>,
     /// Where each item ends.
     ends: Vec<usize>,
+    /// How many bytes the longest head took: the next one probably needs as many.
+    room: usize,
     /// What goes with some of them, by their places.
     descriptors: Vec<(usize, Message)>,
     heaviest: usize,
@@ -29,11 +34,19 @@ impl Batch {
         Batch { first, ..Batch::default() }
     }
 
+    /// An empty batch for the tasks after these, which are probably as many and as heavy.
+    pub(crate) fn next(&self) -> Batch {
+        let bytes = Vec::with_capacity(self.bytes.len().min(FORESEEN));
+        let (first, ends) = (self.first + self.ends.len() as u64, Vec::with_capacity(self.ends.len()));
+        Batch { first, bytes, ends, room: self.room, ..Batch::default() }
+    }
+
     /// Encodes the argument of the next task. Answers what it weighs.
     #[inline]
     pub(crate) fn push<T: Serialize>(&mut self, argument: &T) -> Result<usize, EncodeError> {
         let begin = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; HEAD]);
+        let room = self.room.max(1);
+        self.bytes.resize(begin + room, 0);
         let descriptors = match codec::append(argument, &mut self.bytes) {
             Ok(descriptors) => descriptors,
             Err(error) => {
@@ -41,10 +54,16 @@ impl Batch {
                 return Err(error);
             }
         };
-        let len = self.bytes.len() - begin - HEAD;
+        let len = self.bytes.len() - begin - room;
         let kind = if descriptors.is_empty() { ItemKind::Value } else { ItemKind::WithDescriptors };
-        self.bytes[begin..begin + HEAD].copy_from_slice(&item::head(kind, len));
-        let weight = len.saturating_add(descriptors.len().saturating_mul(DESCRIPTOR_WEIGHT));
+        let head = Head::with_room(kind, len, room);
+        if let Some(place) = self.bytes.get_mut(begin..begin + head.bytes().len()).filter(|place| place.len() == room) {
+            place.copy_from_slice(head.bytes());
+        } else {
+            self.bytes.splice(begin..begin + room, head.bytes().iter().copied());
+            self.room = head.bytes().len();
+        }
+        let weight = (self.bytes.len() - begin).saturating_add(descriptors.len().saturating_mul(DESCRIPTOR_WEIGHT));
         if !descriptors.is_empty() {
             self.descriptors.push((self.ends.len(), Message::new(Vec::new(), descriptors)));
         }
@@ -80,9 +99,8 @@ impl Batch {
 
     /// What the arguments of some of its tasks weigh.
     pub(crate) fn weight(&self, items: Range<usize>) -> usize {
-        let count = items.len();
         let descriptors: usize = self.descriptors_of(items.clone()).map(|message| message.descriptors().len()).sum();
-        (self.range(items).len() - count * HEAD).saturating_add(descriptors.saturating_mul(DESCRIPTOR_WEIGHT))
+        self.range(items).len().saturating_add(descriptors.saturating_mul(DESCRIPTOR_WEIGHT))
     }
 
     /// What goes with some of its tasks.

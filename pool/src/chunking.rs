@@ -15,7 +15,7 @@ const MOST: u64 = 8192;
 const FEWEST: u64 = 2;
 /// Tasks that take less than this are begun [`HANDFUL`] at a time, because even to begin one has its price.
 const TINY: u64 = 400;
-const HANDFUL: u64 = 8;
+const HANDFUL: u64 = 32;
 
 /// The rule for one job.
 #[derive(Clone, Copy, Debug)]

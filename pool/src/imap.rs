@@ -82,7 +82,7 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.run.fill();
+        self.run.keep_full();
         loop {
             if let Some((_, result)) = self.current.as_mut().and_then(Parcel::next) {
                 self.next += 1;

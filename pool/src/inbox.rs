@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use procession_core::Ring;
 
 use crate::wire::claim::{Claim, distance};
-use crate::wire::item::{self, HEAD, HEADER, Header, ItemKind};
+use crate::wire::item::{self, HEADER, Header, Item, ItemKind};
 
 /// So many bytes that were read are thrown away at once.
 const WASTE: usize = 1 << 20;
@@ -35,6 +35,8 @@ pub(crate) struct Task {
     pub(crate) work: u32,
     /// How many are left.
     pub(crate) count: u64,
+    /// How many were run.
+    passed: u64,
     /// Where the first one's item is.
     at: usize,
     pub(crate) has_descriptors: bool,
@@ -78,32 +80,42 @@ impl Inbox {
         if header.number != claim.begun() {
             return None;
         }
-        let (kind, ..) = self.bytes.get(at - self.base..).and_then(item::read)?;
+        let Item { kind, .. } = self.bytes.get(at - self.base..).and_then(item::read)?;
         let has_descriptors = kind == ItemKind::WithDescriptors;
         let together = if has_descriptors { 1 } else { u64::from(header.unit.max(1)) };
         let count = together.min(header.count).min(open);
-        Some(Task { work: header.work, count, at: *at, has_descriptors, unit: header.unit })
+        Some(Task { work: header.work, count, passed: 0, at: *at, has_descriptors, unit: header.unit })
     }
 
     /// The argument of the first of these tasks.
     #[inline]
     pub(crate) fn argument(&self, task: &Task) -> &[u8] {
-        self.bytes.get(task.at - self.base..).and_then(item::read).map_or(&[], |(_, _, body)| body)
+        self.item(task).map_or(&[], |item| item.body)
     }
 
-    /// Notes that the first of these tasks, which are the first of all, was run.
+    /// Goes on to the second of these tasks.
     #[inline]
-    pub(crate) fn done(&mut self, task: &mut Task) {
-        let len = HEAD + self.argument(task).len();
-        task.at += len;
+    pub(crate) fn pass(&self, task: &mut Task) {
+        task.at += self.item(task).map_or(0, |item| item.len);
         task.count -= 1;
+        task.passed += 1;
+    }
+
+    /// Notes which of these tasks, which are the first of all, were run.
+    #[inline]
+    pub(crate) fn settle(&mut self, task: &Task) {
         let Some(front) = self.chunks.front_mut() else { return };
         front.at = task.at;
-        front.header.number = (front.header.number + 1) % (1 << 24);
-        front.header.count = front.header.count.saturating_sub(1);
+        front.header.number = (front.header.number + task.passed) % (1 << 24);
+        front.header.count = front.header.count.saturating_sub(task.passed);
         if front.header.count == 0 {
             self.chunks.pop_front();
         }
+    }
+
+    #[inline]
+    fn item(&self, task: &Task) -> Option<Item<'_>> {
+        self.bytes.get(task.at - self.base..).and_then(item::read)
     }
 
     /// Forgets tasks with this number and later ones: they were taken back, and their numbers given again.

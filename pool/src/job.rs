@@ -165,20 +165,7 @@ where
     /// # }
     /// ```
     pub fn map(self, items: impl IntoIterator<Item = A>) -> Result<Vec<R>, TaskError> {
-        let mut run = Run::new(self.plan, items.into_iter());
-        let mut results: Vec<Option<R>> = Vec::with_capacity(run.size_hint().0.min(1 << 20));
-        while let Some((index, result)) = run.next_any() {
-            let place = usize::try_from(index).unwrap_or(usize::MAX);
-            if place == results.len() {
-                results.push(Some(result?));
-                continue;
-            }
-            if place > results.len() {
-                results.resize_with(place + 1, || None);
-            }
-            results[place] = Some(result?);
-        }
-        Ok(results.into_iter().flatten().collect())
+        Run::new(self.plan, items.into_iter()).collect()
     }
 
     /// Applies the function to each item, and answers what became of each: errors cancel nothing.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::TaskError;
 use crate::task_error::{Badge, Kind, Story};
-use crate::wire::item::{self, HEAD, ItemKind};
+use crate::wire::item::{self, Item, ItemKind};
 
 /// What became of consecutive tasks of a job.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ enum Body {
     Error(Story),
 }
 
+/// Room is made at once for so many values.
+const FORESEEN: usize = 1 << 16;
 /// What a descriptor weighs, in bytes.
 const DESCRIPTOR_WEIGHT: usize = 1 << 20;
 
@@ -101,6 +103,15 @@ impl Parcel {
         Some((index, result))
     }
 
+    /// Appends the values of all tasks that are left.
+    pub(crate) fn unpack<R: DeserializeOwned>(mut self, values: &mut Vec<R>) -> Result<(), TaskError> {
+        values.reserve(usize::try_from(self.count).unwrap_or(0).min(FORESEEN));
+        while let Some((_, result)) = self.next() {
+            values.push(result?);
+        }
+        Ok(())
+    }
+
     /// Looks at what became of each task and leaves it there. Descriptors are duplicated.
     pub(crate) fn visit<R: DeserializeOwned>(&self, mut visit: impl FnMut(u64, Result<R, TaskError>)) {
         match &self.body {
@@ -135,8 +146,8 @@ fn read<R: DeserializeOwned>(
     descriptors: impl FnOnce() -> io::Result<Vec<OwnedFd>>,
     worker: &Badge,
 ) -> Result<R, TaskError> {
-    while let Some((kind, _, body)) = bytes.get(*at..).and_then(item::read) {
-        *at += HEAD + body.len();
+    while let Some(Item { kind, body, len }) = bytes.get(*at..).and_then(item::read) {
+        *at += len;
         let with = match kind {
             ItemKind::Value => Vec::new(),
             ItemKind::WithDescriptors => descriptors().map_err(|error| unreadable(index, worker, error.to_string()))?,

@@ -1,10 +1,11 @@
 //! [`Run`]: a job as the thread sees it that wants its results. Feeds the input to the pool and takes results out.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::iter::Fuse;
 use std::marker::PhantomData;
 use std::mem;
 use std::time::{Duration, Instant};
-use std::{collections::VecDeque, fmt};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,6 +28,10 @@ const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_micros(200);
 /// Items that take longer to read than this are timed one by one.
 const GLANCE: Duration = Duration::from_micros(10);
+/// So many results may be given out before a look at whether to read on.
+const MOST_UNLOOKED: u64 = 64;
+/// Room is made at once for so many results.
+const FORESEEN: usize = 1 << 20;
 /// After so long a reading of the input, results that wait go first.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -42,6 +47,8 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     read: u64,
     /// How many results were given out.
     given: u64,
+    /// With how many given out it may be time to read on.
+    look: u64,
     /// Tasks that were read and not handed over.
     batch: Batch,
     batch_bytes: usize,
@@ -72,6 +79,7 @@ where
             is_exhausted: false,
             read: 0,
             given: 0,
+            look: 0,
             batch: Batch::default(),
             batch_bytes: 0,
             bytes: 0,
@@ -84,7 +92,7 @@ where
     /// The next result to arrive. `None` when there are no more.
     #[inline]
     pub(crate) fn next_any(&mut self) -> Option<Placed<R>> {
-        self.fill();
+        self.keep_full();
         loop {
             if let Some(front) = self.arrived.front_mut() {
                 if let Some(placed) = front.next() {
@@ -99,6 +107,24 @@ where
         }
     }
 
+    /// All results in the order of the input, or the first failure to arrive.
+    pub(crate) fn collect(mut self) -> Result<Vec<R>, TaskError> {
+        let mut results = Vec::with_capacity(self.size_hint().0.min(FORESEEN));
+        // Those that have to wait for their turn are not decoded before.
+        let mut early = BTreeMap::new();
+        while let Some(parcel) = self.next_parcel() {
+            if let Some(error) = parcel.failure() {
+                return Err(error);
+            }
+            self.given += parcel.count();
+            early.insert(parcel.first(), parcel);
+            while let Some(parcel) = early.remove(&(results.len() as u64)) {
+                parcel.unpack(&mut results)?;
+            }
+        }
+        Ok(results)
+    }
+
     /// Waits until something has arrived, and keeps the workers busy meanwhile. Answers `false` when nothing will.
     pub(crate) fn replenish(&mut self) -> bool {
         loop {
@@ -110,7 +136,7 @@ where
             if self.is_over() {
                 return false;
             }
-            if !self.wants_more()
+            if !self.wants_more(self.window())
                 && let Ok(ticket) = &self.ticket
             {
                 ticket.wait(None);
@@ -149,14 +175,24 @@ where
         }
     }
 
+    /// Reads on where enough was given out since the last time. It may be asked for each result.
+    #[inline]
+    pub(crate) fn keep_full(&mut self) {
+        if self.given >= self.look {
+            self.fill();
+            let surplus = self.in_flight().saturating_sub((self.window() - self.window() / 4) as u64);
+            self.look = self.given + (surplus / 2).clamp(1, MOST_UNLOOKED);
+        }
+    }
+
     /// Reads the input until as much is in flight as is good.
     ///
     /// Where results wait and the input is slow, they go first.
-    pub(crate) fn fill(&mut self) {
-        if !self.wants_more() {
+    fn fill(&mut self) {
+        let window = self.window();
+        if !self.wants_more(window) {
             return;
         }
-        let window = self.window();
         let begin = Instant::now();
         let (mut gathered, mut looked) = (begin, begin);
         let (mut stride, mut passed) = (1, 0);
@@ -189,8 +225,7 @@ where
     }
 
     /// Whether it is time to read on. A little room is not worth it: each reading ends in a handing over.
-    fn wants_more(&self) -> bool {
-        let window = self.window();
+    fn wants_more(&self, window: usize) -> bool {
         !self.is_exhausted && self.has_room(window - window / 4)
     }
 
@@ -252,7 +287,8 @@ where
             return;
         }
         self.batch_bytes = 0;
-        let batch = mem::replace(&mut self.batch, Batch::new(self.read));
+        let next = self.batch.next();
+        let batch = mem::replace(&mut self.batch, next);
         if let Ok(ticket) = &self.ticket {
             ticket.submit(batch);
         }

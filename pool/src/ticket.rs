@@ -120,6 +120,8 @@ impl Ticket {
                 }
                 std::hint::spin_loop();
             }
+            // Where there are fewer processors than there is to do, the others need this one.
+            std::thread::yield_now();
             let now = Instant::now();
             if now - news > NEWS {
                 news = now;

@@ -32,7 +32,21 @@ use serde::{Deserializer, Serializer};
 ///
 /// # Examples
 ///
-/// See the [module](self).
+/// ```
+/// use procession_core::codec::{bytes, encode};
+/// use serde::{Serialize, Serializer};
+///
+/// struct Pixels(Vec<u8>);
+///
+/// impl Serialize for Pixels {
+///     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+///         bytes::serialize(&self.0, serializer)
+///     }
+/// }
+///
+/// assert_eq!(encode(&Pixels(vec![7; 3]))?.bytes(), [3, 7, 7, 7], "the length, and the block");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn serialize<T: AsRef<[u8]>, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(value.as_ref())
 }
@@ -45,7 +59,22 @@ pub fn serialize<T: AsRef<[u8]>, S: Serializer>(value: &T, serializer: S) -> Res
 ///
 /// # Examples
 ///
-/// See the [module](self).
+/// ```
+/// use procession_core::codec::{bytes, decode, encode};
+/// use serde::{Deserialize, Deserializer};
+///
+/// struct Pixels(Vec<u8>);
+///
+/// impl<'de> Deserialize<'de> for Pixels {
+///     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+///         bytes::deserialize(deserializer).map(Self)
+///     }
+/// }
+///
+/// let pixels: Pixels = decode(encode("RGB")?)?; // a text is a block of bytes as well
+/// assert_eq!(pixels.0, b"RGB");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn deserialize<'de, T: From<Vec<u8>>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_byte_buf(Block).map(T::from)
 }

@@ -16,6 +16,7 @@ use super::ser::too_deep;
 const MAX_EMPTY_ELEMENTS: usize = 1 << 24;
 
 /// Reads a value that takes up all of `bytes`.
+#[inline]
 pub(super) fn from_bytes<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
     let mut postcard = Postcard::from_bytes(bytes);
     let value = T::deserialize(Reader { postcard: &mut postcard, len: bytes.len(), depth: MAX_DEPTH })?;

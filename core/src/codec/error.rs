@@ -21,16 +21,21 @@ use serde::{de, ser};
 /// assert_eq!(error.to_string(), text);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot encode a value of type `{type_name}`: {text}")]
-pub struct EncodeError {
+#[error("cannot encode a value of type `{}`: {}", .0.type_name, .0.text)]
+pub struct EncodeError(Box<Trouble>);
+
+/// Behind a pointer, so that results stay small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Trouble {
     type_name: &'static str,
     text: String,
     ran_out: bool,
 }
 
 impl EncodeError {
+    #[cold]
     pub(super) fn new(type_name: &'static str, fault: Fault, ran_out: bool) -> Self {
-        Self { type_name, text: fault.into_text(), ran_out }
+        Self(Box::new(Trouble { type_name, text: fault.into_text(), ran_out }))
     }
 
     /// Whether a limit on descriptors was the reason: nothing is wrong with the value then.
@@ -49,7 +54,7 @@ impl EncodeError {
     /// ```
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        self.ran_out
+        self.0.ran_out
     }
 
     /// The type of the value, as the compiler names it.
@@ -69,7 +74,7 @@ impl EncodeError {
     /// ```
     #[must_use]
     pub fn type_name(&self) -> &'static str {
-        self.type_name
+        self.0.type_name
     }
 
     /// What went wrong, without the type's name.
@@ -89,7 +94,7 @@ impl EncodeError {
     /// ```
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 }
 
@@ -104,15 +109,13 @@ impl EncodeError {
 /// assert!(error.to_string().ends_with("invalid value: integer `0`, expected a nonzero u8"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot decode a value of type `{type_name}`: {text}")]
-pub struct DecodeError {
-    type_name: &'static str,
-    text: String,
-}
+#[error("cannot decode a value of type `{}`: {}", .0.type_name, .0.text)]
+pub struct DecodeError(Box<Trouble>);
 
 impl DecodeError {
+    #[cold]
     pub(super) fn new(type_name: &'static str, fault: Fault) -> Self {
-        Self { type_name, text: fault.into_text() }
+        Self(Box::new(Trouble { type_name, text: fault.into_text(), ran_out: false }))
     }
 
     /// The type of the value, as the compiler names it.
@@ -125,7 +128,7 @@ impl DecodeError {
     /// ```
     #[must_use]
     pub fn type_name(&self) -> &'static str {
-        self.type_name
+        self.0.type_name
     }
 
     /// What went wrong, without the type's name.
@@ -138,7 +141,7 @@ impl DecodeError {
     /// ```
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 }
 

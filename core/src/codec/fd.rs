@@ -38,7 +38,22 @@ use super::scope;
 ///
 /// # Examples
 ///
-/// See the [module](self).
+/// ```
+/// use procession_core::codec::{encode, fd};
+/// use serde::{Serialize, Serializer};
+///
+/// struct Log(std::fs::File);
+///
+/// impl Serialize for Log {
+///     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+///         fd::serialize(&self.0, serializer)
+///     }
+/// }
+///
+/// let log = Log(std::fs::File::open("/dev/null")?);
+/// assert_eq!(encode(&log)?.descriptors().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn serialize<T: AsFd, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     let index = scope::put(value.as_fd()).map_err(S::Error::custom)?;
     serializer.serialize_u32(index)
@@ -52,7 +67,26 @@ pub fn serialize<T: AsFd, S: Serializer>(value: &T, serializer: S) -> Result<S::
 ///
 /// # Examples
 ///
-/// See the [module](self).
+/// ```
+/// use procession_core::codec::{Descriptor, decode, encode, fd};
+/// use serde::{Deserialize, Deserializer};
+/// use std::{fs::File, io::Read, os::fd::OwnedFd};
+///
+/// struct Input(File);
+///
+/// impl<'de> Deserialize<'de> for Input {
+///     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+///         fd::deserialize(deserializer).map(Self)
+///     }
+/// }
+///
+/// let zeros = Descriptor::from(OwnedFd::from(File::open("/dev/zero")?));
+/// let mut input: Input = decode(encode(&zeros)?)?;
+/// let mut bytes = [1; 4];
+/// input.0.read_exact(&mut bytes)?;
+/// assert_eq!(bytes, [0; 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn deserialize<'de, T: From<OwnedFd>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let index = u32::deserialize(deserializer)?;
     scope::take(index).map(T::from).map_err(D::Error::custom)

@@ -42,7 +42,7 @@ pub use message::{Message, Payload};
 pub(crate) use scope::{put, take, vouch, vouched};
 
 use error::Fault;
-use scope::Rest;
+use scope::Goods;
 
 /// How many values may be nested inside one another.
 ///
@@ -97,11 +97,10 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> 
 /// # Ok::<(), procession_core::codec::EncodeError>(())
 /// ```
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<Message, EncodeError> {
-    let (bytes, rest) = scope::sending(false, || ser::to_bytes(value, buffer));
-    match bytes {
-        Ok(bytes) => Ok(Message::new(bytes, rest.descriptors)),
-        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
-    }
+    let mut buffer = buffer;
+    buffer.clear();
+    let descriptors = append(value, &mut buffer)?;
+    Ok(Message::new(buffer, descriptors))
 }
 
 /// Encodes a value as [`encode`] does, behind the bytes that the buffer already holds, and answers the descriptors.
@@ -125,10 +124,9 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<
 /// ```
 #[inline]
 pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Vec<OwnedFd>, EncodeError> {
-    let (written, rest) = scope::sending(false, || ser::append(value, buffer));
-    match written {
-        Ok(()) => Ok(rest.descriptors),
-        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
+    match scope::sending(false, || ser::append(value, buffer)) {
+        (Ok(()), goods) => Ok(goods.map_or_else(Vec::new, |goods| goods.into_descriptors())),
+        (Err(fault), goods) => Err(unwritten::<T>(fault, goods)),
     }
 }
 
@@ -171,19 +169,21 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 /// assert_eq!(numbers, [1, 2, 3]);
 /// # Ok::<(), procession_core::codec::DecodeError>(())
 /// ```
+#[inline]
 pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
     finish(scope::receiving(None, descriptors, || de::from_bytes(bytes)))
 }
 
 /// Encodes as [`encode`] does, for a link on which functions may be named.
 pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
-    let (bytes, rest) = scope::sending(true, || ser::to_bytes(value, Vec::with_capacity(FIRST_ALLOCATION)));
-    match bytes {
-        Ok(mut bytes) => {
-            vouchers::append(&rest.vouchers, &mut bytes);
-            Ok(Message::new(bytes, rest.descriptors))
+    let mut bytes = Vec::with_capacity(FIRST_ALLOCATION);
+    match scope::sending(true, || ser::append(value, &mut bytes)) {
+        (Ok(()), goods) => {
+            let goods = goods.unwrap_or_default();
+            vouchers::append(&goods.vouchers, &mut bytes);
+            Ok(Message::new(bytes, goods.into_descriptors()))
         }
-        Err(fault) => Err(EncodeError::new(type_name::<T>(), fault, rest.ran_out)),
+        (Err(fault), goods) => Err(unwritten::<T>(fault, goods)),
     }
 }
 
@@ -201,10 +201,20 @@ pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T,
 
 /// What was read, if nothing that came with it is left over.
 #[inline]
-fn finish<T>((value, rest): (Result<T, Fault>, Rest)) -> Result<T, DecodeError> {
-    let left = rest.descriptors.len();
-    let value = value.and_then(|value| if left == 0 { Ok(value) } else { Err(unmentioned(left)) });
-    value.map_err(|fault| DecodeError::new(type_name::<T>(), fault))
+fn finish<T>((value, left): (Result<T, Fault>, Option<Box<Goods>>)) -> Result<T, DecodeError> {
+    match (value, left) {
+        (Ok(value), None) => Ok(value),
+        (Ok(value), Some(left)) => match left.into_descriptors().len() {
+            0 => Ok(value),
+            left => Err(DecodeError::new(type_name::<T>(), unmentioned(left))),
+        },
+        (Err(fault), _) => Err(DecodeError::new(type_name::<T>(), fault)),
+    }
+}
+
+#[cold]
+fn unwritten<T: ?Sized>(fault: Fault, goods: Option<Box<Goods>>) -> EncodeError {
+    EncodeError::new(type_name::<T>(), fault, goods.is_some_and(|goods| goods.ran_out))
 }
 
 #[cold]

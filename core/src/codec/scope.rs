@@ -22,7 +22,7 @@ thread_local! {
     ///
     /// It needs no destructor, because whoever opens a scope also closes it; and without one it can be used as long as
     /// the thread lives.
-    static GOODS: Cell<ManuallyDrop<Goods>> = const { Cell::new(ManuallyDrop::new(Goods::NONE)) };
+    static GOODS: Cell<ManuallyDrop<Option<Box<Goods>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 /// What kind of message is in the making, or in the unmaking.
@@ -31,30 +31,17 @@ struct Scope {
     direction: Direction,
     /// Whether this crate's own types may vouch for something: the message goes along a link on which functions are named.
     is_trusted: bool,
-    /// Whether there are goods.
-    has_goods: bool,
 }
 
 /// What one message carries beside its bytes.
-#[derive(Debug)]
-struct Goods {
+#[derive(Debug, Default)]
+pub(super) struct Goods {
     /// What this crate's own types have vouched for.
-    vouchers: Vec<Voucher>,
+    pub(super) vouchers: Vec<Voucher>,
     /// The descriptors by their numbers; one that was taken leaves its place empty.
     table: Vec<Option<OwnedFd>>,
     /// Whether a limit on descriptors was reached.
-    ran_out: bool,
-}
-
-/// What is left of a scope that was closed.
-#[derive(Debug)]
-pub(super) struct Rest {
-    /// The descriptors to send, or those that nobody took.
-    pub(super) descriptors: Vec<OwnedFd>,
-    /// Whether a limit on descriptors was reached.
     pub(super) ran_out: bool,
-    /// What was vouched for.
-    pub(super) vouchers: Vec<Voucher>,
 }
 
 /// Something that only this crate's own types put into a message. It travels beside the value's bytes, so whatever a value
@@ -73,10 +60,10 @@ enum Direction {
     Receiving,
 }
 
-/// Runs `work` while a message is being written on this thread, and answers what goes with it.
+/// Runs `work` while a message is being written on this thread, and answers what goes with it, if anything does.
 #[inline]
-pub(super) fn sending<R>(is_trusted: bool, work: impl FnOnce() -> R) -> (R, Rest) {
-    within(Scope { direction: Direction::Sending, is_trusted, has_goods: false }, work)
+pub(super) fn sending<R>(is_trusted: bool, work: impl FnOnce() -> R) -> (R, Option<Box<Goods>>) {
+    within(Scope { direction: Direction::Sending, is_trusted }, work)
 }
 
 /// Runs `work` while a message with these descriptors, and what was vouched for on its link if that is trusted, is being read
@@ -86,43 +73,33 @@ pub(super) fn receiving<R>(
     vouchers: Option<Vec<Voucher>>,
     descriptors: Vec<OwnedFd>,
     work: impl FnOnce() -> R,
-) -> (R, Rest) {
-    let scope = Scope { direction: Direction::Receiving, is_trusted: vouchers.is_some(), has_goods: false };
+) -> (R, Option<Box<Goods>>) {
+    let scope = Scope { direction: Direction::Receiving, is_trusted: vouchers.is_some() };
     if vouchers.is_none() && descriptors.is_empty() {
         return within(scope, work);
     }
     let (vouchers, table) = (vouchers.unwrap_or_default(), descriptors.into_iter().map(Some).collect());
     within(scope, || {
-        set_goods(Goods { vouchers, table, ran_out: false });
+        drop(swap(Some(Box::new(Goods { vouchers, table, ran_out: false }))));
         work()
     })
 }
 
 #[inline]
-fn within<R>(scope: Scope, work: impl FnOnce() -> R) -> (R, Rest) {
-    let outer = Outer::leave();
-    CURRENT.set(scope);
+fn within<R>(scope: Scope, work: impl FnOnce() -> R) -> (R, Option<Box<Goods>>) {
+    let outer = Outer { scope: CURRENT.replace(scope), goods: swap(None) };
     let answer = work();
-    let rest = take_goods().map_or(Rest::NONE, Goods::into_rest);
-    drop(outer);
-    (answer, rest)
+    (answer, outer.restore())
 }
 
 impl Scope {
-    const NONE: Self = Self { direction: Direction::None, is_trusted: false, has_goods: false };
-}
-
-impl Rest {
-    const NONE: Self = Self { descriptors: Vec::new(), ran_out: false, vouchers: Vec::new() };
+    const NONE: Self = Self { direction: Direction::None, is_trusted: false };
 }
 
 impl Goods {
-    const NONE: Self = Self { vouchers: Vec::new(), table: Vec::new(), ran_out: false };
-
-    #[cold]
-    fn into_rest(self) -> Rest {
-        let descriptors = self.table.into_iter().flatten().collect();
-        Rest { descriptors, ran_out: self.ran_out, vouchers: self.vouchers }
+    /// The descriptors to send, or those that nobody took.
+    pub(super) fn into_descriptors(self) -> Vec<OwnedFd> {
+        self.table.into_iter().flatten().collect()
     }
 
     fn put(&mut self, direction: Direction, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
@@ -201,50 +178,42 @@ pub(crate) fn take(index: u32) -> Result<OwnedFd, Fault> {
 }
 
 /// Puts the outer scope back, whatever ended the inner one.
-struct Outer(Scope, Option<Goods>);
+struct Outer {
+    scope: Scope,
+    goods: Option<Box<Goods>>,
+}
 
 impl Outer {
+    /// Answers what the inner one has left.
     #[inline]
-    fn leave() -> Outer {
-        Outer(CURRENT.get(), take_goods())
+    fn restore(self) -> Option<Box<Goods>> {
+        let mut outer = ManuallyDrop::new(self);
+        CURRENT.set(outer.scope);
+        swap(outer.goods.take())
     }
 }
 
+/// After a panic.
 impl Drop for Outer {
-    #[inline]
     fn drop(&mut self) {
-        // There are some only after a panic.
-        drop(take_goods());
-        CURRENT.set(Scope { has_goods: false, ..self.0 });
-        if let Some(goods) = self.1.take() {
-            set_goods(goods);
-        }
+        CURRENT.set(self.scope);
+        drop(swap(self.goods.take()));
     }
 }
 
 fn with<R>(work: impl FnOnce(Scope, &mut Goods) -> R) -> R {
     let scope = CURRENT.get();
-    let mut goods = take_goods().unwrap_or(Goods::NONE);
+    let mut goods = swap(None).unwrap_or_default();
     let answer = work(scope, &mut goods);
     if scope.direction != Direction::None {
-        set_goods(goods);
+        swap(Some(goods));
     }
     answer
 }
 
-fn set_goods(goods: Goods) {
-    CURRENT.set(Scope { has_goods: true, ..CURRENT.get() });
-    drop(ManuallyDrop::into_inner(GOODS.replace(ManuallyDrop::new(goods))));
-}
-
 #[inline]
-fn take_goods() -> Option<Goods> {
-    let scope = CURRENT.get();
-    if !scope.has_goods {
-        return None;
-    }
-    CURRENT.set(Scope { has_goods: false, ..scope });
-    Some(ManuallyDrop::into_inner(GOODS.replace(ManuallyDrop::new(Goods::NONE))))
+fn swap(goods: Option<Box<Goods>>) -> Option<Box<Goods>> {
+    ManuallyDrop::into_inner(GOODS.replace(ManuallyDrop::new(goods)))
 }
 
 #[cfg(test)]
@@ -257,13 +226,13 @@ mod tests {
     #[test]
     fn trust_does_not_reach_an_inner_scope_and_comes_back_after_it() {
         assert_eq!(vouch(1, [2, 3]), None);
-        let (_, rest) = sending(true, || {
+        let (_, goods) = sending(true, || {
             assert_eq!(vouch(1, [2, 3]), Some(0));
             receiving(None, Vec::new(), || assert_eq!(vouched(1, 0), None));
             sending(false, || assert_eq!(vouch(1, [2, 3]), None));
             assert_eq!(vouch(4, [5, 6]), Some(1));
         });
-        receiving(Some(rest.vouchers), Vec::new(), || {
+        receiving(Some(goods.unwrap().vouchers), Vec::new(), || {
             assert_eq!((vouched(1, 0), vouched(4, 1)), (Some([2, 3]), Some([5, 6])));
             assert_eq!((vouched(4, 0), vouched(1, 2)), (None, None));
             assert_eq!(vouch(1, [2, 3]), None);

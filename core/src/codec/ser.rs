@@ -13,13 +13,6 @@ use serde::ser::{self, Serialize, Serializer};
 use super::MAX_DEPTH;
 use super::error::Fault;
 
-/// Writes `value` into `buffer`, over what it held.
-pub(super) fn to_bytes<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Result<Vec<u8>, Fault> {
-    buffer.clear();
-    append(value, &mut buffer)?;
-    Ok(buffer)
-}
-
 /// Writes `value` behind what `buffer` holds. After an error or a panic the buffer holds what it held.
 #[inline]
 pub(super) fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Fault> {
@@ -28,6 +21,9 @@ pub(super) fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> 
     postcard.output.is_whole = true;
     Ok(())
 }
+
+/// The most bytes of an integer of 64 bits.
+const FEW: usize = 10;
 
 /// A flavour of postcard's that fills a vector which may have been used before.
 struct Buffer<'a> {
@@ -58,7 +54,12 @@ impl Flavor for Buffer<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.bytes.extend_from_slice(bytes);
+        if bytes.len() > FEW {
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            // These were just written one by one, and a processor is slow to load several such bytes at once.
+            bytes.iter().for_each(|byte| self.bytes.push(*byte));
+        }
         Ok(())
     }
 

@@ -119,11 +119,11 @@ impl Dispatcher {
                 at += run.len;
                 continue;
             }
-            let Some((kind, number, body)) = item::read(&bytes[at..]) else { break };
-            at += HEAD + body.len();
+            let Some(Item { kind, body, len }) = item::read(&bytes[at..]) else { break };
+            at += len;
             match kind {
                 ItemKind::Time => {
-                    let (count, nanos) = item::read_time(number);
+                    let (count, nanos) = item::read_time(body);
                     self.tell(Event::Paced { worker: id, count, took: Duration::from_nanos(nanos) });
                 }
                 _ => self.heed_trouble(id, body),
@@ -235,10 +235,10 @@ struct RunOfValues {
 fn run_of_values(bytes: &[u8], most: u64) -> RunOfValues {
     let mut run = RunOfValues::default();
     while run.count < most
-        && let Some((kind @ (ItemKind::Value | ItemKind::WithDescriptors), _, body)) =
+        && let Some(Item { kind: kind @ (ItemKind::Value | ItemKind::WithDescriptors), len, .. }) =
             bytes.get(run.len..).and_then(item::read)
     {
-        run.len += HEAD + body.len();
+        run.len += len;
         run.count += 1;
         run.with += usize::from(kind == ItemKind::WithDescriptors);
     }

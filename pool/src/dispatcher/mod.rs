@@ -34,7 +34,7 @@ use crate::terms::{Staffing, Terms};
 use crate::trace;
 use crate::watch::{Sign, Watch};
 use crate::wire::claim;
-use crate::wire::item::{self, HEAD, ItemKind};
+use crate::wire::item::{self, Item, ItemKind};
 use crate::wire::protocol::{Answer, InitFailure, Report};
 use crate::works::{Work, Works};
 

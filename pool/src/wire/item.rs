@@ -1,6 +1,14 @@
-//! The bytes of the rings: items, each a head of eight bytes and a body, and the headers of chunks.
+//! The bytes of the rings: items, each a head and a body, and the headers of chunks.
+//!
+//! A small value is all that most items are, and what crosses between two cores is what costs. So a head is one byte where
+//! that is enough:
+//!
+//! ```text
+//! kind: 3 bits | n: 5 bits     n < 24: the body is n bytes long
+//!                              else: the next n - 23 bytes say how long it is, little-endian
+//! ```
 
-/// What an item is. The first byte of its head.
+/// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ItemKind {
     /// An argument, or a result.
@@ -9,52 +17,100 @@ pub(crate) enum ItemKind {
     WithDescriptors,
     /// An [`Answer`](super::protocol::Answer) other than a result.
     Trouble,
-    /// How long the last so many tasks took. It has no body.
+    /// How long the last so many tasks took: eight bytes.
     Time,
 }
 
-/// The length of an item's head.
-pub(crate) const HEAD: usize = 8;
+/// One item among bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Item<'a> {
+    pub(crate) kind: ItemKind,
+    pub(crate) body: &'a [u8],
+    /// The length of head and body.
+    pub(crate) len: usize,
+}
+
+/// The head of an item.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    bytes: [u8; MAX_HEAD],
+    len: usize,
+}
+
+/// The most bytes in a head.
+pub(crate) const MAX_HEAD: usize = 9;
 /// The length of a chunk's header.
 pub(crate) const HEADER: usize = 24;
 
-const LENGTH: u64 = (1 << 56) - 1;
+/// Bodies of this length and more have it in bytes of their own.
+const LONG: usize = 24;
 const NANOS: u64 = (1 << 40) - 1;
 
-/// The head of an item with a body of `len` bytes.
-#[inline]
-pub(crate) fn head(kind: ItemKind, len: usize) -> [u8; HEAD] {
-    (((kind as u64) << 56) | (len as u64 & LENGTH)).to_le_bytes()
+impl Head {
+    /// The shortest head of an item with a body of `len` bytes.
+    #[inline]
+    pub(crate) fn new(kind: ItemKind, len: usize) -> Head {
+        Head::with_room(kind, len, 1)
+    }
+
+    /// The same, but of `room` bytes at least.
+    #[inline]
+    pub(crate) fn with_room(kind: ItemKind, len: usize, room: usize) -> Head {
+        let mut bytes = [0; MAX_HEAD];
+        if len < LONG && room <= 1 {
+            bytes[0] = (kind as u8) << 5 | len as u8;
+            return Head { bytes, len: 1 };
+        }
+        let needed = (u64::BITS - (len as u64).leading_zeros()).div_ceil(8) as usize;
+        let width = needed.max(room - 1).clamp(1, MAX_HEAD - 1);
+        bytes[0] = (kind as u8) << 5 | (LONG - 1 + width) as u8;
+        bytes[1..].copy_from_slice(&(len as u64).to_le_bytes());
+        Head { bytes, len: 1 + width }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 /// An item that tells how long the last `count` tasks took together.
-#[inline]
-pub(crate) fn time(count: u64, nanos: u64) -> [u8; HEAD] {
-    (((ItemKind::Time as u64) << 56) | (count.min(0xffff) << 40) | nanos.min(NANOS)).to_le_bytes()
+pub(crate) fn time(count: u64, nanos: u64) -> [u8; 9] {
+    let mut bytes = [(ItemKind::Time as u8) << 5 | 8; 9];
+    bytes[1..].copy_from_slice(&((count.min(0xff_ffff) << 40) | nanos.min(NANOS)).to_le_bytes());
+    bytes
 }
 
 /// The count and the nanoseconds in the body of a [`time`].
-#[inline]
-pub(crate) fn read_time(number: u64) -> (u64, u64) {
+pub(crate) fn read_time(body: &[u8]) -> (u64, u64) {
+    let number = body.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     (number >> 40, number & NANOS)
 }
 
-/// Reads the item at the beginning of `bytes`: its kind, the number in its head, and its body. `None` when it is not all there.
-///
-/// The number is the length of the body, but for [`ItemKind::Time`].
+/// The item at the beginning of `bytes`, if it is all there.
 #[inline]
-pub(crate) fn read(bytes: &[u8]) -> Option<(ItemKind, u64, &[u8])> {
-    let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
-    let head = u64::from_le_bytes(*head);
-    let kind = match head >> 56 {
+pub(crate) fn read(bytes: &[u8]) -> Option<Item<'_>> {
+    let (&first, rest) = bytes.split_first()?;
+    let (kind, short) = (kind(first), usize::from(first & 31));
+    if short < LONG {
+        return Some(Item { kind, body: rest.get(..short)?, len: 1 + short });
+    }
+    let (width, mut len) = (short - LONG + 1, [0; 8]);
+    len[..width].copy_from_slice(rest.get(..width)?);
+    let len = usize::try_from(u64::from_le_bytes(len)).ok()?;
+    let body = rest[width..].get(..len)?;
+    Some(Item { kind, body, len: 1 + width + len })
+}
+
+#[inline]
+fn kind(first: u8) -> ItemKind {
+    match first >> 5 {
         0 => ItemKind::Value,
         1 => ItemKind::WithDescriptors,
         2 => ItemKind::Trouble,
-        // What is none of these is an item without a body, which answers nothing.
-        _ => return Some((ItemKind::Time, head & LENGTH, &[])),
-    };
-    let len = usize::try_from(head & LENGTH).ok()?;
-    Some((kind, head & LENGTH, rest.get(..len)?))
+        // What is none of these answers nothing.
+        _ => ItemKind::Time,
+    }
 }
 
 /// What stands before the arguments of a chunk.
@@ -95,18 +151,37 @@ impl Header {
 mod tests {
     use super::*;
 
+    fn item(kind: ItemKind, body: &[u8], room: usize) -> Vec<u8> {
+        [Head::with_room(kind, body.len(), room).bytes(), body].concat()
+    }
+
     #[test]
     fn items_are_read_as_they_were_written() {
-        let mut bytes = head(ItemKind::Trouble, 3).to_vec();
-        bytes.extend(b"abc");
-        assert_eq!(read(&bytes), Some((ItemKind::Trouble, 3, &b"abc"[..])));
-        assert_eq!(read(&bytes[..10]), None);
-        assert_eq!(read(&bytes[..7]), None);
-        let (kind, number, body) =
-            read(&time(70_000, 5)).map(|(kind, number, body)| (kind, number, body.len())).unwrap();
-        assert_eq!((kind, read_time(number), body), (ItemKind::Time, (0xffff, 5), 0));
-        assert_eq!(read(&[0xff; 8]).unwrap().0, ItemKind::Time);
-        assert_eq!(read(&head(ItemKind::Value, usize::MAX)), None);
+        for len in [0, 1, LONG - 1, LONG, 255, 256, 65_535, 65_536, 1 << 20] {
+            for room in [1, 2, 4, MAX_HEAD] {
+                let body = vec![7; len];
+                let bytes = item(ItemKind::Trouble, &body, room);
+                assert!(bytes.len() - len >= room);
+                let read_len = bytes.len();
+                assert_eq!(read(&bytes), Some(Item { kind: ItemKind::Trouble, body: &body, len: read_len }));
+                assert_eq!((read(&bytes[..read_len - 1]), read(&[])), (None, None));
+            }
+        }
+        assert_eq!(Head::new(ItemKind::Value, LONG - 1).bytes().len(), 1);
+    }
+
+    #[test]
+    fn times_are_read_as_they_were_written() {
+        let bytes = time(u64::MAX, 5);
+        let item = read(&bytes).unwrap();
+        assert_eq!((item.kind, read_time(item.body), item.len), (ItemKind::Time, (0xff_ffff, 5), 9));
+        assert_eq!(read_time(&[1, 2]), (0, 0));
+    }
+
+    #[test]
+    fn lengths_beyond_all_memory_are_not_believed() {
+        assert_eq!(read(&[31, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]), None);
+        assert_eq!(read(&[0xff; 8]), None);
     }
 
     #[test]

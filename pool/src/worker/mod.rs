@@ -24,7 +24,7 @@ use crate::inbox::{Inbox, Task};
 use crate::trace;
 use crate::wire::Lines;
 use crate::wire::claim::Claim;
-use crate::wire::item::{self, ItemKind};
+use crate::wire::item::{self, Head, ItemKind, MAX_HEAD};
 use crate::wire::protocol::{Answer, Call, InitFailure, Initializer, Maker, Order, Preparation, Report, Setup};
 
 /// How long a worker looks for orders before it goes to sleep.
@@ -108,6 +108,8 @@ struct Worker {
     skill: (u32, Rc<Skill>),
     /// What came along the control link before the task that needs it.
     enclosures: HashMap<u32, Vec<OwnedFd>>,
+    /// What goes with the argument, or the result, of the task at hand.
+    descriptors: Vec<OwnedFd>,
     /// Where results are written before they are reported.
     scratch: Vec<u8>,
     leaving: bool,
@@ -127,6 +129,7 @@ impl Worker {
             // No work has this number before 2^32 others were done.
             skill: (u32::MAX, Rc::new(Skill::Spoilt("it is not known".to_owned()))),
             enclosures: HashMap::new(),
+            descriptors: Vec::new(),
             scratch: Vec::new(),
             leaving: false,
             may_spin: cpu_count() > 1,
@@ -223,17 +226,37 @@ impl Worker {
         if self.skill.0 != task.work && !self.change_skill(task.work)? {
             return Ok(());
         }
-        let descriptors = if task.has_descriptors { self.enclosed(task.unit)? } else { Vec::new() };
-        let mut descriptors = Some(descriptors);
-        while task.count > 0 && !self.leaving {
-            self.pace.begin(&self.lines);
-            let outcome = self.run(&task, descriptors.take().unwrap_or_default());
-            self.inbox.done(&mut task);
-            self.report(outcome)?;
-            self.pace.end();
+        if task.has_descriptors {
+            self.descriptors = self.enclosed(task.unit)?;
         }
+        while task.count > 0 && !self.leaving {
+            match panics::catch(|| self.run_on(&mut task)) {
+                Ok(outcome) => outcome?,
+                Err(panic) => self.finish(&mut task, Err(Box::new(Answer::Panicked(panic))))?,
+            }
+        }
+        self.inbox.settle(&task);
         self.tell_time();
         self.ring_if_asleep(BELLS)
+    }
+
+    /// Runs the tasks that are left, until one panics.
+    fn run_on(&mut self, task: &mut Task) -> Result<(), LinkError> {
+        while task.count > 0 && !self.leaving {
+            self.pace.begin(&self.lines);
+            let outcome = self.run(task);
+            self.finish(task, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Reports what became of the first of these tasks, and goes on to the next.
+    #[inline]
+    fn finish(&mut self, task: &mut Task, outcome: Result<(), Box<Answer>>) -> Result<(), LinkError> {
+        self.inbox.pass(task);
+        self.report(outcome)?;
+        self.pace.end();
+        Ok(())
     }
 
     /// Takes up another skill, once it is known. Answers whether it was.
@@ -262,17 +285,15 @@ impl Worker {
         Ok(Vec::new())
     }
 
-    /// Runs one task. The result is in the scratch buffer.
+    /// Runs one task. The result is in the scratch buffer, behind the room for its head; its descriptors take the place of the
+    /// argument's.
     #[inline]
-    fn run(&mut self, task: &Task, descriptors: Vec<OwnedFd>) -> Result<Vec<OwnedFd>, Answer> {
-        let skill = &self.skill.1;
+    fn run(&mut self, task: &Task) -> Result<(), Box<Answer>> {
         let (argument, scratch) = (self.inbox.argument(task), &mut self.scratch);
         scratch.clear();
+        scratch.extend_from_slice(&[0; MAX_HEAD]);
         let _span = trace::task();
-        match panics::catch(|| apply(skill, argument, descriptors, scratch)) {
-            Ok(outcome) => outcome,
-            Err(panic) => Err(Answer::Panicked(panic)),
-        }
+        apply(&self.skill.1, argument, &mut self.descriptors, scratch)
     }
 }
 
@@ -280,26 +301,37 @@ impl Worker {
 fn apply(
     skill: &Skill,
     argument: &[u8],
-    descriptors: Vec<OwnedFd>,
+    descriptors: &mut Vec<OwnedFd>,
     result: &mut Vec<u8>,
-) -> Result<Vec<OwnedFd>, Answer> {
+) -> Result<(), Box<Answer>> {
     match skill {
-        Skill::Plain(function) => function.call_into(argument, descriptors, result).map_err(|error| match error {
-            CallError::Result(error) => Answer::BadResult(error.to_string()),
-            error => Answer::BadArgument(error.to_string()),
-        }),
+        Skill::Plain(function) => function.call_into(argument, descriptors, result).map_err(|error| trouble(&error)),
         Skill::With { method, context } => {
-            let outcome = method.call(Target::Shared(&**context), argument, descriptors, std::mem::take(result));
-            let message = outcome.map_err(|error| match error {
-                MethodError::Result(error) => Answer::BadResult(error.to_string()),
-                error => Answer::BadArgument(error.to_string()),
-            })?;
-            let (payload, descriptors) = message.unwrap_or_default().into_parts();
-            *result = payload.into_vec();
-            Ok(descriptors)
+            let outcome = method.call(Target::Shared(&**context), argument, std::mem::take(descriptors), Vec::new());
+            let message = outcome.map_err(|error| trouble_with(&error))?;
+            let (payload, with) = message.unwrap_or_default().into_parts();
+            result.extend_from_slice(&payload);
+            *descriptors = with;
+            Ok(())
         }
-        Skill::Spoilt(text) => Err(Answer::BadArgument(format!("its context was not made: {text}"))),
+        Skill::Spoilt(text) => Err(Box::new(Answer::BadArgument(format!("its context was not made: {text}")))),
     }
+}
+
+#[cold]
+fn trouble(error: &CallError) -> Box<Answer> {
+    Box::new(match error {
+        CallError::Result(error) => Answer::BadResult(error.to_string()),
+        error => Answer::BadArgument(error.to_string()),
+    })
+}
+
+#[cold]
+fn trouble_with(error: &MethodError) -> Box<Answer> {
+    Box::new(match error {
+        MethodError::Result(error) => Answer::BadResult(error.to_string()),
+        error => Answer::BadArgument(error.to_string()),
+    })
 }
 
 /// Looks until something is so, but only briefly. Answers whether it is.
@@ -312,6 +344,8 @@ fn spin(mut is_so: impl FnMut() -> bool) -> bool {
             }
             std::hint::spin_loop();
         }
+        // Where there are fewer processors than there is to do, somebody else may be what this one waits for.
+        std::thread::yield_now();
         if clock::monotonic().saturating_sub(begin) > SPIN {
             return false;
         }

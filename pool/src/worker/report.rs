@@ -9,21 +9,29 @@ const TOLD_TIME: Duration = Duration::from_micros(200);
 impl Worker {
     /// Reports what became of a task. A result that cannot travel is told as that.
     #[inline]
-    pub(super) fn report(&mut self, outcome: Result<Vec<OwnedFd>, Answer>) -> Result<(), LinkError> {
+    pub(super) fn report(&mut self, outcome: Result<(), Box<Answer>>) -> Result<(), LinkError> {
         match outcome {
-            Ok(descriptors) if descriptors.is_empty() => self.publish(ItemKind::Value),
-            Ok(descriptors) => match self.control.send(&Report::Descriptors(Message::new(Vec::new(), descriptors))) {
-                Ok(()) => self.publish(ItemKind::WithDescriptors),
-                Err(LinkError::Disconnected) => Err(LinkError::Disconnected),
-                Err(error) => self.report_trouble(&Answer::BadResult(error.to_string())),
-            },
+            Ok(()) if self.descriptors.is_empty() => self.publish(ItemKind::Value),
+            Ok(()) => self.report_with_descriptors(),
             Err(answer) => self.report_trouble(&answer),
         }
     }
 
     #[cold]
+    fn report_with_descriptors(&mut self) -> Result<(), LinkError> {
+        let descriptors = std::mem::take(&mut self.descriptors);
+        match self.control.send(&Report::Descriptors(Message::new(Vec::new(), descriptors))) {
+            Ok(()) => self.publish(ItemKind::WithDescriptors),
+            Err(LinkError::Disconnected) => Err(LinkError::Disconnected),
+            Err(error) => self.report_trouble(&Answer::BadResult(error.to_string())),
+        }
+    }
+
+    #[cold]
     pub(super) fn report_trouble(&mut self, answer: &Answer) -> Result<(), LinkError> {
+        self.descriptors.clear();
         self.scratch.clear();
+        self.scratch.extend_from_slice(&[0; MAX_HEAD]);
         // It is made of text, and text can be encoded.
         let _text = codec::append(answer, &mut self.scratch);
         self.publish(ItemKind::Trouble)
@@ -32,28 +40,22 @@ impl Worker {
     /// Publishes what is in the scratch buffer.
     #[inline]
     pub(super) fn publish(&mut self, kind: ItemKind) -> Result<(), LinkError> {
-        let head = item::head(kind, self.scratch.len());
-        let written = self.lines.reports.write(&head);
-        let rest = if written == head.len() { self.lines.reports.write(&self.scratch) } else { 0 };
+        let head = Head::new(kind, self.scratch.len() - MAX_HEAD);
+        let begin = MAX_HEAD - head.bytes().len();
+        self.scratch[begin..MAX_HEAD].copy_from_slice(head.bytes());
+        let written = begin + self.lines.reports.write(&self.scratch[begin..]);
         self.lines.reports.publish();
-        if written == head.len() && rest == self.scratch.len() {
-            return Ok(());
-        }
-        self.publish_slowly(&head, written, rest)
+        if written == self.scratch.len() { Ok(()) } else { self.publish_slowly(written) }
     }
 
     /// Publishes the rest, waiting for room.
     #[cold]
-    pub(super) fn publish_slowly(&mut self, head: &[u8], written: usize, rest: usize) -> Result<(), LinkError> {
-        let scratch = std::mem::take(&mut self.scratch);
-        for (part, mut at) in [(head, written), (&scratch[..], rest)] {
-            while at < part.len() {
-                self.wait_for_room()?;
-                at += self.lines.reports.write(&part[at..]);
-                self.lines.reports.publish();
-            }
+    fn publish_slowly(&mut self, mut written: usize) -> Result<(), LinkError> {
+        while written < self.scratch.len() {
+            self.wait_for_room()?;
+            written += self.lines.reports.write(&self.scratch[written..]);
+            self.lines.reports.publish();
         }
-        self.scratch = scratch;
         Ok(())
     }
 
@@ -81,7 +83,7 @@ impl Worker {
     pub(super) fn tell_time(&mut self) {
         let (count, time) = self.pace.untold;
         let is_enough = count >= TOLD || time >= TOLD_TIME || self.inbox.is_empty();
-        if count == 0 || !is_enough || self.lines.reports.room() < item::HEAD {
+        if count == 0 || !is_enough || self.lines.reports.room() < MAX_HEAD {
             return;
         }
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
