@@ -55,6 +55,16 @@ struct Inner {
 
 impl Arena {
     /// How many bytes at the beginning are always mapped, for what all users of the arena look at.
+    ///
+    /// ```
+    /// use procession_core::Arena;
+    ///
+    /// let arena = Arena::with_label("procession: example", 4096)?;
+    /// arena.back(Arena::HEAD, 4096)?;
+    /// assert!(arena.at(Arena::HEAD - 8, 8).is_some(), "in the first window");
+    /// assert!(arena.at(Arena::HEAD - 8, 16).is_none(), "partly in the second");
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
     pub const HEAD: u64 = 16 << 20;
 
     /// Makes an arena whose first `backed` bytes are allocated, under a label that shows in `/proc/PID/maps`.
@@ -146,6 +156,7 @@ impl Arena {
     /// let arena = Arena::with_label("procession: example", 1)?;
     /// arena.back(Arena::HEAD, 1 << 20)?;
     /// arena.punch(Arena::HEAD, 1 << 20)?;
+    /// assert!(arena.at(Arena::HEAD, 1 << 20).is_some(), "its place stays");
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     pub fn punch(&self, offset: u64, len: u64) -> Result<(), MappingError> {

@@ -40,6 +40,15 @@ impl Control {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::Control;
+    ///
+    /// let (mut here, mut there) = Control::pair()?;
+    /// here.send("ready")?;
+    /// assert_eq!(there.recv::<String>(None)?.as_deref(), Some("ready"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair() -> io::Result<(Control, Control)> {
         Link::pair().map(|(here, there)| (Control(here), Control(there)))
     }
@@ -48,7 +57,19 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// The value cannot be encoded ([`LinkError::Garbled`] with the text), or as [`Link::send`].
+    /// The value cannot be encoded ([`LinkError::Unsendable`] with the text), or as [`Link::send`].
+    ///
+    /// ```
+    /// use procession_core::{Control, Function};
+    ///
+    /// let (mut here, mut there) = Control::pair()?;
+    /// let (inner, outer) = Control::pair()?;
+    /// here.send(&("run this", Function::of(|n: u8| n + 1)?, outer))?; // all of it can cross
+    /// let (text, function, mut outer): (String, Function, Control) = there.recv(None)?.expect("a value");
+    /// # drop((text, function, inner));
+    /// # assert!(outer.recv::<u8>(None)?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LinkError> {
         let message = codec::encode_trusted(value).map_err(unsendable)?;
         self.0.send(message)
@@ -59,6 +80,17 @@ impl Control {
     /// # Errors
     ///
     /// As [`send`](Control::send).
+    ///
+    /// ```
+    /// use procession_core::{Control, TryRecv};
+    ///
+    /// let (mut here, mut there) = Control::pair()?;
+    /// here.post(&7_u8)?;
+    /// here.post(&8_u8)?;
+    /// assert!(here.flush()?, "there was room for both");
+    /// assert!(matches!(there.try_recv()?, TryRecv::Value(7_u8)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn post<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LinkError> {
         let message = codec::encode_trusted(value).map_err(unsendable)?;
         self.0.post(message)
@@ -69,6 +101,22 @@ impl Control {
     /// # Errors
     ///
     /// As [`Link::flush`].
+    ///
+    /// ```
+    /// use procession_core::{Control, TryRecv};
+    ///
+    /// let (mut here, mut there) = Control::pair()?;
+    /// let mut posted = 0_u64;
+    /// while here.flush()? {
+    ///     here.post(&posted)?; // until the socket is full, and the last one is kept
+    ///     posted += 1;
+    /// }
+    /// while let TryRecv::Value(number) = there.try_recv::<u64>()? {
+    ///     assert!(number < posted);
+    /// }
+    /// assert!(here.flush()?, "there is room again");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&mut self) -> Result<bool, LinkError> {
         self.0.flush()
     }
@@ -78,6 +126,18 @@ impl Control {
     /// # Errors
     ///
     /// As [`Link::recv`]; what arrived is no `T` ([`LinkError::Garbled`]).
+    ///
+    /// ```
+    /// use procession_core::{Control, LinkError};
+    /// use std::{io::ErrorKind, time::Instant};
+    ///
+    /// let (here, mut there) = Control::pair()?;
+    /// let late = there.recv::<u8>(Some(Instant::now()));
+    /// assert!(matches!(late, Err(LinkError::Io(error)) if error.kind() == ErrorKind::TimedOut));
+    /// drop(here);
+    /// assert_eq!(there.recv::<u8>(None)?, None, "nobody can send any more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv<T: DeserializeOwned>(&mut self, deadline: Option<Instant>) -> Result<Option<T>, LinkError> {
         self.0.recv(deadline)?.map(value).transpose()
     }
@@ -87,6 +147,16 @@ impl Control {
     /// # Errors
     ///
     /// As [`recv`](Control::recv), but for the deadline.
+    ///
+    /// ```
+    /// use procession_core::{Control, TryRecv};
+    ///
+    /// let (mut here, mut there) = Control::pair()?;
+    /// assert!(matches!(there.try_recv::<u8>()?, TryRecv::Empty));
+    /// here.send(&7_u8)?;
+    /// assert!(matches!(there.try_recv()?, TryRecv::Value(7_u8)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv<T: DeserializeOwned>(&mut self) -> Result<TryRecv<T>, LinkError> {
         Ok(match self.0.try_recv()? {
             TryRecv::Value(message) => TryRecv::Value(value(message)?),
@@ -96,13 +166,32 @@ impl Control {
     }
 
     /// Ready when there may be something to receive, or room for what [`post`](Control::post) has kept.
+    ///
+    /// ```
+    /// use procession_core::{Control, os::poll::poll};
+    ///
+    /// let (mut here, there) = Control::pair()?;
+    /// let (_other, another) = Control::pair()?;
+    /// here.send("news")?;
+    /// assert_eq!(poll(&[there.pollable(), another.pollable()], None)?, [true, false]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn pollable(&self) -> Pollable<'_> {
         self.0.pollable()
     }
 
-    /// Closes this end in a copy of the process that uses it, without touching the memory around it: each page that a copy
+    /// Closes this end in a copy of the process that uses it, without freeing the memory around it: each page that a copy
     /// writes to costs more than the rest of the work.
+    ///
+    /// ```
+    /// use procession_core::Control;
+    ///
+    /// let (mut here, there) = Control::pair()?;
+    /// there.close_in_copy(); // what a fresh copy does with links that are its original's
+    /// assert!(here.recv::<u8>(None)?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close_in_copy(self) {
         self.0.close_in_copy();
     }
@@ -112,6 +201,21 @@ impl Control {
     /// # Errors
     ///
     /// As [`fork`](crate::os::fork::fork).
+    ///
+    /// ```
+    /// use procession_core::Control;
+    /// use procession_core::os::{exit::leave, fork::Forked};
+    ///
+    /// let (mut here, there) = Control::pair()?;
+    /// let (side, mut there) = there.fork()?;
+    /// if side == Forked::Child {
+    ///     let sent = there.send("hello from the copy");
+    ///     leave(sent.is_err().into());
+    /// }
+    /// drop(there);
+    /// assert_eq!(here.recv::<String>(None)?.as_deref(), Some("hello from the copy"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fork(self) -> io::Result<(Forked, Control)> {
         let side = fork(&[self.socket().as_fd()])?;
         Ok((side, self))

@@ -1,5 +1,5 @@
 //! [`Door`] and [`Key`]: how a process that was handed a key in a message comes to have a [`Control`] link to the process that
-//! made it.
+//! made the key.
 //!
 //! A key is an open socket, and rides inside any message. Whoever holds one can enter, several times and from several
 //! processes; the door sees when the last copy is gone, also when it was in a message that nobody read. A key shows its
@@ -34,6 +34,17 @@ use crate::os::poll::Pollable;
 pub struct Door(Control);
 
 /// What opens a [`Door`].
+///
+/// ```
+/// use procession_core::{Door, Key, TryRecv, codec};
+///
+/// let (mut door, key) = Door::new()?;
+/// let message = codec::encode(&("come in", key))?; // as it would cross to another process
+/// let (_, key): (String, Key) = codec::decode(message)?;
+/// let _link = key.enter()?;
+/// assert!(matches!(door.try_accept()?, TryRecv::Value(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Key(OwnedFd);
 
@@ -43,6 +54,16 @@ impl Door {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::{Door, TryRecv};
+    ///
+    /// let (mut door, key) = Door::new()?;
+    /// assert!(matches!(door.try_accept()?, TryRecv::Empty), "nobody yet");
+    /// drop(key);
+    /// assert!(matches!(door.try_accept()?, TryRecv::End), "nobody ever");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> io::Result<(Door, Key)> {
         let (here, there) = Control::pair()?;
         Ok((Door(here), Key(there.into_socket())))
@@ -56,6 +77,19 @@ impl Door {
     /// # Errors
     ///
     /// Someone entered who runs another program, or has sent something else. The door is of no use any more.
+    ///
+    /// ```
+    /// use procession_core::{Door, TryRecv};
+    ///
+    /// let (mut door, key) = Door::new()?;
+    /// let _clients = [key.enter()?, key.enter()?];
+    /// let mut entered = Vec::new();
+    /// while let TryRecv::Value(control) = door.try_accept()? {
+    ///     entered.push(control);
+    /// }
+    /// assert_eq!(entered.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_accept(&mut self) -> Result<TryRecv<Control>, LinkError> {
         Ok(match self.0.try_recv::<(Image, Control)>()? {
             TryRecv::Value((image, _)) if image != *Image::own() => {
@@ -68,6 +102,15 @@ impl Door {
     }
 
     /// Ready when someone has entered, or when no key is left.
+    ///
+    /// ```
+    /// use procession_core::{Door, os::poll::poll};
+    ///
+    /// let (door, key) = Door::new()?;
+    /// let _client = key.enter()?;
+    /// assert_eq!(poll(&[door.pollable()], None)?, [true]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn pollable(&self) -> Pollable<'_> {
         self.0.pollable()
@@ -93,6 +136,16 @@ impl Key {
     /// # Errors
     ///
     /// The door is gone, or the limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::{Door, LinkError};
+    ///
+    /// let (door, key) = Door::new()?;
+    /// let _link = key.enter()?; // the door may accept later
+    /// drop(door);
+    /// assert!(matches!(key.enter(), Err(LinkError::Disconnected)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn enter(&self) -> Result<Control, LinkError> {
         let (here, there) = Control::pair().map_err(LinkError::Io)?;
         let mut door = Control::from_socket(self.0.try_clone().map_err(LinkError::Io)?);

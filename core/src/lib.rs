@@ -2,43 +2,46 @@
 //!
 //! | carrier | what crosses | here |
 //! | --- | --- | --- |
-//! | bytes | a value, encoded | [`codec`], [`frame`], [`Link`] |
+//! | bytes | a value, encoded | [`codec`], [`frame`], [`Link`], [`Ring`] |
 //! | descriptors | an open kernel object, beside the bytes | [`codec::Descriptor`], [`Link`] |
-//! | memory | a mapping, itself named by a descriptor | [`Mapping`], [`Blob`] |
+//! | memory | a mapping, itself named by a descriptor | [`Mapping`], [`Arena`], [`Blob`] |
 //! | code | the name of a function of this same program | [`Function`], [`Method`], [`Control`], [`Door`], [`Image`] |
 //!
 //! The crates above (`procession-process`, `-sync`, `-channels`, `-pool`, `-manager`) are built from these and from the thin
-//! wrappers over the kernel in [`os`]. Most programs want those crates, or the facade `procession`; this one is for who
-//! builds something of their own on the same ground.
+//! wrappers over the kernel in [`os`]. Most programs want those crates, or the facade `procession`; this one is for those who
+//! build something of their own on the same ground. In the examples both sides are in one process, where that does no harm.
 //!
 //! # Bytes and descriptors
 //!
-//! [`codec::encode`] turns any value that implements serde's traits into a [`codec::Message`]. An open file inside the value
-//! travels beside the bytes:
+//! [`codec::encode`] turns a value of any type that serde can write into a [`codec::Message`], and [`codec::decode`] turns it
+//! back. A [`Link`] carries messages. An open file inside the value travels beside the bytes, and the receiver has a
+//! descriptor of its own for it:
 //!
 //! ```
-//! use procession_core::{Link, codec};
-//! use std::io::Read;
+//! use procession_core::{Link, codec::{self, Descriptor}};
+//! use std::{fs::File, io::{Read, Write}, os::fd::OwnedFd};
 //!
-//! let (reader, writer) = std::io::pipe()?;
+//! let (mut reader, writer) = std::io::pipe()?;
 //! let (mut here, mut there) = Link::pair()?;
-//! here.send(codec::encode(&("the end to write to", codec::Descriptor::from(std::os::fd::OwnedFd::from(writer))))?)?;
+//! here.send(codec::encode(&("write to this", Descriptor::from(OwnedFd::from(writer))))?)?;
 //!
+//! // In the process that has the other end:
 //! let message = there.recv(None)?.expect("a message");
-//! let (text, end): (String, codec::Descriptor) = codec::decode(message)?;
-//! assert_eq!(text, "the end to write to");
-//! std::io::Write::write_all(&mut std::fs::File::from(std::os::fd::OwnedFd::from(end)), b"hello")?;
-//! # drop(here);
-//! let mut heard = [0; 5];
-//! { &reader }.read_exact(&mut heard)?;
-//! assert_eq!(&heard, b"hello");
+//! let (text, end): (String, Descriptor) = codec::decode(message)?;
+//! assert_eq!(text, "write to this");
+//! File::from(OwnedFd::from(end)).write_all(b"hello")?;
+//!
+//! let mut heard = String::new();
+//! reader.read_to_string(&mut heard)?; // ends, because no copy of the writer is left anywhere
+//! assert_eq!(heard, "hello");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Memory
 //!
-//! A [`Mapping`] is memory that several processes see, allocated in full when it is made and sealed against every change of
-//! its size. A [`Blob`] is memory that nobody can change any more, so it can be lent as a plain slice.
+//! A [`Mapping`] is memory that several processes see and write to, allocated in full when it is made and sealed against every
+//! change of its size. An [`Arena`] is one that can grow. A [`Blob`] is memory that nobody can change any more, so it can be lent
+//! as a plain slice. All of them are values that a message carries, and what is in them is not copied:
 //!
 //! ```
 //! use procession_core::{Blob, codec};
@@ -52,14 +55,17 @@
 //!
 //! # Code
 //!
-//! A [`Function`] is a function by name: its distance from where the program was loaded. Only a [`Control`] link carries it,
-//! and only this crate makes those, so no bytes of a stranger ever become a function.
+//! A [`Function`] is a function by name: its distance from where the program was loaded. That means something only to a process
+//! that runs the same [`Image`]. Only a [`Control`] link carries it, and only this crate makes those, so no bytes of a stranger
+//! ever become a function. A [`Method`] is the same for a function that works on a value which stays where it is.
 //!
 //! ```
 //! use procession_core::{Control, Function, codec};
 //!
 //! let (mut parent, mut child) = Control::pair()?;
 //! parent.send(&Function::of(|(a, b): (u32, u32)| a * b)?)?;
+//!
+//! // In the child:
 //! let function: Function = child.recv(None)?.expect("a function");
 //! let product = function.call(codec::encode(&(6_u32, 7_u32))?, None)?;
 //! assert_eq!(codec::decode::<u32>(product)?, 42);
@@ -69,6 +75,8 @@
 //! # What is not here
 //!
 //! Nothing here decides anything: no start methods, no locks, no queues, no retries. And nothing here calls upwards.
+//!
+//! Linux 5.10 or newer on x86-64 and aarch64, with glibc and `/proc`.
 
 pub mod codec;
 pub mod frame;
@@ -81,9 +89,12 @@ mod control;
 mod door;
 mod function;
 mod image;
+mod lending;
 mod link;
 mod mapping;
 mod method;
+mod method_thunk;
+mod outgoing;
 mod ring;
 mod waitable;
 
@@ -93,6 +104,7 @@ pub use control::Control;
 pub use door::{Door, Key};
 pub use function::{CallError, Function, FunctionError};
 pub use image::Image;
+pub use lending::{Borrowed, Borrower, Lender, Loan};
 pub use link::{Link, LinkError, SPILL, TryRecv};
 pub use mapping::{Mapping, MappingError};
 pub use method::{Given, Method, MethodError, Target};

@@ -5,31 +5,46 @@
 //! that a message never waits for its reader: a process can leave a large result behind and exit.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
-};
+use nix::sys::socket::{AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair};
 use thiserror::Error;
 
-use crate::blob::{Blob, BlobError};
+use crate::blob::Blob;
 use crate::codec::Message;
-use crate::frame::{FrameDecoder, FrameError, FrameHeader};
+use crate::frame::FrameDecoder;
 use crate::os::limits;
 use crate::os::poll::{Pollable, poll};
+use crate::outgoing::{DESCRIPTORS_A_PIECE, Outgoing, SPILLED, garbled};
 
-/// From this size on, in bytes, a message travels in a memory file and not through the socket.
+/// Above this size, in bytes, a message travels in a memory file and not through the socket.
+///
+/// ```
+/// use procession_core::{Link, SPILL, codec};
+///
+/// let (mut here, mut there) = Link::pair()?;
+/// let large = codec::encode(&vec![1_u8; 100 * SPILL])?;
+/// here.send(large)?; // more than a socket holds, and nobody has read any of it
+/// assert!(there.recv(None)?.expect("a message").bytes().len() > 100 * SPILL);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const SPILL: usize = 64 * 1024;
 
-/// The kernel's limit for one piece (`SCM_MAX_FD`).
-const DESCRIPTORS_A_PIECE: usize = 253;
-
-/// Set in a frame's count of descriptors when its last descriptor is a memory file with the message.
-const SPILLED: u16 = 1 << 15;
-
 /// A link has failed.
+///
+/// ```
+/// use procession_core::{Link, LinkError, codec};
+///
+/// let (mut here, there) = Link::pair()?;
+/// drop(there);
+/// match here.send(codec::encode("anybody there?")?) {
+///     Err(LinkError::Disconnected) => {} // end of the talk
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LinkError {
@@ -59,6 +74,18 @@ pub enum LinkError {
 }
 
 /// What a look at a link has found.
+///
+/// ```
+/// use procession_core::{Link, TryRecv, codec};
+///
+/// let (mut here, mut there) = Link::pair()?;
+/// assert!(matches!(there.try_recv()?, TryRecv::Empty));
+/// here.send(codec::encode("last words")?)?;
+/// drop(here);
+/// assert!(matches!(there.try_recv()?, TryRecv::Value(_)));
+/// assert!(matches!(there.try_recv()?, TryRecv::End));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum TryRecv<T> {
     /// A message.
@@ -93,21 +120,21 @@ pub struct Link {
     room: Vec<u8>,
 }
 
-/// A frame on its way out.
-#[derive(Debug)]
-struct Outgoing {
-    header: [u8; FrameHeader::SIZE],
-    payload: Vec<u8>,
-    sent: usize,
-    descriptors: VecDeque<OwnedFd>,
-}
-
 impl Link {
     /// Makes a connection and answers both ends.
     ///
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::{Link, codec};
+    ///
+    /// let (mut here, mut there) = Link::pair()?;
+    /// there.send(codec::encode(&1_u8)?)?; // both ends send, and both receive
+    /// assert_eq!(codec::decode::<u8>(here.recv(None)?.expect("a message"))?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pair() -> io::Result<(Link, Link)> {
         let (here, there) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
         Ok((Link::from(here), Link::from(there)))
@@ -118,6 +145,16 @@ impl Link {
     /// # Errors
     ///
     /// The other side is gone, or a limit on descriptors or memory.
+    ///
+    /// ```
+    /// use procession_core::{Link, codec};
+    /// use std::{fs::File, os::fd::OwnedFd};
+    ///
+    /// let (mut here, mut there) = Link::pair()?;
+    /// here.send(codec::encode(&codec::Descriptor::from(OwnedFd::from(File::open("/dev/null")?)))?)?;
+    /// assert_eq!(there.recv(None)?.expect("a message").descriptors().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&mut self, message: Message) -> Result<(), LinkError> {
         self.post(message)?;
         while !self.flush()? {
@@ -133,6 +170,18 @@ impl Link {
     /// # Errors
     ///
     /// As [`send`](Link::send).
+    ///
+    /// ```
+    /// use procession_core::{Link, codec, os::poll::poll};
+    ///
+    /// let (mut here, mut there) = Link::pair()?;
+    /// here.post(codec::encode("when it suits you")?)?;
+    /// while !here.flush()? {
+    ///     poll(&[here.pollable()], None)?; // a program would do something else as well
+    /// }
+    /// assert!(there.recv(None)?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn post(&mut self, message: Message) -> Result<(), LinkError> {
         let mut next = Outgoing::new(message)?;
         if !self.flush()? || !next.send(&self.socket)? {
@@ -146,6 +195,19 @@ impl Link {
     /// # Errors
     ///
     /// As [`send`](Link::send).
+    ///
+    /// ```
+    /// use procession_core::{Link, TryRecv, codec};
+    ///
+    /// let (mut here, mut there) = Link::pair()?;
+    /// while here.flush()? {
+    ///     here.post(codec::encode("word")?)?; // until the socket is full, and the last one is kept
+    /// }
+    /// while let TryRecv::Value(_) = there.try_recv()? {}
+    /// assert!(here.flush()?, "there is room again");
+    /// assert!(matches!(there.try_recv()?, TryRecv::Value(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&mut self) -> Result<bool, LinkError> {
         while let Some(first) = self.outgoing.front_mut() {
             if !first.send(&self.socket)? {
@@ -162,6 +224,18 @@ impl Link {
     ///
     /// [`LinkError::Io`] of the kind `TimedOut` at the deadline; the other side died in the middle of a message, or sent no
     /// valid one; the limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::{Link, LinkError};
+    /// use std::{io::ErrorKind, time::Instant};
+    ///
+    /// let (here, mut there) = Link::pair()?;
+    /// let late = there.recv(Some(Instant::now()));
+    /// assert!(matches!(late, Err(LinkError::Io(error)) if error.kind() == ErrorKind::TimedOut));
+    /// drop(here);
+    /// assert!(there.recv(None)?.is_none(), "nobody can send any more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv(&mut self, deadline: Option<Instant>) -> Result<Option<Message>, LinkError> {
         loop {
             match self.try_recv()? {
@@ -181,6 +255,17 @@ impl Link {
     /// # Errors
     ///
     /// As [`recv`](Link::recv), but for the deadline.
+    ///
+    /// ```
+    /// use procession_core::{Link, TryRecv, codec};
+    ///
+    /// let (mut here, mut there) = Link::pair()?;
+    /// assert!(matches!(there.try_recv()?, TryRecv::Empty));
+    /// here.send(codec::encode("hello")?)?;
+    /// let TryRecv::Value(message) = there.try_recv()? else { panic!("it is there") };
+    /// assert_eq!(codec::decode::<String>(message)?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv(&mut self) -> Result<TryRecv<Message>, LinkError> {
         loop {
             if let Some(frame) = self.incoming.next().map_err(garbled)? {
@@ -199,6 +284,16 @@ impl Link {
     }
 
     /// Ready when there may be something to receive, or room for what [`post`](Link::post) has kept.
+    ///
+    /// ```
+    /// use procession_core::{Link, codec, os::poll::poll};
+    ///
+    /// let (mut here, there) = Link::pair()?;
+    /// let (_other, another) = Link::pair()?;
+    /// here.send(codec::encode("news")?)?;
+    /// assert_eq!(poll(&[there.pollable(), another.pollable()], None)?, [true, false]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn pollable(&self) -> Pollable<'_> {
         Pollable::readable(self.socket.as_fd()).writable_too(!self.outgoing.is_empty())
@@ -278,86 +373,4 @@ impl From<OwnedFd> for Link {
         let (limit, room) = (SPILL + 64, nix::cmsg_space!([RawFd; DESCRIPTORS_A_PIECE]));
         Link { socket, incoming: FrameDecoder::new(limit), arrived: VecDeque::new(), outgoing: VecDeque::new(), room }
     }
-}
-
-impl Outgoing {
-    fn new(message: Message) -> Result<Outgoing, LinkError> {
-        let (payload, mut descriptors) = message.into_parts();
-        let (payload, flag) = if payload.len() > SPILL {
-            spilled(payload.into_blob().map_err(spill_failed)?, &mut descriptors)?
-        } else {
-            (payload.into_vec(), 0)
-        };
-        let (count, limit) = (descriptors.len(), DESCRIPTORS_A_PIECE * FrameHeader::SIZE);
-        if count > limit {
-            return Err(LinkError::TooManyDescriptors { count, limit });
-        }
-        let announced = u16::try_from(count).unwrap_or(u16::MAX) | flag;
-        let header = FrameHeader::new(payload.len(), announced).map_err(garbled)?.encode();
-        Ok(Outgoing { header, payload, sent: 0, descriptors: descriptors.into() })
-    }
-
-    /// Sends as much as there is room for. Answers whether the frame is out.
-    fn send(&mut self, socket: &OwnedFd) -> Result<bool, LinkError> {
-        loop {
-            match self.send_some(socket) {
-                Ok(true) => return Ok(true),
-                Ok(false) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(failed(error)),
-            }
-        }
-    }
-
-    /// Sends one piece. Answers whether the frame is out.
-    fn send_some(&mut self, socket: &OwnedFd) -> io::Result<bool> {
-        let piece = self.descriptors.len().min(DESCRIPTORS_A_PIECE);
-        let more = self.descriptors.len() > piece;
-        let fds: Vec<RawFd> = self.descriptors.iter().take(piece).map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&fds)];
-        let rights = if fds.is_empty() { &[][..] } else { &rights[..] };
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        // Every piece of descriptors needs a byte to travel with; all but the last piece take just one.
-        let sent = sendmsg::<()>(socket.as_raw_fd(), &self.rest(more), rights, flags, None);
-        match sent {
-            Ok(count) => {
-                self.sent += count;
-                self.descriptors.drain(..piece);
-                Ok(self.sent == self.header.len() + self.payload.len())
-            }
-            Err(nix::Error::EINTR) => Ok(false),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    fn rest(&self, only_one_byte: bool) -> [IoSlice<'_>; 2] {
-        let header = &self.header[self.sent.min(self.header.len())..];
-        let payload = &self.payload[self.sent.saturating_sub(self.header.len())..];
-        if only_one_byte {
-            return [IoSlice::new(&header[..1]), IoSlice::new(&[])];
-        }
-        [IoSlice::new(header), IoSlice::new(payload)]
-    }
-}
-
-/// Puts a memory file among the descriptors, and answers what the frame says of it.
-fn spilled(blob: Blob, descriptors: &mut Vec<OwnedFd>) -> Result<(Vec<u8>, u16), LinkError> {
-    let length = blob.len() as u64;
-    descriptors.push(blob.into_descriptor().map_err(failed)?);
-    Ok((length.to_le_bytes().to_vec(), SPILLED))
-}
-
-fn failed(error: io::Error) -> LinkError {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => LinkError::Disconnected,
-        _ => limits::explain(&error).map_or(LinkError::Io(error), LinkError::Limit),
-    }
-}
-
-fn spill_failed(error: BlobError) -> LinkError {
-    LinkError::Limit(error.to_string())
-}
-
-fn garbled(error: FrameError) -> LinkError {
-    LinkError::Garbled(error.to_string())
 }

@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::codec::{self, DecodeError, EncodeError, Message};
 use crate::function::FunctionError;
 use crate::image::Place;
+use crate::method_thunk::{self as thunk, Thunk};
 
 /// The name of a function that works on a value where it is.
 ///
@@ -38,6 +39,20 @@ pub struct Method {
 }
 
 /// What a method is called on.
+///
+/// ```
+/// use procession_core::{Method, Target, codec};
+///
+/// let length = Method::shared(|list: &Vec<u8>, (): ()| list.len())?;
+/// let nothing = codec::encode(&())?;
+/// let mut list = vec![1_u8, 2];
+/// for target in [Target::Shared(&list.clone()), Target::Exclusive(&mut list)] {
+///     // What nobody else sees may be read as well.
+///     let result = length.call(target, nothing.bytes(), Vec::new(), Vec::new())?;
+///     assert_eq!(codec::decode::<usize>(result.expect("a result"))?, 2);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum Target<'a> {
     /// Where a new value goes.
@@ -51,6 +66,15 @@ pub enum Target<'a> {
 }
 
 /// A method came to no result.
+///
+/// ```
+/// use procession_core::{Method, MethodError, Target, codec};
+///
+/// let length = Method::shared(|list: &Vec<u8>, (): ()| list.len())?;
+/// let outcome = length.call(Target::Shared(&"a text"), codec::encode(&())?.bytes(), Vec::new(), Vec::new());
+/// assert!(matches!(outcome, Err(MethodError::Target(_))), "a text is no list");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MethodError {
@@ -64,12 +88,6 @@ pub enum MethodError {
     #[error("the function was not called: it works on a value of type `{0}`, and this is none")]
     Target(&'static str),
 }
-
-/// What a call brings: `None` from a conditional method that is not to have happened yet.
-type Outcome = Result<Option<Message>, MethodError>;
-
-/// The code between a message and a function. The first argument is the function's address, the last a buffer to re-use.
-type Thunk = fn(*const (), Target<'_>, &[u8], Vec<OwnedFd>, Vec<u8>) -> Outcome;
 
 /// What is done with a value and a function that somebody sends to it: see [`Method::given`].
 ///
@@ -112,8 +130,18 @@ impl Method {
     /// # Errors
     ///
     /// It lies in a shared library.
+    ///
+    /// ```
+    /// use procession_core::{Method, Target, codec};
+    ///
+    /// let zeros = Method::maker(|length: usize| vec![0_u8; length])?;
+    /// let mut place = None;
+    /// zeros.call(Target::New(&mut place), codec::encode(&3_usize)?.bytes(), Vec::new(), Vec::new())?;
+    /// assert_eq!(place.expect("a value").downcast_ref(), Some(&vec![0_u8; 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn maker<A: DeserializeOwned, T: Any + Send + Sync>(function: fn(A) -> T) -> Result<Method, FunctionError> {
-        Method::new(make::<A, T>, function as *const (), type_name::<fn(A) -> T>())
+        Method::new(thunk::make::<A, T>, function as *const (), type_name::<fn(A) -> T>())
     }
 
     /// Names a function that may change the value.
@@ -121,10 +149,20 @@ impl Method {
     /// # Errors
     ///
     /// As [`maker`](Method::maker).
+    ///
+    /// ```
+    /// use procession_core::{Method, Target, codec};
+    ///
+    /// let add = Method::exclusive(|total: &mut i64, by: i64| *total += by)?;
+    /// let mut total = 40_i64;
+    /// add.call(Target::Exclusive(&mut total), codec::encode(&2_i64)?.bytes(), Vec::new(), Vec::new())?;
+    /// assert_eq!(total, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&mut T, A) -> R,
     ) -> Result<Method, FunctionError> {
-        Method::new(exclusive::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> R>())
+        Method::new(thunk::exclusive::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> R>())
     }
 
     /// Names a function that only reads the value.
@@ -132,10 +170,20 @@ impl Method {
     /// # Errors
     ///
     /// As [`maker`](Method::maker).
+    ///
+    /// ```
+    /// use procession_core::{Method, Target, codec};
+    ///
+    /// let starts = Method::shared(|text: &String, with: String| text.starts_with(&with))?;
+    /// let text = "multiprocessing".to_owned();
+    /// let answer = starts.call(Target::Shared(&text), codec::encode("multi")?.bytes(), Vec::new(), Vec::new())?;
+    /// assert!(codec::decode::<bool>(answer.expect("a result"))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&T, A) -> R,
     ) -> Result<Method, FunctionError> {
-        Method::new(shared::<T, A, R>, function as *const (), type_name::<fn(&T, A) -> R>())
+        Method::new(thunk::shared::<T, A, R>, function as *const (), type_name::<fn(&T, A) -> R>())
     }
 
     /// Names a function that may change the value, or answer `None` to say that it is not its turn yet.
@@ -143,10 +191,23 @@ impl Method {
     /// # Errors
     ///
     /// As [`maker`](Method::maker).
+    ///
+    /// ```
+    /// use procession_core::{Method, Target, codec};
+    ///
+    /// let pop = Method::conditional(|list: &mut Vec<u8>, (): ()| list.pop())?;
+    /// let nothing = codec::encode(&())?;
+    /// let mut list = vec![7_u8];
+    /// let first = pop.call(Target::Exclusive(&mut list), nothing.bytes(), Vec::new(), Vec::new())?;
+    /// assert_eq!(codec::decode::<u8>(first.expect("a result"))?, 7);
+    /// let second = pop.call(Target::Exclusive(&mut list), nothing.bytes(), Vec::new(), Vec::new())?;
+    /// assert!(second.is_none(), "the list is empty: try again later");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&mut T, A) -> Option<R>,
     ) -> Result<Method, FunctionError> {
-        Method::new(conditional::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> Option<R>>())
+        Method::new(thunk::conditional::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> Option<R>>())
     }
 
     /// Names a function that may change two values at once.
@@ -154,10 +215,20 @@ impl Method {
     /// # Errors
     ///
     /// As [`maker`](Method::maker).
+    ///
+    /// ```
+    /// use procession_core::{Method, Target, codec};
+    ///
+    /// let pay = Method::both(|from: &mut i64, to: &mut i64, sum: i64| { *from -= sum; *to += sum; })?;
+    /// let (mut mine, mut yours) = (100_i64, 0_i64);
+    /// pay.call(Target::Both(&mut mine, &mut yours), codec::encode(&30_i64)?.bytes(), Vec::new(), Vec::new())?;
+    /// assert_eq!((mine, yours), (70, 30));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&mut T, &mut U, A) -> R,
     ) -> Result<Method, FunctionError> {
-        Method::new(both::<T, U, A, R>, function as *const (), type_name::<fn(&mut T, &mut U, A) -> R>())
+        Method::new(thunk::both::<T, U, A, R>, function as *const (), type_name::<fn(&mut T, &mut U, A) -> R>())
     }
 
     /// Names the copying out of a value: the result is the value itself. The argument is `()`.
@@ -165,9 +236,19 @@ impl Method {
     /// # Errors
     ///
     /// As [`maker`](Method::maker).
+    ///
+    /// ```
+    /// use procession_core::{Method, Target, codec};
+    ///
+    /// let copy = Method::snapshot::<Vec<u8>>()?;
+    /// let list = vec![3_u8, 1, 4];
+    /// let copied = copy.call(Target::Shared(&list), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
+    /// assert_eq!(codec::decode::<Vec<u8>>(copied.expect("a result"))?, list);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn snapshot<T: Any + Serialize>() -> Result<Method, FunctionError> {
         // The thunk needs no function; any place in the code will do.
-        Method::new(snapshot::<T>, snapshot::<T> as *const (), type_name::<fn(&T) -> T>())
+        Method::new(thunk::snapshot::<T>, thunk::snapshot::<T> as *const (), type_name::<fn(&T) -> T>())
     }
 
     /// Names a function that is not called on the value, but given to it: what is then done is up to `G`.
@@ -175,8 +256,29 @@ impl Method {
     /// # Errors
     ///
     /// As [`maker`](Method::maker).
+    ///
+    /// ```
+    /// use procession_core::{Given, Method, Target, codec};
+    ///
+    /// /// Counts the items for which the function says yes.
+    /// struct HowMany;
+    ///
+    /// impl Given<Vec<u32>, u32, bool> for HowMany {
+    ///     type Argument = ();
+    ///     type Result = usize;
+    ///
+    ///     fn given(list: &Vec<u32>, wanted: fn(u32) -> bool, (): ()) -> usize {
+    ///         list.iter().filter(|item| wanted(**item)).count()
+    ///     }
+    /// }
+    ///
+    /// let even = Method::given::<HowMany, Vec<u32>, u32, bool>(|n| n % 2 == 0)?;
+    /// let count = even.call(Target::Shared(&vec![1_u32, 2, 4]), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
+    /// assert_eq!(codec::decode::<usize>(count.expect("a result"))?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn given<G: Given<T, A, R>, T: Any, A, R>(function: fn(A) -> R) -> Result<Method, FunctionError> {
-        Method::new(given::<G, T, A, R>, function as *const (), type_name::<fn(A) -> R>())
+        Method::new(thunk::given::<G, T, A, R>, function as *const (), type_name::<fn(A) -> R>())
     }
 
     /// Calls it in this process, with an argument as [`codec::encode`] wrote it. The result is written into `buffer`. A panic
@@ -185,6 +287,18 @@ impl Method {
     /// # Errors
     ///
     /// See [`MethodError`].
+    ///
+    /// ```
+    /// use procession_core::{Method, Target, codec};
+    ///
+    /// let insert = Method::exclusive(|list: &mut Vec<u8>, (at, item): (usize, u8)| list.insert(at, item))?;
+    /// let mut list = vec![1_u8, 3];
+    /// let argument = codec::encode(&(1_usize, 2_u8))?;
+    /// let result = insert.call(Target::Exclusive(&mut list), argument.bytes(), Vec::new(), Vec::new())?;
+    /// codec::decode::<()>(result.expect("what the function returned"))?;
+    /// assert_eq!(list, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn call(
         &self,
         target: Target<'_>,
@@ -202,123 +316,6 @@ impl Method {
         let place = |address| Place::of(address).ok_or(FunctionError::NotInProgram(types));
         Ok(Method { thunk: place(thunk as *const ())?, function: place(function)? })
     }
-}
-
-fn make<A: DeserializeOwned, T: Any + Send + Sync>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    // SAFETY: `Method::maker` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> T`.
-    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> T>(function) };
-    let Target::New(place) = target else { return Err(MethodError::Target(type_name::<T>())) };
-    *place = Some(Box::new(function(decoded(argument, descriptors)?)));
-    encoded(&(), buffer)
-}
-
-fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    // SAFETY: `Method::exclusive` is the only place that pairs this thunk with a function, and it takes this type.
-    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> R>(function) };
-    let value = value_mut::<T>(target)?;
-    encoded(&function(value, decoded(argument, descriptors)?), buffer)
-}
-
-fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    // SAFETY: `Method::shared` is the only place that pairs this thunk with a function, and it takes this type.
-    let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
-    let value = value_ref::<T>(&target)?;
-    encoded(&function(value, decoded(argument, descriptors)?), buffer)
-}
-
-fn given<G: Given<T, A, R>, T: Any, A, R>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    // SAFETY: `Method::given` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
-    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    let value = value_ref::<T>(&target)?;
-    encoded(&G::given(value, function, decoded(argument, descriptors)?), buffer)
-}
-
-fn snapshot<T: Any + Serialize>(
-    _: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    let () = decoded(argument, descriptors)?;
-    encoded(value_ref::<T>(&target)?, buffer)
-}
-
-fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    // SAFETY: `Method::both` is the only place that pairs this thunk with a function, and it takes this type.
-    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, &mut U, A) -> R>(function) };
-    let Target::Both(first, second) = target else { return Err(MethodError::Target(type_name::<(T, U)>())) };
-    let first = first.downcast_mut::<T>().ok_or(MethodError::Target(type_name::<T>()))?;
-    let second = second.downcast_mut::<U>().ok_or(MethodError::Target(type_name::<U>()))?;
-    encoded(&function(first, second, decoded(argument, descriptors)?), buffer)
-}
-
-fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    // SAFETY: `Method::conditional` is the only place that pairs this thunk with a function, and it takes this type.
-    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> Option<R>>(function) };
-    let value = value_mut::<T>(target)?;
-    match function(value, decoded(argument, descriptors)?) {
-        Some(result) => encoded(&result, buffer),
-        None => Ok(None),
-    }
-}
-
-fn value_mut<T: Any>(target: Target<'_>) -> Result<&mut T, MethodError> {
-    let value = if let Target::Exclusive(value) = target { value.downcast_mut::<T>() } else { None };
-    value.ok_or(MethodError::Target(type_name::<T>()))
-}
-
-fn value_ref<'a, T: Any>(target: &'a Target<'_>) -> Result<&'a T, MethodError> {
-    let value = match target {
-        Target::Shared(value) => value.downcast_ref::<T>(),
-        Target::Exclusive(value) => value.downcast_ref::<T>(),
-        Target::New(_) | Target::Both(..) => None,
-    };
-    value.ok_or(MethodError::Target(type_name::<T>()))
-}
-
-fn decoded<A: DeserializeOwned>(argument: &[u8], descriptors: Vec<OwnedFd>) -> Result<A, MethodError> {
-    codec::decode_from(argument, descriptors).map_err(MethodError::Argument)
-}
-
-fn encoded<R: Serialize>(result: &R, buffer: Vec<u8>) -> Outcome {
-    codec::encode_into(result, buffer).map(Some).map_err(MethodError::Result)
 }
 
 impl Serialize for Method {
@@ -343,6 +340,7 @@ impl<'de> Deserialize<'de> for Method {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::method_thunk::Outcome;
     use crate::{Control, Function};
 
     fn call(method: Method, target: Target<'_>, argument: &impl Serialize) -> Outcome {

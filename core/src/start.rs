@@ -1,4 +1,23 @@
-//! How an executed child learns that it is one: a word in its environment, and the control link that it names.
+//! How an executed child learns that it is one: a variable of its environment, and the control link that comes with it.
+//!
+//! ```
+//! use procession_core::{Control, os::stdio::null, start};
+//! use std::os::fd::AsFd;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     if let Some(mut parent) = start::inherited()? {
+//!         parent.send("hello from the child")?; // the same program, the second time
+//!         return Ok(());
+//!     }
+//!     let (mut here, there) = Control::pair()?;
+//!     let null = null()?;
+//!     let (_, child) = start::reexec(&there, [null.as_fd(); 3])?;
+//!     drop(there);
+//!     assert_eq!(here.recv::<String>(None)?.as_deref(), Some("hello from the child"));
+//!     # while !child.has_ended()? { std::thread::yield_now() }
+//!     Ok(())
+//! }
+//! ```
 
 use std::ffi::{CStr, CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -28,14 +47,19 @@ const DEEPEST: u32 = 100;
 ///
 /// `/proc` is not mounted, a limit of the machine, a family of processes that is too deep, or no memory.
 ///
-/// ```no_run
-/// use procession_core::{Control, os::stdio::null, start::reexec};
+/// ```
+/// use procession_core::{Control, os::stdio::null, start::{inherited, reexec}};
 /// use std::os::fd::AsFd;
 ///
-/// let (here, there) = Control::pair()?;
+/// # if let Some(_parent) = inherited()? { return Ok(()) }
+/// let (mut here, there) = Control::pair()?;
 /// let null = null()?;
 /// let (pid, child) = reexec(&there, [null.as_fd(); 3])?;
-/// # std::io::Result::Ok(())
+/// assert_ne!(pid, std::process::id());
+/// drop(there);
+/// assert!(here.recv::<u8>(None)?.is_none(), "the child has closed its end, or is gone");
+/// # while !child.has_ended()? { std::thread::yield_now() }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn reexec(control: &Control, standard: [BorrowedFd<'_>; 3]) -> io::Result<(u32, PidFd)> {
     let [input, output, error] = standard;

@@ -1,4 +1,4 @@
-//! [`Waitable`]: what several of can be waited for at once.
+//! [`Waitable`]: things of which several can be waited for at once.
 
 use std::fs::File;
 use std::io::{PipeReader, Stdin};

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use procession_core::Loan;
 use procession_core::codec::{self, EncodeError, Message};
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::wire::item::{Head, ItemKind};
 const DESCRIPTOR_WEIGHT: usize = 1 << 20;
 
 /// At most so much room is made for arguments before they are seen, in bytes.
-const FORESEEN: usize = 64 << 10;
+const FORESEEN: usize = 4 << 20;
 
 /// Arguments of consecutive tasks, each as an item.
 #[derive(Debug, Default)]
@@ -32,6 +33,14 @@ impl Batch {
     /// An empty batch whose first task has this index.
     pub(crate) fn new(first: u64) -> Batch {
         Batch { first, ..Batch::default() }
+    }
+
+    /// One task whose argument was lent.
+    pub(crate) fn of_loan(loan: Loan) -> Result<Batch, EncodeError> {
+        let mut body = Vec::new();
+        codec::append(&loan, &mut body)?;
+        let bytes = [Head::new(ItemKind::Lent, body.len()).bytes(), &body].concat();
+        Ok(Batch { ends: vec![bytes.len()], bytes, ..Batch::default() })
     }
 
     /// An empty batch for the tasks after these, which are probably as many and as heavy.

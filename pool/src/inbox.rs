@@ -40,6 +40,7 @@ pub(crate) struct Task {
     /// Where the first one's item is.
     at: usize,
     pub(crate) has_descriptors: bool,
+    pub(crate) is_lent: bool,
     /// The number of the first one's descriptors, if it has any.
     pub(crate) unit: u32,
 }
@@ -81,10 +82,10 @@ impl Inbox {
             return None;
         }
         let Item { kind, .. } = self.bytes.get(at - self.base..).and_then(item::read)?;
-        let has_descriptors = kind == ItemKind::WithDescriptors;
-        let together = if has_descriptors { 1 } else { u64::from(header.unit.max(1)) };
+        let (has_descriptors, is_lent) = (kind == ItemKind::WithDescriptors, kind == ItemKind::Lent);
+        let together = if has_descriptors || is_lent { 1 } else { u64::from(header.unit.max(1)) };
         let count = together.min(header.count).min(open);
-        Some(Task { work: header.work, count, passed: 0, at: *at, has_descriptors, unit: header.unit })
+        Some(Task { work: header.work, count, passed: 0, at: *at, has_descriptors, is_lent, unit: header.unit })
     }
 
     /// The argument of the first of these tasks.

@@ -14,7 +14,7 @@ use procession_process::{Child, Process, SpawnError, StartMethod, Stdio};
 use crate::batch::Batch;
 use crate::last_words::LastWords;
 use crate::task_error::Badge;
-use crate::wire::claim::distance;
+use crate::wire::claim::is_at_or_after;
 use crate::wire::protocol::{Order, Preparation, Report, Setup};
 use crate::wire::{Line, Lines};
 use crate::works::Works;
@@ -262,9 +262,4 @@ impl Member {
             self.lose(&error);
         }
     }
-}
-
-/// Whether a task comes at or after another one, as their numbers go round.
-fn is_at_or_after(number: u64, other: u64) -> bool {
-    distance(other, number) < 1 << 23
 }

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 
-use procession_core::codec;
+use procession_core::{Borrowed, codec};
 use serde::de::DeserializeOwned;
 
 use crate::TaskError;
@@ -25,27 +26,33 @@ pub(crate) struct Parcel {
 
 #[derive(Debug)]
 enum Body {
-    /// Results as items.
-    Values { bytes: Vec<u8>, at: usize, descriptors: VecDeque<Vec<OwnedFd>>, worker: Badge },
+    Values(Values),
     /// The same error for each.
     Error(Story),
 }
 
 /// Room is made at once for so many values.
 const FORESEEN: usize = 1 << 16;
+/// Results, as a worker wrote them.
+#[derive(Debug)]
+pub(crate) struct Values {
+    /// Items, of which the first `at` bytes were read.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) at: usize,
+    /// What goes with those that say that something does.
+    pub(crate) descriptors: VecDeque<Vec<OwnedFd>>,
+    /// Those that were lent. One that is missing was none of the worker's.
+    pub(crate) lent: VecDeque<Option<Borrowed>>,
+    pub(crate) worker: Badge,
+}
+
 /// What a descriptor weighs, in bytes.
 const DESCRIPTOR_WEIGHT: usize = 1 << 20;
 
 impl Parcel {
-    /// The results of `count` tasks, as a worker wrote them, and what goes with those that say that something does.
-    pub(crate) fn values(
-        first: u64,
-        count: u64,
-        bytes: Vec<u8>,
-        descriptors: VecDeque<Vec<OwnedFd>>,
-        worker: Badge,
-    ) -> Parcel {
-        Parcel { first, count, weight: 0, body: Body::Values { bytes, at: 0, descriptors, worker } }
+    /// The results of `count` tasks.
+    pub(crate) fn values(first: u64, count: u64, values: Values) -> Parcel {
+        Parcel { first, count, weight: 0, body: Body::Values(values) }
     }
 
     /// The same bad end of `count` tasks.
@@ -77,9 +84,10 @@ impl Parcel {
     /// What the results weigh.
     pub(crate) fn result_weight(&self) -> usize {
         match &self.body {
-            Body::Values { bytes, descriptors, .. } => {
+            Body::Values(Values { bytes, descriptors, lent, .. }) => {
                 let count: usize = descriptors.iter().map(Vec::len).sum();
-                bytes.len().saturating_add(count.saturating_mul(DESCRIPTOR_WEIGHT))
+                let lent: usize = lent.iter().flatten().map(|bytes| bytes.len()).sum();
+                (bytes.len() + lent).saturating_add(count.saturating_mul(DESCRIPTOR_WEIGHT))
             }
             Body::Error(_) => 0,
         }
@@ -95,9 +103,7 @@ impl Parcel {
         self.first += 1;
         self.count -= 1;
         let result = match &mut self.body {
-            Body::Values { bytes, at, descriptors, worker } => {
-                read(index, bytes, at, || Ok(descriptors.pop_front().unwrap_or_default()), worker)
-            }
+            Body::Values(values) => values.next(index),
             Body::Error(story) => Err(TaskError::new(index, story.clone())),
         };
         Some((index, result))
@@ -115,11 +121,11 @@ impl Parcel {
     /// Looks at what became of each task and leaves it there. Descriptors are duplicated.
     pub(crate) fn visit<R: DeserializeOwned>(&self, mut visit: impl FnMut(u64, Result<R, TaskError>)) {
         match &self.body {
-            Body::Values { bytes, at, descriptors, worker } => {
-                let mut at = *at;
-                let mut with = descriptors.iter().map(|ones| ones.iter().map(OwnedFd::try_clone).collect());
+            Body::Values(values) => {
+                let (mut at, mut with, mut lent) = (values.at, values.descriptors.iter(), values.lent.iter());
                 for index in self.first..self.first + self.count {
-                    visit(index, read(index, bytes, &mut at, || with.next().unwrap_or(Ok(Vec::new())), worker));
+                    let descriptors = || with.next().into_iter().flatten().map(OwnedFd::try_clone).collect();
+                    visit(index, values.read(index, &mut at, descriptors, || lent.next()?.as_deref()));
                 }
             }
             Body::Error(story) => {
@@ -132,33 +138,68 @@ impl Parcel {
     /// What its tasks failed with, if that is what it brings.
     pub(crate) fn failure(&self) -> Option<TaskError> {
         match &self.body {
-            Body::Values { .. } => None,
+            Body::Values(_) => None,
             Body::Error(story) => Some(TaskError::new(self.first, story.clone())),
         }
     }
 }
 
-#[inline]
-fn read<R: DeserializeOwned>(
-    index: u64,
-    bytes: &[u8],
-    at: &mut usize,
-    descriptors: impl FnOnce() -> io::Result<Vec<OwnedFd>>,
-    worker: &Badge,
-) -> Result<R, TaskError> {
-    while let Some(Item { kind, body, len }) = bytes.get(*at..).and_then(item::read) {
-        *at += len;
-        let with = match kind {
-            ItemKind::Value => Vec::new(),
-            ItemKind::WithDescriptors => descriptors().map_err(|error| unreadable(index, worker, error.to_string()))?,
-            ItemKind::Trouble | ItemKind::Time => continue,
+impl Values {
+    #[inline]
+    fn next<R: DeserializeOwned>(&mut self, index: u64) -> Result<R, TaskError> {
+        let Some(Item { kind: ItemKind::Value, body, len }) = self.bytes.get(self.at..).and_then(item::read) else {
+            return self.next_unusual(index);
         };
-        return codec::decode_from(body, with).map_err(|error| unreadable(index, worker, error.to_string()));
+        self.at += len;
+        codec::decode_from(body, Vec::new()).map_err(|error| self.unreadable(index, error.to_string()))
     }
-    Err(unreadable(index, worker, "its worker did not say it".to_owned()))
-}
 
-#[cold]
-fn unreadable(index: u64, worker: &Badge, text: String) -> TaskError {
-    TaskError::new(index, Story::of(Some(worker.clone()), Kind::Unreadable(text)))
+    #[cold]
+    fn next_unusual<R: DeserializeOwned>(&mut self, index: u64) -> Result<R, TaskError> {
+        let (mut descriptors, mut lent) = (mem::take(&mut self.descriptors), mem::take(&mut self.lent));
+        let (mut at, mut borrowed) = (self.at, None);
+        let result = self.read(
+            index,
+            &mut at,
+            || Ok(descriptors.pop_front().unwrap_or_default()),
+            || {
+                borrowed = lent.pop_front().flatten();
+                borrowed.as_deref()
+            },
+        );
+        (self.at, self.descriptors, self.lent) = (at, descriptors, lent);
+        result
+    }
+
+    /// Reads the next result, with descriptors and lent bytes where it says that there are some.
+    fn read<'a, R: DeserializeOwned>(
+        &self,
+        index: u64,
+        at: &mut usize,
+        descriptors: impl FnOnce() -> io::Result<Vec<OwnedFd>>,
+        lent: impl FnOnce() -> Option<&'a [u8]>,
+    ) -> Result<R, TaskError> {
+        while let Some(Item { kind, body, len }) = self.bytes.get(*at..).and_then(item::read) {
+            *at += len;
+            let decoded = match kind {
+                ItemKind::Value => codec::decode_from(body, Vec::new()),
+                ItemKind::WithDescriptors => {
+                    let with = descriptors().map_err(|error| self.unreadable(index, error.to_string()))?;
+                    codec::decode_from(body, with)
+                }
+                ItemKind::Lent => {
+                    let text = || self.unreadable(index, "its worker did not lend what it says".to_owned());
+                    codec::decode_from(lent().ok_or_else(text)?, Vec::new())
+                }
+                ItemKind::Trouble | ItemKind::Time => continue,
+            };
+            return decoded.map_err(|error| self.unreadable(index, error.to_string()));
+        }
+        Err(self.unreadable(index, "its worker did not say it".to_owned()))
+    }
+
+    #[cold]
+    fn unreadable(&self, index: u64, text: String) -> TaskError {
+        TaskError::new(index, Story::of(Some(self.worker.clone()), Kind::Unreadable(text)))
+    }
 }

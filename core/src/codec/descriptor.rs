@@ -47,11 +47,12 @@ impl Descriptor {
     /// # Examples
     ///
     /// ```
-    /// use std::os::fd::OwnedFd;
+    /// use std::os::fd::{AsFd, AsRawFd, OwnedFd};
     /// use procession_core::codec::Descriptor;
     ///
     /// let first = Descriptor::from(OwnedFd::from(std::fs::File::open("/dev/null")?));
     /// let second = first.try_clone()?;
+    /// assert_ne!(first.as_fd().as_raw_fd(), second.as_fd().as_raw_fd());
     /// # drop(second);
     /// # Ok::<(), std::io::Error>(())
     /// ```

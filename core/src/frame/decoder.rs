@@ -82,7 +82,17 @@ impl FrameDecoder {
     ///
     /// # Examples
     ///
-    /// See [`FrameDecoder`].
+    /// ```
+    /// use procession_core::frame::{FrameDecoder, FrameHeader};
+    ///
+    /// let mut decoder = FrameDecoder::new(100);
+    /// decoder.push(&FrameHeader::new(5, 0)?.encode());
+    /// decoder.push(b"hel");
+    /// assert!(decoder.next()?.is_none(), "two bytes are missing");
+    /// decoder.push(b"lo");
+    /// assert_eq!(decoder.next()?.expect("a frame").payload, b"hello");
+    /// # Ok::<(), procession_core::frame::FrameError>(())
+    /// ```
     pub fn push(&mut self, mut bytes: &[u8]) {
         if matches!(self.state, State::Failed(_)) {
             return;
@@ -106,7 +116,25 @@ impl FrameDecoder {
     ///
     /// # Examples
     ///
-    /// See [`FrameDecoder`].
+    /// ```
+    /// use procession_core::frame::{FrameDecoder, FrameHeader};
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut reader, mut writer) = std::io::pipe()?;
+    /// writer.write_all(&FrameHeader::new(2, 0)?.encode())?;
+    /// writer.write_all(b"ok")?;
+    ///
+    /// let mut decoder = FrameDecoder::new(100);
+    /// let frame = loop {
+    ///     if let Some(frame) = decoder.next()? {
+    ///         break frame;
+    ///     }
+    ///     let count = reader.read(decoder.space())?;
+    ///     decoder.filled(count);
+    /// };
+    /// assert_eq!(frame.payload, b"ok");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn space(&mut self) -> &mut [u8] {
         self.space_for(self.appetite)
     }
@@ -119,7 +147,16 @@ impl FrameDecoder {
     ///
     /// # Examples
     ///
-    /// See [`FrameDecoder`].
+    /// ```
+    /// use procession_core::frame::{FrameDecoder, FrameHeader};
+    ///
+    /// let mut decoder = FrameDecoder::new(100);
+    /// let header = FrameHeader::new(0, 0)?.encode();
+    /// decoder.space()[..header.len()].copy_from_slice(&header);
+    /// decoder.filled(header.len());
+    /// assert!(decoder.next()?.expect("a frame").payload.is_empty());
+    /// # Ok::<(), procession_core::frame::FrameError>(())
+    /// ```
     pub fn filled(&mut self, count: usize) {
         let (end, len) = match &mut self.state {
             State::Inside(large) if large.has_room() => (&mut large.got, large.payload.len()),

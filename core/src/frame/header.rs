@@ -21,6 +21,13 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// The size of an encoded header, in bytes.
+    ///
+    /// ```
+    /// use procession_core::frame::FrameHeader;
+    ///
+    /// assert_eq!(FrameHeader::new(300, 2)?.encode().len(), FrameHeader::SIZE);
+    /// # Ok::<(), procession_core::frame::FrameError>(())
+    /// ```
     pub const SIZE: usize = 8;
 
     /// The header for a payload of `len` bytes with so many descriptors.

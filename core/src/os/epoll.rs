@@ -35,6 +35,12 @@ impl Epoll {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// let set = procession_core::os::epoll::Epoll::new()?;
+    /// assert!(set.wait(Some(std::time::Instant::now()))?.is_empty());
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new() -> io::Result<Epoll> {
         Ok(Epoll(nix::sys::epoll::Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
     }
@@ -44,15 +50,41 @@ impl Epoll {
     /// # Errors
     ///
     /// It is in the set, or cannot be waited for, or the limit on watched descriptors.
+    ///
+    /// ```
+    /// use procession_core::os::{epoll::Epoll, poll::Pollable};
+    /// use std::{io::ErrorKind, os::fd::AsFd};
+    ///
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let set = Epoll::new()?;
+    /// set.add(Pollable::readable(reader.as_fd()), 1)?;
+    /// let twice = set.add(Pollable::readable(reader.as_fd()), 2);
+    /// assert_eq!(twice.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn add(&self, what: Pollable<'_>, token: u64) -> io::Result<()> {
         Ok(self.0.add(what.parts().0, event(what, token))?)
     }
 
-    /// Changes what one of the set is waited for, where it is now room to write too, or no longer.
+    /// Changes what one of the set is waited for: for room to write too from now on, or no longer.
     ///
     /// # Errors
     ///
     /// It is not in the set.
+    ///
+    /// ```
+    /// use procession_core::os::{epoll::Epoll, poll::Pollable};
+    /// use std::{os::fd::AsFd, time::Instant};
+    ///
+    /// let (here, _there) = std::os::unix::net::UnixStream::pair()?;
+    /// let set = Epoll::new()?;
+    /// let socket = Pollable::readable(here.as_fd());
+    /// set.add(socket, 1)?;
+    /// assert!(set.wait(Some(Instant::now()))?.is_empty(), "nothing to read");
+    /// set.change(socket.writable_too(true), 1)?;
+    /// assert_eq!(set.wait(None)?, [1], "but room to write");
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn change(&self, what: Pollable<'_>, token: u64) -> io::Result<()> {
         Ok(self.0.modify(what.parts().0, &mut event(what, token))?)
     }
@@ -62,6 +94,19 @@ impl Epoll {
     /// # Errors
     ///
     /// It is not in the set.
+    ///
+    /// ```
+    /// use procession_core::os::{epoll::Epoll, poll::Pollable};
+    /// use std::os::fd::AsFd;
+    ///
+    /// let (reader, writer) = std::io::pipe()?;
+    /// drop(writer);
+    /// let set = Epoll::new()?;
+    /// set.add(Pollable::readable(reader.as_fd()), 1)?;
+    /// set.remove(Pollable::readable(reader.as_fd()))?;
+    /// assert!(set.wait(Some(std::time::Instant::now()))?.is_empty());
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn remove(&self, what: Pollable<'_>) -> io::Result<()> {
         Ok(self.0.delete(what.parts().0)?)
     }
@@ -72,6 +117,19 @@ impl Epoll {
     /// # Errors
     ///
     /// What the kernel reports, interruptions aside.
+    ///
+    /// ```
+    /// use procession_core::os::{epoll::Epoll, poll::Pollable, wake::Waker};
+    ///
+    /// let wakers = [Waker::new()?, Waker::new()?, Waker::new()?];
+    /// let set = Epoll::new()?;
+    /// for (waker, token) in wakers.iter().zip(0..) {
+    ///     set.add(waker.pollable(), token)?;
+    /// }
+    /// wakers[2].wake();
+    /// assert_eq!(set.wait(None)?, [2]);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn wait(&self, deadline: Option<Instant>) -> io::Result<Vec<u64>> {
         let mut events = [EpollEvent::empty(); BATCH];
         loop {

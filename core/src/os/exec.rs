@@ -1,4 +1,4 @@
-//! [`Exec`]: start a program with an exact set of descriptors, at a cost that does not depend on our size.
+//! [`Exec`]: start a program with an exact set of descriptors, at a cost that does not depend on how much memory we have.
 //!
 //! The child is made as `posix_spawn` makes it: it shares our memory and runs on a small stack of its own, while we stand
 //! still, until it has executed the program (Linux: `CLONE_VM | CLONE_VFORK`). It makes system calls and nothing else.
@@ -20,7 +20,7 @@ const STACK: usize = 64 * 1024;
 /// A program to be started.
 ///
 /// ```
-/// use procession_core::os::exec::Exec;
+/// use procession_core::os::{exec::Exec, pidfd::Exit};
 ///
 /// let null = procession_core::os::stdio::null()?;
 /// let [input, output, error] = [&null; 3].map(std::os::fd::AsFd::as_fd);
@@ -33,6 +33,7 @@ const STACK: usize = 64 * 1024;
 /// };
 /// let (_, child) = program.start()?;
 /// while !child.has_ended()? {}
+/// assert_eq!(child.reap()?, Some(Exit::Code(3)));
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]

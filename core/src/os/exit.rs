@@ -27,7 +27,16 @@ unsafe extern "C" {
 /// The C library has no memory for the registration.
 ///
 /// ```
-/// procession_core::os::exit::at_exit(|| eprintln!("goodbye"))?;
+/// use procession_core::os::exit::{at_exit, exit_now};
+/// # use procession_core::os::{fork::{Forked, fork}, pidfd::{Exit, PidFd}};
+///
+/// let Forked::Parent(copy) = fork(&[])? else {
+///     at_exit(|| exit_now(7))?;
+///     std::process::exit(0)
+/// };
+/// let copy = PidFd::of_child(copy)?;
+/// while !copy.has_ended()? {}
+/// assert_eq!(copy.reap()?, Some(Exit::Code(7)));
 /// # std::io::Result::Ok(())
 /// ```
 pub fn at_exit(function: fn()) -> io::Result<()> {
@@ -46,7 +55,16 @@ pub fn at_exit(function: fn()) -> io::Result<()> {
 /// As [`at_exit`].
 ///
 /// ```
-/// procession_core::os::exit::on_exit_status(|status| eprintln!("exit with {status}"))?;
+/// use procession_core::os::exit::{exit_now, on_exit_status};
+/// # use procession_core::os::{fork::{Forked, fork}, pidfd::{Exit, PidFd}};
+///
+/// let Forked::Parent(copy) = fork(&[])? else {
+///     on_exit_status(|status| exit_now(status / 10))?;
+///     std::process::exit(70)
+/// };
+/// let copy = PidFd::of_child(copy)?;
+/// while !copy.has_ended()? {}
+/// assert_eq!(copy.reap()?, Some(Exit::Code(7)));
 /// # std::io::Result::Ok(())
 /// ```
 pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
@@ -65,8 +83,14 @@ pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
 /// copy cheap, because the C library's own way out touches memory all over the program.)
 ///
 /// ```
-/// println!("the last line");
-/// procession_core::os::exit::leave(0);
+/// use procession_core::os::exit::leave;
+/// # use procession_core::os::{fork::{Forked, fork}, pidfd::{Exit, PidFd}};
+///
+/// let Forked::Parent(copy) = fork(&[])? else { leave(7) };
+/// let copy = PidFd::of_child(copy)?;
+/// while !copy.has_ended()? {}
+/// assert_eq!(copy.reap()?, Some(Exit::Code(7)));
+/// # std::io::Result::Ok(())
 /// ```
 pub fn leave(code: i32) -> ! {
     run_at_exit();
@@ -77,7 +101,17 @@ pub fn leave(code: i32) -> ! {
 /// Ends this process at once with `code`: no function that waits for the exit runs, nothing is flushed.
 ///
 /// ```
-/// procession_core::os::exit::exit_now(0);
+/// use procession_core::os::exit::{at_exit, exit_now};
+/// # use procession_core::os::{fork::{Forked, fork}, pidfd::{Exit, PidFd}};
+///
+/// let Forked::Parent(copy) = fork(&[])? else {
+///     at_exit(|| unreachable!("nothing is run"))?;
+///     exit_now(7)
+/// };
+/// let copy = PidFd::of_child(copy)?;
+/// while !copy.has_ended()? {}
+/// assert_eq!(copy.reap()?, Some(Exit::Code(7)));
+/// # std::io::Result::Ok(())
 /// ```
 pub fn exit_now(code: i32) -> ! {
     // Not `_exit`, whose code lies in a page of its own: a fresh copy pays for each page that it touches.
@@ -88,8 +122,18 @@ pub fn exit_now(code: i32) -> ! {
 
 /// Ends this process at once by SIGKILL.
 ///
-/// ```no_run
-/// procession_core::os::exit::kill_self();
+/// ```
+/// use procession_core::Control;
+/// use procession_core::os::{exit::kill_self, fork::Forked};
+///
+/// let (mut here, there) = Control::pair()?;
+/// let (side, there) = there.fork()?;
+/// if side == Forked::Child {
+///     kill_self(); // `there` is not dropped, and yet it is closed
+/// }
+/// drop(there);
+/// assert!(here.recv::<u8>(None)?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn kill_self() -> ! {
     let _never_fails = raise(Signal::SIGKILL);

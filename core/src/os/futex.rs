@@ -11,6 +11,14 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 /// Every sleeper, for the `bits` of [`wait_bits`] and [`wake_bits`].
+///
+/// ```
+/// use procession_core::os::futex::{EVERY_BIT, wake_bits};
+/// use std::sync::atomic::AtomicU32;
+///
+/// let word = AtomicU32::new(0);
+/// assert_eq!(wake_bits(&word, 1, EVERY_BIT), 0, "nobody sleeps here");
+/// ```
 pub const EVERY_BIT: u32 = u32::MAX;
 
 /// Why a sleep ended.

@@ -19,10 +19,18 @@ use super::poll::{Pollable, poll};
 /// The parent's side. Dropping it ends all children that hold on to the other side.
 ///
 /// ```
-/// use procession_core::os::lifeline::Lifeline;
+/// use procession_core::os::lifeline::{Lifeline, die_with};
+/// # use procession_core::os::{fork::{Forked, fork}, pidfd::{Exit, PidFd}};
 ///
 /// let lifeline = Lifeline::new()?;
-/// let _handed_to_each_child = lifeline.end();
+/// let Forked::Parent(copy) = fork(&[lifeline.end()])? else {
+///     die_with(&lifeline.end().try_clone_to_owned()?)?;
+///     loop { std::thread::park() } // until it is killed
+/// };
+/// let copy = PidFd::of_child(copy)?;
+/// drop(lifeline); // as when this process ends, in whatever way
+/// while !copy.has_ended()? {}
+/// assert!(matches!(copy.reap()?, Some(Exit::Signal { number: 9, .. })));
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]

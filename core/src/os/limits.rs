@@ -36,6 +36,13 @@ const RESOURCES: [Resource; 4] =
 
 /// Lets this process open as many descriptors as the machine allows it to: for servers, whose clients bring some each. Where
 /// that cannot be, everything stays as it is.
+///
+/// ```
+/// use procession_core::os::limits::{inheritable, raise_descriptors};
+///
+/// raise_descriptors();
+/// assert!(inheritable().iter().any(|(soft, hard)| soft == hard), "it is as high as it can be");
+/// ```
 pub fn raise_descriptors() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard

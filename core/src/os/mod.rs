@@ -1,6 +1,18 @@
 //! Thin wrappers over the kernel: one noun a file, safe where they can be, no policy.
 //!
-//! Everything here is Linux. A port to another system is this folder again.
+//! Everything here is Linux. A port to another system would be this folder once more.
+//!
+//! ```
+//! use procession_core::os::{pidfd::{Exit, PidFd}, poll::{Pollable, poll}, wake::Waker};
+//! use std::{os::fd::AsFd, process::Command};
+//!
+//! let child = Command::new("true").spawn()?;
+//! let (child, waker) = (PidFd::of_child(child.id())?, Waker::new()?);
+//! let ready = poll(&[Pollable::readable(child.as_fd()), waker.pollable()], None)?;
+//! assert_eq!(ready, [true, false], "the child has ended, and nobody has called");
+//! assert_eq!(child.reap()?, Some(Exit::Code(0)));
+//! # std::io::Result::Ok(())
+//! ```
 
 use std::io;
 

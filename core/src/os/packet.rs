@@ -16,6 +16,17 @@ use nix::sys::socket::{
 use super::check;
 
 /// The kernel's limit on descriptors beside one packet (`SCM_MAX_FD`).
+///
+/// ```
+/// use procession_core::os::packet::{MOST_DESCRIPTORS, Packet};
+/// use std::os::fd::AsFd;
+///
+/// let (here, _there) = Packet::pair()?;
+/// let many = [here.as_fd(); MOST_DESCRIPTORS + 1];
+/// assert!(here.post(b"too many", &many).is_err());
+/// here.post(b"as many as can be", &many[1..])?;
+/// # std::io::Result::Ok(())
+/// ```
 pub const MOST_DESCRIPTORS: usize = 253;
 
 /// One end of a connected pair of sockets. Nothing that it does waits, but [`wait`](Packet::wait).
@@ -36,6 +47,20 @@ pub const MOST_DESCRIPTORS: usize = 253;
 pub struct Packet(OwnedFd);
 
 /// What a look at a [`Packet`] has found.
+///
+/// ```
+/// use procession_core::os::packet::{Packet, Received};
+///
+/// let (here, there) = Packet::pair()?;
+/// here.post(b"last words", &[])?;
+/// drop(here);
+/// let mut room = [0; 64];
+/// while let Received::Packet(length, _) = there.take(&mut room)? {
+///     assert_eq!(&room[..length], b"last words");
+/// }
+/// assert!(matches!(there.take(&mut room)?, Received::End));
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub enum Received {
     /// A packet of so many bytes, and the descriptors beside it.
@@ -52,6 +77,16 @@ impl Packet {
     /// # Errors
     ///
     /// The limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::os::packet::Packet;
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// assert!(!here.is_hung_up());
+    /// drop(there);
+    /// assert!(here.is_hung_up());
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn pair() -> io::Result<(Packet, Packet)> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let (here, there) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
@@ -63,6 +98,19 @@ impl Packet {
     /// # Errors
     ///
     /// `WouldBlock` when there is no room, `BrokenPipe` when everybody at the other side is gone; a limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::os::packet::{Packet, Received};
+    /// use std::os::fd::AsFd;
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// here.post(b"one", &[])?;
+    /// here.post(b"three", &[std::io::stdout().as_fd()])?;
+    /// let mut room = [0; 64];
+    /// assert!(matches!(there.take(&mut room)?, Received::Packet(3, _)), "packets are never joined");
+    /// assert!(matches!(there.take(&mut room)?, Received::Packet(5, fds) if fds.len() == 1));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn post(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let fds: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&fds)];
@@ -81,6 +129,16 @@ impl Packet {
     /// # Errors
     ///
     /// As [`post`](Packet::post).
+    ///
+    /// ```
+    /// use procession_core::os::packet::Packet;
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// here.ring()?;
+    /// assert_eq!(there.wait(None)?, (true, false), "there is something to take, and nobody is gone");
+    /// assert_eq!(there.skip(), Some(1));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn ring(&self) -> io::Result<()> {
         loop {
             match send(self.0.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
@@ -95,6 +153,18 @@ impl Packet {
     /// # Errors
     ///
     /// The limit on descriptors: some of them could not be opened here, and are lost.
+    ///
+    /// ```
+    /// use procession_core::os::packet::{Packet, Received};
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// here.post(b"a long story", &[])?;
+    /// let mut room = [0; 6];
+    /// assert!(matches!(there.take(&mut room)?, Received::Packet(6, _)));
+    /// assert_eq!(&room, b"a long");
+    /// assert!(matches!(there.take(&mut room)?, Received::Nothing), "the rest is lost");
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn take(&self, room: &mut [u8]) -> io::Result<Received> {
         let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
         let mut pieces = [IoSliceMut::new(room)];
@@ -121,6 +191,17 @@ impl Packet {
     }
 
     /// How long the next packet is, without taking it (at most `room` bytes); `None` when there is none.
+    ///
+    /// ```
+    /// use procession_core::os::packet::Packet;
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// here.post(b"hello", &[])?;
+    /// let mut room = [0; 64];
+    /// assert_eq!(there.peek(&mut room), Some(5));
+    /// assert_eq!(there.peek(&mut room), Some(5), "it is still there");
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn peek(&self, room: &mut [u8]) -> Option<usize> {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
@@ -133,6 +214,16 @@ impl Packet {
     }
 
     /// Throws the next packet away, with its descriptors, and answers its first byte; `None` when there is none.
+    ///
+    /// ```
+    /// use procession_core::os::packet::Packet;
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// here.post(b"hello", &[])?;
+    /// assert_eq!(there.skip(), Some(b'h'));
+    /// assert_eq!(there.skip(), None);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn skip(&self) -> Option<u8> {
         let mut first = [0];
@@ -145,6 +236,18 @@ impl Packet {
     }
 
     /// Whether everybody at the other side is gone. There may still be packets to take.
+    ///
+    /// ```
+    /// use procession_core::os::packet::Packet;
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// let copy = std::os::fd::AsFd::as_fd(&there).try_clone_to_owned()?;
+    /// drop(there);
+    /// assert!(!here.is_hung_up(), "a copy is left");
+    /// drop(copy);
+    /// assert!(here.is_hung_up());
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn is_hung_up(&self) -> bool {
         self.poll(0, Some(Duration::ZERO)).is_ok_and(|seen| seen & (libc::POLLHUP | libc::POLLERR) != 0)
@@ -156,6 +259,17 @@ impl Packet {
     /// # Errors
     ///
     /// What `ppoll` reports, interruptions aside.
+    ///
+    /// ```
+    /// use procession_core::os::packet::Packet;
+    /// use std::time::Instant;
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// assert_eq!(there.wait(Some(Instant::now()))?, (false, false));
+    /// drop(here);
+    /// assert_eq!(there.wait(None)?, (true, true), "the end can be taken");
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn wait(&self, until: Option<Instant>) -> io::Result<(bool, bool)> {
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -171,6 +285,16 @@ impl Packet {
     /// # Errors
     ///
     /// It is anything else.
+    ///
+    /// ```
+    /// use procession_core::os::packet::Packet;
+    /// use std::os::{fd::AsFd, unix::net::UnixStream};
+    ///
+    /// let (_here, there) = Packet::pair()?;
+    /// assert!(Packet::from_descriptor(there.as_fd().try_clone_to_owned()?).is_ok());
+    /// assert!(Packet::from_descriptor(UnixStream::pair()?.0.into()).is_err(), "a stream has no packets");
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn from_descriptor(socket: OwnedFd) -> io::Result<Packet> {
         match getsockopt(&socket, sockopt::SockType) {
             Ok(SockType::SeqPacket) => Ok(Packet(socket)),

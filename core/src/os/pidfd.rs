@@ -83,6 +83,7 @@ impl PidFd {
     /// let child = std::process::Command::new("true").spawn()?;
     /// let pidfd = PidFd::of_child(child.id())?;
     /// while !pidfd.has_ended()? {}
+    /// assert!(pidfd.reap()?.is_some());
     /// # std::io::Result::Ok(())
     /// ```
     pub fn of_child(pid: u32) -> io::Result<PidFd> {
@@ -96,7 +97,8 @@ impl PidFd {
         }
     }
 
-    /// Sends a signal. Answers `false` when the process has ended already.
+    /// Sends a signal. Answers `false` when there is no such process any more. One that has ended, but whose status nobody
+    /// has taken yet, is still there, and takes a signal without any effect.
     ///
     /// # Errors
     ///

@@ -8,6 +8,16 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 /// Something that [`poll`] can wait for. It shows whether it is ready, and lends nothing else of the descriptor.
+///
+/// ```
+/// use procession_core::os::poll::{Pollable, poll};
+/// use std::os::{fd::AsFd, unix::net::UnixStream};
+///
+/// let (here, _there) = UnixStream::pair()?;
+/// let to_read = Pollable::readable(here.as_fd());
+/// assert_eq!(poll(&[to_read, to_read.writable_too(true)], None)?, [false, true]);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Pollable<'fd> {
     fd: RawFd,
@@ -17,12 +27,33 @@ pub struct Pollable<'fd> {
 
 impl<'fd> Pollable<'fd> {
     /// Ready when there is something to read, or when the other side is gone.
+    ///
+    /// ```
+    /// use procession_core::os::poll::{Pollable, poll};
+    /// use std::{io::Write, os::fd::AsFd};
+    ///
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// writer.write_all(b"!")?;
+    /// assert_eq!(poll(&[Pollable::readable(reader.as_fd())], None)?, [true]);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn readable(fd: BorrowedFd<'fd>) -> Pollable<'fd> {
         Pollable { fd: fd.as_raw_fd(), events: libc::POLLIN, lent: PhantomData }
     }
 
     /// Also ready when there is room to write, if `wanted`.
+    ///
+    /// ```
+    /// use procession_core::os::poll::{Pollable, poll};
+    /// use std::os::{fd::AsFd, unix::net::UnixStream};
+    ///
+    /// let (here, _there) = UnixStream::pair()?;
+    /// let kept = ["what is to be sent later"];
+    /// let socket = Pollable::readable(here.as_fd()).writable_too(!kept.is_empty());
+    /// assert_eq!(poll(&[socket], None)?, [true]);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn writable_too(mut self, wanted: bool) -> Pollable<'fd> {
         if wanted {
@@ -85,6 +116,16 @@ const BRIEFLY: Duration = Duration::from_micros(150);
 /// # Errors
 ///
 /// As [`poll`].
+///
+/// ```
+/// use procession_core::os::{poll::{poll, poll_briefly}, wake::Waker};
+///
+/// let waker = Waker::new()?;
+/// assert!(!poll_briefly(waker.pollable(), None)?, "not at once");
+/// waker.wake();
+/// assert!(poll_briefly(waker.pollable(), None)? || poll(&[waker.pollable()], None)?[0]);
+/// # std::io::Result::Ok(())
+/// ```
 pub fn poll_briefly(what: Pollable<'_>, deadline: Option<Instant>) -> io::Result<bool> {
     let start = Instant::now();
     let end = deadline.map_or(start + BRIEFLY, |deadline| deadline.min(start + BRIEFLY));
@@ -98,6 +139,15 @@ pub fn poll_briefly(what: Pollable<'_>, deadline: Option<Instant>) -> io::Result
 }
 
 /// The deadline that lies `timeout` ahead; `None`, which is for ever, when the clock cannot express it.
+///
+/// ```
+/// use procession_core::os::poll::deadline_after;
+/// use std::time::Duration;
+///
+/// let hour = deadline_after(Duration::from_secs(3600)).expect("the clock goes so far");
+/// assert!(hour > std::time::Instant::now());
+/// assert_eq!(deadline_after(Duration::MAX), None, "for ever");
+/// ```
 #[must_use]
 pub fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)

@@ -14,6 +14,9 @@ use nix::unistd::Pid;
 ///
 /// ```
 /// procession_core::os::priority::set_niceness(1)?;
+/// let stat = std::fs::read_to_string("/proc/self/stat")?;
+/// let after_the_name = stat.rsplit(") ").next().expect("a state");
+/// assert_eq!(after_the_name.split(' ').nth(16), Some("1"));
 /// # std::io::Result::Ok(())
 /// ```
 pub fn set_niceness(niceness: i32) -> io::Result<()> {

@@ -5,14 +5,53 @@ use std::io;
 use nix::libc;
 
 /// The interrupt of the terminal (Ctrl-C).
+///
+/// ```
+/// use procession_core::os::signal::{Disposition, SIGINT, set};
+///
+/// set(SIGINT, Disposition::Ignore)?; // a worker leaves it to its parent what is done about Ctrl-C
+/// assert!(set(SIGINT, Disposition::Default)?, "it was ignored");
+/// # std::io::Result::Ok(())
+/// ```
 pub const SIGINT: i32 = libc::SIGINT;
 /// A pipe that nobody reads.
+///
+/// ```
+/// use procession_core::os::signal::{Disposition, SIGPIPE, set};
+///
+/// assert!(set(SIGPIPE, Disposition::Ignore)?, "std ignores it in every program");
+/// # std::io::Result::Ok(())
+/// ```
 pub const SIGPIPE: i32 = libc::SIGPIPE;
 /// The end of the terminal.
+///
+/// ```
+/// use procession_core::os::signal::{SIGHUP, name};
+///
+/// assert_eq!(name(SIGHUP), Some("SIGHUP"));
+/// ```
 pub const SIGHUP: i32 = libc::SIGHUP;
 /// A request to end.
+///
+/// ```
+/// use procession_core::os::{pidfd::{Exit, PidFd}, poll::{Pollable, poll}, signal::SIGTERM};
+/// use std::{os::fd::AsFd, process::Command};
+///
+/// let child = Command::new("sleep").arg("3600").spawn()?;
+/// let child = PidFd::of_child(child.id())?;
+/// child.signal(SIGTERM)?;
+/// poll(&[Pollable::readable(child.as_fd())], None)?;
+/// assert!(matches!(child.reap()?, Some(Exit::Signal { number: SIGTERM, .. })));
+/// # std::io::Result::Ok(())
+/// ```
 pub const SIGTERM: i32 = libc::SIGTERM;
 /// The end.
+///
+/// ```
+/// use procession_core::os::signal::{Disposition, SIGKILL, set};
+///
+/// assert!(set(SIGKILL, Disposition::Ignore).is_err(), "nobody can ignore it");
+/// ```
 pub const SIGKILL: i32 = libc::SIGKILL;
 
 use super::check;
@@ -22,7 +61,8 @@ use super::check;
 /// ```
 /// use procession_core::os::signal::{Disposition, SIGHUP, set};
 ///
-/// set(SIGHUP, Disposition::Ignore)?;
+/// set(SIGHUP, Disposition::Ignore)?; // as `nohup` does
+/// assert!(set(SIGHUP, Disposition::Ignore)?, "it is ignored already");
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +78,7 @@ pub enum Disposition {
 /// ```
 /// use procession_core::os::signal::{self, Disposition, SIGHUP};
 ///
+/// signal::set(SIGHUP, Disposition::Default)?;
 /// assert!(!signal::set(SIGHUP, Disposition::Ignore)?);
 /// assert!(signal::set(SIGHUP, Disposition::Default)?);
 /// # std::io::Result::Ok(())
@@ -75,6 +116,7 @@ pub fn name(signal: i32) -> Option<&'static str> {
 ///
 /// ```
 /// procession_core::os::signal::set_process_name("reader")?;
+/// assert_eq!(std::fs::read_to_string("/proc/self/comm")?, "reader\n");
 /// # std::io::Result::Ok(())
 /// ```
 pub fn set_process_name(name: &str) -> io::Result<()> {

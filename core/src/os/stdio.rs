@@ -21,6 +21,7 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 ///
 /// install([None, Some(null()?), Some(null()?)])?;
 /// println!("nobody will ever read this");
+/// assert_eq!(std::fs::read_link("/proc/self/fd/1")?.to_str(), Some("/dev/null"));
 /// # std::io::Result::Ok(())
 /// ```
 pub fn install(streams: [Option<OwnedFd>; 3]) -> io::Result<()> {
@@ -53,10 +54,11 @@ fn is_null(number: RawFd) -> bool {
 /// `/dev/null` is not there, or the limit on descriptors.
 ///
 /// ```
-/// use std::io::Write;
+/// use std::io::{Read, Write};
 ///
 /// let mut nowhere = std::fs::File::from(procession_core::os::stdio::null()?);
 /// writeln!(nowhere, "gone")?;
+/// assert_eq!(nowhere.read(&mut [0; 8])?, 0);
 /// # std::io::Result::Ok(())
 /// ```
 pub fn null() -> io::Result<OwnedFd> {
@@ -70,10 +72,14 @@ pub fn null() -> io::Result<OwnedFd> {
 /// The limit on descriptors.
 ///
 /// ```
-/// use std::io::Write;
+/// use std::io::{Read, Seek, Write};
 ///
 /// let mut notes = procession_core::os::stdio::memory_file(c"notes")?;
-/// writeln!(notes, "kept until it is dropped")?;
+/// write!(notes, "kept until it is dropped")?;
+/// notes.rewind()?;
+/// let mut text = String::new();
+/// notes.read_to_string(&mut text)?;
+/// assert_eq!(text, "kept until it is dropped");
 /// # std::io::Result::Ok(())
 /// ```
 pub fn memory_file(label: &CStr) -> io::Result<File> {

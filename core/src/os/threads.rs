@@ -31,6 +31,7 @@ impl Counter {
     /// ```
     /// # use procession_core::os::threads::Counter;
     /// let counter = Counter::new()?;
+    /// assert!(counter.count()? >= 1, "the one that asks");
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new() -> io::Result<Counter> {

@@ -29,8 +29,9 @@ impl Waker {
     /// The limit on descriptors.
     ///
     /// ```
-    /// # use procession_core::os::wake::Waker;
+    /// # use procession_core::os::{poll::poll, wake::Waker};
     /// let waker = Waker::new()?;
+    /// assert_eq!(poll(&[waker.pollable()], Some(std::time::Instant::now()))?, [false]);
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new() -> io::Result<Waker> {
@@ -41,10 +42,12 @@ impl Waker {
     /// Sets it. A counter that is full is set as well, so nothing can fail here.
     ///
     /// ```
-    /// # use procession_core::os::wake::Waker;
+    /// # use procession_core::os::{poll::poll, wake::Waker};
     /// let waker = Waker::new()?;
     /// waker.wake();
-    /// waker.wake(); // is waking once
+    /// waker.wake();
+    /// waker.drain(); // once for both
+    /// assert_eq!(poll(&[waker.pollable()], Some(std::time::Instant::now()))?, [false]);
     /// # std::io::Result::Ok(())
     /// ```
     pub fn wake(&self) {

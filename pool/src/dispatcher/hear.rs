@@ -1,6 +1,12 @@
 //! What the dispatcher hears and sees of the workers.
 
+use std::collections::VecDeque;
+
+use procession_core::Borrowed;
+
 use super::*;
+use crate::parcel::Values;
+use crate::wire::Line;
 
 impl Dispatcher {
     /// Hears everything that a worker has said on its control link.
@@ -139,7 +145,12 @@ impl Dispatcher {
     }
 
     /// Notes results. Answers whether everything that goes with them is there.
-    fn heed_values(&mut self, id: WorkerId, bytes: &[u8], &RunOfValues { count, with, .. }: &RunOfValues) -> bool {
+    fn heed_values(
+        &mut self,
+        id: WorkerId,
+        bytes: &[u8],
+        &RunOfValues { count, with, lent, .. }: &RunOfValues,
+    ) -> bool {
         if with > self.members.get(&id).map_or(0, |member| member.descriptors.len()) {
             // They were sent before, so they can be heard now.
             self.listen(id);
@@ -152,7 +163,10 @@ impl Dispatcher {
         if let Some(tasks) = self.scheduler.front(id)
             && let Some(desk) = self.desks.get_mut(&tasks.job)
         {
-            let parcel = Parcel::values(tasks.first, count, bytes.to_vec(), descriptors, member.badge().clone());
+            let lent = if lent > 0 { borrowed(&member.line, bytes) } else { VecDeque::new() };
+            let worker = member.badge().clone();
+            let values = Values { bytes: bytes.to_vec(), at: 0, descriptors, lent, worker };
+            let parcel = Parcel::values(tasks.first, count, values);
             desk.note(Noted::Values(parcel));
         }
         self.tell(Event::Answered { worker: id, count });
@@ -228,6 +242,8 @@ struct RunOfValues {
     count: u64,
     /// With how many of them something goes.
     with: usize,
+    /// How many of them were lent.
+    lent: usize,
 }
 
 /// The results at the beginning, at most `most`.
@@ -235,12 +251,26 @@ struct RunOfValues {
 fn run_of_values(bytes: &[u8], most: u64) -> RunOfValues {
     let mut run = RunOfValues::default();
     while run.count < most
-        && let Some(Item { kind: kind @ (ItemKind::Value | ItemKind::WithDescriptors), len, .. }) =
-            bytes.get(run.len..).and_then(item::read)
+        && let Some(Item { kind, len, .. }) = bytes.get(run.len..).and_then(item::read)
+        && matches!(kind, ItemKind::Value | ItemKind::WithDescriptors | ItemKind::Lent)
     {
         run.len += len;
         run.count += 1;
         run.with += usize::from(kind == ItemKind::WithDescriptors);
+        run.lent += usize::from(kind == ItemKind::Lent);
     }
     run
+}
+
+/// What a worker has lent, of some of its results.
+#[cold]
+fn borrowed(line: &Line, mut bytes: &[u8]) -> VecDeque<Option<Borrowed>> {
+    let mut found = VecDeque::new();
+    while let Some(item) = item::read(bytes) {
+        if item.kind == ItemKind::Lent {
+            found.push_back(line.borrow(&item));
+        }
+        bytes = &bytes[item.len..];
+    }
+    found
 }

@@ -79,6 +79,11 @@ pub(crate) fn distance(from: u64, to: u64) -> u64 {
     to.wrapping_sub(from) % ROUND
 }
 
+/// Whether a task comes at or after another one, as their numbers go round.
+pub(crate) fn is_at_or_after(number: u64, other: u64) -> bool {
+    distance(other, number) < ROUND / 2
+}
+
 fn update<T>(word: &AtomicU64, mut change: impl FnMut(Claim) -> (Claim, T)) -> T {
     let mut old = word.load(Ordering::Acquire);
     loop {

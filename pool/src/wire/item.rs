@@ -19,6 +19,8 @@ pub(crate) enum ItemKind {
     Trouble,
     /// How long the last so many tasks took: eight bytes.
     Time,
+    /// A value that is too large for a ring: the [`Loan`](procession_core::Loan) of it.
+    Lent,
 }
 
 /// One item among bytes.
@@ -37,6 +39,8 @@ pub(crate) struct Head {
     len: usize,
 }
 
+/// Values of this length, in bytes, and more are lent.
+pub(crate) const LARGE: usize = 64 << 10;
 /// The most bytes in a head.
 pub(crate) const MAX_HEAD: usize = 9;
 /// The length of a chunk's header.
@@ -108,6 +112,7 @@ fn kind(first: u8) -> ItemKind {
         0 => ItemKind::Value,
         1 => ItemKind::WithDescriptors,
         2 => ItemKind::Trouble,
+        4 => ItemKind::Lent,
         // What is none of these answers nothing.
         _ => ItemKind::Time,
     }

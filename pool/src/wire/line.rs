@@ -6,27 +6,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use procession_core::{MappingError, Ring};
+use procession_core::{Arena, Borrowed, Borrower, Lender, Loan, MappingError, Ring, codec};
 use serde::{Deserialize, Serialize};
 
-use super::claim::{self, Claim};
-use super::item::Header;
+use super::claim::{self, Claim, is_at_or_after};
+use super::item::{self, Header, Item, ItemKind, LARGE};
 use crate::batch::Batch;
 
 /// How many bytes each ring holds.
 const CAPACITY: usize = 256 << 10;
 
-/// The rings between a pool and one worker.
+/// What a pool and one worker share: the rings, and the memory where what is too large for them is lent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Lines {
     pub(crate) orders: Ring,
     pub(crate) reports: Ring,
+    pub(crate) arguments: Arena,
+    pub(crate) results: Arena,
 }
 
 /// The pool's end.
 #[derive(Debug)]
 pub(crate) struct Line {
     lines: Lines,
+    lender: Lender,
+    borrower: Borrower,
+    /// What was lent, with the numbers of the tasks that it was lent for.
+    lent: VecDeque<(u64, Loan)>,
     /// What did not fit into the ring.
     backlog: VecDeque<Piece>,
     /// Tasks that are in the backlog: they are granted when they can be read.
@@ -46,8 +52,12 @@ enum Piece {
 
 impl Lines {
     pub(crate) fn new() -> Result<Lines, MappingError> {
-        let orders = Ring::with_label("procession: orders", CAPACITY)?;
-        Ok(Lines { orders, reports: Ring::with_label("procession: reports", CAPACITY)? })
+        Ok(Lines {
+            orders: Ring::with_label("procession: orders", CAPACITY)?,
+            reports: Ring::with_label("procession: reports", CAPACITY)?,
+            arguments: Arena::with_label("procession: arguments", 0)?,
+            results: Arena::with_label("procession: results", 0)?,
+        })
     }
 
     /// Which tasks the worker may begin, and has begun.
@@ -89,13 +99,19 @@ impl Lines {
 
 impl Line {
     pub(crate) fn new(lines: Lines) -> Line {
-        Line { lines, backlog: VecDeque::new(), ungranted: 0, serial: 0, number: 0 }
+        let (lender, borrower) = (Lender::new(lines.arguments.clone()), Borrower::new(lines.results.clone()));
+        let (lent, backlog) = (VecDeque::new(), VecDeque::new());
+        Line { lines, lender, borrower, lent, backlog, ungranted: 0, serial: 0, number: 0 }
     }
 
     /// Sends a chunk, as far as there is room, and keeps the rest.
     pub(crate) fn send(&mut self, work: u32, unit: u64, serial: Option<u32>, batch: &Arc<Batch>, items: Range<usize>) {
         let count = items.len() as u64;
-        let bytes = batch.range(items);
+        let loan = if count == 1 { self.lend(batch, &items) } else { None };
+        let (batch, bytes) = match &loan {
+            Some(loan) => (loan, loan.range(0..1)),
+            None => (batch, batch.range(items)),
+        };
         // A task with descriptors goes alone, so its header has room for the number by which it finds them.
         let unit = serial.unwrap_or(u32::try_from(unit).unwrap_or(u32::MAX));
         let header = Header { number: self.number, count, work, unit, len: bytes.len() as u64 };
@@ -107,6 +123,24 @@ impl Line {
         if is_first {
             self.flush();
         }
+    }
+
+    /// Lends an argument that is large. One that cannot be lent goes through the ring, piece by piece.
+    fn lend(&mut self, batch: &Batch, items: &Range<usize>) -> Option<Arc<Batch>> {
+        let Item { kind, body, .. } = item::read(batch.bytes(batch.range(items.clone())))?;
+        if kind != ItemKind::Value || body.len() < LARGE {
+            return None;
+        }
+        let begun = self.begun();
+        while self.lent.pop_front_if(|(number, _)| !is_at_or_after(*number, begun)).is_some() {}
+        let loan = self.lender.lend(body).ok()?;
+        self.lent.push_back((self.number, loan));
+        Batch::of_loan(loan).ok().map(Arc::new)
+    }
+
+    /// Opens what a worker has lent; `None` if there is no such thing.
+    pub(crate) fn borrow(&self, item: &Item<'_>) -> Option<Borrowed> {
+        self.borrower.open(codec::decode_from(item.body, Vec::new()).ok()?)
     }
 
     /// Whether something did not fit into the ring.
@@ -155,6 +189,9 @@ impl Line {
         }
         let taken = claim::recall(self.lines.claim(), count);
         self.number = (self.number + (1 << 24) - taken) % (1 << 24);
+        while let Some((_, loan)) = self.lent.pop_back_if(|(number, _)| is_at_or_after(*number, self.number)) {
+            self.lender.take_back(loan);
+        }
         taken
     }
 

@@ -11,11 +11,13 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::codec::{self, Message};
 use procession_core::os::{clock, priority};
-use procession_core::{CallError, Control, Function, LinkError, Method, MethodError, Ring, Target};
+use procession_core::{
+    Borrowed, Borrower, CallError, Control, Function, Lender, LinkError, Method, MethodError, Ring, Target,
+};
 use procession_process::{cpu_count, ignore_interrupt, panics};
 
 use self::pace::Pace;
@@ -24,7 +26,7 @@ use crate::inbox::{Inbox, Task};
 use crate::trace;
 use crate::wire::Lines;
 use crate::wire::claim::Claim;
-use crate::wire::item::{self, Head, ItemKind, MAX_HEAD};
+use crate::wire::item::{self, Head, ItemKind, LARGE, MAX_HEAD};
 use crate::wire::protocol::{Answer, Call, InitFailure, Initializer, Maker, Order, Preparation, Report, Setup};
 
 /// How long a worker looks for orders before it goes to sleep.
@@ -33,6 +35,8 @@ const SPIN: Duration = Duration::from_micros(50);
 const LOOKS: u32 = 32;
 /// A pool that sleeps is woken at most this often while there is more to do.
 const BELLS: Duration = Duration::from_micros(200);
+/// After so long a sleep it gives back memory that it lent its results in.
+const RESTLESS: Duration = Duration::from_secs(1);
 /// What the pool's builder has had this worker make.
 static STATE: OnceLock<Box<dyn Any + Send + Sync>> = OnceLock::new();
 
@@ -102,6 +106,10 @@ enum Skill {
 struct Worker {
     control: Control,
     lines: Lines,
+    /// Results that are too large for the ring.
+    lender: Lender,
+    /// Arguments that are.
+    borrower: Borrower,
     inbox: Inbox,
     skills: HashMap<u32, Rc<Skill>>,
     /// The one that was needed last, and its number.
@@ -121,9 +129,12 @@ struct Worker {
 impl Worker {
     fn new(control: Control, lines: Lines) -> Worker {
         let now = clock::monotonic();
+        let (lender, borrower) = (Lender::new(lines.results.clone()), Borrower::new(lines.arguments.clone()));
         Worker {
             control,
             lines,
+            lender,
+            borrower,
             inbox: Inbox::default(),
             skills: HashMap::new(),
             // No work has this number before 2^32 others were done.
@@ -195,11 +206,21 @@ impl Worker {
     fn listen(&mut self) -> Result<(), LinkError> {
         // Who sleeps may sleep for long, so the pool must know of everything that it has done.
         self.ring_if_asleep(Duration::ZERO)?;
-        match self.control.recv::<Order<Message>>(None)? {
+        match self.hear()? {
             Some(order) => self.obey(order),
             None => self.leaving = true,
         }
         Ok(())
+    }
+
+    fn hear(&mut self) -> Result<Option<Order<Message>>, LinkError> {
+        if self.lender.has_spare() {
+            match self.control.recv(Some(Instant::now() + RESTLESS)) {
+                Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => self.lender.rest(),
+                heard => return heard,
+            }
+        }
+        self.control.recv(None)
     }
 
     fn obey(&mut self, order: Order<Message>) {
@@ -293,8 +314,19 @@ impl Worker {
         scratch.clear();
         scratch.extend_from_slice(&[0; MAX_HEAD]);
         let _span = trace::task();
+        if task.is_lent {
+            let argument = borrowed(&self.borrower, argument)?;
+            return apply(&self.skill.1, &argument, &mut self.descriptors, scratch);
+        }
         apply(&self.skill.1, argument, &mut self.descriptors, scratch)
     }
+}
+
+#[cold]
+fn borrowed(borrower: &Borrower, loan: &[u8]) -> Result<Borrowed, Box<Answer>> {
+    let loan = codec::decode_from(loan, Vec::new()).map_err(|error| trouble(&CallError::Argument(error)))?;
+    let missing = || Box::new(Answer::BadArgument("what its argument was to be read from was taken back".to_owned()));
+    borrower.open(loan).ok_or_else(missing)
 }
 
 #[inline]

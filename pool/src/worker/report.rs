@@ -4,6 +4,8 @@ use super::*;
 
 /// Their times are told at the latest after so many of them, or so much time.
 const TOLD: u64 = 1024;
+/// The longest buffer for a result that is kept for the next one, in bytes.
+const MOST_KEPT: usize = 8 << 20;
 const TOLD_TIME: Duration = Duration::from_micros(200);
 
 impl Worker {
@@ -11,10 +13,24 @@ impl Worker {
     #[inline]
     pub(super) fn report(&mut self, outcome: Result<(), Box<Answer>>) -> Result<(), LinkError> {
         match outcome {
-            Ok(()) if self.descriptors.is_empty() => self.publish(ItemKind::Value),
-            Ok(()) => self.report_with_descriptors(),
+            Ok(()) if !self.descriptors.is_empty() => self.report_with_descriptors(),
+            Ok(()) if self.scratch.len() >= LARGE => self.report_large(),
+            Ok(()) => self.publish(ItemKind::Value),
             Err(answer) => self.report_trouble(&answer),
         }
+    }
+
+    /// Lends a result. One that cannot be lent goes through the ring, piece by piece.
+    #[cold]
+    fn report_large(&mut self) -> Result<(), LinkError> {
+        let Ok(loan) = self.lender.lend(&self.scratch[MAX_HEAD..]) else { return self.publish(ItemKind::Value) };
+        self.scratch.truncate(MAX_HEAD);
+        if self.scratch.capacity() > MOST_KEPT {
+            self.scratch.shrink_to(LARGE);
+        }
+        // It is two numbers.
+        let _numbers = codec::append(&loan, &mut self.scratch);
+        self.publish(ItemKind::Lent)
     }
 
     #[cold]

@@ -1,0 +1,133 @@
+//! The code between a message and a function that works on a value where it is: one kind for each way to lend the value.
+
+use std::any::{Any, type_name};
+use std::os::fd::OwnedFd;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{self, Message};
+use crate::method::{Given, MethodError, Target};
+
+/// What a call brings: `None` from a conditional method that is not to have happened yet.
+pub(crate) type Outcome = Result<Option<Message>, MethodError>;
+
+/// The code between a message and a function. The first argument is the function's address, the last a buffer to re-use.
+pub(crate) type Thunk = fn(*const (), Target<'_>, &[u8], Vec<OwnedFd>, Vec<u8>) -> Outcome;
+
+pub(crate) fn make<A: DeserializeOwned, T: Any + Send + Sync>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::maker` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> T`.
+    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> T>(function) };
+    let Target::New(place) = target else { return Err(MethodError::Target(type_name::<T>())) };
+    *place = Some(Box::new(function(decoded(argument, descriptors)?)));
+    encoded(&(), buffer)
+}
+
+pub(crate) fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::exclusive` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> R>(function) };
+    let value = value_mut::<T>(target)?;
+    encoded(&function(value, decoded(argument, descriptors)?), buffer)
+}
+
+pub(crate) fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::shared` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
+    let value = value_ref::<T>(&target)?;
+    encoded(&function(value, decoded(argument, descriptors)?), buffer)
+}
+
+pub(crate) fn given<G: Given<T, A, R>, T: Any, A, R>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::given` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
+    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
+    let value = value_ref::<T>(&target)?;
+    encoded(&G::given(value, function, decoded(argument, descriptors)?), buffer)
+}
+
+pub(crate) fn snapshot<T: Any + Serialize>(
+    _: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    let () = decoded(argument, descriptors)?;
+    encoded(value_ref::<T>(&target)?, buffer)
+}
+
+pub(crate) fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::both` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, &mut U, A) -> R>(function) };
+    let Target::Both(first, second) = target else { return Err(MethodError::Target(type_name::<(T, U)>())) };
+    let first = first.downcast_mut::<T>().ok_or(MethodError::Target(type_name::<T>()))?;
+    let second = second.downcast_mut::<U>().ok_or(MethodError::Target(type_name::<U>()))?;
+    encoded(&function(first, second, decoded(argument, descriptors)?), buffer)
+}
+
+pub(crate) fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(
+    function: *const (),
+    target: Target<'_>,
+    argument: &[u8],
+    descriptors: Vec<OwnedFd>,
+    buffer: Vec<u8>,
+) -> Outcome {
+    // SAFETY: `Method::conditional` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> Option<R>>(function) };
+    let value = value_mut::<T>(target)?;
+    match function(value, decoded(argument, descriptors)?) {
+        Some(result) => encoded(&result, buffer),
+        None => Ok(None),
+    }
+}
+
+fn value_mut<T: Any>(target: Target<'_>) -> Result<&mut T, MethodError> {
+    let value = if let Target::Exclusive(value) = target { value.downcast_mut::<T>() } else { None };
+    value.ok_or(MethodError::Target(type_name::<T>()))
+}
+
+fn value_ref<'a, T: Any>(target: &'a Target<'_>) -> Result<&'a T, MethodError> {
+    let value = match target {
+        Target::Shared(value) => value.downcast_ref::<T>(),
+        Target::Exclusive(value) => value.downcast_ref::<T>(),
+        Target::New(_) | Target::Both(..) => None,
+    };
+    value.ok_or(MethodError::Target(type_name::<T>()))
+}
+
+fn decoded<A: DeserializeOwned>(argument: &[u8], descriptors: Vec<OwnedFd>) -> Result<A, MethodError> {
+    codec::decode_from(argument, descriptors).map_err(MethodError::Argument)
+}
+
+fn encoded<R: Serialize>(result: &R, buffer: Vec<u8>) -> Outcome {
+    codec::encode_into(result, buffer).map(Some).map_err(MethodError::Result)
+}
