@@ -16,6 +16,7 @@ use crate::identity::{self, Identity};
 /// ```
 /// # procession_process::init();
 /// let me = procession_process::current();
+/// assert_eq!(me.id(), std::process::id());
 /// println!("{} is process {}", me.name(), me.id());
 /// ```
 #[derive(Clone, Debug)]
@@ -80,9 +81,13 @@ impl Current {
 ///
 /// ```
 /// # procession_process::init();
-/// if let Some(parent) = procession_process::parent() {
+/// let child = procession_process::Process::spawn(|()| {
+///     let parent = procession_process::parent().expect("it was started by somebody");
 ///     println!("started by {}, which is process {}", parent.name(), parent.id());
-/// }
+///     parent.id()
+/// }, ())?;
+/// assert_eq!(child.join()?, std::process::id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Parent {

@@ -103,14 +103,15 @@ pub fn ignore_interrupt() {
 /// It adds one function to the program's load-time constructors (`.init_array`), which is why a crate that forbids unsafe
 /// code cannot use it at its root; its tests, which are crates of their own, can.
 ///
-/// ```no_run
+/// ```
 /// procession_process::init_at_load!();
 ///
-/// #[test]
+/// // In a test file this is a `#[test]`.
 /// fn adds() {
 ///     let sum = procession_process::Process::spawn(|(a, b): (u8, u8)| a + b, (1, 2)).unwrap();
 ///     assert_eq!(sum.join().unwrap(), 3);
 /// }
+/// # fn main() { adds() }
 /// ```
 #[macro_export]
 macro_rules! init_at_load {

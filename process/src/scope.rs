@@ -16,11 +16,11 @@ use crate::process::Process;
 ///
 /// ```
 /// # procession_process::init();
-/// procession_process::scope(|s| {
-///     for number in 0..3 {
-///         s.spawn(|n: u32| println!("{n}"), number).unwrap();
-///     }
+/// let squares = procession_process::scope(|s| {
+///     let children = [1, 2, 3].map(|n| s.spawn(|n: u32| n * n, n).expect("a process"));
+///     children.map(|child| child.join().expect("a square"))
 /// })?;
+/// assert_eq!(squares, [1, 4, 9]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
@@ -117,7 +117,11 @@ impl Scope {
     /// ```
     /// # use procession_process::{Process, scope};
     /// # procession_process::init();
-    /// scope(|s| s.spawn_as(Process::builder().name("reader"), |()| (), ()).map(drop))??;
+    /// let name = scope(|s| {
+    ///     let reader = s.spawn_as(Process::builder().name("reader"), |()| (), ())?;
+    ///     Ok::<_, procession_process::SpawnError>(reader.name().to_owned())
+    /// })??;
+    /// assert_eq!(name, "reader");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spawn_as<A, R>(&self, builder: Builder, function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>

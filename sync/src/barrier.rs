@@ -138,8 +138,9 @@ impl Barrier {
     /// ```
     /// let barrier = procession_sync::Barrier::new(1)?;
     /// barrier.abort();
+    /// assert!(barrier.wait().is_err());
     /// barrier.reset();
-    /// barrier.wait()?;
+    /// assert!(barrier.wait()?.is_leader());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reset(&self) {
@@ -235,7 +236,7 @@ impl<'de> Deserialize<'de> for Barrier {
 /// assert!(result.is_leader());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BarrierWaitResult {
     index: u32,
     leader: bool,
@@ -280,9 +281,18 @@ impl BarrierWaitResult {
 /// assert_eq!(error.to_string(), "the barrier was broken by a party that gave up, reset it to use it again");
 /// # Ok::<(), procession_sync::CreateError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Told", from = "Told")]
 pub struct BrokenBarrierError {
     cause: Cause,
+}
+
+/// What another process is told of a broken barrier.
+#[derive(Serialize, Deserialize)]
+enum Told {
+    Aborted,
+    TimedOut,
+    Died(Option<u64>),
 }
 
 impl BrokenBarrierError {
@@ -334,3 +344,25 @@ impl fmt::Display for BrokenBarrierError {
 }
 
 impl std::error::Error for BrokenBarrierError {}
+
+impl From<BrokenBarrierError> for Told {
+    fn from(error: BrokenBarrierError) -> Told {
+        match error.cause {
+            Cause::Aborted => Told::Aborted,
+            Cause::TimedOut => Told::TimedOut,
+            Cause::Died(who) => Told::Died(who.map(Identity::to_bits)),
+        }
+    }
+}
+
+impl From<Told> for BrokenBarrierError {
+    fn from(told: Told) -> BrokenBarrierError {
+        let cause = match told {
+            Told::Aborted => Cause::Aborted,
+            Told::TimedOut => Cause::TimedOut,
+            // A number that no process has names nobody.
+            Told::Died(who) => Cause::Died(who.and_then(Identity::from_bits)),
+        };
+        BrokenBarrierError { cause }
+    }
+}

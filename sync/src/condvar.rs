@@ -71,6 +71,7 @@ impl Condvar {
     ///
     /// ```
     /// let changed = procession_sync::Condvar::new()?;
+    /// changed.notify_all(); // wakes nobody, and is not remembered
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn new() -> Result<Condvar, CreateError> {
@@ -92,6 +93,7 @@ impl Condvar {
     /// while *guard == 0 {
     ///     guard = changed.wait(guard).unwrap();
     /// }
+    /// assert_eq!(*guard, 1);
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -111,6 +113,7 @@ impl Condvar {
     /// # use procession_sync::{Condvar, Mutex};
     /// # let (ready, changed) = (Mutex::new(1)?, Condvar::new()?);
     /// let guard = changed.wait_while(ready.lock().unwrap(), |ready| *ready == 0).unwrap();
+    /// assert_eq!(*guard, 1);
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -194,7 +197,14 @@ impl Condvar {
     /// # Examples
     ///
     /// ```
-    /// procession_sync::Condvar::new()?.notify_one();
+    /// use procession_sync::{Condvar, Mutex};
+    ///
+    /// let (ready, changed) = (Mutex::new(0)?, Condvar::new()?);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| drop(changed.wait_while(ready.lock().unwrap(), |ready| *ready == 0).unwrap()));
+    ///     *ready.lock().unwrap() = 1;
+    ///     changed.notify_one();
+    /// });
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     #[doc(alias = "notify")]
@@ -207,7 +217,15 @@ impl Condvar {
     /// # Examples
     ///
     /// ```
-    /// procession_sync::Condvar::new()?.notify_all();
+    /// use procession_sync::{Condvar, Mutex};
+    ///
+    /// let (ready, changed) = (Mutex::new(0)?, Condvar::new()?);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| drop(changed.wait_while(ready.lock().unwrap(), |ready| *ready == 0).unwrap()));
+    ///     scope.spawn(|| drop(changed.wait_while(ready.lock().unwrap(), |ready| *ready == 0).unwrap()));
+    ///     *ready.lock().unwrap() = 1;
+    ///     changed.notify_all();
+    /// });
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn notify_all(&self) {
@@ -242,15 +260,13 @@ impl Condvar {
 /// # drop(guard);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
     /// Whether the time was over.
     ///
     /// # Examples
-    ///
-    /// See [`WaitTimeoutResult`].
     ///
     /// ```
     /// # use procession_sync::{Condvar, Mutex};

@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 /// let mut held = account.lock().unwrap();
 /// held.cents += 500;
 /// held.bookings += 1;
+/// assert_eq!((held.cents, held.bookings), (500, 1));
 /// # drop(held);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

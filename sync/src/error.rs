@@ -1,8 +1,11 @@
 //! [`CreateError`]: a primitive could not be made.
 
 use procession_core::MappingError;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A shared primitive could not be made: too little memory, or a number that makes no sense.
+///
+/// It can be sent to another process, which is told the same.
 ///
 /// # Examples
 ///
@@ -32,6 +35,8 @@ pub(crate) enum Fault {
     Parties { asked: u32, most: u32 },
     #[error("a semaphore cannot have {asked} permits, use at most {most}")]
     Permits { asked: u32, most: u32 },
+    #[error("{text}")]
+    Told { text: String, out_of_memory: bool },
 }
 
 impl CreateError {
@@ -48,7 +53,22 @@ impl CreateError {
         match &self.0 {
             Fault::Memory(error) => error.is_out_of_memory(),
             Fault::TooLarge { .. } => true,
+            Fault::Told { out_of_memory, .. } => *out_of_memory,
             _ => false,
         }
+    }
+}
+
+/// What the operating system said cannot be sent, but its words can.
+impl Serialize for CreateError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.to_string(), self.is_out_of_memory()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CreateError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (text, out_of_memory) = Deserialize::deserialize(deserializer)?;
+        Ok(Fault::Told { text, out_of_memory }.into())
     }
 }

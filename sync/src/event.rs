@@ -29,6 +29,7 @@ use crate::segment::{Machine, Segment};
 /// let other = std::thread::spawn(move || theirs.wait());
 /// start.set();
 /// other.join().unwrap();
+/// assert!(start.is_set());
 /// # Ok::<(), procession_sync::CreateError>(())
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,7 +110,8 @@ impl Event {
     /// ```
     /// let event = procession_sync::Event::new()?;
     /// event.set();
-    /// event.wait();
+    /// event.wait(); // returns at once
+    /// assert!(event.is_set(), "until somebody clears it");
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn wait(&self) {

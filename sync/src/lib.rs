@@ -51,6 +51,7 @@
 //! });
 //! guard[0] += 1;
 //! guard[1] += 1;
+//! assert_eq!(guard[0], guard[1]);
 //! # drop(guard);
 //! # Ok::<(), procession_sync::CreateError>(())
 //! ```
@@ -77,6 +78,7 @@
 //!
 //! let hits = procession_sync::Shared::<[AtomicU64]>::from_fn(4, |_| AtomicU64::new(0))?;
 //! hits[2].fetch_add(1, Relaxed);
+//! assert_eq!(hits[2].load(Relaxed), 1);
 //! # Ok::<(), procession_sync::CreateError>(())
 //! ```
 //!
@@ -94,6 +96,7 @@
 //! start.set();
 //! start.wait();
 //! let seat = seats.acquire();
+//! assert_eq!(seats.available(), 1);
 //! # drop(seat);
 //! # Ok::<(), procession_sync::CreateError>(())
 //! ```

@@ -22,6 +22,7 @@ use crate::segment::{Machine, Segment};
 /// let printer = procession_sync::Lock::new(())?;
 /// let held = printer.lock().unwrap();
 /// // One line at a time, whichever process prints it.
+/// assert!(printer.try_lock().is_err());
 /// # drop(held);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -101,6 +102,7 @@ impl<T: Plain> Mutex<T> {
     /// ```
     /// let best = procession_sync::Mutex::new((0_u64, 0.0_f64))?;
     /// best.lock().unwrap().1 = 0.5;
+    /// assert_eq!(*best.lock().unwrap(), (0, 0.5));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(value: T) -> Result<Mutex<T>, CreateError> {
@@ -268,7 +270,8 @@ impl<T: Shape + ?Sized> Mutex<T> {
     ///     poisoned.into_inner()
     /// });
     /// *guard = 6;
-    /// # drop(guard);
+    /// drop(guard);
+    /// assert!(!lock.is_poisoned());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) {

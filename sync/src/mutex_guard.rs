@@ -31,6 +31,7 @@ use crate::poison::{self, Culprit};
 /// let mut guard = lock.lock().unwrap();
 /// *guard += 1;
 /// drop(guard);
+/// assert_eq!(*lock.lock().unwrap(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "if unused the lock is given back at once"]

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use procession_core::Mapping;
 use procession_core::os::identity::Identity;
+use serde::{Deserialize, Serialize};
 
 use crate::error::CreateError;
 use crate::segment::Segment;
@@ -36,17 +37,20 @@ pub(crate) trait Named {
 
 /// A name could not be used.
 ///
+/// It can be sent to another process, which is told the same.
+///
 /// # Examples
 ///
 /// ```
 /// let error = procession_sync::SharedMemory::open("a/b").unwrap_err();
 /// assert_eq!(error.to_string(), "\"a/b\" cannot be a name: use 1 to 200 characters, no slash and no control character");
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error(transparent)]
+#[serde(transparent)]
 pub struct NameError(#[from] Fault);
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 enum Fault {
     #[error("{0:?} cannot be a name: use 1 to 200 characters, no slash and no control character")]
     NoName(String),
@@ -57,7 +61,12 @@ enum Fault {
     #[error("{0}")]
     Create(#[source] CreateError),
     #[error("the record of shared memory {0:?} cannot be used: {1}")]
-    Record(String, #[source] io::Error),
+    Record(
+        String,
+        #[source]
+        #[serde(with = "words")]
+        io::Error,
+    ),
 }
 
 impl NameError {
@@ -83,6 +92,21 @@ impl NameError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self.0, Fault::NotFound(_))
+    }
+}
+
+/// What the operating system said, in its words, which is what can be told to another process.
+mod words {
+    use std::io;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(error: &io::Error, serializer: S) -> Result<S::Ok, S::Error> {
+        error.to_string().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<io::Error, D::Error> {
+        String::deserialize(deserializer).map(io::Error::other)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{LockResult, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::raw::mutex::RawMutex;
 
 /// The process that held a lock when it died, or when it panicked.
@@ -27,7 +29,7 @@ use crate::raw::mutex::RawMutex;
 /// # drop(error);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Culprit {
     pid: u32,
     panicked: bool,

@@ -35,6 +35,9 @@ use crate::segment::{Machine, Segment};
 /// let lock = ReentrantLock::new(())?;
 /// let outer = lock.lock().unwrap();
 /// let inner = lock.lock().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| assert!(lock.try_lock().is_err(), "held by another thread"));
+/// });
 /// # drop((inner, outer));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -88,6 +91,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     ///
     /// let lock = procession_sync::ReentrantLock::new(AtomicU64::new(0))?;
     /// lock.lock().unwrap().fetch_add(1, Relaxed);
+    /// assert_eq!(lock.lock().unwrap().load(Relaxed), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "acquire")]

@@ -204,6 +204,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// ```
     /// let lock = procession_sync::RwLock::new(7)?;
     /// *lock.write_timeout(std::time::Duration::from_secs(1)).unwrap() = 8;
+    /// assert_eq!(*lock.read().unwrap(), 8);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_timeout(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
@@ -344,7 +345,8 @@ impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLockReadGuard<'_, T
 /// let lock = procession_sync::RwLock::new(7)?;
 /// let mut guard = lock.write().unwrap();
 /// *guard = 8;
-/// # drop(guard);
+/// drop(guard);
+/// assert_eq!(*lock.read().unwrap(), 8);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "if unused the lock is given back at once"]

@@ -236,7 +236,7 @@ impl Drop for SemaphoreGuard<'_> {
 /// assert_eq!(error.to_string(), "2 permits cannot be added to 5, the semaphore is bounded to 5");
 /// # Ok::<(), procession_sync::CreateError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{permits} permit{} cannot be added to {exist}, the semaphore is bounded to {bound}", if *permits == 1 { "" } else { "s" })]
 pub struct ReleaseError {
     permits: u32,

@@ -95,6 +95,7 @@ impl<T: Plain + Sync> Shared<[T]> {
     ///
     /// let bins = procession_sync::Shared::<[AtomicU32]>::from_fn(16, |_| AtomicU32::new(0))?;
     /// bins[3].fetch_add(1, Relaxed);
+    /// assert_eq!(bins[3].load(Relaxed), 1);
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn from_fn(len: usize, value: impl FnMut(usize) -> T) -> Result<Shared<[T]>, CreateError> {

@@ -175,6 +175,7 @@ impl SharedMemory {
     ///
     /// let memory = procession_sync::SharedMemory::new(7)?;
     /// memory.bytes()[3].store(1, Relaxed);
+    /// assert_eq!(memory.bytes()[3].load(Relaxed), 1);
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     #[doc(alias = "buf")]
@@ -213,7 +214,11 @@ impl SharedMemory {
     /// # Examples
     ///
     /// ```
-    /// procession_sync::SharedMemory::new(7)?.write(4, &[1, 2, 3]);
+    /// let memory = procession_sync::SharedMemory::new(7)?;
+    /// memory.write(4, &[1, 2, 3]);
+    /// let mut read = [0; 4];
+    /// memory.read(3, &mut read);
+    /// assert_eq!(read, [0, 1, 2, 3]);
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     #[track_caller]

@@ -19,7 +19,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   ci [SECTION...]                     run every check, or only the named ones; stops at the first failure
-  tidy [--list]                       check the house rules, or list them
+  tidy [--list | --examples]          check the house rules, list them, or list public items without an example
   bench [GROUP...] [--quick] [--pin]  measure against peers, CPython and raw limits (see bench/README.md)
   chaos [COMPONENT...] [--seconds N | --kills N] [--seed S]
                                       run the programs that kill processes at random

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use procession_core::codec;
 use procession_process::{Process, StartMethod};
-use procession_sync::{Barrier, Condvar, Event, Lock, Mutex, ReentrantLock, RwLock, Semaphore, Shared, SharedMemory};
+use procession_sync::{
+    Barrier, BrokenBarrierError, Condvar, CreateError, Event, Lock, Mutex, NameError, ReentrantLock, ReleaseError,
+    RwLock, Semaphore, Shared, SharedMemory,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::helpers::{GUARD, child, value};
+use crate::helpers::{GUARD, child, kill_at, stay, value};
 
 /// One of each.
 #[derive(Clone, Serialize, Deserialize)]
@@ -109,4 +114,57 @@ fn from_sibling_to_sibling_inside_a_map() {
     value(&child(use_it, parcel.clone()));
     assert!(parcel["it"].1.as_ref().unwrap().is_set());
     assert_eq!(*parcel["it"].0.lock().unwrap(), 42);
+}
+
+#[test]
+fn errors_come_back_from_a_child_as_they_are() {
+    let too_many = value(&child(|()| Semaphore::bounded(5).unwrap().release(2), ()));
+    assert_eq!(too_many, Semaphore::bounded(5).unwrap().release(2));
+    let senseless = value(&child(|()| -> Result<Barrier, CreateError> { Barrier::new(0) }, ())).unwrap_err();
+    assert_eq!(senseless.to_string(), Barrier::new(0).unwrap_err().to_string());
+    assert!(!senseless.is_out_of_memory());
+    let too_large = value(&child(|()| Shared::<[u64]>::from_fn(1 << 50, |_| 0), ())).unwrap_err();
+    assert!(too_large.is_out_of_memory());
+    let unknown = value(&child(|()| SharedMemory::open("nobody-has-this"), ())).unwrap_err();
+    assert!(unknown.is_not_found() && !unknown.is_taken(), "{unknown}");
+}
+
+#[test]
+fn a_child_tells_whose_death_broke_the_barrier() {
+    let barrier = Barrier::new(2).unwrap();
+    let waits = |(barrier, there): (Barrier, Event)| {
+        // One round with the test makes it a party.
+        barrier.wait_timeout(GUARD).unwrap();
+        stay(&there);
+    };
+    let met = barrier.clone();
+    let meeting = std::thread::spawn(move || met.wait_timeout(GUARD).map(drop));
+    let dead = kill_at(waits, barrier.clone());
+    meeting.join().unwrap().unwrap();
+    let told = value(&child(|barrier: Barrier| barrier.wait_timeout(GUARD).map(drop), barrier.clone()));
+    assert_eq!(told.as_ref().unwrap_err().dead_party(), Some(dead));
+    assert_eq!(told, barrier.wait_timeout(GUARD).map(drop));
+    barrier.reset();
+    let late = value(&child(|barrier: Barrier| barrier.wait_timeout(Duration::ZERO).map(drop), barrier));
+    assert!(late.unwrap_err().is_timeout());
+}
+
+#[test]
+fn an_error_that_travelled_twice_says_the_same() {
+    fn twice<T: Serialize + serde::de::DeserializeOwned>(value: T) -> T {
+        let again = |value| codec::decode::<T>(codec::encode(&value).unwrap()).unwrap();
+        again(again(value))
+    }
+    let name: NameError = SharedMemory::open("a/b").unwrap_err();
+    let text = name.to_string();
+    assert_eq!(twice(name).to_string(), text);
+    let create: CreateError = Barrier::new(0).unwrap_err();
+    let text = create.to_string();
+    assert_eq!(twice(create).to_string(), text);
+    let release: ReleaseError = Semaphore::bounded(1).unwrap().release(1).unwrap_err();
+    assert_eq!(twice(release.clone()), release);
+    let broken = Barrier::new(2).unwrap();
+    broken.abort();
+    let broken: BrokenBarrierError = broken.wait().unwrap_err();
+    assert_eq!(twice(broken.clone()), broken);
 }

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::tree::{Crate, Tree};
 
 /// What each package takes over from the root.
-const SHARED: &[&str] = &["version", "edition", "license", "authors"];
+const SHARED: &[&str] = &["version", "edition", "rust-version", "license", "authors"];
 
 /// What a package that will be published takes over besides.
 const SHARED_PUBLISHED: &[&str] = &["keywords", "categories"];
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "[package]\nname = \"a\"\nversion.workspace = true\nedition.workspace = true\n\
-        license.workspace = true\nauthors.workspace = true\nkeywords.workspace = true\ncategories.workspace = true\n\
+        rust-version.workspace = true\nlicense.workspace = true\nauthors.workspace = true\nkeywords.workspace = true\ncategories.workspace = true\n\
         [lints]\nworkspace = true\n";
 
     fn broken(manifest: &str) -> usize {
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn what_is_stated_again_or_missing_is_found() {
-        assert_eq!(broken(&GOOD.replace("version.workspace = true", "version = \"1.0.0\"")), 1);
+        assert_eq!(broken(&GOOD.replace("\nversion.workspace = true", "\nversion = \"1.0.0\"")), 1);
         assert_eq!(broken(&GOOD.replace("categories.workspace = true\n", "")), 1);
         assert_eq!(broken(&GOOD.replace("[lints]\nworkspace = true\n", "")), 1);
     }

@@ -1,10 +1,12 @@
 //! `cargo xtask tidy`: the rules of the house, each a function from the whole tree to what breaks it.
 
 mod arrows;
+mod examples;
 mod facade;
 mod headers;
 mod metadata;
 mod problem;
+mod published;
 mod signatures;
 mod size;
 mod source;
@@ -57,6 +59,11 @@ const RULES: &[Rule] = &[
         demands: "no type of nix or postcard is in a public signature",
         find: signatures::signatures,
     },
+    Rule {
+        name: "example",
+        demands: "the documentation of each public item shows code that runs",
+        find: examples::examples,
+    },
     Rule { name: "unfinished", demands: "no todo!, no unimplemented!, no ignored test", find: words::unfinished },
     Rule { name: "allow", demands: "no allow attribute: expect one, with its reason", find: words::allow },
 ];
@@ -68,13 +75,28 @@ pub(crate) fn run(mut arguments: Parser) -> Result<(), Failure> {
             RULES.iter().for_each(|rule| println!("{:<14} {}", rule.name, rule.demands));
             Ok(())
         }
+        Some(Arg::Long("examples")) => count_examples(),
         Some(other) => Err(other.unexpected().into()),
     }
 }
 
+/// Prints what lacks an example in every crate, also in those of which it is not demanded yet.
+fn count_examples() -> Result<(), Failure> {
+    let tree = load()?;
+    let missing = examples::CRATES.iter().map(|folder| (folder, examples::missing(&tree, folder)));
+    let missing: Vec<_> = missing.collect();
+    missing.iter().flat_map(|(_, problems)| problems).for_each(|problem| println!("{problem}"));
+    missing.iter().for_each(|(folder, problems)| println!("{folder:<10}{:>5}", problems.len()));
+    Ok(())
+}
+
+fn load() -> Result<Tree, Failure> {
+    Tree::load(&step::root()).map_err(|error| Failure::new(format!("cannot read the tree: {error}")))
+}
+
 /// Prints everything in the tree that breaks a rule.
 pub(crate) fn check() -> Result<(), Failure> {
-    let tree = Tree::load(&step::root()).map_err(|error| Failure::new(format!("cannot read the tree: {error}")))?;
+    let tree = load()?;
     let mut broken = tree.unreadable.len();
     tree.unreadable.iter().for_each(|problem| println!("{problem} [syntax]"));
     for rule in RULES {
