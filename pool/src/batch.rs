@@ -1,6 +1,7 @@
 //! [`Batch`]: the encoded arguments of consecutive tasks, in one piece of memory.
 
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 
 use procession_core::Loan;
 use procession_core::codec::{self, EncodeError, Message};
@@ -64,6 +65,21 @@ impl Batch {
             }
         };
         let len = self.bytes.len() - begin - room;
+        if descriptors.is_empty()
+            && room == 1
+            && let Some(head) = Head::short(ItemKind::Value, len)
+        {
+            self.bytes[begin] = head;
+            self.ends.push(self.bytes.len());
+            self.heaviest = self.heaviest.max(len + 1);
+            return Ok(len + 1);
+        }
+        Ok(self.finish(begin, room, descriptors))
+    }
+
+    /// Gives the last item, which is unusual, its head. Answers what it weighs.
+    fn finish(&mut self, begin: usize, room: usize, descriptors: Vec<OwnedFd>) -> usize {
+        let len = self.bytes.len() - begin - room;
         let kind = if descriptors.is_empty() { ItemKind::Value } else { ItemKind::WithDescriptors };
         let head = Head::with_room(kind, len, room);
         if let Some(place) = self.bytes.get_mut(begin..begin + head.bytes().len()).filter(|place| place.len() == room) {
@@ -78,7 +94,7 @@ impl Batch {
         }
         self.ends.push(self.bytes.len());
         self.heaviest = self.heaviest.max(weight);
-        Ok(weight)
+        weight
     }
 
     /// How many tasks it has.
@@ -88,6 +104,11 @@ impl Batch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// What all its tasks weigh.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight_of(0..self.len())
     }
 
     /// What the heaviest of its tasks weighs.
@@ -107,7 +128,7 @@ impl Batch {
     }
 
     /// What the arguments of some of its tasks weigh.
-    pub(crate) fn weight(&self, items: Range<usize>) -> usize {
+    pub(crate) fn weight_of(&self, items: Range<usize>) -> usize {
         let descriptors: usize = self.descriptors_of(items.clone()).map(|message| message.descriptors().len()).sum();
         self.range(items).len().saturating_add(descriptors.saturating_mul(DESCRIPTOR_WEIGHT))
     }

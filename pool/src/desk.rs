@@ -99,7 +99,7 @@ impl Desk {
         let Some(place) = self.place(tasks.first) else { return };
         let Some(open) = self.batches.get_mut(place) else { return };
         open.left = open.left.saturating_sub(tasks.count);
-        let weight = items(&open.batch, tasks).map_or(0, |items| open.batch.weight(items));
+        let weight = items(&open.batch, tasks).map_or(0, |items| open.batch.weight_of(items));
         self.out.push(parcel.weighing(weight));
         while self.batches.front().is_some_and(|open| open.left == 0) {
             self.batches.pop_front();

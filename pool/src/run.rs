@@ -26,6 +26,10 @@ const MOST_BYTES: usize = 64 << 20;
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_micros(200);
+/// So many of them are read between two looks at the clock.
+const STRIDE: usize = 64;
+/// After one that weighs this much, in bytes, it is time for a look at what is in flight.
+const HEAVY: usize = 4 << 10;
 /// Items that take longer to read than this are timed one by one.
 const GLANCE: Duration = Duration::from_micros(10);
 /// So many results may be given out before a look at whether to read on.
@@ -51,7 +55,6 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     look: u64,
     /// Tasks that were read and not handed over.
     batch: Batch,
-    batch_bytes: usize,
     /// What the tasks in flight weigh.
     bytes: usize,
     /// What a result of this job weighs, as far as seen: it follows heavier ones at once and lighter ones slowly.
@@ -81,7 +84,6 @@ where
             given: 0,
             look: 0,
             batch: Batch::default(),
-            batch_bytes: 0,
             bytes: 0,
             result_bytes: 0,
             arrived: VecDeque::new(),
@@ -195,17 +197,17 @@ where
         }
         let begin = Instant::now();
         let (mut gathered, mut looked) = (begin, begin);
-        let (mut stride, mut passed) = (1, 0);
-        while self.has_room(window) && self.read_one() {
-            passed += 1;
-            let is_full = self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES;
-            if passed < stride && !is_full {
-                continue;
+        let mut stride = 1;
+        loop {
+            let room = self.room(window).min(stride);
+            if room == 0 || !self.read_some(room) {
+                break;
             }
+            let is_full = self.batch.len() >= BATCH || self.batch.weight() >= BATCH_BYTES;
             // Of an input that is quick to read, few items are worth a look at the clock each.
             let now = Instant::now();
-            stride = if now - looked > GLANCE { 1 } else { (stride * 2).min(64) };
-            (looked, passed) = (now, 0);
+            stride = if now - looked > GLANCE { 1 } else { (stride * 2).min(STRIDE) };
+            looked = now;
             if is_full || now - gathered >= BATCH_TIME {
                 self.submit();
                 gathered = now;
@@ -226,7 +228,7 @@ where
 
     /// Whether it is time to read on. A little room is not worth it: each reading ends in a handing over.
     fn wants_more(&self, window: usize) -> bool {
-        !self.is_exhausted && self.has_room(window - window / 4)
+        !self.is_exhausted && self.room(window - window / 4) > 0
     }
 
     fn in_flight(&self) -> u64 {
@@ -240,10 +242,12 @@ where
         least.saturating_mul(self.chunk_goal()).min(least.saturating_add(given)).min(MOST.max(least))
     }
 
-    fn has_room(&self, window: usize) -> bool {
+    /// How many more tasks may be in flight, whatever they weigh; one of them may be heavy.
+    fn room(&self, window: usize) -> usize {
         let in_flight = usize::try_from(self.in_flight()).unwrap_or(usize::MAX);
         let bytes = self.bytes.saturating_add(in_flight.saturating_mul(self.result_bytes));
-        in_flight < window && (bytes < MOST_BYTES || in_flight < self.workers)
+        let light = MOST_BYTES.saturating_sub(bytes).div_ceil(self.result_bytes.max(1));
+        window.saturating_sub(in_flight).min(light.max(self.workers.saturating_sub(in_flight)))
     }
 
     fn chunk_goal(&self) -> usize {
@@ -254,28 +258,27 @@ where
         !self.arrived.is_empty() || self.ticket.as_ref().is_ok_and(|ticket| ticket.sink.has_some())
     }
 
-    /// Reads one item. Answers whether there was one.
+    /// Reads up to so many items, or one that is heavy. Answers whether there may be more.
     #[inline]
-    fn read_one(&mut self) -> bool {
-        let Some(item) = self.input.next() else {
-            self.is_exhausted = true;
-            return false;
-        };
-        if let Err(text) = &self.ticket {
-            let text = text.clone();
-            self.refuse(text);
-            return true;
-        }
-        match self.batch.push(&item) {
-            Ok(weight) => {
-                self.batch_bytes = self.batch_bytes.saturating_add(weight);
-                self.bytes = self.bytes.saturating_add(weight);
-                self.read += 1;
-            }
-            Err(error) => {
-                // The tasks of a batch have consecutive indices.
-                self.submit();
-                self.refuse(error.to_string());
+    fn read_some(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            let Some(item) = self.input.next() else {
+                self.is_exhausted = true;
+                return false;
+            };
+            match self.batch.push(&item) {
+                Ok(weight) => {
+                    self.bytes = self.bytes.saturating_add(weight);
+                    self.read += 1;
+                    if weight >= HEAVY {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    // The tasks of a batch have consecutive indices.
+                    self.submit();
+                    self.refuse(error.to_string());
+                }
             }
         }
         true
@@ -286,11 +289,15 @@ where
         if self.batch.is_empty() {
             return;
         }
-        self.batch_bytes = 0;
         let next = self.batch.next();
         let batch = mem::replace(&mut self.batch, next);
-        if let Ok(ticket) = &self.ticket {
-            ticket.submit(batch);
+        match &self.ticket {
+            Ok(ticket) => ticket.submit(batch),
+            Err(text) => {
+                let (story, count) = (Story::of(None, Kind::Unsendable(text.clone())), batch.len() as u64);
+                self.bytes = self.bytes.saturating_sub(batch.weight());
+                self.arrived.push_back(Parcel::error(batch.first, count, story));
+            }
         }
     }
 

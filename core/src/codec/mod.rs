@@ -171,6 +171,9 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 /// ```
 #[inline]
 pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
+    if descriptors.is_empty() {
+        return finish(scope::receiving_nothing(|| de::from_bytes(bytes)));
+    }
     finish(scope::receiving(None, descriptors, || de::from_bytes(bytes)))
 }
 

@@ -66,18 +66,20 @@ pub(super) fn sending<R>(is_trusted: bool, work: impl FnOnce() -> R) -> (R, Opti
     within(Scope { direction: Direction::Sending, is_trusted }, work)
 }
 
+/// Runs `work` while a message that carries nothing but bytes is being read on this thread.
+#[inline]
+pub(super) fn receiving_nothing<R>(work: impl FnOnce() -> R) -> (R, Option<Box<Goods>>) {
+    within(Scope { direction: Direction::Receiving, is_trusted: false }, work)
+}
+
 /// Runs `work` while a message with these descriptors, and what was vouched for on its link if that is trusted, is being read
 /// on this thread. Answers what nobody took.
-#[inline]
 pub(super) fn receiving<R>(
     vouchers: Option<Vec<Voucher>>,
     descriptors: Vec<OwnedFd>,
     work: impl FnOnce() -> R,
 ) -> (R, Option<Box<Goods>>) {
     let scope = Scope { direction: Direction::Receiving, is_trusted: vouchers.is_some() };
-    if vouchers.is_none() && descriptors.is_empty() {
-        return within(scope, work);
-    }
     let (vouchers, table) = (vouchers.unwrap_or_default(), descriptors.into_iter().map(Some).collect());
     within(scope, || {
         drop(swap(Some(Box::new(Goods { vouchers, table, ran_out: false }))));

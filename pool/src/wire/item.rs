@@ -57,12 +57,20 @@ impl Head {
         Head::with_room(kind, len, 1)
     }
 
-    /// The same, but of `room` bytes at least.
+    /// The head, if it is a single byte.
+    #[inline]
+    pub(crate) fn short(kind: ItemKind, len: usize) -> Option<u8> {
+        (len < LONG).then_some((kind as u8) << 5 | len as u8)
+    }
+
+    /// As [`new`](Head::new), but of `room` bytes at least.
     #[inline]
     pub(crate) fn with_room(kind: ItemKind, len: usize, room: usize) -> Head {
         let mut bytes = [0; MAX_HEAD];
-        if len < LONG && room <= 1 {
-            bytes[0] = (kind as u8) << 5 | len as u8;
+        if room <= 1
+            && let Some(head) = Head::short(kind, len)
+        {
+            bytes[0] = head;
             return Head { bytes, len: 1 };
         }
         let needed = (u64::BITS - (len as u64).leading_zeros()).div_ceil(8) as usize;
