@@ -54,6 +54,7 @@ pub const PAIR: Group = Group {
     systems: &[
         System { name: "procession Manager", measure: two_clients },
         System { name: "CPython Manager", measure: |options| cpython("set", 2, options) },
+        System { name: "Redis, Unix socket", measure: two_clients_of_redis },
     ],
 };
 
@@ -62,7 +63,10 @@ pub const PIPELINE: Group = Group {
     name: "manager-pipeline",
     title: "dict set, one client, up to 200 at a time",
     unit: UNIT,
-    systems: &[System { name: "procession Manager", measure: pipeline }],
+    systems: &[
+        System { name: "procession Manager", measure: pipeline },
+        System { name: "Redis, Unix socket", measure: pipeline_of_redis },
+    ],
 };
 
 /// Over a Unix socket, as from another program.
@@ -110,7 +114,7 @@ fn get(dict: &Dict<u32, u64>, key: u32) -> Result<(), Failure> {
 /// A dict that has all its keys.
 fn full(manager: &Manager) -> Result<Dict<u32, u64>, Failure> {
     let dict = manager.dict()?;
-    dict.extend((0..KEYS).map(|key| (key, 7)).collect())?;
+    dict.extend((0..KEYS).map(|key| (key, 7)))?;
     Ok(dict)
 }
 
@@ -179,13 +183,47 @@ fn remote(options: Options) -> Result<Figure, Failure> {
     figure
 }
 
+const NO_REDIS: &str = "this machine has no redis-server";
+
 fn redis(options: Options, operation: fn(&mut Client, u32) -> std::io::Result<()>) -> Result<Figure, Failure> {
-    let Some(server) = Redis::start()? else {
-        return Ok(Figure::Skipped("this machine has no redis-server".into()));
-    };
-    let mut client = server.client()?;
-    (0..KEYS).try_for_each(|key| client.set(key, 7))?;
-    rate(under(TIMES_OF_PEERS, options), |key| Ok(operation(&mut client, key)?))
+    let Some(server) = Redis::start()? else { return Ok(Figure::Skipped(NO_REDIS.into())) };
+    let mut client = Client::connect(&server.socket())?;
+    client.set_many(0..KEYS, 7)?;
+    let figure = rate(under(TIMES_OF_PEERS, options), |key| Ok(operation(&mut client, key)?))?;
+    expect(client.len()?, KEYS as usize)?;
+    Ok(figure)
+}
+
+fn two_clients_of_redis(options: Options) -> Result<Figure, Failure> {
+    fn work((socket, times, begin): (PathBuf, u32, Event)) {
+        let mut client = Client::connect(&socket).unwrap();
+        begin.wait();
+        (0..times).for_each(|n| client.set(n % KEYS, 7).unwrap());
+    }
+    let Some(server) = Redis::start()? else { return Ok(Figure::Skipped(NO_REDIS.into())) };
+    let (times, begin) = (under(TIMES_OF_PEERS, options), Event::new()?);
+    let start = || Process::spawn(work, (server.socket(), times, begin.clone()));
+    let clients = [start()?, start()?];
+    let from = Instant::now();
+    begin.set();
+    for client in clients {
+        client.join()?;
+    }
+    let took = from.elapsed();
+    expect(Client::connect(&server.socket())?.len()?, KEYS as usize)?;
+    Ok(thousands(took, 2 * times))
+}
+
+fn pipeline_of_redis(options: Options) -> Result<Figure, Failure> {
+    let Some(server) = Redis::start()? else { return Ok(Figure::Skipped(NO_REDIS.into())) };
+    let mut client = Client::connect(&server.socket())?;
+    client.set_many(0..KEYS, 7)?;
+    let times = under(TIMES, options);
+    let start = Instant::now();
+    (0..times / 200).try_for_each(|_| client.set_many((0..200).map(|n| n % KEYS), 7))?;
+    let took = start.elapsed();
+    expect(client.len()?, KEYS as usize)?;
+    Ok(thousands(took, times / 200 * 200))
 }
 
 fn echo(options: Options) -> Result<Figure, Failure> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use crate::group::Failure;
 #[derive(Debug)]
 pub struct Redis {
     server: Child,
-    socket: PathBuf,
+    /// A folder of its own, where its socket is and nothing else.
+    folder: PathBuf,
 }
 
 /// A connection to it.
@@ -21,7 +22,12 @@ pub struct Redis {
 pub struct Client {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
+    /// What is said next, and the last line that was heard: memory to re-use.
+    words: Vec<u8>,
+    line: String,
 }
+
+const SOCKET: &str = "redis.sock";
 
 impl Redis {
     /// Starts one; `None` where the machine has none.
@@ -30,55 +36,95 @@ impl Redis {
     ///
     /// It does not begin to listen.
     pub fn start() -> Result<Option<Redis>, Failure> {
-        let socket = std::env::temp_dir().join(format!("procession-bench-redis-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("procession-bench-redis-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        // No port, nothing kept on disk, and not a word: only what a dict needs.
         let started = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(&socket)
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--daemonize", "no", "--loglevel", "warning"])
+            .arg("--dir")
+            .arg(&folder)
+            .arg("--unixsocket")
+            .arg(folder.join(SOCKET))
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn();
         let server = match started {
             Ok(server) => server,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let _empty = fs::remove_dir_all(&folder);
+                return if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error.into()) };
+            }
         };
-        let redis = Redis { server, socket };
+        let mut redis = Redis { server, folder };
+        redis.wait_until_it_listens()?;
+        Ok(Some(redis))
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(SOCKET)
+    }
+
+    fn wait_until_it_listens(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
-        while UnixStream::connect(&redis.socket).is_err() {
+        while UnixStream::connect(self.socket()).is_err() {
+            if let Some(status) = self.server.try_wait()? {
+                return Err(format!("redis-server ended with {status} before it listened").into());
+            }
             if begun.elapsed() > Duration::from_secs(30) {
                 return Err("redis-server does not listen".into());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(Some(redis))
-    }
-
-    /// Connects to it.
-    ///
-    /// # Errors
-    ///
-    /// The server is gone.
-    pub fn client(&self) -> io::Result<Client> {
-        let writer = UnixStream::connect(&self.socket)?;
-        Ok(Client { reader: BufReader::new(writer.try_clone()?), writer })
+        Ok(())
     }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
         let _ended = self.server.kill().and_then(|()| self.server.wait());
-        let _gone = fs::remove_file(&self.socket);
+        let _gone = fs::remove_dir_all(&self.folder);
     }
 }
 
 impl Client {
+    /// Connects to the server that listens there.
+    ///
+    /// # Errors
+    ///
+    /// The server is gone.
+    pub fn connect(socket: &Path) -> io::Result<Client> {
+        let writer = UnixStream::connect(socket)?;
+        Ok(Client { reader: BufReader::new(writer.try_clone()?), writer, words: Vec::new(), line: String::new() })
+    }
+
     /// Sets a field of the hash that stands for the dict.
     ///
     /// # Errors
     ///
     /// The connection, or an answer that is no number.
     pub fn set(&mut self, field: u32, value: u64) -> io::Result<()> {
-        self.say(&["HSET", "dict", &field.to_string(), &value.to_string()])?;
-        if self.line()?.starts_with(':') { Ok(()) } else { Err(io::Error::other("Redis did not set the field")) }
+        self.set_many([field], value)
+    }
+
+    /// Sets several fields, all of them on their way before the first answer is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Client::set).
+    pub fn set_many(&mut self, fields: impl IntoIterator<Item = u32>, value: u64) -> io::Result<()> {
+        let value = value.to_string();
+        let mut count = 0;
+        for field in fields {
+            self.say(&["HSET", "dict", &field.to_string(), &value])?;
+            count += 1;
+        }
+        self.send()?;
+        (0..count).try_for_each(|_| {
+            let is_set = self.hear()?.starts_with(':');
+            if is_set { Ok(()) } else { Err(io::Error::other("Redis did not set the field")) }
+        })
     }
 
     /// The value of a field.
@@ -88,24 +134,40 @@ impl Client {
     /// The connection, or an answer that is no value.
     pub fn get(&mut self, field: u32) -> io::Result<u64> {
         self.say(&["HGET", "dict", &field.to_string()])?;
-        let header = self.line()?;
-        let length: usize = header.trim_start_matches('$').parse().map_err(io::Error::other)?;
+        self.send()?;
+        let length: usize = self.hear()?.trim_start_matches('$').parse().map_err(io::Error::other)?;
         let mut value = vec![0; length + 2];
         self.reader.read_exact(&mut value)?;
         String::from_utf8_lossy(&value).trim().parse().map_err(io::Error::other)
     }
 
-    fn say(&mut self, words: &[&str]) -> io::Result<()> {
-        let mut text = format!("*{}\r\n", words.len());
-        for word in words {
-            text += &format!("${}\r\n{word}\r\n", word.len());
-        }
-        self.writer.write_all(text.as_bytes())
+    /// How many fields there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Client::set).
+    pub fn len(&mut self) -> io::Result<usize> {
+        self.say(&["HLEN", "dict"])?;
+        self.send()?;
+        self.hear()?.trim_start_matches(':').parse().map_err(io::Error::other)
     }
 
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        self.reader.read_line(&mut line)?;
-        Ok(line.trim_end().to_owned())
+    fn say(&mut self, words: &[&str]) -> io::Result<()> {
+        write!(self.words, "*{}\r\n", words.len())?;
+        words.iter().try_for_each(|word| write!(self.words, "${}\r\n{word}\r\n", word.len()))
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        self.writer.write_all(&self.words)?;
+        self.words.clear();
+        Ok(())
+    }
+
+    fn hear(&mut self) -> io::Result<&str> {
+        self.line.clear();
+        match self.reader.read_line(&mut self.line)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(self.line.trim_end()),
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 
-use procession_channels::SocketSendError;
 use procession_core::codec::{DecodeError, EncodeError};
 use procession_core::os::limits;
 use procession_core::{FunctionError, LinkError};
@@ -14,6 +13,19 @@ use thiserror::Error;
 use crate::wire::Failure;
 
 /// A manager could not be started, or could not be told to end.
+///
+/// ```
+/// use procession_manager::{Manager, ManagerError, Registry};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let manager = Manager::start()?;
+/// let filled_wrongly = Registry::new().object("n", |n: u8| n).object("n", |n: u16| n);
+/// let error = manager.serve(&filled_wrongly, "127.0.0.1:0".parse::<procession_channels::Address>()?, b"key").unwrap_err();
+/// assert!(matches!(error, ManagerError::Serve(_)), "{error}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Error)]
 #[non_exhaustive]
 pub enum ManagerError {
@@ -127,12 +139,33 @@ impl CallError {
     }
 
     /// Whether it was the time that ran out.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let manager = procession_manager::Manager::start()?;
+    /// let error = manager.event()?.wait_timeout(std::time::Duration::from_millis(10)).unwrap_err();
+    /// assert!(error.is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, CallError::Timeout { .. })
     }
 
     /// Whether the manager's process has ended.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u8>()?;
+    /// drop(manager);
+    /// assert!(list.push(1).unwrap_err().is_manager_gone());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_manager_gone(&self) -> bool {
         matches!(self, CallError::ManagerGone)
@@ -157,13 +190,6 @@ impl CallError {
             LinkError::Disconnected => CallError::ManagerGone,
             LinkError::Unsendable(text) => CallError::Unsendable(text),
             LinkError::Io(error) => CallError::from_io(&error),
-            other => CallError::Connection(other.to_string()),
-        }
-    }
-
-    pub(crate) fn from_socket(error: SocketSendError) -> CallError {
-        match error {
-            SocketSendError::Disconnected | SocketSendError::CutOff => CallError::ManagerGone,
             other => CallError::Connection(other.to_string()),
         }
     }

@@ -30,6 +30,7 @@
 //! - [`call`](Proxy::call) may change the value, [`read`](Proxy::read) only reads it; several readers run at the same time.
 //! - [`call_when`](Proxy::call_when) waits until a condition on the value holds, without occupying anything.
 //! - [`post`](Proxy::post) sends a call and goes on; the answer can be had later.
+//! - [`call_deferred`](Proxy::call_deferred) runs a function that promises its result, and brings it from elsewhere.
 //! - [`call_both`](Proxy::call_both) and [`Transaction`] use several values as one.
 //! - [`get`](Proxy::get) copies the value out.
 //!
@@ -43,9 +44,9 @@
 //! | [`Lock`], [`RLock`], [`Semaphore`] | [`lock`](Manager::lock), [`rlock`](Manager::rlock), [`semaphore`](Manager::semaphore) | `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore` |
 //! | [`Condition`], [`Event`], [`Barrier`] | [`condition`](Manager::condition), [`event`](Manager::event), [`barrier`](Manager::barrier) | the same |
 //!
-//! Each has a [`proxy`](Dict::proxy) of the plain value, for everything that it has no method for. A pool needs no type of its
-//! own: any value can live in a manager, so a `Pool` of the crate `procession-pool` can too (`manager.create(…)` makes it there,
-//! `proxy.read(…)` calls its methods, several at once).
+//! Each has a [`proxy`](Dict::proxy) of the plain value, for everything that it has no method for. Any
+//! value can live in a manager, so a `Pool` of the crate `procession-pool` can too: the facade `procession` has `manager.pool(…)`
+//! and a proxy for it, made of [`Deferred`] results.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,7 +78,8 @@
 //! # Other programs
 //!
 //! [`Manager::serve`] lets other programs in, over TCP or Unix sockets, with a key; [`Manager::connect`] is their side. Nothing is
-//! called by address there: both programs link the crate that fills a [`Registry`] of names, and compare its fingerprint.
+//! called by address there: both programs link the crate that fills a [`Registry`] of names, and compare its fingerprint,
+//! which covers names, types, and the fields of what is sent.
 //!
 //! # How it works
 //!
@@ -100,6 +102,7 @@ mod manager;
 mod proxy;
 mod proxy_wait;
 
+mod deferred;
 mod pending;
 mod transaction;
 
@@ -110,19 +113,22 @@ mod remote;
 mod error;
 
 mod client;
+mod frames;
 mod ids;
 mod server;
 mod table;
 mod wire;
 
+pub use deferred::{Deferred, Reply};
 pub use error::{CallError, ManagerError};
 pub use kinds::{
-    Array, Barrier, BarrierState, Condition, ConditionGuard, ConditionState, Counter, Dict, Event, Item, Key, List,
-    Lock, LockGuard, LockState, Names, Namespace, Queue, QueueState, RLock, RLockGuard, RLockState, Semaphore,
+    Array, Barrier, BarrierState, Condition, ConditionGuard, ConditionState, Counter, Dict, Entry, Event, Item, Key, List,
+    Lock, LockGuard, LockState, Names, Namespace, OrderedMap, Queue, QueueState, RLock, RLockGuard, RLockState, Semaphore,
     SemaphoreGuard, SemaphoreState, Set, Value,
 };
 pub use manager::{Builder, Manager, Stats};
 pub use pending::Pending;
+pub use procession_core::Given;
 pub use proxy::Proxy;
 pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};
 pub use transaction::{Results, Step, Transaction};

@@ -85,6 +85,67 @@ impl<R> Pending<R> {
         self.wait_until(deadline_after(timeout))
     }
 
+    /// Whether the call is over, so that [`wait`](Pending::wait) would not wait.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 3)?;
+    /// let (first, second) = (number.post(|n, ()| *n, ())?, number.post(|n, ()| *n, ())?);
+    /// second.wait()?;
+    /// assert!(first.is_ready(), "calls to one value end in their order");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "ready")]
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match (&self.posted, &self.handle.link) {
+            (Some(Posted::Sent(sent)), Link::Far(connection)) => connection.is_answered(*sent),
+            _ => true,
+        }
+    }
+
+    /// Waits until one of several calls to objects of one manager is over, and answers its place among them.
+    ///
+    /// # Errors
+    ///
+    /// The manager is gone, or there are several; [`CallError::Unknown`] when there are no calls.
+    ///
+    /// ```
+    /// use procession_manager::Pending;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 3)?;
+    /// let mut calls = vec![number.post(|n, ()| *n, ())?, number.post(|n, ()| *n + 1, ())?];
+    /// let mut sum = 0;
+    /// while !calls.is_empty() {
+    ///     sum += calls.swap_remove(Pending::first(&calls)?).wait()?;
+    /// }
+    /// assert_eq!(sum, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn first<'a>(calls: impl IntoIterator<Item = &'a Pending<R>>) -> Result<usize, CallError>
+    where
+        R: 'a,
+    {
+        let (mut sent, mut way) = (Vec::new(), None);
+        for (place, call) in calls.into_iter().enumerate() {
+            let (Some(Posted::Sent(one)), Link::Far(connection)) = (&call.posted, &call.handle.link) else {
+                return Ok(place);
+            };
+            if !Arc::ptr_eq(way.get_or_insert(connection), connection) {
+                return Err(CallError::Unknown("the calls are to objects of several managers".to_owned()));
+            }
+            sent.push(*one);
+        }
+        way.ok_or_else(|| CallError::Unknown("there are no calls to wait for".to_owned()))?.wait_any(&sent)
+    }
+
     fn wait_until(mut self, deadline: Option<Instant>) -> Result<R, CallError>
     where
         R: DeserializeOwned,

@@ -1,13 +1,14 @@
-//! Calls of a [`Proxy`] that wait for a condition, and calls that are not waited for.
+//! Calls of a [`Proxy`] that wait for a condition, whose results come later, and that are not waited for.
 
 use std::any::Any;
 use std::time::Duration;
 
-use procession_core::Method;
 use procession_core::os::poll::deadline_after;
+use procession_core::{Given, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::deferred::Deferred;
 use crate::error::CallError;
 use crate::pending::Pending;
 use crate::proxy::Proxy;
@@ -71,6 +72,117 @@ impl<T: Any> Proxy<T> {
         R: Serialize + DeserializeOwned,
     {
         self.perform(Kind::Conditional, Method::conditional(function), &argument, deadline_after(timeout))
+    }
+
+    /// Runs a function that reads the value and promises a result, and waits for that. The value is free as soon as the function
+    /// has returned. See [`Deferred`].
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Proxy::call); [`CallError::Result`] when the promise is broken.
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    /// use procession_manager::{Deferred, Manager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 7)?;
+    /// let slowly = number.call_deferred(|number, by| {
+    ///     let (reply, deferred) = Deferred::pair();
+    ///     let number = *number;
+    ///     thread::spawn(move || reply.send(&(number * by)));
+    ///     deferred
+    /// }, 3)?;
+    /// assert_eq!(slowly, 21);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_deferred<A, R>(&self, function: fn(&T, A) -> Deferred<R>, argument: A) -> Result<R, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.perform(Kind::Shared, Method::shared(function), &argument, None)
+    }
+
+    /// As [`call_deferred`](Proxy::call_deferred), for so long at the most.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_deferred`](Proxy::call_deferred), and [`CallError::Timeout`].
+    ///
+    /// ```
+    /// use std::{sync::Mutex, time::Duration};
+    /// use procession_manager::{Deferred, Manager, Reply};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = Manager::start()?;
+    /// let waiting = manager.create(|(): ()| Mutex::new(Vec::<Reply<u32>>::new()), ())?;
+    /// let late = waiting.call_deferred_timeout(|waiting, ()| {
+    ///     let (reply, deferred) = Deferred::pair();
+    ///     waiting.lock().unwrap().push(reply);
+    ///     deferred
+    /// }, (), Duration::from_millis(20));
+    /// assert!(late.unwrap_err().is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_deferred_timeout<A, R>(
+        &self,
+        function: fn(&T, A) -> Deferred<R>,
+        argument: A,
+        timeout: Duration,
+    ) -> Result<R, CallError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.perform(Kind::Shared, Method::shared(function), &argument, deadline_after(timeout))
+    }
+
+    /// Gives the value a function, which is not called on it but handed to it: what then happens is up to `G`, which promises a
+    /// result. So a value can apply functions elsewhere, as a pool does. It is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// As [`post`](Proxy::post).
+    ///
+    /// ```
+    /// use procession_manager::{Deferred, Given, Manager};
+    ///
+    /// /// Applies the function in a thread.
+    /// struct InAThread;
+    ///
+    /// impl<R: serde::Serialize + Send + 'static> Given<u32, u32, R> for InAThread {
+    ///     type Argument = u32;
+    ///     type Result = Deferred<R>;
+    ///
+    ///     fn given(number: &u32, function: fn(u32) -> R, by: u32) -> Deferred<R> {
+    ///         let (reply, deferred) = Deferred::pair();
+    ///         let number = number * by;
+    ///         std::thread::spawn(move || reply.send(&function(number)));
+    ///         deferred
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 7)?;
+    /// let text = number.post_given::<InAThread, u32, String, String>(|n| n.to_string(), &6)?;
+    /// assert_eq!(text.wait()?, "42");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn post_given<G, A, R, X>(&self, function: fn(A) -> R, argument: &G::Argument) -> Result<Pending<X>, CallError>
+    where
+        G: Given<T, A, R, Result = Deferred<X>>,
+        G::Argument: Serialize,
+    {
+        self.launch(Kind::Shared, Method::given::<G, T, A, R>(function), argument)
     }
 
     /// Sends a call without waiting for it, so that many can be on their way at once. Calls of one process to one value run

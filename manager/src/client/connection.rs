@@ -1,21 +1,29 @@
 //! [`Connection`]: a process's link to a manager, shared by all its threads and proxies.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use procession_channels::{PipeSender, SendTimeoutError, SocketConnection};
 use procession_core::codec::{self, Message};
+use procession_core::os::poll::Pollable;
 use procession_core::{Control, Door, Key, Method};
 
 use super::inbox::{Inbox, Waited};
 use crate::error::CallError;
+use crate::frames::{self, Frames};
 use crate::ids::{ManagerId, ObjectId};
 use crate::remote::Registry;
 use crate::wire::{Ask, Kind, Signal};
 
 /// How long a manager may take to say whether a call has begun, before it counts as begun.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Once in so many calls to another program, answers are taken in that nobody may be waiting for.
+const SELDOM: u64 = 32;
 
 /// How long is waited for room before answers are taken in again.
 const SLICE: Duration = Duration::from_millis(5);
@@ -45,7 +53,7 @@ enum Way {
     /// To a manager of this program.
     Near { requests: Control, frames: PipeSender<()> },
     /// To a manager of another one.
-    Far(Arc<SocketConnection>),
+    Far(UnixStream),
 }
 
 /// Which method is called.
@@ -94,11 +102,14 @@ impl Connection {
 
     /// Introduces this process to a manager of another program, by the registry that it has.
     pub(crate) fn introduce(socket: SocketConnection, fingerprint: u64) -> Result<Arc<Connection>, CallError> {
-        let socket = Arc::new(socket);
-        let inbox = Inbox::far(Arc::clone(&socket));
-        inbox.expect(0);
-        socket.send_bytes(&fingerprint.to_le_bytes()).map_err(CallError::from_socket)?;
-        let connection = Connection::new(ManagerId::fresh(), Way::Far(socket), inbox);
+        let lost = |error: io::Error| CallError::from_io(&error);
+        let frames = Frames::new(socket.into()).map_err(lost)?;
+        let socket = frames.stream().try_clone().map_err(lost)?;
+        let connection = Connection::new(ManagerId::fresh(), Way::Far(socket), Inbox::far(frames));
+        connection.inbox.expect(0);
+        if let Way::Far(socket) = &connection.outgoing()?.way {
+            connection.send_far(socket, &fingerprint.to_le_bytes(), 1)?;
+        }
         match connection.inbox.wait(0, None)? {
             Waited::Answer(Ok(_)) => Ok(Arc::new(connection)),
             Waited::Answer(Err(failure)) => Err(CallError::from_failure(failure)),
@@ -194,6 +205,17 @@ impl Connection {
         }
     }
 
+    /// Waits until one of several calls is answered, and answers which.
+    pub(crate) fn wait_any(&self, sent: &[Sent]) -> Result<usize, CallError> {
+        let numbers: Vec<u64> = sent.iter().map(|sent| sent.number).collect();
+        self.inbox.wait_any(&numbers)?.ok_or(CallError::ManagerGone)
+    }
+
+    /// Whether a call is answered, or never will be.
+    pub(crate) fn is_answered(&self, sent: Sent) -> bool {
+        self.inbox.has(sent.number)
+    }
+
     /// Does not want the answer any more.
     pub(crate) fn forget(&self, sent: Sent) {
         self.inbox.forget(sent.number);
@@ -264,7 +286,11 @@ impl Connection {
         let mut bytes = payload.into_vec();
         ask.append_to(&mut bytes);
         if let Way::Far(socket) = &outgoing.way {
-            return if descriptors.is_empty() { self.send_far(socket, &bytes) } else { Err(not_over_a_network()) };
+            return if descriptors.is_empty() {
+                self.send_far(socket, &bytes, outgoing.calls)
+            } else {
+                Err(not_over_a_network())
+            };
         }
         if descriptors.is_empty() {
             return self.push(outgoing, &bytes);
@@ -287,10 +313,27 @@ impl Connection {
         self.push(outgoing, &[])
     }
 
-    fn send_far(&self, socket: &SocketConnection, bytes: &[u8]) -> Result<(), CallError> {
-        // Answers are taken in now and then: a manager gives up a client that lets them pile up.
-        self.inbox.drain()?;
-        socket.send_bytes(bytes).map_err(CallError::from_socket)
+    /// Sends over the socket, and takes answers in while there is no room: a manager gives up a client that lets them pile up.
+    fn send_far(&self, mut socket: &UnixStream, bytes: &[u8], calls: u64) -> Result<(), CallError> {
+        let too_long = || CallError::Unsendable(format!("it has {} bytes, too many for one message", bytes.len()));
+        let frame = frames::frame(bytes).ok_or_else(too_long)?;
+        if calls.is_multiple_of(SELDOM) {
+            self.inbox.drain()?;
+        }
+        let mut rest = &frame[..];
+        while !rest.is_empty() {
+            match socket.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.inbox.drain()?;
+                    self.inbox.poll_with(Pollable::readable(socket.as_fd()).writable_too(true))?;
+                }
+                // What is wrong is told by the end of the answers, if anything is.
+                Err(_) => return Err(CallError::ManagerGone),
+            }
+        }
+        Ok(())
     }
 
     /// Sends through the pipe, and takes answers in while there is no room: the manager listens to nobody who does not.

@@ -5,16 +5,17 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use procession_channels::{PipeReceiver, RecvError, SocketConnection, SocketRecvError, TryRecvError};
+use procession_channels::{PipeReceiver, RecvError, TryRecvError};
 use procession_core::Control;
 use procession_core::codec::{self, Message};
-use procession_core::os::poll::{Pollable, poll};
+use procession_core::os::poll::{Pollable, deadline_after, poll};
 
 use crate::error::CallError;
+use crate::frames::Frames;
 use crate::wire::{Answer, Failure, Verdict};
 
 /// How many answers are taken over from shared memory at once.
@@ -28,7 +29,7 @@ const BRIEFLY: Duration = Duration::from_micros(50);
 
 /// After so many vain waits one stays awake only one time in [`SELDOM`].
 const VAIN: u32 = 4;
-const SELDOM: u32 = 16;
+const SELDOM: u32 = 128;
 
 /// Where answers arrive.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ enum Lines {
     /// From a manager of this program.
     Near(Box<Near>),
     /// From a manager of another one; with how often staying awake was in vain lately.
-    Far(Arc<SocketConnection>, u32),
+    Far(Box<Frames>, u32),
 }
 
 #[derive(Debug)]
@@ -93,8 +94,8 @@ impl Inbox {
     }
 
     /// For answers of a manager of another one.
-    pub(crate) fn far(socket: Arc<SocketConnection>) -> Inbox {
-        Inbox::new(Lines::Far(socket, 0))
+    pub(crate) fn far(frames: Frames) -> Inbox {
+        Inbox::new(Lines::Far(Box::new(frames), 0))
     }
 
     fn new(lines: Lines) -> Inbox {
@@ -113,9 +114,36 @@ impl Inbox {
 
     /// Waits for an answer.
     pub(crate) fn wait(&self, number: u64, deadline: Option<Instant>) -> Result<Waited, CallError> {
+        self.wait_for(|mail| mail.look(number), deadline)
+    }
+
+    /// Waits until one of several calls is answered, and answers which; `None` when no answer will come any more. The answer
+    /// stays where it is.
+    pub(crate) fn wait_any(&self, numbers: &[u64]) -> Result<Option<usize>, CallError> {
+        let mut found = None;
+        let look = |mail: &mut Mail| {
+            found = numbers.iter().position(|number| mail.has(*number));
+            found.map(|_| Waited::Begun)
+        };
+        self.wait_for(look, None)?;
+        Ok(found)
+    }
+
+    /// Whether a call is answered, or never will be.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        let _news = self.drain();
+        let mail = self.lock();
+        mail.is_closed || mail.has(number)
+    }
+
+    fn wait_for(
+        &self,
+        mut look: impl FnMut(&mut Mail) -> Option<Waited>,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, CallError> {
         let mut mail = self.lock();
         loop {
-            if let Some(waited) = mail.look(number) {
+            if let Some(waited) = look(&mut mail) {
                 return Ok(waited);
             }
             if mail.is_closed {
@@ -135,7 +163,7 @@ impl Inbox {
                 self.ring(&mail);
                 sorted?;
                 if is_late {
-                    return Ok(mail.look(number).unwrap_or(Waited::TimeIsUp));
+                    return Ok(look(&mut mail).unwrap_or(Waited::TimeIsUp));
                 }
             } else if deadline.is_some_and(|at| at <= Instant::now()) {
                 return Ok(Waited::TimeIsUp);
@@ -207,7 +235,11 @@ impl Lines {
                 Err(RecvError::Disconnected) => Ok(true),
                 Err(error) => Err(CallError::Connection(error.to_string())),
             },
-            Lines::Far(socket, vain) => wait_far(socket, vain, left).map_err(|error| CallError::from_io(&error)),
+            Lines::Far(frames, vain) => match wait_far(frames, vain, left) {
+                // The end is something to be taken in, too.
+                Err(error) if is_end(&error) => Ok(true),
+                waited => waited.map_err(|error| CallError::from_io(&error)),
+            },
         }
     }
 
@@ -215,12 +247,12 @@ impl Lines {
     fn sort_into(&mut self, mail: &mut Mail) -> Result<(), CallError> {
         match self {
             Lines::Near(near) => near.sort_into(mail),
-            Lines::Far(socket, _) => loop {
-                match socket.recv_bytes_timeout(Duration::ZERO) {
-                    Ok(bytes) => mail.put(&bytes, Vec::new()),
-                    Err(SocketRecvError::TimedOut) => return Ok(()),
-                    Err(SocketRecvError::Disconnected | SocketRecvError::Reset) => return mail.close(),
-                    Err(error) => return Err(CallError::Connection(error.to_string())),
+            Lines::Far(frames, _) => loop {
+                match frames.next() {
+                    Ok(Some(bytes)) => mail.put(&bytes, Vec::new()),
+                    Ok(None) => return Ok(()),
+                    Err(error) if is_end(&error) => return mail.close(),
+                    Err(error) => return Err(CallError::from_io(&error)),
                 }
             },
         }
@@ -228,11 +260,11 @@ impl Lines {
 }
 
 /// Waits for a socket: awake for a moment, as long as that has paid lately, then asleep.
-fn wait_far(socket: &SocketConnection, vain: &mut u32, left: Duration) -> io::Result<bool> {
+fn wait_far(frames: &mut Frames, vain: &mut u32, left: Duration) -> io::Result<bool> {
     if *vain < VAIN || vain.is_multiple_of(SELDOM) {
         let start = Instant::now();
         while start.elapsed() < BRIEFLY.min(left) {
-            if socket.poll(Duration::ZERO)? {
+            if frames.pull()? {
                 *vain = 0;
                 return Ok(true);
             }
@@ -240,7 +272,11 @@ fn wait_far(socket: &SocketConnection, vain: &mut u32, left: Duration) -> io::Re
         }
     }
     *vain = vain.wrapping_add(1);
-    socket.poll(left)
+    Ok(poll(&[Pollable::readable(frames.as_fd())], deadline_after(left))?[0])
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 impl Near {
@@ -273,6 +309,10 @@ impl Mail {
                 Some(Waited::Answer(answer))
             }
         }
+    }
+
+    fn has(&self, number: u64) -> bool {
+        matches!(self.expected.get(&number), Some(Letter::Answer(_)))
     }
 
     fn close(&mut self) -> Result<(), CallError> {

@@ -26,7 +26,7 @@ pub struct Array<T: Item> {
     proxy: Proxy<Box<[T]>>,
 }
 
-face!([T: Item] Array<T>, Box<[T]>);
+face!([T: Item] Array<T>, Box<[T]>, "manager.array(vec![1, 2])");
 
 operations! {
     impl[T: Item] Array<T> => Box<[T]>;

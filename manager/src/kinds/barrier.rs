@@ -66,7 +66,7 @@ struct Place {
     is_broken: bool,
 }
 
-face!([] Barrier, BarrierState);
+face!([] Barrier, BarrierState, "manager.barrier(2)");
 
 operations! {
     impl[] Barrier => BarrierState;

@@ -82,7 +82,7 @@ pub struct ConditionGuard<'a> {
     not_send: PhantomData<*const ()>,
 }
 
-face!([] Condition, ConditionState);
+face!([] Condition, ConditionState, "manager.condition()");
 
 impl Condition {
     /// Acquires the lock, waiting until it is free.

@@ -22,7 +22,7 @@ pub struct Counter {
     proxy: Proxy<i64>,
 }
 
-face!([] Counter, i64);
+face!([] Counter, i64, "manager.counter(5)");
 
 operations! {
     impl[] Counter => i64;
@@ -124,7 +124,20 @@ operations! {
     /// # Ok(())
     /// # }
     /// ```
-    conditional fn wait_for, wait_for_timeout(least: i64) -> i64 = |count, (least,)| (*count >= least).then_some(*count);
+    conditional fn wait_for,
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let counter = manager.counter(5)?;
+    /// assert_eq!(counter.wait_for_timeout(5, Duration::from_secs(60))?, 5);
+    /// assert!(counter.wait_for_timeout(6, Duration::from_millis(10)).unwrap_err().is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
+    wait_for_timeout(least: i64) -> i64 = |count, (least,)| (*count >= least).then_some(*count);
 }
 
 impl fmt::Debug for Counter {

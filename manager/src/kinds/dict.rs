@@ -1,15 +1,19 @@
 //! [`Dict`]: a map that many processes share.
 
 use std::collections::HashMap;
-use std::collections::hash_map::IntoIter;
 use std::fmt;
+use std::vec::IntoIter;
+
+use procession_core::Method;
 
 use super::collection::{Item, Key};
 use super::operations::{face, operations};
+use super::ordered_map::OrderedMap;
 use crate::error::CallError;
 use crate::proxy::Proxy;
+use crate::wire::Kind;
 
-/// A `HashMap` in a manager.
+/// A map in a manager, an [`OrderedMap`]: its entries stay in the order in which they came.
 ///
 /// ```
 /// use procession_manager::Manager;
@@ -28,20 +32,20 @@ use crate::proxy::Proxy;
 /// # }
 /// ```
 ///
-/// # Differences from `HashMap` and Python's `DictProxy`
+/// # Differences from maps and Python's `DictProxy`
 ///
 /// Values are copied out. What is to be changed in place is changed by a function on the map, as above, or lies there as a
-/// proxy of its own. [`iter`](Dict::iter) iterates over a copy, so nobody who changes the map disturbs it. There is no order.
-/// Two dicts are equal when their contents are.
+/// proxy of its own. [`iter`](Dict::iter) iterates over a copy, so nobody who changes the map disturbs it. Two
+/// dicts are equal when their contents are, in whatever order.
 #[doc(alias = "DictProxy")]
 pub struct Dict<K: Key, V: Item> {
-    pub(super) proxy: Proxy<HashMap<K, V>>,
+    pub(super) proxy: Proxy<OrderedMap<K, V>>,
 }
 
-face!([K: Key, V: Item] Dict<K, V>, HashMap<K, V>);
+face!([K: Key, V: Item] Dict<K, V>, OrderedMap<K, V>, "manager.dict::<u8, u8>()");
 
 operations! {
-    impl[K: Key, V: Item] Dict<K, V> => HashMap<K, V>;
+    impl[K: Key, V: Item] Dict<K, V> => OrderedMap<K, V>;
 
     /// A copy of the value of a key.
     ///
@@ -99,7 +103,7 @@ operations! {
     #[doc(alias = "__delitem__")]
     exclusive fn remove[key: K]() -> Option<V> = |map, (key,)| map.remove(&key);
 
-    /// Removes some entry, if there is one.
+    /// Removes the last entry, if there is one.
     ///
     /// # Errors
     ///
@@ -110,16 +114,13 @@ operations! {
     /// # procession_process::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
-    /// dict.insert(1, 2)?;
-    /// assert_eq!((dict.pop_item()?, dict.pop_item()?), (Some((1, 2)), None));
+    /// dict.extend([(1, 2), (0, 3)])?;
+    /// assert_eq!((dict.pop_item()?, dict.pop_item()?, dict.pop_item()?), (Some((0, 3)), Some((1, 2)), None));
     /// # Ok(())
     /// # }
     /// ```
     #[doc(alias = "popitem")]
-    exclusive fn pop_item[]() -> Option<(K, V)> = |map, ()| {
-        let key = map.keys().next()?.clone();
-        map.remove_entry(&key)
-    };
+    exclusive fn pop_item[]() -> Option<(K, V)> = |map, ()| map.pop();
 
     /// Whether there is such a key.
     ///
@@ -205,29 +206,7 @@ operations! {
     #[doc(alias = "setdefault")]
     exclusive fn get_or_insert[](key: K, default: V) -> V = |map, (key, default)| map.entry(key).or_insert(default).clone();
 
-    /// Adds the entries of a map, over those with the same keys.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
-    /// ```
-    /// use std::collections::HashMap;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict::<u8, u8>()?;
-    /// dict.extend(HashMap::from([(1, 2), (3, 4)]))?;
-    /// assert_eq!(dict.len()?, 2);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "update")]
-    #[doc(alias = "__ior__")]
-    exclusive fn extend[](entries: HashMap<K, V>) -> () = |map, (entries,)| map.extend(entries);
-
-    /// A copy of all keys.
+    /// A copy of all keys, in order.
     ///
     /// # Errors
     ///
@@ -238,14 +217,14 @@ operations! {
     /// # procession_process::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
-    /// dict.insert(1, 2)?;
-    /// assert_eq!((dict.keys()?, dict.values()?), (vec![1], vec![2]));
+    /// dict.extend([(3, 4), (1, 2)])?;
+    /// assert_eq!((dict.keys()?, dict.values()?), (vec![3, 1], vec![4, 2]));
     /// # Ok(())
     /// # }
     /// ```
     shared fn keys[]() -> Vec<K> = |map, ()| map.keys().cloned().collect();
 
-    /// A copy of all values.
+    /// A copy of all values, in the order of their keys.
     ///
     /// # Errors
     ///
@@ -263,7 +242,7 @@ operations! {
 }
 
 impl<K: Key, V: Item> Dict<K, V> {
-    /// A copy of the whole map, as it was at one moment.
+    /// Adds entries, in their order, over those with the same keys, which keep their places.
     ///
     /// # Errors
     ///
@@ -274,17 +253,45 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// # procession_process::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
-    /// dict.insert(1, 2)?;
-    /// assert_eq!(dict.snapshot()?, std::collections::HashMap::from([(1, 2)]));
+    /// dict.extend([(1, 2), (3, 4)])?;
+    /// dict.extend(std::collections::HashMap::from([(1, 5)]))?;
+    /// assert_eq!(dict.iter()?.collect::<Vec<_>>(), [(1, 5), (3, 4)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "update")]
+    #[doc(alias = "fromkeys")]
+    #[doc(alias = "__ior__")]
+    pub fn extend(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<(), CallError> {
+        let entries: Vec<(K, V)> = entries.into_iter().collect();
+        let method = Method::exclusive(|map: &mut OrderedMap<K, V>, entries: Vec<(K, V)>| map.extend(entries));
+        self.proxy.perform(Kind::Exclusive, method, &entries, None)
+    }
+
+    /// A copy of the whole map, as it was at one moment, in its order.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.extend([(3, 4), (1, 2)])?;
+    /// let copy = dict.snapshot()?;
+    /// assert_eq!(copy, std::collections::HashMap::from([(1, 2), (3, 4)]));
+    /// assert_eq!(copy.keys().copied().collect::<Vec<_>>(), [3, 1]);
     /// # Ok(())
     /// # }
     /// ```
     #[doc(alias = "copy")]
-    pub fn snapshot(&self) -> Result<HashMap<K, V>, CallError> {
+    pub fn snapshot(&self) -> Result<OrderedMap<K, V>, CallError> {
         self.proxy.get()
     }
 
-    /// Iterates over a copy.
+    /// Iterates over a copy, in order.
     ///
     /// # Errors
     ///
@@ -295,14 +302,15 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// # procession_process::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
-    /// dict.insert(1, 2)?;
-    /// assert_eq!(dict.iter()?.next(), Some((1, 2)));
+    /// dict.extend([(3, 4), (1, 2)])?;
+    /// assert_eq!((dict.iter()?.next(), dict.iter()?.next_back()), (Some((3, 4)), Some((1, 2))));
     /// # Ok(())
     /// # }
     /// ```
     #[doc(alias = "items")]
     #[doc(alias = "__iter__")]
-    pub fn iter(&self) -> Result<IntoIter<K, V>, CallError> {
+    #[doc(alias = "__reversed__")]
+    pub fn iter(&self) -> Result<IntoIter<(K, V)>, CallError> {
         Ok(self.snapshot()?.into_iter())
     }
 }
@@ -310,6 +318,13 @@ impl<K: Key, V: Item> Dict<K, V> {
 /// Compares the contents. A map that cannot be reached equals none.
 impl<K: Key, V: Item + PartialEq> PartialEq<HashMap<K, V>> for Dict<K, V> {
     fn eq(&self, other: &HashMap<K, V>) -> bool {
+        self.snapshot().is_ok_and(|map| map == *other)
+    }
+}
+
+/// Compares the contents, in whatever order. A map that cannot be reached equals none.
+impl<K: Key, V: Item + PartialEq> PartialEq<OrderedMap<K, V>> for Dict<K, V> {
+    fn eq(&self, other: &OrderedMap<K, V>) -> bool {
         self.snapshot().is_ok_and(|map| map == *other)
     }
 }

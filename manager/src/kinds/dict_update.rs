@@ -1,11 +1,10 @@
 //! How an entry of a [`Dict`] is changed from what it is.
 
-use std::collections::HashMap;
-
 use procession_core::Method;
 
 use super::collection::{Item, Key};
 use super::dict::Dict;
+use super::ordered_map::OrderedMap;
 use crate::error::CallError;
 use crate::wire::Kind;
 
@@ -73,7 +72,7 @@ impl<K: Key, V: Item> Dict<K, V> {
 }
 
 fn swap<K: Key, V: Item + PartialEq>(
-    map: &mut HashMap<K, V>,
+    map: &mut OrderedMap<K, V>,
     (key, old, new): (K, Option<V>, Option<V>),
 ) -> Result<(), Option<V>> {
     let current = map.get(&key);

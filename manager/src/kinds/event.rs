@@ -26,7 +26,7 @@ pub struct Event {
     proxy: Proxy<bool>,
 }
 
-face!([] Event, bool);
+face!([] Event, bool, "manager.event()");
 
 operations! {
     impl[] Event => bool;
@@ -102,7 +102,19 @@ operations! {
     /// # Ok(())
     /// # }
     /// ```
-    conditional fn wait, wait_timeout() -> () = |flag, ()| flag.then_some(());
+    conditional fn wait,
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let event = manager.event()?;
+    /// assert!(event.wait_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
+    wait_timeout() -> () = |flag, ()| flag.then_some(());
 }
 
 impl fmt::Debug for Event {

@@ -34,7 +34,7 @@ pub struct List<T: Item> {
     pub(super) proxy: Proxy<Vec<T>>,
 }
 
-face!([T: Item] List<T>, Vec<T>);
+face!([T: Item] List<T>, Vec<T>, "manager.list::<u8>()");
 
 operations! {
     impl[T: Item] List<T> => Vec<T>;

@@ -84,7 +84,7 @@ pub struct LockGuard<'a> {
     not_send: PhantomData<*const ()>,
 }
 
-face!([] Lock, LockState);
+face!([] Lock, LockState, "manager.lock()");
 
 impl Lock {
     /// Acquires it, waiting until it is free.

@@ -1,6 +1,6 @@
 //! The methods of [`Manager`] that make ready-made objects.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use procession_core::Method;
 
@@ -12,8 +12,8 @@ use super::queue::QueueState;
 use super::rlock::RLockState;
 use super::semaphore::SemaphoreState;
 use super::{
-    Array, Barrier, Condition, Counter, Dict, Event, Item, Key, List, Lock, Namespace, Queue, RLock, Semaphore, Set,
-    Value,
+    Array, Barrier, Condition, Counter, Dict, Event, Item, Key, List, Lock, Namespace, OrderedMap, Queue, RLock,
+    Semaphore, Set, Value,
 };
 use crate::error::CallError;
 use crate::manager::Manager;
@@ -35,7 +35,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn dict<K: Key, V: Item>(&self) -> Result<Dict<K, V>, CallError> {
-        self.make(Method::maker(|(): ()| HashMap::<K, V>::new()), None, &()).map(Dict::from)
+        self.make(Method::maker(|(): ()| OrderedMap::<K, V>::new()), None, &()).map(Dict::from)
     }
 
     /// Makes an empty [`List`].

@@ -7,6 +7,8 @@ mod dict;
 mod dict_update;
 mod list;
 mod list_items;
+mod ordered_entry;
+mod ordered_map;
 mod set;
 mod set_algebra;
 
@@ -36,6 +38,8 @@ pub use event::Event;
 pub use list::List;
 pub use lock::{Lock, LockGuard, LockState};
 pub use namespace::{Names, Namespace};
+pub use ordered_entry::Entry;
+pub use ordered_map::OrderedMap;
 pub use queue::{Queue, QueueState};
 pub use rlock::{RLock, RLockGuard, RLockState};
 pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreState};

@@ -48,7 +48,7 @@ pub struct Names {
     values: BTreeMap<String, (String, Vec<u8>)>,
 }
 
-face!([] Namespace, Names);
+face!([] Namespace, Names, "manager.namespace()");
 
 operations! {
     impl[] Namespace => Names;

@@ -13,7 +13,7 @@ macro_rules! operations {
     (@each $value:ty;) => {};
     (@each $value:ty;
         $(#[$meta:meta])*
-        conditional fn $name:ident, $timed:ident($($arg:ident: $type:ty),*) -> $result:ty = $body:expr;
+        conditional fn $name:ident, $(#[$timed_meta:meta])* $timed:ident($($arg:ident: $type:ty),*) -> $result:ty = $body:expr;
         $($rest:tt)*
     ) => {
         $(#[$meta])*
@@ -27,9 +27,7 @@ macro_rules! operations {
         ///
         #[doc = concat!("[`CallError::Timeout`](crate::CallError::Timeout), and then nothing was done; otherwise as [`", stringify!($name), "`](Self::", stringify!($name), ").")]
         ///
-        /// # Examples
-        ///
-        #[doc = concat!("See [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+        $(#[$timed_meta])*
         pub fn $timed(&self, $($arg: $type,)* timeout: std::time::Duration) -> Result<$result, $crate::CallError> {
             let deadline = procession_core::os::poll::deadline_after(timeout);
             self.proxy.perform($crate::wire::Kind::Conditional, operations!(@method conditional $value, ($($type,)*), $result, $body), &($(&$arg,)*), deadline)
@@ -67,15 +65,24 @@ macro_rules! operations {
     };
 }
 
-/// Writes what every typed proxy has: it is a handle like the [`Proxy`](crate::Proxy) that it is made of.
+/// Writes what every typed proxy has: it is a handle like the [`Proxy`](crate::Proxy) that it is made of. What comes last is code
+/// that makes one, for the examples.
 macro_rules! face {
-    ([$($generics:tt)*] $face:ident $(<$($parameter:ident),*>)?, $value:ty) => {
+    ([$($generics:tt)*] $face:ident $(<$($parameter:ident),*>)?, $value:ty, $make:literal) => {
         impl<$($generics)*> $face $(<$($parameter),*>)? {
             /// The proxy of the plain value, on which any function can be called.
             ///
-            /// # Examples
-            ///
-            /// See [`Proxy::call`](crate::Proxy::call).
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # procession_process::init();
+            /// # let manager = procession_manager::Manager::start()?;
+            #[doc = concat!("let object = ", $make, "?;")]
+            /// let plain = object.proxy().clone();
+            #[doc = concat!("let same = procession_manager::", stringify!($face), "::from(plain);")]
+            /// assert_eq!(same.proxy(), object.proxy());
+            /// # Ok(())
+            /// # }
+            /// ```
             #[must_use]
             pub fn proxy(&self) -> &$crate::Proxy<$value> {
                 &self.proxy
@@ -84,9 +91,16 @@ macro_rules! face {
             /// A proxy for the same object whose calls take so long at the most. They fail with
             /// [`CallError::Timeout`](crate::CallError::Timeout) then.
             ///
-            /// # Examples
-            ///
-            /// See [`Proxy::with_timeout`](crate::Proxy::with_timeout).
+            /// ```
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// # procession_process::init();
+            /// # let manager = procession_manager::Manager::start()?;
+            #[doc = concat!("let object = ", $make, "?;")]
+            /// let impatient = object.with_timeout(std::time::Duration::from_secs(60));
+            /// assert_eq!(impatient.proxy(), object.proxy());
+            /// # Ok(())
+            /// # }
+            /// ```
             #[must_use]
             pub fn with_timeout(&self, timeout: std::time::Duration) -> Self {
                 Self::from(self.proxy.with_timeout(timeout))

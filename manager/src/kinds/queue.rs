@@ -57,7 +57,7 @@ pub struct QueueState<T> {
     unfinished: usize,
 }
 
-face!([T: Item] Queue<T>, QueueState<T>);
+face!([T: Item] Queue<T>, QueueState<T>, "manager.queue::<u8>(2)");
 
 operations! {
     impl[T: Item] Queue<T> => QueueState<T>;
@@ -80,7 +80,20 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "put")]
-    conditional fn send, send_timeout(item: T) -> () = |queue, (item,)| queue.push(item).then_some(());
+    conditional fn send,
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue::<u8>(1)?;
+    /// queue.send_timeout(7, Duration::from_secs(60))?;
+    /// assert!(queue.send_timeout(8, Duration::from_millis(10)).unwrap_err().is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
+    send_timeout(item: T) -> () = |queue, (item,)| queue.push(item).then_some(());
 
     /// Takes the first item, waiting until there is one.
     ///
@@ -100,7 +113,21 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "get")]
-    conditional fn recv, recv_timeout() -> T = |queue, ()| queue.items.pop_front();
+    conditional fn recv,
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue::<u8>(1)?;
+    /// assert!(queue.recv_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
+    /// queue.send(7)?;
+    /// assert_eq!(queue.recv_timeout(Duration::from_secs(60))?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    recv_timeout() -> T = |queue, ()| queue.items.pop_front();
 
     /// Adds an item at the end if there is room. Answers whether there was.
     ///
@@ -230,7 +257,23 @@ operations! {
     /// # Ok(())
     /// # }
     /// ```
-    conditional fn join, join_timeout() -> () = |queue, ()| (queue.unfinished == 0).then_some(());
+    conditional fn join,
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue::<u8>(1)?;
+    /// queue.send(7)?;
+    /// assert!(queue.join_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
+    /// queue.recv()?;
+    /// queue.task_done()?;
+    /// queue.join_timeout(Duration::from_secs(60))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    join_timeout() -> () = |queue, ()| (queue.unfinished == 0).then_some(());
 }
 
 impl<T> QueueState<T> {

@@ -75,7 +75,7 @@ pub struct RLockGuard<'a> {
     not_send: PhantomData<*const ()>,
 }
 
-face!([] RLock, RLockState);
+face!([] RLock, RLockState, "manager.rlock()");
 
 impl RLock {
     /// Acquires it, waiting until it is free or the calling thread's own.

@@ -74,7 +74,7 @@ pub struct SemaphoreGuard<'a> {
     semaphore: &'a Semaphore,
 }
 
-face!([] Semaphore, SemaphoreState);
+face!([] Semaphore, SemaphoreState, "manager.semaphore(2)");
 
 impl Semaphore {
     /// Takes a permit, waiting until there is one.

@@ -29,7 +29,7 @@ pub struct Set<T: Key> {
     pub(super) proxy: Proxy<HashSet<T>>,
 }
 
-face!([T: Key] Set<T>, HashSet<T>);
+face!([T: Key] Set<T>, HashSet<T>, "manager.set::<u8>()");
 
 operations! {
     impl[T: Key] Set<T> => HashSet<T>;

@@ -24,7 +24,7 @@ pub struct Value<T: Item> {
     proxy: Proxy<T>,
 }
 
-face!([T: Item] Value<T>, T);
+face!([T: Item] Value<T>, T, "manager.value(7)");
 
 operations! {
     impl[T: Item] Value<T> => T;

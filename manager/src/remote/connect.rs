@@ -19,6 +19,21 @@ use crate::manager::Manager;
 use crate::wire::Kind;
 
 /// A manager could not be connected to.
+///
+/// ```
+/// use procession_channels::Address;
+/// use procession_manager::{ConnectError, Manager, Registry};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let manager = Manager::start()?;
+/// let registry = |name| Registry::new().object(name, |start: u64| start);
+/// let address = manager.serve(&registry("count"), "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+/// let error = Manager::connect(&registry("counter"), address, b"secret").unwrap_err();
+/// assert!(matches!(error, ConnectError::Schema), "{error}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -90,9 +105,18 @@ impl Manager {
     ///
     /// The address cannot be had, or the registry was filled wrongly.
     ///
-    /// # Examples
-    ///
-    /// See [`RemoteManager`].
+    /// ```
+    /// # use procession_channels::Address;
+    /// # use procession_manager::{Manager, Registry};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let manager = Manager::start()?;
+    /// let registry = Registry::new().object("count", |start: u64| start);
+    /// let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// assert!(!address.to_string().ends_with(":0"), "it says at which port it listens");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "serve_forever")]
     #[doc(alias = "get_server")]
     pub fn serve(
@@ -119,9 +143,20 @@ impl Manager {
     ///
     /// Nobody answers there, the key is wrong, or the registries differ.
     ///
-    /// # Examples
-    ///
-    /// See [`RemoteManager`].
+    /// ```
+    /// # use procession_channels::Address;
+    /// # use procession_manager::{ConnectError, Manager, Registry};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let registry = Registry::new().object("count", |start: u64| start);
+    /// # let manager = Manager::start()?;
+    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// assert!(matches!(Manager::connect(&registry, &address, b"wrong"), Err(ConnectError::Refused(_))));
+    /// assert!(matches!(Manager::connect(&Registry::new(), &address, b"secret"), Err(ConnectError::Schema)));
+    /// assert!(Manager::connect(&registry, &address, b"secret")?.is_connected());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect(
         registry: &Registry,
         address: impl Into<Address>,
@@ -147,9 +182,23 @@ impl RemoteManager {
     /// [`CallError::Unknown`] when the registry has no such object, [`CallError::WrongType`] when it is made out of something
     /// else, otherwise as for a call.
     ///
-    /// # Examples
-    ///
-    /// See [`RemoteManager`].
+    /// ```
+    /// # use procession_channels::Address;
+    /// # use procession_manager::{CallError, Manager, Registry, RemoteProxy};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let registry = Registry::new()
+    ///     .object("count", |start: u64| start)
+    ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
+    /// # let manager = Manager::start()?;
+    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// let count: RemoteProxy<u64> = remote.create("count", 5_u64)?;
+    /// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
+    /// assert!(matches!(remote.create::<u64, u64>("cuont", 5), Err(CallError::Unknown(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create<A, T>(&self, object: &str, argument: A) -> Result<RemoteProxy<T>, CallError>
     where
         A: Serialize + DeserializeOwned,

@@ -3,6 +3,7 @@
 mod connect;
 mod proxy;
 mod registry;
+mod shape;
 
 pub use connect::{ConnectError, RemoteManager};
 pub use proxy::RemoteProxy;

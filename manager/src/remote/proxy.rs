@@ -22,9 +22,24 @@ use crate::wire::Kind;
 ///
 /// The types of argument and result are compared with those in the registry before anything is sent.
 ///
-/// # Examples
-///
-/// See [`RemoteManager`](crate::RemoteManager).
+/// ```
+/// # use procession_channels::Address;
+/// # use procession_manager::{Manager, Registry, RemoteProxy};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let registry = Registry::new()
+///     .object("count", |start: u64| start)
+///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
+/// # let manager = Manager::start()?;
+/// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+/// # let remote = Manager::connect(&registry, address, b"secret")?;
+/// let count: RemoteProxy<u64> = remote.create("count", 5_u64)?;
+/// let same = count.clone();
+/// same.call::<u64, u64>("add", 1)?;
+/// assert_eq!(count.call::<u64, u64>("add", 1)?, 7);
+/// # Ok(())
+/// # }
+/// ```
 pub struct RemoteProxy<T> {
     handle: Arc<Handle>,
     registry: Arc<Registry>,
@@ -44,9 +59,23 @@ impl<T: Any> RemoteProxy<T> {
     /// [`CallError::Unknown`] when the registry has no such method, [`CallError::WrongType`] when it has other types, otherwise
     /// see [`CallError`].
     ///
-    /// # Examples
-    ///
-    /// See [`RemoteManager`](crate::RemoteManager).
+    /// ```
+    /// # use procession_channels::Address;
+    /// # use procession_manager::{CallError, Manager, Registry};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let registry = Registry::new()
+    ///     .object("count", |start: u64| start)
+    ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
+    /// # let manager = Manager::start()?;
+    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// let count = remote.create::<u64, u64>("count", 5)?;
+    /// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
+    /// assert!(matches!(count.call::<u8, u64>("add", 2), Err(CallError::WrongType(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn call<A, R>(&self, method: &str, argument: A) -> Result<R, CallError>
     where
         A: Serialize + DeserializeOwned,
@@ -125,9 +154,24 @@ impl<T: Any> RemoteProxy<T> {
     ///
     /// The manager or the object is gone.
     ///
-    /// # Examples
-    ///
-    /// See [`Proxy::clear_poison`](crate::Proxy::clear_poison).
+    /// ```
+    /// # use procession_channels::Address;
+    /// # use procession_manager::{Manager, Registry};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let registry = Registry::new()
+    ///     .object("count", |start: u64| start)
+    ///     .method("count", "divide", |count: &mut u64, by: u64| { *count /= by; *count });
+    /// # let manager = Manager::start()?;
+    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// let count = remote.create::<u64, u64>("count", 6)?;
+    /// assert!(count.call::<u64, u64>("divide", 0).unwrap_err().panic().is_some());
+    /// count.clear_poison()?;
+    /// assert_eq!(count.call::<u64, u64>("divide", 2)?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clear_poison(&self) -> Result<(), CallError> {
         self.handle.mend()
     }

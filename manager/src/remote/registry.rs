@@ -7,12 +7,14 @@ use procession_core::{FunctionError, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::shape::{Fnv, shape};
 use crate::wire::Kind;
 
 /// The objects that a manager makes for other programs, and their methods, by name.
 ///
 /// Over a network nothing is called by its address. Both programs link the crate that fills the registry, and compare a
-/// fingerprint of it (all names, and the names of all types) when they connect.
+/// fingerprint of it when they connect: all names, the names of all types, and the shapes of arguments and results, down to the
+/// names and types of their fields, as serde reads them.
 ///
 /// ```
 /// use procession_manager::Registry;
@@ -48,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) value: &'static str,
     pub(crate) argument: &'static str,
     pub(crate) result: &'static str,
+    /// The shapes of argument and result.
+    shapes: [u64; 2],
 }
 
 /// What the constructor of an object is called, among its methods.
@@ -76,7 +80,7 @@ impl Registry {
         A: Serialize + DeserializeOwned,
         T: Any + Send + Sync,
     {
-        let types = [type_name::<T>(), type_name::<A>(), ""];
+        let types = ([type_name::<T>(), type_name::<A>(), ""], [shape::<A>(), 0]);
         self.add(object, MAKER, Kind::Make, Method::maker(make), types)
     }
 
@@ -138,11 +142,11 @@ impl Registry {
         name: &str,
         kind: Kind,
         method: Result<Method, FunctionError>,
-        [value, argument, result]: [&'static str; 3],
+        ([value, argument, result], shapes): ([&'static str; 3], [u64; 2]),
     ) -> Registry {
         match method {
             Ok(method) => {
-                let entry = Entry { kind, method, value, argument, result };
+                let entry = Entry { kind, method, value, argument, result, shapes };
                 if self.entries.insert((object.to_owned(), name.to_owned()), entry).is_some() {
                     self.trouble = Some(format!("the registry has two entries for `{object}` `{name}`"));
                 }
@@ -159,13 +163,14 @@ impl Registry {
 
     /// Equal for equal registries, in all programs.
     pub(crate) fn fingerprint(&self) -> u64 {
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        let mut hash = Fnv::new();
         for ((object, name), entry) in &self.entries {
-            let Entry { kind, method: _, value, argument, result } = entry;
+            let Entry { kind, method: _, value, argument, result, shapes } = entry;
             for text in [object.as_str(), name, value, argument, result] {
                 hash.add(text.as_bytes());
             }
             hash.add(&[*kind as u8]);
+            shapes.iter().for_each(|shape| hash.add(&shape.to_le_bytes()));
         }
         hash.0
     }
@@ -183,20 +188,8 @@ impl Registry {
     }
 }
 
-fn types<T, A, R>() -> [&'static str; 3] {
-    [type_name::<T>(), type_name::<A>(), type_name::<R>()]
-}
-
-/// The hash of Fowler, Noll and Vo, which is the same in every program.
-struct Fnv(u64);
-
-impl Fnv {
-    /// Adds bytes, and their length, so that their bounds count too.
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().chain(&(bytes.len() as u64).to_le_bytes()) {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
+fn types<T, A: DeserializeOwned, R: DeserializeOwned>() -> ([&'static str; 3], [u64; 2]) {
+    ([type_name::<T>(), type_name::<A>(), type_name::<R>()], [shape::<A>(), shape::<R>()])
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use crate::wire::{Answer, Signal};
 /// How many calls are taken over from shared memory at once.
 const BATCH: usize = 64;
 
+/// Marks the token of a client when it is its pipe that is ready, and there can be nothing new on its link.
+pub(crate) const PIPE: u64 = 1 << 63;
+
 /// With more bytes of answers than this a client is not listened to until it takes some.
 const FULL: usize = 16 << 20;
 
@@ -125,7 +128,7 @@ impl Client {
     /// Takes over the other ways of the connection.
     pub(crate) fn greet(&mut self, replies: Control, pipe: Connection<(), ()>, epoll: &Epoll) -> io::Result<()> {
         let (answers, calls) = pipe.split();
-        epoll.add(Pollable::readable(calls.as_fd()), self.id.0)?;
+        epoll.add(Pollable::readable(calls.as_fd()), self.id.0 | PIPE)?;
         let (unsent, unsent_bytes) = (VecDeque::new(), 0);
         self.lines = Some(Lines { replies, calls, answers, unsent, unsent_bytes, is_waiting: false, is_full: false });
         Ok(())
@@ -228,7 +231,7 @@ impl Client {
             lines.is_full = false;
             self.is_rung = true;
             epoll.add(self.requests.pollable(), self.id.0).map_err(LinkError::Io)?;
-            epoll.add(Pollable::readable(lines.calls.as_fd()), self.id.0).map_err(LinkError::Io)?;
+            epoll.add(Pollable::readable(lines.calls.as_fd()), self.id.0 | PIPE).map_err(LinkError::Io)?;
         }
         Ok(())
     }

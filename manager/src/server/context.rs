@@ -1,7 +1,9 @@
 //! What a method that runs in the server can find out about its call.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
+use super::promise::Promise;
 use crate::ids::{ClientId, ObjectId};
 
 thread_local! {
@@ -13,6 +15,8 @@ struct Running {
     caller: ClientId,
     objects: Vec<ObjectId>,
     single: Option<ObjectId>,
+    /// What will bring the result, if that comes later.
+    deferred: Option<Arc<Promise>>,
 }
 
 /// Closes the context of a call.
@@ -25,7 +29,7 @@ pub(crate) fn enter(caller: ClientId, objects: &[ObjectId]) -> Leave {
         [one] => (Vec::new(), Some(*one)),
         several => (several.to_vec(), None),
     };
-    RUNNING.with_borrow_mut(|running| running.push(Running { caller, objects, single }));
+    RUNNING.with_borrow_mut(|running| running.push(Running { caller, objects, single, deferred: None }));
     Leave(())
 }
 
@@ -37,6 +41,17 @@ pub(crate) fn caller() -> ClientId {
 /// Whether a call on this thread works on the object.
 pub(crate) fn is_held(object: ObjectId) -> bool {
     RUNNING.with_borrow(|running| running.iter().any(|one| one.single == Some(object) || one.objects.contains(&object)))
+}
+
+/// Notes that the result of the innermost call on this thread comes later. Answers whether there is a call.
+pub(crate) fn defer(promise: &Arc<Promise>) -> bool {
+    let note = |one: &mut Running| one.deferred = Some(Arc::clone(promise));
+    RUNNING.with_borrow_mut(|running| running.last_mut().map(note).is_some())
+}
+
+/// What will bring the result of the innermost call on this thread, if that comes later.
+pub(crate) fn take_deferred() -> Option<Arc<Promise>> {
+    RUNNING.with_borrow_mut(|running| running.last_mut()?.deferred.take())
 }
 
 impl Drop for Leave {

@@ -30,6 +30,13 @@ const BURST: usize = 64;
 /// How long the leader stays awake after somebody has spoken. Being woken costs as long.
 const BRIEFLY: Duration = Duration::from_micros(50);
 
+/// After so long it lets others have the core: who is waited for may have been woken on this very one.
+const YIELD: Duration = Duration::from_micros(5);
+
+/// After so many vain waits in a row the leader stays awake only one time in [`RARELY`].
+const VAIN: u32 = 4;
+const RARELY: u32 = 128;
+
 /// How many pauses there are between two looks into shared memory.
 const SPINS: usize = 8;
 
@@ -193,19 +200,15 @@ impl Server {
     /// Waits until somebody says something: awake for a moment, then asleep.
     fn idle<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> MutexGuard<'a, State> {
         if (!state.awake.is_empty() || state.is_lively) && has_company() {
-            let start = Instant::now();
-            while start.elapsed() < BRIEFLY {
-                let is_lively = state.is_lively;
-                drop(state);
-                // Sockets are the kernel's to look at.
-                let tokens = if is_lively { self.epoll.wait(Some(start)).unwrap_or_default() } else { Vec::new() };
-                (0..SPINS).for_each(|_| std::hint::spin_loop());
-                state = self.lock();
-                state.wake(tokens);
-                if state.look() || !state.ready.is_empty() || state.leader != me {
+            if state.vain < VAIN || state.vain.is_multiple_of(RARELY) {
+                let has_paid;
+                (has_paid, state) = self.stay_awake(state, me);
+                if has_paid {
+                    state.vain = 0;
                     return state;
                 }
             }
+            state.vain = state.vain.wrapping_add(1);
             state.is_lively = false;
         }
         if !state.fall_asleep() {
@@ -216,6 +219,31 @@ impl Server {
         let mut state = self.lock();
         state.wake(tokens);
         state
+    }
+
+    /// Looks whether somebody says something, for a moment. Answers whether somebody has, or there is something else to do.
+    fn stay_awake<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> (bool, MutexGuard<'a, State>) {
+        let (start, mut has_yielded) = (Instant::now(), false);
+        loop {
+            let elapsed = start.elapsed();
+            if elapsed > BRIEFLY {
+                return (false, state);
+            }
+            let is_lively = state.is_lively;
+            drop(state);
+            // Sockets are the kernel's to look at.
+            let tokens = if is_lively { self.epoll.wait(Some(start)).unwrap_or_default() } else { Vec::new() };
+            if elapsed > YIELD && !has_yielded {
+                thread::yield_now();
+                has_yielded = true;
+            }
+            (0..SPINS).for_each(|_| std::hint::spin_loop());
+            state = self.lock();
+            state.wake(tokens);
+            if state.look() || !state.ready.is_empty() || state.leader != me {
+                return (true, state);
+            }
+        }
     }
 
     /// Runs what can be run until there is nothing. A leader stops when it is none any more.

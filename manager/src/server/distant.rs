@@ -6,16 +6,15 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
 
-use procession_channels::{SocketConnection, SocketRecvError};
+use procession_channels::SocketConnection;
 use procession_core::Method;
 use procession_core::codec::Message;
 use procession_core::os::epoll::Epoll;
 use procession_core::os::poll::Pollable;
 
+use crate::frames::{self, Frames};
 use crate::wire::{Answer, Failure, Kind, Verdict};
 
 /// So many bytes of answers may lie here before a client that does not take them is given up.
@@ -30,9 +29,7 @@ pub(crate) struct Schema {
 
 /// A connection over a socket.
 pub(crate) struct Distant {
-    socket: SocketConnection,
-    /// The same socket, to be written to without waiting.
-    out: UnixStream,
+    frames: Frames,
     pub(crate) schema: Arc<Schema>,
     is_known: bool,
     /// Whether it is given up.
@@ -42,23 +39,17 @@ pub(crate) struct Distant {
 
 impl Distant {
     pub(crate) fn new(socket: SocketConnection, schema: Arc<Schema>) -> io::Result<Distant> {
-        // Any connected stream will do: only its descriptor is used.
-        let out = UnixStream::from(socket.as_fd().try_clone_to_owned()?);
-        out.set_nonblocking(true)?;
-        Ok(Distant { socket, out, schema, is_known: false, is_lost: false, unsent: VecDeque::new() })
+        let frames = Frames::new(socket.into())?;
+        Ok(Distant { frames, schema, is_known: false, is_lost: false, unsent: VecDeque::new() })
     }
 
     pub(crate) fn pollable(&self) -> Pollable<'_> {
-        Pollable::readable(self.out.as_fd()).writable_too(!self.unsent.is_empty())
+        Pollable::readable(self.frames.as_fd()).writable_too(!self.unsent.is_empty())
     }
 
     /// The next frame. `None` for now; an error for ever.
-    pub(crate) fn hear(&mut self) -> Result<Option<Vec<u8>>, SocketRecvError> {
-        match self.socket.recv_bytes_timeout(Duration::ZERO) {
-            Ok(frame) => Ok(Some(frame)),
-            Err(SocketRecvError::TimedOut) => Ok(None),
-            Err(error) => Err(error),
-        }
+    pub(crate) fn hear(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.frames.next()
     }
 
     /// Takes the first frame for a greeting, and answers whether it was one.
@@ -89,11 +80,8 @@ impl Distant {
         let mut bytes = payload.into_vec();
         let answer = if descriptors.is_empty() { answer } else { carries_descriptors(answer, &mut bytes) };
         answer.append_to(&mut bytes);
-        let Ok(length) = i32::try_from(bytes.len()) else { return false };
+        let Some(frame) = frames::frame(&bytes) else { return false };
         let was_full = !self.unsent.is_empty();
-        let mut frame = Vec::with_capacity(4 + bytes.len());
-        frame.extend_from_slice(&length.to_be_bytes());
-        frame.extend_from_slice(&bytes);
         if was_full {
             self.unsent.extend(frame);
         } else if !self.write(&frame) {
@@ -122,7 +110,7 @@ impl Distant {
     fn write(&mut self, bytes: &[u8]) -> bool {
         let mut sent = 0;
         while sent < bytes.len() {
-            match self.out.write(&bytes[sent..]) {
+            match self.frames.stream().write(&bytes[sent..]) {
                 Ok(0) => return false,
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -8,6 +8,7 @@ use procession_core::codec::{self, Message};
 
 use super::cell::{Cell, Outcome, Run};
 use super::context;
+use super::promise::Promise;
 use super::resident::Slot;
 use crate::ids::{CallId, ClientId, ObjectId};
 use crate::table::Mode;
@@ -67,6 +68,8 @@ enum Objects {
 pub(crate) enum Finish {
     Made(Arc<Cell>),
     Was(Outcome),
+    /// The method has returned, and its result comes later.
+    Later(Arc<Promise>),
 }
 
 impl Origin {
@@ -139,7 +142,11 @@ impl Job {
         match &mut self.work {
             Work::Call { kind, method, frame } => {
                 let run = frame.run(*kind, *method, buffer);
-                Finish::Was(run.map_or_else(Outcome::Failed, |run| cells[0].run(run)))
+                let outcome = run.map_or_else(Outcome::Failed, |run| cells[0].run(run));
+                match (context::take_deferred(), outcome) {
+                    (Some(promise), Outcome::Returned(_)) => Finish::Later(promise),
+                    (_, outcome) => Finish::Was(outcome),
+                }
             }
             Work::Make { method, departure, frame, .. } => {
                 let made = frame.run(Kind::Make, *method, buffer).and_then(|run| Cell::make(run, *departure));
@@ -185,6 +192,9 @@ fn run_steps(steps: Vec<Step>, objects: &[ObjectId], cells: &[Arc<Cell>]) -> Out
                 return Outcome::Failed(Failure::Nonsense("a step cannot wait for a condition".to_owned()));
             }
         }
+    }
+    if context::take_deferred().is_some() {
+        return Outcome::Failed(Failure::BadResult("the result of a step cannot come later".to_owned()));
     }
     match codec::encode(&results) {
         Ok(results) => Outcome::Returned(results),

@@ -9,8 +9,10 @@ mod cell;
 mod client;
 pub(crate) mod context;
 mod crew;
+mod departure;
 mod distant;
 mod job;
+mod promise;
 mod requests;
 pub(crate) mod resident;
 mod state;
@@ -25,8 +27,10 @@ use procession_core::os::wake::Waker;
 
 use crate::ids::{ManagerId, ObjectId};
 use crate::table::Holder;
+pub(crate) use cell::Outcome;
 use crew::Crew;
 use distant::Schema;
+pub(crate) use promise::Promise;
 use state::State;
 
 /// The server.

@@ -36,6 +36,17 @@ pub(crate) fn own(manager: ManagerId) -> Option<Arc<Server>> {
     OWN.get().filter(|server| server.manager == manager).cloned()
 }
 
+/// Answers a call from any thread, after its method has returned.
+pub(super) fn answer(origin: Origin, outcome: Outcome) {
+    let Some(server) = OWN.get() else { return };
+    let mut state = server.lock();
+    state.answer(origin, outcome);
+    if !state.busy.is_empty() {
+        // A client that is given up is heard to the end by the leader, who may be asleep.
+        server.waker.wake();
+    }
+}
+
 impl Slot {
     pub(crate) fn fill(&self, outcome: Outcome) {
         *self.lock() = Some(outcome);

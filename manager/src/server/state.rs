@@ -5,14 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use procession_channels::{Listener, SocketConnection};
-use procession_core::codec;
 use procession_core::os::epoll::Epoll;
 use procession_core::{Control, Door, TryRecv};
 
 use super::cell::{Cell, Outcome};
-use super::client::{Client, Heard};
+use super::client::{Client, Heard, PIPE};
 use super::distant::{Distant, Schema};
-use super::job::{Finish, Job, Origin, Shared, Work};
+use super::job::{Finish, Job, Origin, Shared};
+use super::promise::Promise;
 use crate::ids::{CallId, ClientId, ObjectId};
 use crate::table::{Arrival, Holder, Released, Table};
 use crate::wire::Failure;
@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) awake: Vec<u64>,
     /// Whether a client of another program has spoken lately.
     pub(crate) is_lively: bool,
+    /// How many times in a row it was in vain that the leader stayed awake.
+    pub(crate) vain: u32,
     /// Where there may be something to hear, from what was ready and not heard to the end.
     pub(crate) busy: VecDeque<u64>,
     /// Jobs that hold all that they need.
@@ -57,6 +59,7 @@ impl State {
             doors: HashMap::new(),
             awake: Vec::new(),
             is_lively: false,
+            vain: 0,
             busy: VecDeque::new(),
             ready: VecDeque::new(),
             trying: HashMap::new(),
@@ -122,9 +125,12 @@ impl State {
 
     /// Notes what the kernel says is ready.
     pub(crate) fn wake(&mut self, tokens: Vec<u64>) {
-        for token in tokens {
+        for ready in tokens {
+            let token = ready & !PIPE;
             if let Some(client) = self.clients.get_mut(&token) {
-                client.ring();
+                if ready == token {
+                    client.ring();
+                }
                 if !self.awake.contains(&token) {
                     self.awake.push(token);
                 }
@@ -213,11 +219,29 @@ impl State {
     }
 
     /// Ends a job that has run.
-    pub(crate) fn finish(&mut self, mut job: Job, finish: Finish) {
-        let outcome = match finish {
-            Finish::Made(cell) => self.keep(&job, cell),
-            Finish::Was(outcome) => outcome,
-        };
+    pub(crate) fn finish(&mut self, job: Job, finish: Finish) {
+        match finish {
+            Finish::Made(cell) => {
+                let outcome = self.keep(&job, cell);
+                self.end(job, outcome);
+            }
+            Finish::Was(outcome) => self.end(job, outcome),
+            Finish::Later(promise) => self.end_later(job, &promise),
+        }
+    }
+
+    /// Lets go of what a job has used, before there is an answer.
+    fn end_later(&mut self, mut job: Job, promise: &Promise) {
+        if let Origin::Client(call) = &job.origin {
+            self.trying.remove(call);
+        }
+        self.give_back(&mut job, true);
+        if let Some((origin, outcome)) = promise.bind(job.origin) {
+            self.answer(origin, outcome);
+        }
+    }
+
+    fn end(&mut self, mut job: Job, outcome: Outcome) {
         let is_cancelled = match &job.origin {
             Origin::Client(call) if job.is_conditional() => self.trying.remove(call).unwrap_or(false),
             _ => false,
@@ -268,37 +292,6 @@ impl State {
         }
     }
 
-    /// A client is gone.
-    pub(crate) fn depart(&mut self, token: u64) {
-        let id = ClientId(token);
-        self.awake.retain(|one| *one != token);
-        match (self.clients.remove(&token), self.distant.remove(&token)) {
-            (Some(client), _) => client.close(&self.epoll),
-            (None, Some(distant)) => drop(self.epoll.remove(distant.pollable())),
-            (None, None) => return,
-        }
-        let (gone, stay): (Vec<Job>, Vec<Job>) =
-            std::mem::take(&mut self.ready).into_iter().partition(|job| is_of(job, id));
-        self.ready = stay.into();
-        let mut ready = VecDeque::new();
-        let mut released = self.table.depart(id, |job| is_of(job, id), &mut ready);
-        for job in gone.into_iter().chain(std::mem::take(&mut released.calls)) {
-            self.refuse(job, Failure::Gone);
-        }
-        self.settle(released);
-        self.go_on(ready);
-        for object in self.table.attentive() {
-            self.tell_departure(object, id);
-        }
-    }
-
-    fn tell_departure(&mut self, object: ObjectId, client: ClientId) {
-        let Some(method) = self.table.value(object).and_then(|cell| cell.departure) else { return };
-        let Ok(argument) = codec::encode(&client.0) else { return };
-        let work = Work::of(method, argument);
-        self.start(Job::new(Origin::Departure(client), Some(object), work));
-    }
-
     /// The object that all remote clients share, if there is one.
     pub(crate) fn shared(&self, shared: Shared) -> Option<ObjectId> {
         self.shared.get(&shared).copied()
@@ -332,7 +325,7 @@ impl State {
         self.leave(object, false);
     }
 
-    fn refuse(&mut self, mut job: Job, failure: Failure) {
+    pub(super) fn refuse(&mut self, mut job: Job, failure: Failure) {
         self.give_back(&mut job, false);
         self.answer(job.origin, Outcome::Failed(failure));
     }
@@ -355,7 +348,7 @@ impl State {
     }
 
     /// Those who have come to their turn with one object go on to the next one that they need.
-    fn go_on(&mut self, jobs: VecDeque<Job>) {
+    pub(super) fn go_on(&mut self, jobs: VecDeque<Job>) {
         for mut job in jobs {
             job.got();
             self.start(job);
@@ -376,7 +369,3 @@ impl State {
 
 /// The cells of a job's objects.
 pub(crate) type Cells = Vec<Arc<Cell>>;
-
-fn is_of(job: &Job, client: ClientId) -> bool {
-    matches!(job.origin, Origin::Client(call) if call.client == client)
-}

@@ -5,6 +5,7 @@ procession_process::init_at_load!();
 mod calls;
 mod classics;
 mod deaths;
+mod deferred;
 mod kinds;
 mod model;
 mod nesting;

@@ -1,4 +1,4 @@
-//! The managed dict and list against `HashMap` and `Vec`, under random operations from several processes.
+//! The managed dict and list against a list of pairs in their order, a `HashMap` and a `Vec`, under random operations from several processes.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -16,6 +16,9 @@ enum Step {
     Get(u8),
     Default(u8, u32),
     Swap(u8, Option<u32>, Option<u32>),
+    Extend(Vec<(u8, u32)>),
+    Pop,
+    Entries,
     Len,
     Push(u32),
     Put(usize, u32),
@@ -36,6 +39,7 @@ enum Outcome {
     Flag(bool),
     Place(Option<usize>),
     Items(Vec<u32>),
+    Entries(Vec<(u8, u32)>),
     Done,
 }
 
@@ -47,7 +51,10 @@ fn step() -> impl Strategy<Value = Step> {
         key.clone().prop_map(Step::Remove),
         key.clone().prop_map(Step::Get),
         (key.clone(), value.clone()).prop_map(|(k, v)| Step::Default(k, v)),
-        (key, maybe.clone(), maybe).prop_map(|(k, a, b)| Step::Swap(k, a, b)),
+        (key.clone(), maybe.clone(), maybe).prop_map(|(k, a, b)| Step::Swap(k, a, b)),
+        prop::collection::vec((key, value.clone()), 0..4).prop_map(Step::Extend),
+        Just(Step::Pop),
+        Just(Step::Entries),
         Just(Step::Len),
         value.clone().prop_map(Step::Push),
         (index.clone(), value.clone()).prop_map(|(i, v)| Step::Put(i, v)),
@@ -70,6 +77,15 @@ fn perform(dict: &Dict<u8, u32>, list: &List<u32>, step: Step) -> Outcome {
         Step::Get(key) => Outcome::Value(dict.get(&key).unwrap()),
         Step::Default(key, value) => Outcome::Value(Some(dict.get_or_insert(key, value).unwrap())),
         Step::Swap(key, old, new) => Outcome::Swapped(dict.compare_and_swap(&key, old, new).unwrap()),
+        Step::Extend(entries) => {
+            dict.extend(entries).unwrap();
+            Outcome::Done
+        }
+        Step::Pop => Outcome::Entries(dict.pop_item().unwrap().into_iter().collect()),
+        Step::Entries => {
+            let (keys, values) = (dict.keys().unwrap(), dict.values().unwrap());
+            Outcome::Entries(keys.into_iter().zip(values).collect())
+        }
         Step::Len => Outcome::Count(dict.len().unwrap() + list.len().unwrap()),
         Step::Push(item) => {
             list.push(item).unwrap();
@@ -92,20 +108,64 @@ fn perform(dict: &Dict<u8, u32>, list: &List<u32>, step: Step) -> Outcome {
     }
 }
 
+/// A dict as its order and its contents.
+#[derive(Default)]
+struct Model {
+    keys: Vec<u8>,
+    map: HashMap<u8, u32>,
+}
+
+impl Model {
+    fn insert(&mut self, key: u8, value: u32) -> Option<u32> {
+        let old = self.map.insert(key, value);
+        self.keys.extend(old.is_none().then_some(key));
+        old
+    }
+
+    fn remove(&mut self, key: u8) -> Option<u32> {
+        self.keys.retain(|one| *one != key);
+        self.map.remove(&key)
+    }
+
+    fn entries(&self) -> Vec<(u8, u32)> {
+        self.keys.iter().map(|key| (*key, self.map[key])).collect()
+    }
+}
+
 /// What the plain ones do.
-fn model(map: &mut HashMap<u8, u32>, list: &mut Vec<u32>, step: Step) -> Outcome {
+fn model(dict: &mut Model, list: &mut Vec<u32>, step: Step) -> Outcome {
     match step {
-        Step::Insert(key, value) => Outcome::Value(map.insert(key, value)),
-        Step::Remove(key) => Outcome::Value(map.remove(&key)),
-        Step::Get(key) => Outcome::Value(map.get(&key).copied()),
-        Step::Default(key, value) => Outcome::Value(Some(*map.entry(key).or_insert(value))),
-        Step::Swap(key, old, new) if map.get(&key).copied() == old => {
-            map.remove(&key);
-            map.extend(new.map(|new| (key, new)));
+        Step::Insert(key, value) => Outcome::Value(dict.insert(key, value)),
+        Step::Remove(key) => Outcome::Value(dict.remove(key)),
+        Step::Get(key) => Outcome::Value(dict.map.get(&key).copied()),
+        Step::Default(key, value) => {
+            let old = dict.map.get(&key).copied();
+            Outcome::Value(Some(old.unwrap_or_else(|| {
+                dict.insert(key, value);
+                value
+            })))
+        }
+        Step::Swap(key, old, new) if dict.map.get(&key).copied() == old => {
+            match new {
+                Some(new) => drop(dict.insert(key, new)),
+                None => drop(dict.remove(key)),
+            }
             Outcome::Swapped(Ok(()))
         }
-        Step::Swap(key, ..) => Outcome::Swapped(Err(map.get(&key).copied())),
-        Step::Len => Outcome::Count(map.len() + list.len()),
+        Step::Swap(key, ..) => Outcome::Swapped(Err(dict.map.get(&key).copied())),
+        Step::Extend(entries) => {
+            entries.into_iter().for_each(|(key, value)| {
+                dict.insert(key, value);
+            });
+            Outcome::Done
+        }
+        Step::Pop => {
+            let last = dict.entries().pop();
+            last.and_then(|(key, _)| dict.remove(key));
+            Outcome::Entries(last.into_iter().collect())
+        }
+        Step::Entries => Outcome::Entries(dict.entries()),
+        Step::Len => Outcome::Count(dict.map.len() + list.len()),
         Step::Push(item) => {
             list.push(item);
             Outcome::Done
@@ -171,7 +231,7 @@ proptest! {
         let (_, (dict, list), ends) = crew();
         dict.clear().unwrap();
         list.clear().unwrap();
-        let (mut map, mut plain) = (HashMap::new(), Vec::new());
+        let (mut map, mut plain) = (Model::default(), Vec::new());
         for (who, step) in steps {
             let outcome = match ends.get(who) {
                 Some(end) => {
@@ -182,7 +242,8 @@ proptest! {
             };
             prop_assert_eq!(outcome, model(&mut map, &mut plain, step));
         }
-        prop_assert_eq!(dict.snapshot().unwrap(), map);
+        prop_assert_eq!(dict.snapshot().unwrap(), map.map.clone());
+        prop_assert_eq!(dict.iter().unwrap().collect::<Vec<_>>(), map.entries());
         prop_assert_eq!(list.to_vec().unwrap(), plain);
     }
 }

@@ -5,6 +5,7 @@ procession::init_at_load!();
 mod facade;
 mod kills;
 mod names;
+mod pool_proxy;
 mod refused;
 mod support;
 mod trees;

@@ -49,6 +49,8 @@ const NAMES: &[(&str, &str)] = &[
          set Namespace Value Array Queue Lock RLock Semaphore BoundedSemaphore Condition Event Barrier BaseProxy \
          _callmethod _getvalue RemoteError",
     ),
+    // A pool in a manager.
+    ("procession", "PoolProxy"),
     // Descriptors in messages.
     ("core", "DupFd send_handle recv_handle"),
     // What was declined: see the chapter.

@@ -34,7 +34,8 @@ const ARROWS: &[Arrows] = &[
         others: &["getrandom", "hmac", "md-5", "nix", "serde", "sha2", "sha3", "thiserror", "tokio"],
     },
     Arrows { package: POOL, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror", "tracing"] },
-    Arrows { package: MANAGER, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },
+    // A pool is one of the things that a manager can hold, for those who ask for the feature.
+    Arrows { package: MANAGER, ours: &[POOL, PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },
     Arrows { package: "procession", ours: &[PROCESS, SYNC, CHANNELS, POOL, MANAGER], others: &[] },
     Arrows { package: "xtask", ours: &[], others: &["lexopt", "proc-macro2", "syn", "toml"] },
 ];

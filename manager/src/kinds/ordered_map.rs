@@ -1,0 +1,326 @@
+//! [`OrderedMap`]: a map that keeps the order of insertion, as Python's `dict` does.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::mem;
+
+use super::ordered_entry::Entry;
+
+/// A map whose entries stay in the order in which their keys came. It is what lies behind a [`Dict`](crate::Dict).
+///
+/// A key that is set again keeps its place; one that is removed and set again comes last.
+///
+/// ```
+/// use procession_manager::OrderedMap;
+///
+/// let mut ages = OrderedMap::from([("Grace", 85), ("Ada", 36)]);
+/// ages.insert("Alan", 41);
+/// *ages.entry("Grace").or_insert(0) += 1;
+/// assert_eq!(ages.keys().copied().collect::<Vec<_>>(), ["Grace", "Ada", "Alan"]);
+/// assert_eq!(ages.pop(), Some(("Alan", 41)));
+/// ```
+///
+/// # What it costs
+///
+/// Every operation on one entry takes constant time: a removed entry leaves a gap, and the gaps are closed when they are more than
+/// the entries. Each key is kept twice. Where order does not matter, `create` a `HashMap`.
+#[derive(Clone)]
+pub struct OrderedMap<K, V> {
+    /// The entries and the gaps, of which none is at the end.
+    slots: Vec<Option<(K, V)>>,
+    /// Where each key lies.
+    places: HashMap<K, usize>,
+}
+
+/// With fewer slots than this, gaps are not worth closing.
+const FEW: usize = 32;
+
+impl<K, V> OrderedMap<K, V> {
+    /// An empty one.
+    ///
+    /// ```
+    /// assert!(procession_manager::OrderedMap::<u8, u8>::new().is_empty());
+    /// ```
+    #[must_use]
+    pub fn new() -> OrderedMap<K, V> {
+        OrderedMap { slots: Vec::new(), places: HashMap::new() }
+    }
+
+    /// How many entries there are.
+    ///
+    /// ```
+    /// assert_eq!(procession_manager::OrderedMap::from([(1, 2), (1, 3)]).len(), 1);
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    ///
+    /// ```
+    /// assert!(!procession_manager::OrderedMap::from([(1, 2)]).is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Removes all entries.
+    ///
+    /// ```
+    /// let mut map = procession_manager::OrderedMap::from([(1, 2)]);
+    /// map.clear();
+    /// assert!(map.is_empty());
+    /// ```
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.places.clear();
+    }
+
+    /// The entries, in order.
+    ///
+    /// ```
+    /// let map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
+    /// assert_eq!(map.iter().next_back(), Some((&1, &'a')));
+    /// ```
+    #[doc(alias = "items")]
+    #[doc(alias = "__reversed__")]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.slots.iter().flatten().map(|(key, value)| (key, value))
+    }
+
+    /// The entries, in order, with values that can be changed.
+    ///
+    /// ```
+    /// let mut map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
+    /// map.iter_mut().for_each(|(_, letter)| letter.make_ascii_uppercase());
+    /// assert_eq!(map.values().collect::<String>(), "BA");
+    /// ```
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&K, &mut V)> {
+        self.slots.iter_mut().flatten().map(|(key, value)| (&*key, value))
+    }
+
+    /// All entries, in order.
+    pub(super) fn into_entries(self) -> Vec<(K, V)> {
+        self.slots.into_iter().flatten().collect()
+    }
+
+    /// The keys, in order.
+    ///
+    /// ```
+    /// let map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
+    /// assert_eq!(map.keys().copied().collect::<Vec<_>>(), [2, 1]);
+    /// ```
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// The values, in the order of their keys.
+    ///
+    /// ```
+    /// let map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
+    /// assert_eq!(map.values().collect::<String>(), "ba");
+    /// ```
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+}
+
+impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
+    /// The value of a key.
+    ///
+    /// ```
+    /// assert_eq!(procession_manager::OrderedMap::from([(1, 'a')]).get(&1), Some(&'a'));
+    /// ```
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        let place = *self.places.get(key)?;
+        self.slots.get(place)?.as_ref().map(|(_, value)| value)
+    }
+
+    /// The value of a key, to be changed.
+    ///
+    /// ```
+    /// let mut map = procession_manager::OrderedMap::from([("tea", 1)]);
+    /// *map.get_mut(&"tea").unwrap() += 1;
+    /// assert_eq!(map.get(&"tea"), Some(&2));
+    /// ```
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let place = *self.places.get(key)?;
+        self.slots.get_mut(place)?.as_mut().map(|(_, value)| value)
+    }
+
+    /// Whether there is such a key.
+    ///
+    /// ```
+    /// assert!(!procession_manager::OrderedMap::from([(1, 'a')]).contains_key(&2));
+    /// ```
+    #[must_use]
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.places.contains_key(key)
+    }
+
+    /// Sets the value of a key, and answers what it was. A new key comes last.
+    ///
+    /// ```
+    /// let mut map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
+    /// assert_eq!(map.insert(2, 'B'), Some('b'));
+    /// assert_eq!(map.values().collect::<String>(), "Ba");
+    /// ```
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        if let Some(present) = self.get_mut(&key) {
+            return Some(mem::replace(present, value));
+        }
+        self.push(key, value);
+        None
+    }
+
+    /// Removes a key, and answers its value. The others keep their order.
+    ///
+    /// ```
+    /// let mut map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a'), (3, 'c')]);
+    /// assert_eq!(map.remove(&1), Some('a'));
+    /// assert_eq!(map.values().collect::<String>(), "bc");
+    /// ```
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let place = self.places.remove(key)?;
+        let (_, value) = self.slots.get_mut(place)?.take()?;
+        self.tidy();
+        Some(value)
+    }
+
+    /// Removes the last entry.
+    ///
+    /// ```
+    /// let mut map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
+    /// assert_eq!((map.pop(), map.pop(), map.pop()), (Some((1, 'a')), Some((2, 'b')), None));
+    /// ```
+    #[doc(alias = "popitem")]
+    pub fn pop(&mut self) -> Option<(K, V)> {
+        let (key, value) = self.slots.pop()??;
+        self.places.remove(&key);
+        self.tidy();
+        Some((key, value))
+    }
+
+    /// Keeps only the entries for which a function answers `true`.
+    ///
+    /// ```
+    /// let mut map: procession_manager::OrderedMap<u32, ()> = (0..6).map(|n| (n, ())).collect();
+    /// map.retain(|n, ()| n % 2 == 0);
+    /// assert_eq!(map.keys().copied().collect::<Vec<_>>(), [0, 2, 4]);
+    /// ```
+    pub fn retain(&mut self, mut is_kept: impl FnMut(&K, &mut V) -> bool) {
+        self.slots.retain_mut(|slot| slot.as_mut().is_some_and(|(key, value)| is_kept(key, value)));
+        self.number();
+    }
+
+    /// The place of a key, be there a value or not.
+    ///
+    /// ```
+    /// let mut words = procession_manager::OrderedMap::new();
+    /// for word in ["so", "it", "so"] {
+    ///     *words.entry(word).or_insert(0) += 1;
+    /// }
+    /// assert_eq!(words.get(&"so"), Some(&2));
+    /// ```
+    #[doc(alias = "setdefault")]
+    pub fn entry(&mut self, key: K) -> Entry<'_, K, V> {
+        Entry::new(self, key)
+    }
+
+    /// Adds a key that is not there.
+    pub(super) fn push(&mut self, key: K, value: V) {
+        self.places.insert(key.clone(), self.slots.len());
+        self.slots.push(Some((key, value)));
+    }
+
+    /// Closes the gaps at the end, and all of them when they are too many.
+    fn tidy(&mut self) {
+        while let Some(None) = self.slots.last() {
+            self.slots.pop();
+        }
+        if self.slots.len() > FEW && self.slots.len() > 2 * self.places.len() {
+            self.slots.retain(Option::is_some);
+            self.number();
+        }
+    }
+
+    /// Notes anew where the keys are, of which some may be no more.
+    fn number(&mut self) {
+        if self.places.len() > self.slots.len() {
+            self.places.clear();
+        }
+        for (place, (key, _)) in self.slots.iter().flatten().enumerate() {
+            match self.places.get_mut(key) {
+                Some(known) => *known = place,
+                None => drop(self.places.insert(key.clone(), place)),
+            }
+        }
+    }
+}
+
+impl<K, V> Default for OrderedMap<K, V> {
+    fn default() -> OrderedMap<K, V> {
+        OrderedMap::new()
+    }
+}
+
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for OrderedMap<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// However it is used, it is a list of pairs in which each key is looked for.
+        #[test]
+        fn it_is_a_list_of_pairs(steps in prop::collection::vec((0..5_u8, 0..60_u8, any::<u8>()), 0..400)) {
+            let (mut map, mut list) = (OrderedMap::new(), Vec::<(u8, u8)>::new());
+            for (step, key, value) in steps {
+                let at = list.iter().position(|(one, _)| *one == key);
+                match step {
+                    0 | 1 => {
+                        prop_assert_eq!(map.insert(key, value), at.map(|at| list[at].1));
+                        match at {
+                            Some(at) => list[at].1 = value,
+                            None => list.push((key, value)),
+                        }
+                    }
+                    2 => prop_assert_eq!(map.remove(&key), at.map(|at| list.remove(at).1)),
+                    3 => prop_assert_eq!(map.pop(), list.pop()),
+                    _ if value < 16 => {
+                        map.retain(|one, _| one % 3 != key % 3);
+                        list.retain(|(one, _)| one % 3 != key % 3);
+                    }
+                    _ => prop_assert_eq!(map.get(&key).copied(), at.map(|at| list[at].1)),
+                }
+                prop_assert_eq!(map.len(), list.len());
+                prop_assert!(map.iter().eq(list.iter().map(|(key, value)| (key, value))));
+                prop_assert!(list.iter().all(|(key, value)| map.get(key) == Some(value)));
+                prop_assert!(map.slots.len() <= FEW.max(2 * map.len()), "gaps are closed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_of_keys_stays_small() {
+        let mut map = OrderedMap::new();
+        for n in 0..100_000_u32 {
+            map.insert(n, n);
+            if n >= 10 {
+                assert_eq!(map.remove(&(n - 10)), Some(n - 10));
+            }
+        }
+        assert!(map.keys().copied().eq(99_990..100_000));
+        assert!(map.slots.capacity() < 1000);
+    }
+}

@@ -1,0 +1,152 @@
+//! [`PoolImap`] and [`PoolImapUnordered`]: results of a pool in a manager, one by one.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use procession_manager::Pending;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::PoolProxy;
+use super::error::PoolProxyError;
+use super::verbs::Outcome;
+
+/// The results of [`PoolProxy::imap`].
+///
+/// ```
+/// use procession::{ManagerPool, manager::Manager};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession::init();
+/// let manager = Manager::start()?;
+/// let pool = manager.pool(1)?;
+/// let mut halves = pool.imap(|n: u32| n / 2, [4, 6])?;
+/// assert_eq!((halves.next().unwrap()?, halves.next().unwrap()?), (2, 3));
+/// assert!(halves.next().is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "its items are read while its results are taken"]
+pub struct PoolImap<I, A, R>(Window<I, A, R>);
+
+/// The results of [`PoolProxy::imap_unordered`], each with the place of its item.
+///
+/// ```
+/// use procession::{ManagerPool, manager::Manager};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession::init();
+/// let manager = Manager::start()?;
+/// let pool = manager.pool(1)?;
+/// let halves = pool.imap_unordered(|n: u32| n / 2, [4, 6])?;
+/// let sum: u32 = halves.map(|(_, half)| half.unwrap()).sum();
+/// assert_eq!(sum, 5);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "its items are read while its results are taken"]
+pub struct PoolImapUnordered<I, A, R>(Window<I, A, R>);
+
+/// The tasks that are on their way: enough to keep the workers busy, and no more.
+struct Window<I, A, R> {
+    pool: PoolProxy,
+    function: fn(A) -> R,
+    items: I,
+    width: usize,
+    count: u64,
+    tasks: VecDeque<Task<R>>,
+}
+
+/// A task that was sent, or could not be, and the place of its item.
+type Task<R> = (u64, Result<Pending<Outcome<R>>, PoolProxyError>);
+
+/// How many tasks are on their way for each worker.
+const AHEAD: usize = 16;
+
+impl<I, A, R> PoolImap<I, A, R> {
+    pub(super) fn new(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
+        Window::new(pool, function, items).map(PoolImap)
+    }
+}
+
+impl<I, A, R> PoolImapUnordered<I, A, R> {
+    pub(super) fn new(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
+        Window::new(pool, function, items).map(PoolImapUnordered)
+    }
+}
+
+impl<I, A, R> Window<I, A, R> {
+    fn new(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
+        let width = pool.workers()?.max(1).saturating_mul(AHEAD);
+        Ok(Window { pool: pool.clone(), function, items, width, count: 0, tasks: VecDeque::new() })
+    }
+}
+
+impl<I, A, R> Window<I, A, R>
+where
+    I: Iterator<Item = A>,
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + 'static,
+{
+    fn fill(&mut self) {
+        while self.tasks.len() < self.width {
+            let Some(item) = self.items.next() else { return };
+            let sent = self.pool.apply_async(self.function, item).map(|pending| pending.0);
+            self.tasks.push_back((self.count, sent));
+            self.count += 1;
+        }
+    }
+
+    /// Where the first task lies that has ended; the first of all when it cannot be told, and waiting for it will tell why.
+    fn first_ended(&self) -> usize {
+        let unsent = self.tasks.iter().position(|(_, sent)| sent.is_err());
+        unsent.unwrap_or_else(|| Pending::first(self.tasks.iter().flat_map(|(_, sent)| sent)).unwrap_or(0))
+    }
+}
+
+fn result<R: DeserializeOwned>(sent: Result<Pending<Outcome<R>>, PoolProxyError>) -> Result<R, PoolProxyError> {
+    Ok(sent?.wait()??)
+}
+
+impl<I, A, R> Iterator for PoolImap<I, A, R>
+where
+    I: Iterator<Item = A>,
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + 'static,
+{
+    type Item = Result<R, PoolProxyError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.fill();
+        let (_, sent) = self.0.tasks.pop_front()?;
+        Some(result(sent))
+    }
+}
+
+impl<I, A, R> Iterator for PoolImapUnordered<I, A, R>
+where
+    I: Iterator<Item = A>,
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + 'static,
+{
+    type Item = (u64, Result<R, PoolProxyError>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.fill();
+        let ended = self.0.first_ended();
+        let (place, sent) = self.0.tasks.swap_remove_front(ended)?;
+        Some((place, result(sent)))
+    }
+}
+
+impl<I, A, R> fmt::Debug for PoolImap<I, A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolImap").field("on_their_way", &self.0.tasks.len()).finish_non_exhaustive()
+    }
+}
+
+impl<I, A, R> fmt::Debug for PoolImapUnordered<I, A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolImapUnordered").field("on_their_way", &self.0.tasks.len()).finish_non_exhaustive()
+    }
+}
