@@ -81,7 +81,7 @@ pub enum CallError {
 
 /// The code between a message and a function. The first argument is the function's address, the last a buffer for the result,
 /// whose descriptors take the place of the argument's.
-type Thunk = fn(*const (), &[u8], &mut Vec<OwnedFd>, Option<Control>, &mut Vec<u8>) -> Result<(), CallError>;
+type Thunk = fn(*const (), &[u8], &mut Vec<OwnedFd>, &mut Option<Control>, &mut Vec<u8>) -> Result<(), CallError>;
 
 /// What vouches for a name inside a message.
 const VOUCHER: u64 = u64::from_le_bytes(*b"function");
@@ -147,10 +147,10 @@ impl Function {
     /// assert_eq!(codec::decode::<String>(result)?, "HELLO");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
+    pub fn call(&self, argument: Message, mut control: Option<Control>) -> Result<Message, CallError> {
         let (argument, mut descriptors) = argument.into_parts();
         let mut result = Vec::new();
-        self.thunk()(self.function.pointer(), &argument, &mut descriptors, control, &mut result)?;
+        self.thunk()(self.function.pointer(), &argument, &mut descriptors, &mut control, &mut result)?;
         Ok(Message::new(result, descriptors))
     }
 
@@ -177,7 +177,7 @@ impl Function {
         descriptors: &mut Vec<OwnedFd>,
         result: &mut Vec<u8>,
     ) -> Result<(), CallError> {
-        self.thunk()(self.function.pointer(), argument, descriptors, None, result)
+        self.thunk()(self.function.pointer(), argument, descriptors, &mut None, result)
     }
 
     #[inline]
@@ -197,7 +197,7 @@ fn thunk<A: DeserializeOwned, R: Serialize>(
     function: *const (),
     argument: &[u8],
     descriptors: &mut Vec<OwnedFd>,
-    control: Option<Control>,
+    control: &mut Option<Control>,
     result: &mut Vec<u8>,
 ) -> Result<(), CallError> {
     if control.is_some() {
@@ -214,10 +214,10 @@ fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
     function: *const (),
     argument: &[u8],
     descriptors: &mut Vec<OwnedFd>,
-    control: Option<Control>,
+    control: &mut Option<Control>,
     result: &mut Vec<u8>,
 ) -> Result<(), CallError> {
-    let control = control.ok_or(CallError::Link)?;
+    let control = control.take().ok_or(CallError::Link)?;
     // SAFETY: `Function::with_control` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(Control, A) -> R>(function) };
     let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;

@@ -11,7 +11,7 @@ use crate::parcel::Parcel;
 use crate::pending::Pending;
 use crate::task_error::{Kind, Story, TaskError};
 use crate::ticket::Ticket;
-use crate::{AsyncResult, Job, Pool};
+use crate::{AsyncResult, FailurePolicy, Job, Pool};
 
 impl Pool {
     /// Has a function applied to one argument, and answers at once: the [`AsyncResult`] will have the result.
@@ -82,7 +82,7 @@ where
         AsyncResult::new(begin(self.into_plan(), [argument]), one)
     }
 
-    /// As [`Pool::map_async`].
+    /// As [`Pool::map_async`]. Which error it brings where there are several, and when, is the [policy](Job::on_failure)'s to say.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -114,9 +114,10 @@ fn begin<A: Serialize>(plan: Plan<'_>, items: impl IntoIterator<Item = A>) -> Ar
         return Pending::ended(Ok(Vec::new()));
     }
     let count = batch.len() as u64;
+    let policy = plan.terms.on_failure.unwrap_or(FailurePolicy::FailFast);
     let ticket = Ticket::open(plan.pool.shared(), work, plan.terms);
     ticket.entrust(batch);
-    Pending::new(ticket, count)
+    Pending::new(ticket, count, policy)
 }
 
 fn unsendable(index: u64, text: String) -> TaskError {

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How much work a worker should hold.
 const GOAL: Duration = Duration::from_millis(1);
 /// The most tasks that a worker holds, whatever they take.
-const MOST: u64 = 8192;
+const MOST: u64 = 32768;
 /// The fewest, once they were measured: the next one is there when the last one is done.
 const FEWEST: u64 = 2;
 /// Tasks that take less than this are begun [`HANDFUL`] at a time, because even to begin one has its price.

@@ -7,9 +7,9 @@ use std::iter::FusedIterator;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::TaskError;
 use crate::parcel::Parcel;
 use crate::run::Run;
+use crate::{FailurePolicy, TaskError};
 
 /// The results of a job in the order of its input. Made by [`Pool::imap`](crate::Pool::imap).
 ///
@@ -26,11 +26,15 @@ use crate::run::Run;
 /// ```
 ///
 /// It reads its input when it is itself asked for a result, on the asking thread, and never far ahead. Dropping it cancels what
-/// has not begun. Each item of the input brings one result or one error, and an error does not end it.
+/// has not begun. Each item of the input brings one result or one error, and an error does not end it, unless its
+/// [policy](crate::Job::on_failure) is to fail fast: then the first error is the last that it gives, and its length, up to then, is
+/// that of a job in which nothing fails.
 #[doc(alias = "buffersize")]
 #[must_use = "iterators are lazy: nothing runs until results are asked for"]
 pub struct Imap<'pool, I: Iterator, R> {
-    run: Run<'pool, I, R>,
+    /// `None` when an error was its end.
+    run: Option<Run<'pool, I, R>>,
+    policy: FailurePolicy,
     /// The index of the result to be given out next.
     next: u64,
     /// Results whose turn it is.
@@ -57,18 +61,27 @@ pub struct Imap<'pool, I: Iterator, R> {
 /// it matters for values too. In all else it is as [`Imap`].
 #[must_use = "iterators are lazy: nothing runs until results are asked for"]
 pub struct ImapUnordered<'pool, I: Iterator, R> {
-    run: Run<'pool, I, R>,
+    /// `None` when an error was its end.
+    run: Option<Run<'pool, I, R>>,
+    policy: FailurePolicy,
 }
 
 impl<'pool, I: Iterator, R> Imap<'pool, I, R> {
-    pub(crate) fn new(run: Run<'pool, I, R>) -> Self {
-        Imap { run, next: 0, current: None, early: BTreeMap::new() }
+    pub(crate) fn new(run: Run<'pool, I, R>, policy: FailurePolicy) -> Self {
+        Imap { run: Some(run), policy, next: 0, current: None, early: BTreeMap::new() }
+    }
+
+    /// Ends here; what is left is cancelled.
+    #[cold]
+    fn end(&mut self) {
+        (self.run, self.current) = (None, None);
+        self.early.clear();
     }
 }
 
 impl<'pool, I: Iterator, R> ImapUnordered<'pool, I, R> {
-    pub(crate) fn new(run: Run<'pool, I, R>) -> Self {
-        ImapUnordered { run }
+    pub(crate) fn new(run: Run<'pool, I, R>, policy: FailurePolicy) -> Self {
+        ImapUnordered { run: Some(run), policy }
     }
 }
 
@@ -82,23 +95,27 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.run.keep_full();
+        let run = self.run.as_mut()?;
+        run.keep_full();
         loop {
             if let Some((_, result)) = self.current.as_mut().and_then(Parcel::next) {
                 self.next += 1;
-                self.run.gave();
+                run.gave();
+                if self.policy == FailurePolicy::FailFast && result.is_err() {
+                    self.end();
+                }
                 return Some(result);
             }
             self.current = self.early.remove(&self.next);
             if self.current.is_none() {
-                let parcel = self.run.next_parcel()?;
+                let parcel = run.next_parcel()?;
                 self.early.insert(parcel.first(), parcel);
             }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.run.size_hint()
+        size_hint(self.run.as_ref(), self.policy)
     }
 }
 
@@ -111,12 +128,29 @@ where
     type Item = Result<R, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.run.next_any().map(|(_, result)| result)
+        let (_, result) = self.run.as_mut()?.next_any()?;
+        if self.policy == FailurePolicy::FailFast && result.is_err() {
+            self.run = None;
+        }
+        Some(result)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.run.size_hint()
+        size_hint(self.run.as_ref(), self.policy)
     }
+}
+
+/// How many results are to come where nothing fails. Where an error would be the end, only an exact number is given out: a lower bound
+/// of an endless input is no lower bound then.
+fn size_hint<A, I, R>(run: Option<&Run<'_, I, R>>, policy: FailurePolicy) -> (usize, Option<usize>)
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+    let Some((least, most)) = run.map(Run::size_hint) else { return (0, Some(0)) };
+    let is_sure = policy == FailurePolicy::CollectAll || most == Some(least);
+    (if is_sure { least } else { 0 }, most)
 }
 
 impl<A, I, R> ExactSizeIterator for Imap<'_, I, R>
@@ -153,14 +187,19 @@ where
 
 impl<I: Iterator, R> fmt::Debug for Imap<'_, I, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Imap { run, next, early, current: _ } = self;
-        f.debug_struct("Imap").field("run", run).field("next", next).field("early", &early.len()).finish()
+        let Imap { run, policy, next, early, current: _ } = self;
+        f.debug_struct("Imap")
+            .field("run", run)
+            .field("policy", policy)
+            .field("next", next)
+            .field("early", &early.len())
+            .finish()
     }
 }
 
 impl<I: Iterator, R> fmt::Debug for ImapUnordered<'_, I, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ImapUnordered { run } = self;
-        f.debug_struct("ImapUnordered").field("run", run).finish()
+        let ImapUnordered { run, policy } = self;
+        f.debug_struct("ImapUnordered").field("run", run).field("policy", policy).finish()
     }
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::run::Run;
 use crate::terms::Terms;
 use crate::works::Work;
-use crate::{Imap, ImapUnordered, Pool, TaskError};
+use crate::{FailurePolicy, Imap, ImapUnordered, Pool, TaskError};
 
 /// A function that a pool is to apply, and on which terms. Made by [`Pool::job`].
 ///
@@ -69,6 +69,11 @@ where
         self.plan
     }
 
+    /// What was asked for, or what is usual.
+    fn policy(&self, usual: FailurePolicy) -> FailurePolicy {
+        self.plan.terms.on_failure.unwrap_or(usual)
+    }
+
     /// How many tasks stay together: a worker begins them at once, and none of them is given to somebody else then. Without
     /// this the pool measures how long they take, and chooses.
     ///
@@ -122,8 +127,8 @@ where
     /// # procession_process::init();
     /// let pool = Pool::new(1)?;
     /// let naps = |seconds| std::thread::sleep(Duration::from_secs(seconds));
-    /// let results: Vec<_> = pool.job(naps).timeout(Duration::from_millis(100)).imap([0, 3600, 0]).collect();
-    /// assert!(results[0].is_ok() && results[1].as_ref().unwrap_err().is_timeout() && results[2].is_ok());
+    /// let results: Vec<_> = pool.job(naps).timeout(Duration::from_secs(2)).imap([0, 3600]).collect();
+    /// assert!(results[0].is_ok() && results[1].as_ref().unwrap_err().is_timeout());
     /// # Ok(())
     /// # }
     /// ```
@@ -150,11 +155,40 @@ where
         self
     }
 
+    /// What becomes of the rest when a task fails. Without this it depends on where the results go.
+    ///
+    /// | | without this | [`FailFast`](FailurePolicy::FailFast) | [`CollectAll`](FailurePolicy::CollectAll) |
+    /// | --- | --- | --- | --- |
+    /// | `map`, `map_async` | fail fast | the error that came up first, at once | every task runs; then, of all errors, that of the first item |
+    /// | `imap` | collect all | ends after the first error, in the order of the items | each item brings its result or error |
+    /// | `imap_unordered` | collect all | ends after the first error to arrive | each item brings its result or error |
+    /// | [`collect_all`](Job::collect_all) | collect all | the same | the same |
+    ///
+    /// What was cancelled never runs, unless a worker had it already and had begun. A single task has no rest, so `apply` and
+    /// `apply_async` are the same under either.
+    ///
+    /// ```
+    /// # use procession_pool::{FailurePolicy, Pool};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let job = pool.job(|n: u32| 12 / n).on_failure(FailurePolicy::CollectAll);
+    /// assert_eq!(job.map([3, 0, 4, 0]).unwrap_err().index(), 1);
+    /// assert_eq!((pool.stats().done, pool.stats().failed), (2, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "return_when")]
+    pub fn on_failure(mut self, policy: FailurePolicy) -> Self {
+        self.plan.terms.on_failure = Some(policy);
+        self
+    }
+
     /// As [`Pool::map`].
     ///
     /// # Errors
     ///
-    /// As [`Pool::map`].
+    /// As [`Pool::map`]; which of several errors it is, and when, is the [policy](Job::on_failure)'s to say.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -165,7 +199,14 @@ where
     /// # }
     /// ```
     pub fn map(self, items: impl IntoIterator<Item = A>) -> Result<Vec<R>, TaskError> {
-        Run::new(self.plan, items.into_iter()).collect()
+        if self.policy(FailurePolicy::FailFast) == FailurePolicy::FailFast {
+            return Run::new(self.plan, items.into_iter()).collect();
+        }
+        let mut results = self.imap(items);
+        let all = results.by_ref().collect();
+        // An error ends the collecting, and not the job.
+        results.for_each(drop);
+        all
     }
 
     /// Applies the function to each item, and answers what became of each: errors cancel nothing.
@@ -182,7 +223,7 @@ where
     /// # }
     /// ```
     pub fn collect_all(self, items: impl IntoIterator<Item = A>) -> Vec<Result<R, TaskError>> {
-        self.imap(items).collect()
+        self.on_failure(FailurePolicy::CollectAll).imap(items).collect()
     }
 
     /// As [`Pool::imap`].
@@ -198,7 +239,8 @@ where
     /// # }
     /// ```
     pub fn imap<I: IntoIterator<Item = A>>(self, items: I) -> Imap<'pool, I::IntoIter, R> {
-        Imap::new(Run::new(self.plan, items.into_iter()))
+        let policy = self.policy(FailurePolicy::CollectAll);
+        Imap::new(Run::new(self.plan, items.into_iter()), policy)
     }
 
     /// As [`Pool::imap_unordered`].
@@ -214,7 +256,8 @@ where
     /// # }
     /// ```
     pub fn imap_unordered<I: IntoIterator<Item = A>>(self, items: I) -> ImapUnordered<'pool, I::IntoIter, R> {
-        ImapUnordered::new(Run::new(self.plan, items.into_iter()))
+        let policy = self.policy(FailurePolicy::CollectAll);
+        ImapUnordered::new(Run::new(self.plan, items.into_iter()), policy)
     }
 
     /// As [`Pool::apply`].

@@ -1,13 +1,15 @@
 //! [`LastWords`]: what a worker writes to its standard error, passed on, and the end of it kept.
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::ChildStderr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use procession_core::os::poll::{Pollable, poll};
+
+use crate::relay;
 
 /// So much of it is kept, in bytes.
 const KEPT: usize = 4096;
@@ -32,7 +34,7 @@ impl LastWords {
         self.stream.as_ref().map(|stream| Pollable::readable(stream.as_fd()))
     }
 
-    /// Passes on what was written, without waiting for more. Answers whether there may ever be more.
+    /// Passes on what was written, without waiting for more, nor for whoever reads it. Answers whether there may ever be more.
     pub(crate) fn pass_on(&mut self) -> bool {
         for _ in 0..PIECES {
             let Some(stream) = &mut self.stream else { return false };
@@ -60,8 +62,7 @@ impl LastWords {
     }
 
     fn keep(&mut self, piece: &[u8]) {
-        // Nobody can be told that this process's own standard error takes nothing.
-        let _lost = io::stderr().write_all(piece);
+        relay::pass_on(piece);
         self.kept.extend(piece);
         let surplus = self.kept.len().saturating_sub(KEPT);
         self.kept.drain(..surplus);

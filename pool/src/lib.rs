@@ -86,7 +86,25 @@
 //! # }
 //! ```
 //!
-//! [`map`](Pool::map) ends at the first error and cancels the rest. A pool none of whose workers can be brought to work, because its
+//! [`map`](Pool::map) ends at the first error and cancels the rest, [`imap`](Pool::imap) goes on. A [`Job`] says otherwise, with a
+//! [`FailurePolicy`], and how often a task that may be repeated is tried again:
+//!
+//! ```
+//! # use procession_pool::{FailurePolicy, Pool};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let pool = Pool::new(2)?;
+//! let checked = |n: u32| if n == 3 { panic!("not {n}") } else { n };
+//! let job = pool.job(checked).retries(1).on_failure(FailurePolicy::CollectAll);
+//! let error = job.map(0..6).unwrap_err();
+//! assert_eq!((error.index(), error.panic().unwrap().message()), (3, "not 3"));
+//! // The others have run all the same, and so has the second attempt.
+//! assert_eq!((pool.stats().done, pool.stats().retried), (5, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A pool none of whose workers can be brought to work, because its
 //! initializer fails for example, breaks: it ends every task with the reason instead of starting workers for ever.
 //!
 //! # Preparing workers
@@ -124,6 +142,7 @@ mod pool;
 mod async_result;
 mod asynchronous;
 mod builder;
+mod failure_policy;
 mod histogram;
 mod imap;
 mod job;
@@ -149,6 +168,7 @@ mod dispatcher;
 mod hints;
 mod last_words;
 mod member;
+mod relay;
 mod scheduler;
 mod shared;
 mod status;
@@ -166,6 +186,7 @@ mod worker;
 
 pub use async_result::AsyncResult;
 pub use builder::{Initialized, PoolBuilder};
+pub use failure_policy::FailurePolicy;
 pub use histogram::Histogram;
 pub use imap::{Imap, ImapUnordered};
 pub use job::Job;

@@ -9,10 +9,10 @@ use std::task::Waker;
 use std::time::Instant;
 use std::{fmt, mem};
 
-use crate::TaskError;
 use crate::callbacks;
 use crate::parcel::Parcel;
 use crate::ticket::Ticket;
+use crate::{FailurePolicy, TaskError};
 
 /// A job that is under way without anybody having to wait for it.
 pub(crate) struct Pending {
@@ -40,6 +40,9 @@ struct State {
     parcels: Vec<Parcel>,
     /// How many tasks have not ended.
     missing: u64,
+    policy: FailurePolicy,
+    /// Of the errors that have arrived while others are waited for, that of the first task.
+    failure: Option<TaskError>,
 }
 
 impl WatchId {
@@ -51,9 +54,9 @@ impl WatchId {
 
 impl Pending {
     /// One that waits for `count` results.
-    pub(crate) fn new(ticket: Ticket, count: u64) -> Arc<Pending> {
+    pub(crate) fn new(ticket: Ticket, count: u64, policy: FailurePolicy) -> Arc<Pending> {
         let ticket = Arc::new(ticket);
-        let state = State { ticket: Some(ticket.clone()), is_attended: false, parcels: Vec::new(), missing: count };
+        let state = State { ticket: Some(ticket.clone()), missing: count, policy, ..State::ended() };
         let new = Pending::with(state, OnceLock::new());
         let told: Weak<Pending> = Arc::downgrade(&new);
         ticket.sink.listen(Arc::new(move || told.upgrade().iter().for_each(|pending| pending.tell())));
@@ -63,8 +66,7 @@ impl Pending {
 
     /// One that has ended before it began.
     pub(crate) fn ended(end: End) -> Arc<Pending> {
-        let state = State { ticket: None, is_attended: false, parcels: Vec::new(), missing: 0 };
-        Pending::with(state, OnceLock::from(end))
+        Pending::with(State::ended(), OnceLock::from(end))
     }
 
     fn with(state: State, end: OnceLock<End>) -> Arc<Pending> {
@@ -171,10 +173,13 @@ impl Pending {
             Some(ticket) => ticket.take(&mut parcels),
             None => return,
         }
-        if let Some(error) = parcels.iter().find_map(Parcel::failure) {
+        state.note_failures(&parcels);
+        state.missing = state.missing.saturating_sub(parcels.iter().map(Parcel::count).sum());
+        if (state.missing == 0 || state.policy == FailurePolicy::FailFast)
+            && let Some(error) = state.failure.take()
+        {
             return self.finish(state, Err(error));
         }
-        state.missing = state.missing.saturating_sub(parcels.iter().map(Parcel::count).sum());
         state.parcels.extend(parcels);
         if state.missing == 0 {
             let mut parcels = mem::take(&mut state.parcels);
@@ -205,6 +210,18 @@ impl Pending {
 
     fn watchers(&self) -> MutexGuard<'_, Vec<(WatchId, Waker)>> {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn ended() -> State {
+        let (parcels, policy) = (Vec::new(), FailurePolicy::FailFast);
+        State { ticket: None, is_attended: false, parcels, missing: 0, policy, failure: None }
+    }
+
+    fn note_failures(&mut self, parcels: &VecDeque<Parcel>) {
+        let failures = parcels.iter().filter_map(Parcel::failure).chain(self.failure.take());
+        self.failure = failures.min_by_key(TaskError::index);
     }
 }
 

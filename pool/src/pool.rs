@@ -11,6 +11,7 @@ use procession_core::os::poll::deadline_after;
 
 use crate::member::Recruiter;
 use crate::pool_error::Kind;
+use crate::relay;
 use crate::scheduler::Event;
 use crate::shared::Shared;
 use crate::terms::Staffing;
@@ -18,6 +19,8 @@ use crate::{PoolBuilder, PoolError, Stats};
 
 /// How long a dropped pool waits at the longest for workers that the kernel does not let go of.
 const LAST_PATIENCE: Duration = Duration::from_secs(20);
+/// How long an ended pool waits at the longest until what its workers wrote to their standard error was passed on.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Worker processes that apply functions to items.
 ///
@@ -202,8 +205,7 @@ impl Pool {
     /// ```
     pub fn join(&mut self) {
         self.close();
-        self.shared.status.wait_ended(None);
-        self.join_thread();
+        self.join_until(None);
     }
 
     /// As [`join`](Pool::join), waiting for `timeout` at the longest. Answers whether the pool has ended.
@@ -261,6 +263,7 @@ impl Pool {
         if let Some(thread) = self.thread.take() {
             // Its panic is a defect that every task has been told of.
             let _defect = thread.join();
+            relay::settle(LAST_WORDS);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::ticket::Ticket;
 /// So many chunks a worker are kept ready: enough that a chunk can be a quarter of what is left.
 const CHUNKS: usize = 6;
 /// The most tasks in flight, however short they are.
-const MOST: usize = 1 << 15;
+const MOST: usize = 1 << 17;
 /// The most bytes in flight, beyond one task for each worker.
 const MOST_BYTES: usize = 64 << 20;
 /// Tasks are handed over at the latest when there are so many of them, or when so much time was spent gathering them.
@@ -36,6 +36,8 @@ const GLANCE: Duration = Duration::from_micros(10);
 const MOST_UNLOOKED: u64 = 64;
 /// Room is made at once for so many results.
 const FORESEEN: usize = 1 << 20;
+/// Where it is known from jobs before how long such tasks take, so many may be in flight from the beginning.
+const FAMILIAR: u64 = 1024;
 /// After so long a reading of the input, results that wait go first.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -51,6 +53,8 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     read: u64,
     /// How many results were given out.
     given: u64,
+    /// As if so many had been given out, because such tasks are known.
+    familiar: u64,
     /// With how many given out it may be time to read on.
     look: u64,
     /// Tasks that were read and not handed over.
@@ -74,14 +78,17 @@ where
 {
     pub(crate) fn new(plan: Plan<'pool>, input: I) -> Self {
         let Plan { pool, work, terms, .. } = plan;
+        let ticket = work.map(|work| Ticket::open(pool.shared(), work, terms));
+        let is_familiar = ticket.as_ref().is_ok_and(|ticket| !ticket.sink.usual().is_zero());
         Run {
             pool: PhantomData,
             workers: pool.workers(),
-            ticket: work.map(|work| Ticket::open(pool.shared(), work, terms)),
+            ticket,
             input: input.fuse(),
             is_exhausted: false,
             read: 0,
             given: 0,
+            familiar: if is_familiar { FAMILIAR } else { 0 },
             look: 0,
             batch: Batch::default(),
             bytes: 0,
@@ -238,7 +245,7 @@ where
     /// How many tasks may be in flight: few at first, and more as results are seen.
     fn window(&self) -> usize {
         let least = self.workers.saturating_mul(CHUNKS);
-        let given = usize::try_from(self.given).unwrap_or(usize::MAX);
+        let given = usize::try_from(self.given.max(self.familiar)).unwrap_or(usize::MAX);
         least.saturating_mul(self.chunk_goal()).min(least.saturating_add(given)).min(MOST.max(least))
     }
 

@@ -81,7 +81,7 @@ impl Shared {
         let mut deadline = Some(Instant::now());
         let mut leads = 0;
         loop {
-            let signs = self.watch.wait(deadline);
+            let signs = self.watch.sleep(deadline);
             let mut floor = self.floor();
             floor.sleeps_until = None;
             match signs {

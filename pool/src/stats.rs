@@ -35,6 +35,12 @@ pub struct Stats {
     pub restarts: u64,
     /// How long tasks waited before they were sent to a worker.
     pub wait: Histogram,
+    /// How long arguments and results were on their way, where it was measured.
+    ///
+    /// Of the time from when a worker was sent tasks, or was last heard of, until it was heard of again, this is what it did not spend
+    /// running them, in equal parts for the tasks that it was heard of together. So it holds both ways, the waking of a worker that sleeps,
+    /// and the time until this process looks at what has arrived; the waiting behind other tasks of the same worker is not in it.
+    pub transfer: Histogram,
     /// How long tasks ran.
     pub run: Histogram,
     /// The workers.

@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::FailurePolicy;
+
 /// The terms of one job.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Terms {
@@ -14,6 +16,8 @@ pub(crate) struct Terms {
     pub(crate) timeout: Option<Duration>,
     /// How long a task may wait before it begins.
     pub(crate) patience: Option<Duration>,
+    /// What becomes of the rest when a task fails; `None` for what is usual where the results go.
+    pub(crate) on_failure: Option<FailurePolicy>,
     /// What tasks of this function took before.
     pub(crate) usual: Option<Duration>,
 }

@@ -203,7 +203,7 @@ pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T,
 }
 
 /// What was read, if nothing that came with it is left over.
-#[inline]
+#[inline(always)]
 fn finish<T>((value, left): (Result<T, Fault>, Option<Box<Goods>>)) -> Result<T, DecodeError> {
     match (value, left) {
         (Ok(value), None) => Ok(value),

@@ -87,7 +87,7 @@ pub(super) fn receiving<R>(
     })
 }
 
-#[inline]
+#[inline(always)]
 fn within<R>(scope: Scope, work: impl FnOnce() -> R) -> (R, Option<Box<Goods>>) {
     let outer = Outer { scope: CURRENT.replace(scope), goods: swap(None) };
     let answer = work();

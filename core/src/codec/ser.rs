@@ -22,15 +22,21 @@ pub(super) fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// The most bytes of an integer of 64 bits.
-const FEW: usize = 10;
-
 /// A flavour of postcard's that fills a vector which may have been used before.
 struct Buffer<'a> {
     bytes: &'a mut Vec<u8>,
     /// How much it held.
     before: usize,
     is_whole: bool,
+}
+
+impl Buffer<'_> {
+    #[inline]
+    fn push_packed(&mut self, bytes: [u8; 8], len: usize) {
+        let end = self.bytes.len() + len;
+        self.bytes.extend_from_slice(&bytes);
+        self.bytes.truncate(end);
+    }
 }
 
 /// Takes back half a value.
@@ -54,12 +60,7 @@ impl Flavor for Buffer<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if bytes.len() > FEW {
-            self.bytes.extend_from_slice(bytes);
-        } else {
-            // These were just written one by one, and a processor is slow to load several such bytes at once.
-            bytes.iter().for_each(|byte| self.bytes.push(*byte));
-        }
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -99,6 +100,38 @@ macro_rules! forward {
     )*};
 }
 
+/// Integers of varying length, of seven bits a byte: the lowest first, and the highest bit says that there are more. Those with
+/// a sign take turns: 0, -1, 1, -2.
+macro_rules! varints {
+    ($($method:ident: $type:ty, |$value:ident| $plain:expr;)*) => {$(
+        #[inline]
+        fn $method(self, $value: $type) -> Result<(), Fault> {
+            match packed($plain) {
+                Some((bytes, len)) => self.postcard.output.push_packed(bytes, len),
+                None => self.postcard.$method($value)?,
+            }
+            Ok(())
+        }
+    )*};
+}
+
+/// Such an integer as bytes, and how many of them count; `None` where eight are not enough.
+///
+/// They are put together in a register: a processor is slow to load several bytes that it has stored one by one.
+#[inline]
+fn packed(mut rest: u64) -> Option<([u8; 8], usize)> {
+    let (mut bytes, mut shift) = (0, 0);
+    while rest > 0x7f {
+        if shift == 56 {
+            return None;
+        }
+        bytes |= (rest & 0x7f | 0x80) << shift;
+        rest >>= 7;
+        shift += 8;
+    }
+    Some(((bytes | rest << shift).to_le_bytes(), shift / 8 + 1))
+}
+
 impl<'a, 'b> Serializer for Writer<'a, 'b> {
     type Ok = ();
     type Error = Fault;
@@ -113,14 +146,8 @@ impl<'a, 'b> Serializer for Writer<'a, 'b> {
     forward! {
         serialize_bool: bool;
         serialize_i8: i8;
-        serialize_i16: i16;
-        serialize_i32: i32;
-        serialize_i64: i64;
         serialize_i128: i128;
         serialize_u8: u8;
-        serialize_u16: u16;
-        serialize_u32: u32;
-        serialize_u64: u64;
         serialize_u128: u128;
         serialize_f32: f32;
         serialize_f64: f64;
@@ -128,6 +155,15 @@ impl<'a, 'b> Serializer for Writer<'a, 'b> {
         serialize_str: &str;
         serialize_bytes: &[u8];
         serialize_unit_struct: &'static str;
+    }
+
+    varints! {
+        serialize_i16: i16, |value| u64::from(((value << 1) ^ (value >> 15)) as u16);
+        serialize_i32: i32, |value| u64::from(((value << 1) ^ (value >> 31)) as u32);
+        serialize_i64: i64, |value| ((value << 1) ^ (value >> 63)) as u64;
+        serialize_u16: u16, |value| u64::from(value);
+        serialize_u32: u32, |value| u64::from(value);
+        serialize_u64: u64, |value| value;
     }
 
     #[inline]

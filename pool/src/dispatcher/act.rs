@@ -1,6 +1,16 @@
 //! What the dispatcher does when the scheduler has decided.
 
-use super::*;
+use procession_core::LinkError;
+
+use super::Dispatcher;
+use crate::desk::Noted;
+use crate::ids::{Span, TaskId, WorkerId};
+use crate::member::Member;
+use crate::pool_error;
+use crate::scheduler::{Action, End, Event, Refusal};
+use crate::task_error::{Badge, Kind, Story};
+use crate::trace;
+use crate::wire::claim;
 
 impl Dispatcher {
     pub(super) fn act(&mut self, action: Action) {
@@ -70,8 +80,9 @@ impl Dispatcher {
     pub(super) fn recall(&mut self, worker: WorkerId, count: u64) {
         let Some(member) = self.members.get_mut(&worker) else { return };
         let count = member.recall(count);
+        let unbegun = claim::distance(member.line.begun(), member.line.number());
         self.is_restless = true;
-        self.tell(Event::Recalled { worker, count });
+        self.tell(Event::GaveBack { worker, count, unbegun });
     }
 
     pub(super) fn retry(&mut self, task: TaskId) {

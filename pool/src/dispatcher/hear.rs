@@ -90,6 +90,7 @@ impl Dispatcher {
             retried,
             restarts: (self.started as u64).saturating_sub(self.most_workers as u64),
             wait: times.wait,
+            transfer: times.transfer,
             run: times.run,
             workers: self.scheduler.roll().filter_map(|one| self.worker_stats(one)).collect(),
         }

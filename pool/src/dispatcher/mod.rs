@@ -12,7 +12,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use procession_core::LinkError;
 use procession_core::codec;
 use procession_core::os::clock;
 use procession_core::os::signal::SIGKILL;
@@ -21,11 +20,11 @@ use procession_process::ExitStatus;
 use crate::batch::Batch;
 use crate::desk::{Desk, Noted};
 use crate::hints::OomWatch;
-use crate::ids::{JobId, Span, TaskId, WorkerId};
+use crate::ids::{JobId, Span, WorkerId};
 use crate::member::{Member, Recruiter};
 use crate::parcel::Parcel;
 use crate::pool_error::{self, PoolError};
-use crate::scheduler::{Action, End, Event, Life, Refusal, Scheduler};
+use crate::scheduler::{Event, Life, Scheduler};
 use crate::sink::Sink;
 use crate::stats::{self, Stats, WorkerState, WorkerStats};
 use crate::status::Status;
@@ -123,6 +122,10 @@ impl Dispatcher {
         usual.into_iter().for_each(|usual| sink.set_usual(usual));
         self.desks.insert(job, Desk::new(work, sink));
         self.tell(Event::Open { job, terms: Terms { usual, ..terms } });
+        // What is known of such tasks already counts for how many are kept ready.
+        if let (Some(goal), Some(desk)) = (self.scheduler.chunk_goal(job), self.desks.get_mut(&job)) {
+            desk.deliver(goal);
+        }
     }
 
     /// Adds tasks to a job.
@@ -241,9 +244,10 @@ impl Dispatcher {
         self.deliver();
         self.has_ended = true;
         self.members.values().for_each(|member| member.child().kill());
-        for (id, member) in std::mem::take(&mut self.members) {
+        for (id, mut member) in std::mem::take(&mut self.members) {
             // One that the kernel does not let go of is left to it.
             let _stuck = member.child().wait_timeout(BURIAL);
+            member.last_words.pass_on();
             self.watch.forget(id, &member);
         }
         self.status.set_ended();

@@ -33,19 +33,21 @@ impl Scheduler {
     fn fill(&mut self, id: WorkerId, mut load: u64, now: Duration) {
         let hands = self.crew.hands();
         let mut allowance = self.allowance(id);
-        while let Some(job_id) = self.turns.front().copied()
+        while let Some(job_id) = self.turns.front()
             && allowance > 0
         {
             let Some(job) = self.jobs.get_mut(&job_id) else { return };
-            let goal = job.chunking.size(job.queued(), hands);
+            // It is not to have more than its share of all that waits, and of no job more than its share of that.
+            let goal = job.chunking.size(self.queued, hands);
             if load > job.chunking.ahead().min(goal - 1) {
                 return;
             }
-            let Some(waiting) = job.take((goal - load.min(goal)).min(allowance)) else { return };
-            let unit = job.chunking.unit();
+            let share = job.chunking.size(job.queued(), hands);
+            let Some(waiting) = job.take((goal - load.min(goal)).min(share).min(allowance)) else { return };
+            let unit = waiting.unit;
             self.queued -= waiting.tasks.count;
             self.times.wait.record(now.saturating_sub(waiting.since), waiting.tasks.count);
-            self.turns.pop_front();
+            self.turns.remove(job_id);
             if !job.is_idle() {
                 self.turns.push_back(job_id);
             }
@@ -74,7 +76,7 @@ impl Scheduler {
             return;
         }
         let behind = self.crew.iter().filter(|(_, worker)| !worker.is_recalling && worker.unbegun() > 0);
-        let behind = behind.filter(|(_, worker)| {
+        let behind = behind.filter(|(_, worker)| worker.recall_after <= now).filter(|(_, worker)| {
             worker.stirred + SILENCE <= now || self.is_worth(worker.front().map(|task| task.job), worker.unbegun())
         });
         let most = behind.max_by_key(|(_, worker)| worker.unbegun());
@@ -88,7 +90,7 @@ impl Scheduler {
             return None;
         }
         let behind = self.crew.iter().filter(|(_, worker)| !worker.is_recalling && worker.unbegun() > 0);
-        behind.map(|(_, worker)| worker.stirred + SILENCE).min()
+        behind.map(|(_, worker)| (worker.stirred + SILENCE).max(worker.recall_after)).min()
     }
 
     fn is_worth(&self, job: Option<JobId>, unbegun: u64) -> bool {

@@ -66,8 +66,7 @@ impl Crew {
 
     /// Those who hold tasks of a job.
     pub(super) fn holders(&self, job: JobId) -> Vec<WorkerId> {
-        let holds = |worker: &Worker| worker.held().any(|waiting| waiting.tasks.job == job);
-        self.workers.iter().filter(|(_, worker)| holds(worker)).map(|(id, _)| *id).collect()
+        self.workers.iter().filter(|(_, worker)| worker.holds(job)).map(|(id, _)| *id).collect()
     }
 
     /// The workers that may be sent tasks, with how many they hold: the idlest first, and of those the last to have worked,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::{Action, End, JobId, Life, Refusal, Scheduler, Sentence, Span, TaskId, Waiting, WorkerId};
 
+/// What has waited for too long and could not be taken back is looked at again after so long.
+const RETRIAL: Duration = Duration::from_millis(1);
+
 impl Scheduler {
     pub(super) fn answered(&mut self, id: WorkerId, count: u64, now: Duration) {
         let Some(worker) = self.crew.get_mut(id) else { return };
@@ -14,10 +17,12 @@ impl Scheduler {
         self.crew.bore_fruit();
         for tasks in spans {
             if let Some(job) = self.jobs.get_mut(&tasks.job) {
+                job.held -= tasks.count;
                 job.ended(tasks);
                 self.finish(tasks, End::Answered);
             }
         }
+        self.recall_again(id);
     }
 
     pub(super) fn failed(&mut self, id: WorkerId, may_repeat: bool, now: Duration) {
@@ -27,12 +32,15 @@ impl Scheduler {
         for tasks in spans {
             self.retry_or(tasks.head(), may_repeat, now, |attempt| End::Failed { attempt });
         }
+        self.recall_again(id);
     }
 
     pub(super) fn paced(&mut self, id: WorkerId, count: u64, took: Duration) {
-        let job = self.crew.get(id).and_then(|worker| worker.last_job);
-        if let Some(job) = job.and_then(|job| self.jobs.get_mut(&job)) {
-            let each = took / u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        let Some(worker) = self.crew.get_mut(id) else { return };
+        let each = took / u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        let transfer = worker.paced(each);
+        if let Some(job) = worker.last_job.and_then(|job| self.jobs.get_mut(&job)) {
+            self.times.transfer.record(transfer, count);
             self.times.run.record(each, count);
             job.chunking.record(each, count);
         }
@@ -41,33 +49,59 @@ impl Scheduler {
     pub(super) fn unsendable(&mut self, id: WorkerId, count: u64) {
         let Some(worker) = self.crew.get_mut(id) else { return };
         for Waiting { tasks, .. } in worker.take_back(count) {
-            self.finish_if_open(tasks, End::Unsendable);
+            if let Some(job) = self.jobs.get_mut(&tasks.job) {
+                job.held -= tasks.count;
+                self.finish(tasks, End::Unsendable);
+            }
         }
     }
 
-    pub(super) fn recalled(&mut self, id: WorkerId, count: u64, now: Duration) {
+    pub(super) fn recalled(&mut self, id: WorkerId, count: u64, unbegun: u64, now: Duration) {
         let Some(worker) = self.crew.get_mut(id) else { return };
         worker.is_recalling = false;
         let back = worker.take_back(count);
-        worker.begun = worker.load();
-        let front = worker.front();
-        if let Some(Sentence::Cancelled(job)) = worker.sentence
-            && !matches!(worker.life, Life::Condemned { .. } | Life::Doomed)
-        {
-            if front.is_some_and(|task| task.job == job) {
-                self.condemn(id, Sentence::Cancelled(job), now);
-            } else {
-                worker.sentence = None;
-            }
+        worker.begun = worker.load().saturating_sub(unbegun);
+        if unbegun > 0 {
+            worker.recall_after = now + RETRIAL;
         }
-        back.into_iter().for_each(|waiting| self.put_back(waiting));
+        back.into_iter().for_each(|waiting| self.take_in_again(waiting, now));
+    }
+
+    /// Stops a worker that was sentenced, if it is sure that it runs what it was sentenced for. It gets nothing new meanwhile.
+    pub(super) fn carry_out_sentence(&mut self, id: WorkerId, now: Duration) {
+        let Some(worker) = self.crew.get_mut(id) else { return };
+        let Some(sentence) = worker.sentence.filter(|_| worker.is_free()) else { return };
+        let is_just = match sentence {
+            Sentence::Cancelled(job) => worker.last_begun().is_some_and(|task| task.job == job),
+            Sentence::TimedOut(task) => worker.front() == Some(task) && !worker.is_past_front(),
+        };
+        match sentence {
+            _ if is_just => self.condemn(id, now),
+            // What it was sentenced for comes next, perhaps.
+            Sentence::Cancelled(job) if worker.load() > worker.begun && worker.holds(job) => {}
+            Sentence::Cancelled(_) => worker.sentence = None,
+            // It runs something else, since about now.
+            Sentence::TimedOut(_) => (worker.sentence, worker.running) = (None, Some(now)),
+        }
+    }
+
+    /// Tries again to take back what could not be taken back when a worker was sentenced.
+    fn recall_again(&mut self, id: WorkerId) {
+        let Some(worker) = self.crew.get_mut(id).filter(|worker| worker.sentence.is_some() && worker.is_free()) else {
+            return;
+        };
+        if worker.load() > 0 {
+            self.recall_all(id);
+        } else {
+            worker.sentence = None;
+        }
     }
 
     pub(super) fn died(&mut self, id: WorkerId, now: Duration) {
         let Some(mut worker) = self.crew.remove(id, now) else { return };
         // From the back, so that the first to be sent is again the first to be sent.
         let unbegun = worker.take_back(worker.load().saturating_sub(1));
-        unbegun.into_iter().for_each(|waiting| self.put_back(waiting));
+        unbegun.into_iter().for_each(|waiting| self.take_in_again(waiting, now));
         if let Some(running) = worker.front() {
             let timed_out = worker.sentence == Some(Sentence::TimedOut(running));
             self.retry_or(running, true, now, |attempt| match timed_out {
@@ -81,36 +115,38 @@ impl Scheduler {
     }
 
     pub(super) fn release(&mut self, job: JobId) {
-        if self.jobs.contains_key(&job) {
-            self.end_job(job, End::Cancelled, |_| End::Cancelled);
+        let Some(held) = self.jobs.get(&job).map(|job| job.held) else { return };
+        self.end_job(job, End::Cancelled, |_| End::Cancelled);
+        if held > 0 {
             self.crew.holders(job).into_iter().for_each(|id| self.recall_all(id));
-            self.actions.push_back(Action::Forget { job });
-        }
-    }
-
-    pub(super) fn cancel(&mut self, job: JobId) {
-        if !self.jobs.contains_key(&job) {
-            return;
-        }
-        self.end_job(job, End::Cancelled, End::Stopped);
-        for id in self.crew.holders(job) {
-            let Some(worker) = self.crew.get_mut(id) else { continue };
-            if matches!(worker.life, Life::Ready | Life::Retiring) && worker.sentence.is_none() {
-                // It is carried out when it is known that the worker has begun.
-                worker.sentence = Some(Sentence::Cancelled(job));
-                worker.is_recalling = true;
-                let count = worker.load();
-                self.actions.push_back(Action::Recall { worker: id, count });
-            }
         }
         self.actions.push_back(Action::Forget { job });
     }
 
+    pub(super) fn cancel(&mut self, job: JobId) {
+        let Some(held) = self.jobs.get(&job).map(|job| job.held) else { return };
+        self.end_job(job, End::Cancelled, End::Stopped);
+        if held > 0 {
+            self.crew.holders(job).into_iter().for_each(|id| self.sentence(id, Sentence::Cancelled(job)));
+        }
+        self.actions.push_back(Action::Forget { job });
+    }
+
+    /// Sentences a worker. It is carried out when it is known what it has begun, for it may be on to something else by now.
+    fn sentence(&mut self, id: WorkerId, sentence: Sentence) {
+        let Some(worker) = self.crew.get_mut(id) else { return };
+        if worker.is_free() {
+            worker.sentence = Some(sentence);
+            worker.is_recalling = true;
+            let count = worker.load();
+            self.actions.push_back(Action::Recall { worker: id, count });
+        }
+    }
+
     /// Stops a worker in the middle of what it does; what it has not begun goes to others.
-    pub(super) fn condemn(&mut self, id: WorkerId, sentence: Sentence, now: Duration) {
+    fn condemn(&mut self, id: WorkerId, now: Duration) {
         let until = now + self.crew.staffing.grace;
         let Some(worker) = self.crew.get_mut(id) else { return };
-        worker.sentence = Some(sentence);
         worker.life = Life::Condemned { until };
         self.actions.push_back(Action::Signal { worker: id });
         self.recall_all(id);
@@ -119,14 +155,14 @@ impl Scheduler {
     /// Stops those whose task runs for too long.
     pub(super) fn stop_the_slow(&mut self, now: Duration) {
         let timeout = |task: TaskId| self.jobs.get(&task.job).and_then(|job| job.terms.timeout);
-        let watched = self.crew.fronts().filter(|(_, worker, _)| matches!(worker.life, Life::Ready | Life::Retiring));
+        let watched = self.crew.fronts().filter(|(_, worker, _)| worker.is_free() && !worker.is_recalling);
         let watched =
             watched.filter_map(|(id, worker, task)| Some((id, worker.running, worker.stirred, task, timeout(task)?)));
         let due: Vec<_> =
             watched.filter(|(_, running, stirred, _, timeout)| running.unwrap_or(*stirred) + *timeout <= now).collect();
         for (id, running, _, task, _) in due {
             if running.is_some() {
-                self.condemn(id, Sentence::TimedOut(task), now);
+                self.sentence(id, Sentence::TimedOut(task));
             } else if let Some(worker) = self.crew.get_mut(id) {
                 // It has not begun yet: look again later.
                 worker.stirred = now;
@@ -136,38 +172,56 @@ impl Scheduler {
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         let timeout = |task: TaskId| self.jobs.get(&task.job).and_then(|job| job.terms.timeout);
-        let watched = self.crew.fronts().filter(|(_, worker, _)| matches!(worker.life, Life::Ready | Life::Retiring));
+        let watched = self.crew.fronts().filter(|(_, worker, _)| worker.is_free() && !worker.is_recalling);
         watched.filter_map(|(_, worker, task)| Some(worker.running.unwrap_or(worker.stirred) + timeout(task)?)).min()
     }
 
     /// Ends what has waited for too long, and takes it back from workers that have not begun it.
     pub(super) fn expire(&mut self, now: Duration) {
-        if self.impatient.is_empty() {
+        let mut has_looked = false;
+        while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, id));
+            self.expire_job(id, now);
+            has_looked = true;
+        }
+        if !has_looked {
             return;
         }
-        let impatient: Vec<JobId> = self.impatient.iter().copied().collect();
-        let late = |id| self.jobs.get_mut(&id).map(|job| job.take_expired(now));
-        let expired: Vec<Span> = impatient.into_iter().filter_map(late).flatten().collect();
-        self.queued -= expired.iter().map(|tasks| tasks.count).sum::<u64>();
-        if !expired.is_empty() {
-            let jobs = &self.jobs;
-            self.turns.retain(|id| jobs.get(id).is_some_and(|job| !job.is_idle()));
-        }
-        expired.into_iter().for_each(|tasks| self.finish(tasks, End::Expired));
         let is_late = |until: Option<Duration>| until.is_some_and(|until| until <= now);
         let holders = self.crew.iter().filter(|(_, worker)| !worker.is_recalling && is_late(worker.next_expiry()));
         let holders: Vec<WorkerId> = holders.map(|(id, _)| id).collect();
         holders.into_iter().for_each(|id| self.recall_all(id));
+        // What cannot be taken back now may be later.
+        let held: Vec<(JobId, Duration)> = self.crew.iter().flat_map(|(_, worker)| worker.expiries()).collect();
+        held.into_iter().for_each(|(id, until)| self.look_at(id, Some(until.max(now + RETRIAL))));
+    }
+
+    /// Ends what has waited for too long of one job.
+    fn expire_job(&mut self, id: JobId, now: Duration) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.due = None;
+        let (expired, next) = (job.take_expired(now), job.next_expiry());
+        if job.is_idle() {
+            self.turns.remove(id);
+        }
+        self.queued -= expired.iter().map(|tasks| tasks.count).sum::<u64>();
+        self.look_at(id, next);
+        expired.into_iter().for_each(|tasks| self.finish(tasks, End::Expired));
+    }
+
+    /// Has a job looked at then at the latest, because something may have waited for too long.
+    pub(super) fn look_at(&mut self, id: JobId, at: Option<Duration>) {
+        let (Some(at), Some(job)) = (at, self.jobs.get_mut(&id)) else { return };
+        if job.due.is_none_or(|due| at < due) {
+            if let Some(due) = job.due.replace(at) {
+                self.due.remove(&(due, id));
+            }
+            self.due.insert((at, id));
+        }
     }
 
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        if self.impatient.is_empty() {
-            return None;
-        }
-        let held = self.crew.iter().filter(|(_, worker)| !worker.is_recalling);
-        let held = held.filter_map(|(_, worker)| worker.next_expiry());
-        let impatient = self.impatient.iter().filter_map(|id| self.jobs.get(id)?.next_expiry());
-        impatient.chain(held).min()
+        self.due.first().map(|(at, _)| *at)
     }
 
     pub(super) fn end_all_jobs(&mut self) {
@@ -181,13 +235,14 @@ impl Scheduler {
     /// Ends every task of a job that has not ended, those that wait in one way and those that a worker has in another.
     fn end_job(&mut self, id: JobId, waiting: End, held: impl Fn(WorkerId) -> End) {
         let Some(mut job) = self.jobs.remove(&id) else { return };
-        self.impatient.remove(&id);
-        self.queued -= job.queued();
-        if !job.is_idle() {
-            self.turns.retain(|turn| *turn != id);
+        if let Some(due) = job.due {
+            self.due.remove(&(due, id));
         }
+        self.queued -= job.queued();
+        self.turns.remove(id);
         let mut all: Vec<(Span, End)> = Vec::new();
-        for (worker, one) in self.crew.iter() {
+        // Most jobs have ended by then, and there may be many of them.
+        for (worker, one) in self.crew.iter().filter(|_| job.held > 0) {
             let spans = one.held().map(|waiting| waiting.tasks).filter(|tasks| tasks.job == id);
             all.extend(spans.map(|tasks| (tasks, held(worker))));
         }
@@ -198,30 +253,33 @@ impl Scheduler {
     /// Puts a task whose attempt has failed back to the queue, or ends it.
     fn retry_or(&mut self, task: TaskId, may_repeat: bool, now: Duration, end: impl FnOnce(u32) -> End) {
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        job.held -= 1;
         let attempt = job.attempt(task.index);
         let tasks = Span { job: task.job, first: task.index, count: 1 };
         if may_repeat && job.may_retry(task) {
             self.actions.push_back(Action::Retry { task });
-            self.put_back(Waiting { tasks, weight: 0, until: None, since: now });
+            self.put_back(Waiting { tasks, weight: 0, until: None, since: now, unit: 1 });
         } else {
             job.ended(tasks);
             self.finish(tasks, end(attempt));
         }
     }
 
-    fn put_back(&mut self, waiting: Waiting) {
+    /// Takes tasks back into the queue that a worker has not begun.
+    fn take_in_again(&mut self, waiting: Waiting, now: Duration) {
         if let Some(job) = self.jobs.get_mut(&waiting.tasks.job) {
-            self.queued += waiting.tasks.count;
-            if job.is_idle() {
-                self.turns.push_front(job.id());
-            }
-            job.put_back(waiting);
+            job.held -= waiting.tasks.count;
+            self.put_back(Waiting { since: now, ..waiting });
         }
     }
 
-    fn finish_if_open(&mut self, tasks: Span, end: End) {
-        if self.jobs.contains_key(&tasks.job) {
-            self.finish(tasks, end);
+    fn put_back(&mut self, waiting: Waiting) {
+        let id = waiting.tasks.job;
+        if let Some(job) = self.jobs.get_mut(&id) {
+            self.queued += waiting.tasks.count;
+            job.put_back(waiting);
+            self.turns.push_front(id);
+            self.look_at(id, waiting.until);
         }
     }
 

@@ -28,8 +28,11 @@ pub(crate) enum Event {
     Paced { worker: WorkerId, count: u64, took: Duration },
     /// These tasks, just sent to the worker, did not go out.
     Unsendable { worker: WorkerId, count: u64 },
-    /// So many of its last tasks were taken back from a worker, before it had begun them; it has begun all the others.
+    /// So many of its last tasks a worker that has ended had not begun; it had begun all the others.
     Recalled { worker: WorkerId, count: u64 },
+    /// So many of its last tasks were taken back from a worker as it was asked to. Of the others, it has not begun the last
+    /// `unbegun`: they are on their way to it, and could not be taken back.
+    GaveBack { worker: WorkerId, count: u64, unbegun: u64 },
     /// The next of a worker's tasks has been running since then.
     Running { worker: WorkerId, since: Duration },
     /// A worker has grown too big.

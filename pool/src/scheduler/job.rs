@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::steps;
 use crate::chunking::Chunking;
-use crate::ids::{JobId, Span, TaskId};
+use crate::ids::{Span, TaskId};
 use crate::terms::Terms;
 
 /// The most bytes in a chunk of more than one task.
@@ -13,11 +14,14 @@ const HEAVY: usize = 32 << 10;
 /// One job.
 #[derive(Debug)]
 pub(super) struct Job {
-    id: JobId,
     pub(super) terms: Terms,
     pub(super) chunking: Chunking,
     queue: VecDeque<Waiting>,
     queued: u64,
+    /// How many of its tasks workers have, that have not ended.
+    pub(super) held: u64,
+    /// When it is to be looked at because something may have waited for too long.
+    pub(super) due: Option<Duration>,
     /// How often the tasks that have failed before were tried.
     attempts: BTreeMap<u64, u32>,
 }
@@ -30,14 +34,16 @@ pub(super) struct Waiting {
     pub(super) weight: usize,
     /// They are to begin before this.
     pub(super) until: Option<Duration>,
-    /// When they were submitted, or put back.
+    /// When they were submitted, put back, or sent to a worker, whatever was the last.
     pub(super) since: Duration,
+    /// How many of them a worker begins at once.
+    pub(super) unit: u64,
 }
 
 impl Job {
-    pub(super) fn new(id: JobId, terms: Terms) -> Job {
+    pub(super) fn new(terms: Terms) -> Job {
         let chunking = Chunking::new(terms.chunk, terms.usual);
-        Job { id, terms, chunking, queue: VecDeque::new(), queued: 0, attempts: BTreeMap::new() }
+        Job { terms, chunking, queue: VecDeque::new(), queued: 0, held: 0, due: None, attempts: BTreeMap::new() }
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
@@ -59,23 +65,23 @@ impl Job {
         self.queued
     }
 
-    /// Takes the next tasks, at most `most` of them and at least one where there is any.
+    /// Takes the next tasks for a worker, at most `most` of them and at least one where there is any.
     pub(super) fn take(&mut self, most: u64) -> Option<Waiting> {
         let front = self.queue.front_mut()?;
         let light = (HEAVY / front.weight.max(1)).max(1) as u64;
-        let taken = Waiting { tasks: front.tasks.split_front(most.max(1).min(light)), ..*front };
+        let tasks = front.tasks.split_front(most.max(1).min(light));
+        let taken = Waiting { tasks, unit: self.chunking.unit(), ..*front };
         if front.tasks.count == 0 {
             self.queue.pop_front();
         }
         self.queued -= taken.tasks.count;
+        self.held += taken.tasks.count;
         Some(taken)
     }
 
     /// Takes out what should have begun by now.
     pub(super) fn take_expired(&mut self, now: Duration) -> Vec<Span> {
-        if self.terms.patience.is_none() {
-            return Vec::new();
-        }
+        steps::count();
         let mut expired = Vec::new();
         self.queue.retain(|waiting| {
             let is_late = waiting.until.is_some_and(|until| until <= now);
@@ -90,7 +96,7 @@ impl Job {
 
     /// When the next of the waiting tasks should have begun.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        self.terms.patience?;
+        steps::count();
         self.queue.iter().filter_map(|waiting| waiting.until).min()
     }
 
@@ -122,21 +128,23 @@ impl Job {
         self.queued = 0;
         self.queue.drain(..).map(|waiting| waiting.tasks)
     }
-
-    pub(super) fn id(&self) -> JobId {
-        self.id
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::JobId;
 
     fn job(entries: &[(u64, u64, usize)]) -> Job {
-        let id = JobId(0);
-        let mut job = Job::new(id, Terms::default());
+        let (id, mut job) = (JobId(0), Job::new(Terms::default()));
         for &(first, count, weight) in entries {
-            job.push(Waiting { tasks: Span { job: id, first, count }, weight, until: None, since: Duration::ZERO });
+            job.push(Waiting {
+                tasks: Span { job: id, first, count },
+                weight,
+                until: None,
+                since: Duration::ZERO,
+                unit: 1,
+            });
         }
         job
     }
@@ -161,7 +169,7 @@ mod tests {
     fn attempts_are_counted_and_bounded() {
         let mut job = job(&[(0, 1, 1)]);
         job.terms.retries = 2;
-        let task = TaskId { job: job.id(), index: 0 };
+        let task = TaskId { job: JobId(0), index: 0 };
         assert_eq!(job.attempt(0), 1);
         assert!(job.may_retry(task) && job.may_retry(task));
         assert_eq!(job.attempt(0), 3);

@@ -14,6 +14,8 @@ mod crew;
 mod ends;
 mod event;
 mod job;
+mod steps;
+mod turns;
 mod worker;
 
 #[cfg(test)]
@@ -29,6 +31,7 @@ use crate::ids::{JobId, Span, TaskId, WorkerId};
 use crate::terms::{Staffing, Terms};
 use crew::Crew;
 use job::{Job, Waiting};
+use turns::Turns;
 pub(crate) use worker::Life;
 use worker::Sentence;
 
@@ -39,20 +42,21 @@ pub(crate) struct Scheduler {
     crew: Crew,
     jobs: BTreeMap<JobId, Job>,
     /// The jobs that have tasks waiting, in the order of their turns.
-    turns: VecDeque<JobId>,
+    turns: Turns,
     actions: VecDeque<Action>,
     /// How many tasks wait.
     queued: u64,
-    /// The open jobs whose tasks may wait only for so long.
-    impatient: BTreeSet<JobId>,
-    /// How long tasks waited, and ran.
+    /// The open jobs of which something may have waited for too long by then. Each is there once at the most.
+    due: BTreeSet<(Duration, JobId)>,
+    /// How long tasks waited, were on their way, and ran.
     pub(crate) times: Times,
 }
 
-/// How long tasks waited before they were sent, and ran.
+/// How long tasks waited before they were sent, were on their way, and ran.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Times {
     pub(crate) wait: Histogram,
+    pub(crate) transfer: Histogram,
     pub(crate) run: Histogram,
 }
 
@@ -71,9 +75,9 @@ enum Phase {
 impl Scheduler {
     /// A pool without workers. They are asked for at the first tick.
     pub(crate) fn new(staffing: Staffing) -> Scheduler {
-        let (jobs, turns, actions) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
-        let (queued, impatient, times) = (0, BTreeSet::new(), Times::default());
-        Scheduler { phase: Phase::Open, crew: Crew::new(staffing), jobs, turns, actions, queued, impatient, times }
+        let (jobs, turns, actions) = (BTreeMap::new(), Turns::default(), VecDeque::new());
+        let (queued, due, times) = (0, BTreeSet::new(), Times::default());
+        Scheduler { phase: Phase::Open, crew: Crew::new(staffing), jobs, turns, actions, queued, due, times }
     }
 
     /// Takes note of something that has happened at the time `now`, counted from any fixed moment.
@@ -89,7 +93,11 @@ impl Scheduler {
             Event::Failed { worker, may_repeat } => self.failed(worker, may_repeat, now),
             Event::Paced { worker, count, took } => self.paced(worker, count, took),
             Event::Unsendable { worker, count } => self.unsendable(worker, count),
-            Event::Recalled { worker, count } => self.recalled(worker, count, now),
+            Event::Recalled { worker, count } => self.recalled(worker, count, 0, now),
+            Event::GaveBack { worker, count, unbegun } => {
+                self.recalled(worker, count, unbegun, now);
+                self.carry_out_sentence(worker, now);
+            }
             Event::Running { worker, since } => self.running(worker, since),
             Event::Outgrown { worker } => self.retire(worker),
             Event::Died { worker } | Event::StartFailed { worker } => self.died(worker, now),
@@ -161,10 +169,7 @@ impl Scheduler {
 
     fn open(&mut self, job: JobId, terms: Terms) {
         if self.phase == Phase::Open {
-            self.jobs.insert(job, Job::new(job, terms));
-            if terms.patience.is_some() {
-                self.impatient.insert(job);
-            }
+            self.jobs.insert(job, Job::new(terms));
         }
     }
 
@@ -172,12 +177,11 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&tasks.job) else {
             return self.finish(tasks, End::Refused(self.refusal()));
         };
-        if job.is_idle() {
-            self.turns.push_back(tasks.job);
-        }
         let until = job.terms.patience.map(|patience| now + patience);
-        job.push(Waiting { tasks, weight, until, since: now });
+        job.push(Waiting { tasks, weight, until, since: now, unit: 1 });
         self.queued += tasks.count;
+        self.turns.push_back(tasks.job);
+        self.look_at(tasks.job, until);
     }
 
     fn ready(&mut self, id: WorkerId, now: Duration) {
@@ -199,7 +203,8 @@ impl Scheduler {
 
     fn running(&mut self, id: WorkerId, since: Duration) {
         if let Some(worker) = self.crew.get_mut(id) {
-            worker.running = Some(since);
+            // A worker that has just begun a task may not have said since when. Then this is about the one before.
+            worker.running = Some(since.max(worker.stirred));
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::job::Waiting;
+use super::steps;
 use crate::ids::{JobId, Span, TaskId};
 
 /// One worker.
@@ -18,6 +19,8 @@ pub(super) struct Worker {
     pub(super) begun: u64,
     /// Whether it was asked to give tasks back and has not yet said how many.
     pub(super) is_recalling: bool,
+    /// There is no use in asking it again before this.
+    pub(super) recall_after: Duration,
     /// Since when the first of its tasks has been running, as far as known.
     pub(super) running: Option<Duration>,
     /// When it last took a task to its end, or was sent the first of those that it holds.
@@ -31,6 +34,8 @@ pub(super) struct Worker {
     /// Why it is being stopped.
     pub(super) sentence: Option<Sentence>,
     pub(super) started: Duration,
+    /// How many tasks it was heard of since it last told how long they ran, and the time that passed meanwhile while it had some.
+    spent: (u64, Duration),
 }
 
 /// How far a worker's life has come.
@@ -74,6 +79,7 @@ impl Worker {
             load: 0,
             begun: 0,
             is_recalling: false,
+            recall_after: Duration::ZERO,
             running: None,
             stirred: now,
             has_answered: false,
@@ -81,6 +87,7 @@ impl Worker {
             last_job: None,
             sentence: None,
             started: now,
+            spent: (0, Duration::ZERO),
         }
     }
 
@@ -105,7 +112,7 @@ impl Worker {
 
     /// Whether it may be sent more: when it has nothing to do, or is seen to get on with what it has.
     pub(super) fn takes_more(&self) -> bool {
-        self.is_ready() && !self.is_recalling && (self.load == 0 || self.has_answered)
+        self.is_ready() && !self.is_recalling && self.sentence.is_none() && (self.load == 0 || self.has_answered)
     }
 
     /// Until when it may take to go, if it was asked to.
@@ -121,24 +128,57 @@ impl Worker {
         self.held.front().map(|waiting| waiting.tasks.head())
     }
 
+    /// The last task that it is known to have begun. It runs that one, or others that it has begun together with it; those before
+    /// have come to their end, whether that was heard or not.
+    pub(super) fn last_begun(&self) -> Option<TaskId> {
+        let mut before = self.begun.checked_sub(1)?;
+        for Waiting { tasks, .. } in &self.held {
+            if before < tasks.count {
+                return Some(TaskId { job: tasks.job, index: tasks.first + before });
+            }
+            before -= tasks.count;
+        }
+        None
+    }
+
+    /// Whether its first task must have come to its end, although that was not heard: it has begun more than it begins at once.
+    pub(super) fn is_past_front(&self) -> bool {
+        self.held.front().is_some_and(|front| self.begun > front.unit.min(front.tasks.count))
+    }
+
     /// The tasks of one chunk that it runs, or is about to run.
     pub(super) fn front_span(&self) -> Option<Span> {
         self.held.front().map(|waiting| waiting.tasks)
     }
 
+    /// Whether it holds tasks of a job.
+    pub(super) fn holds(&self, job: JobId) -> bool {
+        self.held.iter().inspect(|_| steps::count()).any(|waiting| waiting.tasks.job == job)
+    }
+
+    /// Whether nobody has asked it to go.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.life, Life::Ready | Life::Retiring)
+    }
+
     pub(super) fn held(&self) -> impl Iterator<Item = &Waiting> {
-        self.held.iter()
+        self.held.iter().inspect(|_| steps::count())
     }
 
     /// Whether something that it has not begun should have begun by now.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
+        self.expiries().map(|(_, until)| until).min()
+    }
+
+    /// By when the tasks should have begun that it has not, and whose they are.
+    pub(super) fn expiries(&self) -> impl Iterator<Item = (JobId, Duration)> {
         let mut begun = self.begun.max(1);
-        let unbegun = self.held.iter().filter(|waiting| {
+        let unbegun = self.held.iter().inspect(|_| steps::count()).filter(move |waiting| {
             let is_unbegun = waiting.tasks.count > begun;
             begun = begun.saturating_sub(waiting.tasks.count);
             is_unbegun
         });
-        unbegun.filter_map(|waiting| waiting.until).min()
+        unbegun.filter_map(|waiting| Some((waiting.tasks.job, waiting.until?)))
     }
 
     pub(super) fn give(&mut self, waiting: Waiting, now: Duration) {
@@ -147,7 +187,7 @@ impl Worker {
         }
         self.load += waiting.tasks.count;
         self.has_answered = false;
-        self.held.push_back(waiting);
+        self.held.push_back(Waiting { since: now, ..waiting });
     }
 
     /// Takes off the first `count` tasks, which it has answered. `None` when it does not hold so many.
@@ -155,6 +195,7 @@ impl Worker {
         if count > self.load {
             return None;
         }
+        self.spent = (self.spent.0 + count, self.spent.1 + now.saturating_sub(self.stirred));
         self.stirred = now;
         self.running = None;
         self.has_answered = true;
@@ -163,6 +204,13 @@ impl Worker {
         let spans = self.take_front(count);
         self.last_job = spans.last().map(|tasks| tasks.job);
         Some(spans)
+    }
+
+    /// Learns that tasks ran for `each`. Answers how much longer each of those took that it was heard of since the last time.
+    pub(super) fn paced(&mut self, each: Duration) -> Duration {
+        let (count, time) = std::mem::take(&mut self.spent);
+        let whole = time / u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        whole.saturating_sub(each)
     }
 
     /// Takes off the last `count` tasks, the last first.

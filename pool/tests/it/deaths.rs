@@ -36,7 +36,7 @@ fn workers(pool: &Pool) -> Vec<u32> {
 #[test]
 fn each_signal_is_named_and_costs_one_item() {
     let pool = pool(2);
-    for (signal, number) in [("KILL", 9), ("TERM", 15), ("SEGV", 11), ("ABRT", 6), ("USR1", 10), ("HUP", 1)] {
+    for (signal, number) in [("KILL", 9), ("TERM", 15), ("SEGV", 11), ("ABRT", 6), ("USR1", 10), ("XCPU", 24)] {
         let task = |(n, signal): (u32, String)| if n == 11 { die_by(&signal) } else { n };
         let (values, errors) = sorted(pool.imap(task, (0..40).map(|n| (n, signal.to_owned()))));
         assert_eq!(values, (0..40).filter(|n| *n != 11).collect::<Vec<_>>(), "SIG{signal}");

@@ -1,16 +1,16 @@
-//! The scheduler against random histories: a made-up world that obeys its actions, and checks each of them.
+//! A made-up world around a scheduler, which obeys its actions and checks each of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use proptest::prelude::*;
-
-use super::*;
+use crate::ids::{JobId, Span, TaskId, WorkerId};
+use crate::scheduler::{Action, End, Event, Life, Refusal, Scheduler};
+use crate::terms::{Staffing, Terms};
 
 /// A step of a history. Numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Open { terms: usize },
     Submit { job: usize, count: u64, weight: usize },
     Release { job: usize },
@@ -24,6 +24,7 @@ enum Step {
     Die { worker: usize },
     Outgrow { worker: usize },
     LoseChunk { worker: usize },
+    Clog { worker: usize },
     RefuseStarts { refuse: bool },
     Resize { workers: usize },
     Pass { millis: u64 },
@@ -31,70 +32,48 @@ enum Step {
     Terminate,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let which = 0..1000_usize;
-    prop_oneof![
-        2 => (0..12_usize).prop_map(|terms| Step::Open { terms }),
-        6 => (which.clone(), 1..40_u64, prop_oneof![Just(8_usize), Just(1 << 19), Just(usize::MAX)])
-            .prop_map(|(job, count, weight)| Step::Submit { job, count, weight }),
-        1 => which.clone().prop_map(|job| Step::Release { job }),
-        1 => which.clone().prop_map(|job| Step::Cancel { job }),
-        6 => which.clone().prop_map(|worker| Step::Ready { worker }),
-        1 => which.clone().prop_map(|worker| Step::InitFailed { worker }),
-        8 => (which.clone(), 1..4_usize).prop_map(|(worker, count)| Step::Begin { worker, count }),
-        20 => (which.clone(), 0..5_000_u64).prop_map(|(worker, micros)| Step::Answer { worker, micros }),
-        4 => (which.clone(), any::<bool>()).prop_map(|(worker, may_repeat)| Step::Fail { worker, may_repeat }),
-        1 => which.clone().prop_map(|worker| Step::AnswerTooMuch { worker }),
-        4 => which.clone().prop_map(|worker| Step::Die { worker }),
-        1 => which.clone().prop_map(|worker| Step::Outgrow { worker }),
-        1 => which.prop_map(|worker| Step::LoseChunk { worker }),
-        1 => any::<bool>().prop_map(|refuse| Step::RefuseStarts { refuse }),
-        1 => (1..5_usize).prop_map(|workers| Step::Resize { workers }),
-        4 => (0..400_u64).prop_map(|millis| Step::Pass { millis }),
-        1 => Just(Step::Close).boxed(),
-        1 => Just(Step::Terminate).boxed(),
-    ]
-}
-
 /// Different terms by number.
-fn terms(number: usize) -> Terms {
+pub(super) fn terms(number: usize) -> Terms {
     let millis = |millis| Some(Duration::from_millis(millis));
     Terms {
         chunk: NonZeroUsize::new(number % 4),
         retries: (number % 3) as u32,
         timeout: if number % 5 == 4 { millis(100) } else { None },
         patience: if number % 7 == 6 { millis(150) } else { None },
+        on_failure: None,
         usual: None,
     }
 }
 
 /// A worker of the made-up world.
 #[derive(Debug, Default)]
-struct Peer {
-    is_ready: bool,
+pub(super) struct Peer {
+    pub(super) is_ready: bool,
     is_leaving: bool,
-    is_killed: bool,
-    is_signalled: bool,
-    inbox: VecDeque<TaskId>,
+    pub(super) is_killed: bool,
+    pub(super) is_signalled: bool,
+    /// Nothing can be taken back from it.
+    is_clogged: bool,
+    pub(super) inbox: VecDeque<TaskId>,
     /// So many of the first it has begun.
-    begun: usize,
-    since: Duration,
+    pub(super) begun: usize,
+    pub(super) since: Duration,
     last_chunk: Vec<TaskId>,
     done: u64,
 }
 
 /// The made-up world around a scheduler.
-struct World {
-    scheduler: Scheduler,
+pub(super) struct World {
+    pub(super) scheduler: Scheduler,
     staffing: Staffing,
-    now: Duration,
-    peers: BTreeMap<WorkerId, Peer>,
+    pub(super) now: Duration,
+    pub(super) peers: BTreeMap<WorkerId, Peer>,
     open_jobs: BTreeMap<JobId, Terms>,
     jobs: u64,
     submitted: BTreeMap<JobId, u64>,
     /// Tasks that have not ended.
-    pending: BTreeSet<TaskId>,
-    ended: BTreeMap<TaskId, End>,
+    pub(super) pending: BTreeSet<TaskId>,
+    pub(super) ended: BTreeMap<TaskId, End>,
     /// How often each task has failed.
     failures: BTreeMap<TaskId, u32>,
     /// The task that was answered, or has failed, in the step at hand.
@@ -104,16 +83,16 @@ struct World {
     refuses_starts: bool,
     is_closed: bool,
     is_terminated: bool,
-    is_broken: bool,
+    pub(super) is_broken: bool,
     has_ended: bool,
 }
 
 impl World {
-    fn new(wanted: usize) -> World {
+    pub(super) fn new(wanted: usize) -> World {
         World::with(Staffing::fixed(wanted))
     }
 
-    fn with(staffing: Staffing) -> World {
+    pub(super) fn with(staffing: Staffing) -> World {
         let mut world = World {
             scheduler: Scheduler::new(staffing),
             staffing,
@@ -143,7 +122,7 @@ impl World {
     }
 
     /// Lets the scheduler decide, and obeys, as the dispatcher does.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for round in 0.. {
             assert!(round < 1000, "the scheduler does not come to rest: {:?}", self.scheduler);
             self.observe();
@@ -180,10 +159,10 @@ impl World {
             Action::Recall { worker, count } => {
                 let Some(peer) = self.peers.get_mut(&worker) else { return false };
                 let open = peer.inbox.len() - peer.begun;
-                let back = open.min(count as usize);
+                let back = if peer.is_clogged { 0 } else { open.min(count as usize) };
                 peer.inbox.truncate(peer.inbox.len() - back);
                 peer.last_chunk.clear();
-                self.tell(Event::Recalled { worker, count: back as u64 });
+                self.tell(Event::GaveBack { worker, count: back as u64, unbegun: (open - back) as u64 });
                 return true;
             }
             Action::Finish { tasks, end } => {
@@ -203,7 +182,9 @@ impl World {
             Action::Leave { worker } => self.peers.get_mut(&worker).expect("a living worker").is_leaving = true,
             Action::Signal { worker } => {
                 let peer = self.peers.get_mut(&worker).expect("a living worker");
-                assert!(peer.begun > 0, "only who works is signalled");
+                let running = *peer.inbox.iter().take(peer.begun).next_back().expect("only who works is signalled");
+                let is_guilty = self.open_jobs.get(&running.job).is_none_or(|terms| terms.timeout.is_some());
+                assert!(is_guilty, "{worker:?} is stopped while it runs {running:?}, which nobody wants stopped");
                 assert!(!std::mem::replace(&mut peer.is_signalled, true), "signalled once");
             }
             Action::Kill { worker } => {
@@ -280,7 +261,7 @@ impl World {
         self.ended.insert(task, end);
     }
 
-    fn take(&mut self, step: &Step) {
+    pub(super) fn take(&mut self, step: &Step) {
         match *step {
             Step::Open { terms: number } => self.open(terms(number)),
             Step::Submit { job, count, weight } => self.submit(job, count, weight),
@@ -302,6 +283,11 @@ impl World {
                 }
             }
             Step::LoseChunk { worker } => self.lose_chunk(worker),
+            Step::Clog { worker } => {
+                if let Some(peer) = self.nth(worker, |_| true).and_then(|worker| self.peers.get_mut(&worker)) {
+                    peer.is_clogged = !peer.is_clogged;
+                }
+            }
             Step::RefuseStarts { refuse } => self.refuses_starts = refuse,
             Step::Resize { workers } => {
                 self.staffing.most = self.staffing.most.max(workers);
@@ -321,7 +307,7 @@ impl World {
         self.settle();
     }
 
-    fn open(&mut self, terms: Terms) {
+    pub(super) fn open(&mut self, terms: Terms) {
         let job = JobId(self.jobs);
         self.jobs += 1;
         self.submitted.insert(job, 0);
@@ -383,7 +369,7 @@ impl World {
         Some((worker, task))
     }
 
-    fn answer(&mut self, number: usize, micros: u64) {
+    pub(super) fn answer(&mut self, number: usize, micros: u64) {
         let Some((worker, _)) = self.next_done(number) else { return };
         self.tell(Event::Answered { worker, count: 1 });
         self.tell(Event::Paced { worker, count: 1, took: Duration::from_micros(micros) });
@@ -421,7 +407,7 @@ impl World {
     }
 
     /// From here on everybody behaves, and all jobs come to an end.
-    fn run_out(&mut self) {
+    pub(super) fn run_out(&mut self) {
         self.refuses_starts = false;
         for _ in 0..100_000 {
             if self.pending.is_empty() {
@@ -457,153 +443,4 @@ impl World {
         }
         self.settle();
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_task_ends_exactly_once(
-        most in 1..5_usize, max_tasks in prop::option::of(1..20_u64), idle in prop::option::of(0..500_u64),
-        steps in prop::collection::vec(step(), 0..150)
-    ) {
-        let idle_timeout = idle.map(Duration::from_millis);
-        let least = if idle.is_some() { 1 } else { most };
-        let max_age = max_tasks.filter(|most| most % 2 == 0).map(Duration::from_secs);
-        let mut world = World::with(Staffing { least, max_tasks, idle_timeout, max_age, ..Staffing::fixed(most) });
-        for step in &steps {
-            world.take(step);
-        }
-        world.run_out();
-    }
-}
-
-/// A world with `wanted` workers that are ready, and a job of `count` tasks, of which `chunk` stay together.
-fn at_work(wanted: usize, chunk: usize, count: u64) -> World {
-    let mut world = World::new(wanted);
-    (0..wanted).for_each(|_| world.take(&Step::Ready { worker: 0 }));
-    world.open(Terms { chunk: NonZeroUsize::new(chunk), ..Terms::default() });
-    if count > 0 {
-        world.take(&Step::Submit { job: 0, count, weight: 1 });
-    }
-    world
-}
-
-fn held(world: &World) -> Vec<Vec<u64>> {
-    world.peers.values().map(|peer| peer.inbox.iter().map(|task| task.index).collect()).collect()
-}
-
-#[test]
-fn a_death_costs_the_running_task_and_the_rest_comes_first_elsewhere() {
-    let mut world = at_work(1, 5, 20);
-    world.take(&Step::Begin { worker: 0, count: 5 });
-    world.answer(0, 100_000);
-    world.settle();
-    world.take(&Step::Die { worker: 0 });
-    let lost: Vec<u64> =
-        world.ended.iter().filter(|(_, end)| matches!(end, End::Died { .. })).map(|(task, _)| task.index).collect();
-    assert_eq!(lost, [1]);
-    world.take(&Step::Ready { worker: 0 });
-    assert!(held(&world)[0].starts_with(&[2, 3, 4]));
-}
-
-#[test]
-fn a_death_before_the_beginning_costs_nothing() {
-    let mut world = at_work(1, 5, 5);
-    world.take(&Step::Die { worker: 0 });
-    assert!(world.ended.is_empty());
-    world.take(&Step::Ready { worker: 0 });
-    assert_eq!(held(&world), [[0, 1, 2, 3, 4]]);
-}
-
-#[test]
-fn what_a_busy_worker_has_not_begun_goes_to_an_idle_one() {
-    let mut world = at_work(2, 4, 8);
-    world.take(&Step::Begin { worker: 0, count: 1 });
-    (0..4).for_each(|_| world.take(&Step::Answer { worker: 1, micros: 1 }));
-    world.take(&Step::Pass { millis: 10 });
-    let held = held(&world);
-    assert_eq!((held[0].len(), held[1].len()), (2, 2), "{held:?}");
-}
-
-#[test]
-fn a_task_that_runs_for_too_long_is_stopped_with_its_worker_alone() {
-    let mut world = World::new(2);
-    (0..2).for_each(|_| world.take(&Step::Ready { worker: 0 }));
-    world.open(Terms { timeout: Some(Duration::from_millis(100)), ..Terms::default() });
-    world.take(&Step::Submit { job: 0, count: 2, weight: 1 });
-    world.take(&Step::Pass { millis: 500 });
-    assert!(world.peers.values().all(|peer| !peer.is_signalled), "nothing has begun");
-    world.take(&Step::Begin { worker: 0, count: 1 });
-    world.take(&Step::Pass { millis: 99 });
-    assert_eq!(world.scheduler.deadline(), Some(world.now + Duration::from_millis(1)));
-    world.take(&Step::Pass { millis: 1 });
-    assert_eq!(world.peers.values().filter(|peer| peer.is_signalled).count(), 1);
-    world.take(&Step::Pass { millis: 1000 });
-    assert_eq!(world.peers.values().filter(|peer| peer.is_killed).count(), 1);
-    world.take(&Step::Die { worker: 0 });
-    assert!(world.ended.values().all(|end| matches!(end, End::TimedOut { attempt: 1, .. })) && world.ended.len() == 1);
-}
-
-#[test]
-fn jobs_take_turns() {
-    let mut world = at_work(1, 1, 1000);
-    world.open(Terms::default());
-    world.take(&Step::Submit { job: 1, count: 1, weight: 1 });
-    (0..5).for_each(|_| world.take(&Step::Answer { worker: 0, micros: 5000 }));
-    let second = TaskId { job: JobId(1), index: 0 };
-    assert!(world.peers.values().next().unwrap().inbox.contains(&second) || world.ended.contains_key(&second));
-}
-
-#[test]
-fn workers_that_never_come_break_the_pool_after_a_bounded_number_of_starts() {
-    let mut world = at_work(2, 1, 0);
-    world.take(&Step::Submit { job: 0, count: 5, weight: 1 });
-    let mut deaths = 0;
-    while !world.is_broken {
-        world.take(&Step::Die { worker: 0 });
-        world.take(&Step::Pass { millis: 300 });
-        deaths += 1;
-        assert!(deaths < 100, "restarts without end");
-    }
-    assert!(world.pending.is_empty());
-    assert!(world.ended.values().any(|end| matches!(end, End::Refused(Refusal::Broken))));
-}
-
-#[test]
-fn an_initializer_that_fails_at_first_breaks_the_pool_at_once() {
-    let mut world = World::new(3);
-    world.take(&Step::InitFailed { worker: 0 });
-    assert!(world.is_broken);
-}
-
-#[test]
-fn one_worker_that_works_keeps_the_pool_whole() {
-    let mut world = World::new(2);
-    world.take(&Step::Ready { worker: 0 });
-    for _ in 0..100 {
-        let starting = world.peers.iter().position(|(_, peer)| !peer.is_ready);
-        if let Some(worker) = starting {
-            world.take(&Step::Die { worker });
-        }
-        world.take(&Step::Pass { millis: 300 });
-    }
-    assert!(!world.is_broken);
-}
-
-#[test]
-fn a_worker_that_does_not_leave_is_killed() {
-    let mut world = at_work(1, 1, 1);
-    world.take(&Step::Begin { worker: 0, count: 1 });
-    world.take(&Step::Release { job: 0 });
-    world.take(&Step::Close);
-    assert!(!world.peers.values().next().unwrap().is_killed);
-    assert_eq!(world.scheduler.deadline(), Some(world.now + super::balance::BUSY_GRACE));
-    world.take(&Step::Pass { millis: 100 });
-    assert!(world.peers.values().next().unwrap().is_killed);
-}
-
-#[test]
-fn nothing_is_due_while_nothing_happens() {
-    assert_eq!(at_work(2, 0, 2).scheduler.deadline(), None);
 }

@@ -1,0 +1,332 @@
+//! Cases that matter, one by one.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::world::{Step, World};
+use crate::ids::{JobId, Span, TaskId, WorkerId};
+use crate::scheduler::balance::BUSY_GRACE;
+use crate::scheduler::{Action, End, Event, Refusal, Scheduler, steps};
+use crate::terms::{Staffing, Terms};
+
+/// A world with `wanted` workers that are ready, and a job of `count` tasks, of which `chunk` stay together.
+fn at_work(wanted: usize, chunk: usize, count: u64) -> World {
+    let mut world = World::new(wanted);
+    (0..wanted).for_each(|_| world.take(&Step::Ready { worker: 0 }));
+    world.open(Terms { chunk: NonZeroUsize::new(chunk), ..Terms::default() });
+    if count > 0 {
+        world.take(&Step::Submit { job: 0, count, weight: 1 });
+    }
+    world
+}
+
+fn held(world: &World) -> Vec<Vec<u64>> {
+    world.peers.values().map(|peer| peer.inbox.iter().map(|task| task.index).collect()).collect()
+}
+
+#[test]
+fn a_death_costs_the_running_task_and_the_rest_comes_first_elsewhere() {
+    let mut world = at_work(1, 5, 20);
+    world.take(&Step::Begin { worker: 0, count: 5 });
+    world.answer(0, 100_000);
+    world.settle();
+    world.take(&Step::Die { worker: 0 });
+    let lost: Vec<u64> =
+        world.ended.iter().filter(|(_, end)| matches!(end, End::Died { .. })).map(|(task, _)| task.index).collect();
+    assert_eq!(lost, [1]);
+    world.take(&Step::Ready { worker: 0 });
+    assert!(held(&world)[0].starts_with(&[2, 3, 4]));
+}
+
+#[test]
+fn a_death_before_the_beginning_costs_nothing() {
+    let mut world = at_work(1, 5, 5);
+    world.take(&Step::Die { worker: 0 });
+    assert!(world.ended.is_empty());
+    world.take(&Step::Ready { worker: 0 });
+    assert_eq!(held(&world), [[0, 1, 2, 3, 4]]);
+}
+
+#[test]
+fn what_a_busy_worker_has_not_begun_goes_to_an_idle_one() {
+    let mut world = at_work(2, 4, 8);
+    world.take(&Step::Begin { worker: 0, count: 1 });
+    (0..4).for_each(|_| world.take(&Step::Answer { worker: 1, micros: 1 }));
+    world.take(&Step::Pass { millis: 10 });
+    let held = held(&world);
+    assert_eq!((held[0].len(), held[1].len()), (2, 2), "{held:?}");
+}
+
+#[test]
+fn a_task_that_runs_for_too_long_is_stopped_with_its_worker_alone() {
+    let mut world = World::new(2);
+    (0..2).for_each(|_| world.take(&Step::Ready { worker: 0 }));
+    world.open(Terms { timeout: Some(Duration::from_millis(100)), ..Terms::default() });
+    world.take(&Step::Submit { job: 0, count: 2, weight: 1 });
+    world.take(&Step::Pass { millis: 500 });
+    assert!(world.peers.values().all(|peer| !peer.is_signalled), "nothing has begun");
+    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Pass { millis: 99 });
+    assert_eq!(world.scheduler.deadline(), Some(world.now + Duration::from_millis(1)));
+    world.take(&Step::Pass { millis: 1 });
+    assert_eq!(world.peers.values().filter(|peer| peer.is_signalled).count(), 1);
+    world.take(&Step::Pass { millis: 1000 });
+    assert_eq!(world.peers.values().filter(|peer| peer.is_killed).count(), 1);
+    world.take(&Step::Die { worker: 0 });
+    assert!(world.ended.values().all(|end| matches!(end, End::TimedOut { attempt: 1, .. })) && world.ended.len() == 1);
+}
+
+#[test]
+fn jobs_take_turns() {
+    let mut world = at_work(1, 1, 1000);
+    world.open(Terms::default());
+    world.take(&Step::Submit { job: 1, count: 1, weight: 1 });
+    (0..5).for_each(|_| world.take(&Step::Answer { worker: 0, micros: 5000 }));
+    let second = TaskId { job: JobId(1), index: 0 };
+    assert!(world.peers.values().next().unwrap().inbox.contains(&second) || world.ended.contains_key(&second));
+}
+
+#[test]
+fn workers_that_never_come_break_the_pool_after_a_bounded_number_of_starts() {
+    let mut world = at_work(2, 1, 0);
+    world.take(&Step::Submit { job: 0, count: 5, weight: 1 });
+    let mut deaths = 0;
+    while !world.is_broken {
+        world.take(&Step::Die { worker: 0 });
+        world.take(&Step::Pass { millis: 300 });
+        deaths += 1;
+        assert!(deaths < 100, "restarts without end");
+    }
+    assert!(world.pending.is_empty());
+    assert!(world.ended.values().any(|end| matches!(end, End::Refused(Refusal::Broken))));
+}
+
+#[test]
+fn an_initializer_that_fails_at_first_breaks_the_pool_at_once() {
+    let mut world = World::new(3);
+    world.take(&Step::InitFailed { worker: 0 });
+    assert!(world.is_broken);
+}
+
+#[test]
+fn one_worker_that_works_keeps_the_pool_whole() {
+    let mut world = World::new(2);
+    world.take(&Step::Ready { worker: 0 });
+    for _ in 0..100 {
+        let starting = world.peers.iter().position(|(_, peer)| !peer.is_ready);
+        if let Some(worker) = starting {
+            world.take(&Step::Die { worker });
+        }
+        world.take(&Step::Pass { millis: 300 });
+    }
+    assert!(!world.is_broken);
+}
+
+#[test]
+fn a_worker_that_does_not_leave_is_killed() {
+    let mut world = at_work(1, 1, 1);
+    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Release { job: 0 });
+    world.take(&Step::Close);
+    assert!(!world.peers.values().next().unwrap().is_killed);
+    assert_eq!(world.scheduler.deadline(), Some(world.now + BUSY_GRACE));
+    world.take(&Step::Pass { millis: 100 });
+    assert!(world.peers.values().next().unwrap().is_killed);
+}
+
+#[test]
+fn nothing_is_due_while_nothing_happens() {
+    assert_eq!(at_work(2, 0, 2).scheduler.deadline(), None);
+}
+
+/// A world with a worker that holds a task of one job and then one of another.
+fn with_two_jobs() -> World {
+    let mut world = World::new(1);
+    world.take(&Step::Ready { worker: 0 });
+    (0..2).for_each(|_| world.open(Terms { usual: Some(Duration::from_micros(1)), ..Terms::default() }));
+    world.take(&Step::Submit { job: 0, count: 2, weight: 1 });
+    world.take(&Step::Answer { worker: 0, micros: 1 });
+    world.take(&Step::Submit { job: 1, count: 2, weight: 1 });
+    let held: Vec<u64> = world.peers.values().flat_map(|peer| peer.inbox.iter().map(|task| task.job.0)).collect();
+    assert_eq!(held, [0, 1], "the case is not what it was meant to be");
+    world
+}
+
+/// How many workers were asked to end in the middle of what they do.
+fn signalled(world: &World) -> usize {
+    world.peers.values().filter(|peer| peer.is_signalled).count()
+}
+
+#[test]
+fn a_cancelled_job_s_worker_that_is_on_to_another_job_s_task_is_not_stopped() {
+    let mut world = with_two_jobs();
+    // It has done the first by then, which was not heard.
+    world.take(&Step::Begin { worker: 0, count: 2 });
+    world.take(&Step::Cancel { job: 0 });
+    assert_eq!(signalled(&world), 0);
+    world.take(&Step::Answer { worker: 0, micros: 1 });
+    world.run_out();
+    assert!(world.ended.iter().all(|(task, end)| task.job == JobId(0) || *end == End::Answered));
+}
+
+#[test]
+fn a_cancelled_task_is_stopped_even_where_the_end_of_the_one_before_was_not_heard() {
+    let mut world = with_two_jobs();
+    world.take(&Step::Begin { worker: 0, count: 2 });
+    world.take(&Step::Cancel { job: 1 });
+    assert_eq!(signalled(&world), 1);
+}
+
+#[test]
+fn a_task_that_could_not_be_taken_back_when_it_was_cancelled_is_taken_back_later() {
+    let mut world = with_two_jobs();
+    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Clog { worker: 0 });
+    world.take(&Step::Cancel { job: 1 });
+    assert_eq!((signalled(&world), held(&world)[0].len()), (0, 2));
+    world.take(&Step::Clog { worker: 0 });
+    world.take(&Step::Answer { worker: 0, micros: 1 });
+    assert_eq!((signalled(&world), held(&world)[0].len()), (0, 0));
+    world.take(&Step::Submit { job: 0, count: 1, weight: 1 });
+    assert_eq!(held(&world)[0].len(), 1, "it is free again");
+}
+
+#[test]
+fn a_task_is_not_timed_from_the_start_of_the_one_before() {
+    let mut world = World::new(1);
+    world.take(&Step::Ready { worker: 0 });
+    world.take(&Step::Pass { millis: 5000 });
+    world.open(Terms { timeout: Some(Duration::from_millis(100)), ..Terms::default() });
+    world.take(&Step::Submit { job: 0, count: 1, weight: 1 });
+    let peer = world.peers.values_mut().next().unwrap();
+    // It has begun and did not get to say when.
+    (peer.begun, peer.since) = (1, Duration::ZERO);
+    world.take(&Step::Pass { millis: 99 });
+    assert_eq!(signalled(&world), 0);
+    world.take(&Step::Pass { millis: 1 });
+    assert_eq!(signalled(&world), 1);
+}
+
+#[test]
+fn a_task_that_was_in_time_after_all_is_not_stopped_nor_is_the_next_one() {
+    let mut world = World::new(1);
+    world.take(&Step::Ready { worker: 0 });
+    world.open(Terms { timeout: Some(Duration::from_millis(100)), ..Terms::default() });
+    world.take(&Step::Submit { job: 0, count: 5, weight: 1 });
+    (0..2).for_each(|_| world.answer(0, 1));
+    world.settle();
+    assert!(held(&world)[0].len() > 1);
+    world.take(&Step::Begin { worker: 0, count: 1 });
+    // Known to run since then, and, unheard, done at the last moment.
+    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Pass { millis: 150 });
+    assert_eq!(signalled(&world), 0);
+    world.take(&Step::Pass { millis: 99 });
+    assert_eq!(signalled(&world), 0);
+    world.take(&Step::Answer { worker: 0, micros: 1 });
+    world.run_out();
+    assert!(world.ended.values().all(|end| *end == End::Answered));
+}
+
+/// How many looks it takes to open so many jobs of one task, to do a tenth of them, and to end the others in one way or the other.
+fn looks(jobs: u64, ending: impl Fn(JobId) -> Event, patience: Option<Duration>) -> u64 {
+    steps::COUNT.set(0);
+    let mut scheduler = Scheduler::new(Staffing::fixed(1));
+    let mut now = Duration::ZERO;
+    let mut answers = 0;
+    let mut tell = |event: Event| {
+        now += Duration::from_micros(10);
+        let worker = WorkerId(1);
+        scheduler.handle(event, now);
+        scheduler.handle(Event::Tick, now);
+        while let Some(action) = scheduler.next_action() {
+            match action {
+                Action::Recall { count, .. } => scheduler.handle(Event::GaveBack { worker, count, unbegun: 0 }, now),
+                Action::Send { tasks, .. } if answers < jobs / 10 => {
+                    answers += tasks.count;
+                    scheduler.handle(Event::Answered { worker, count: tasks.count }, now);
+                }
+                _ => {}
+            }
+        }
+        let _due = scheduler.deadline();
+    };
+    tell(Event::Tick);
+    tell(Event::Ready { worker: WorkerId(1) });
+    for job in (0..jobs).map(JobId) {
+        tell(Event::Open { job, terms: Terms { patience, ..Terms::default() } });
+        tell(Event::Submit { tasks: Span { job, first: 0, count: 1 }, weight: 1 });
+    }
+    (0..jobs).rev().map(JobId).for_each(|job| tell(ending(job)));
+    assert!(answers >= jobs / 10, "a tenth of them was done");
+    steps::COUNT.get()
+}
+
+#[test]
+fn a_job_costs_the_same_however_many_others_are_open() {
+    for patience in [None, Some(Duration::from_secs(600)), Some(Duration::from_millis(1))] {
+        for ending in [|job| Event::Cancel { job }, |job| Event::Release { job }] {
+            let (few, many) = (looks(100, ending, patience), looks(10_000, ending, patience));
+            assert!(many <= 300 * (few + 10), "{few} looks for a hundred jobs, and {many} for ten thousand");
+        }
+    }
+}
+
+/// How many looks it takes to do so many jobs of one short task, each of which is released when it has ended.
+fn looks_of_done(jobs: u64) -> u64 {
+    steps::COUNT.set(0);
+    let (worker, now) = (WorkerId(1), Duration::from_secs(1));
+    let mut scheduler = Scheduler::new(Staffing::fixed(1));
+    let usual = Some(Duration::from_micros(1));
+    scheduler.handle(Event::Tick, now);
+    scheduler.handle(Event::Ready { worker }, now);
+    for job in (0..jobs).map(JobId) {
+        scheduler.handle(Event::Open { job, terms: Terms { usual, ..Terms::default() } }, now);
+        scheduler.handle(Event::Submit { tasks: Span { job, first: 0, count: 1 }, weight: 1 }, now);
+    }
+    let (mut sent, mut most, mut done) = (VecDeque::new(), 0, 0);
+    while done < jobs {
+        scheduler.handle(Event::Tick, now);
+        while let Some(action) = scheduler.next_action() {
+            if let Action::Send { tasks, .. } = action {
+                sent.push_back(tasks.job);
+            }
+        }
+        most = most.max(sent.len());
+        let job = sent.pop_front().expect("a worker with something to do");
+        done += 1;
+        scheduler.handle(Event::Answered { worker, count: 1 }, now);
+        scheduler.handle(Event::Release { job }, now);
+    }
+    assert!(most >= 50, "short tasks are sent ahead, whatever their jobs: {most}");
+    steps::COUNT.get()
+}
+
+#[test]
+fn the_end_of_a_job_costs_the_same_however_many_others_a_worker_holds() {
+    let (few, many) = (looks_of_done(100), looks_of_done(10_000));
+    assert!(many <= 300 * (few + 10), "{few} looks for a hundred jobs, and {many} for ten thousand");
+}
+
+#[test]
+fn time_on_the_way_is_what_was_not_spent_running_since_a_worker_was_heard_of() {
+    let (worker, job, at) = (WorkerId(1), JobId(0), Duration::from_millis);
+    let mut scheduler = Scheduler::new(Staffing::fixed(1));
+    scheduler.handle(Event::Tick, at(0));
+    scheduler.handle(Event::Ready { worker }, at(5));
+    scheduler.handle(Event::Open { job, terms: Terms { chunk: NonZeroUsize::new(8), ..Terms::default() } }, at(50));
+    scheduler.handle(Event::Submit { tasks: Span { job, first: 0, count: 8 }, weight: 1 }, at(50));
+    scheduler.handle(Event::Tick, at(100));
+    // Four of them are heard of after 30 ms, of which they ran for 10.
+    scheduler.handle(Event::Answered { worker, count: 4 }, at(130));
+    scheduler.handle(Event::Paced { worker, count: 4, took: at(10) }, at(130));
+    let transfer = scheduler.times.transfer.clone();
+    assert_eq!(transfer.count(), 4);
+    assert!(transfer.quantile(1.0) >= at(5) && transfer.quantile(1.0) < at(10), "{transfer:?}");
+    // The others have waited for those, which is nobody's way.
+    scheduler.handle(Event::Answered { worker, count: 4 }, at(140));
+    scheduler.handle(Event::Paced { worker, count: 4, took: at(10) }, at(140));
+    let transfer = scheduler.times.transfer.clone();
+    assert_eq!((transfer.count(), transfer.quantile(0.5)), (8, Duration::from_nanos(2)), "{transfer:?}");
+}

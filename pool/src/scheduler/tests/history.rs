@@ -1,0 +1,61 @@
+//! Random histories: whatever happens, every task ends exactly once.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::world::{Step, World};
+use crate::terms::Staffing;
+
+/// As many cases as is asked for, or so many.
+const CASES: u32 = 500;
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = 0..1000_usize;
+    prop_oneof![
+        2 => (0..12_usize).prop_map(|terms| Step::Open { terms }),
+        6 => (which.clone(), 1..40_u64, prop_oneof![Just(8_usize), Just(1 << 19), Just(usize::MAX)])
+            .prop_map(|(job, count, weight)| Step::Submit { job, count, weight }),
+        1 => which.clone().prop_map(|job| Step::Release { job }),
+        1 => which.clone().prop_map(|job| Step::Cancel { job }),
+        6 => which.clone().prop_map(|worker| Step::Ready { worker }),
+        1 => which.clone().prop_map(|worker| Step::InitFailed { worker }),
+        8 => (which.clone(), 1..4_usize).prop_map(|(worker, count)| Step::Begin { worker, count }),
+        20 => (which.clone(), 0..5_000_u64).prop_map(|(worker, micros)| Step::Answer { worker, micros }),
+        4 => (which.clone(), any::<bool>()).prop_map(|(worker, may_repeat)| Step::Fail { worker, may_repeat }),
+        1 => which.clone().prop_map(|worker| Step::AnswerTooMuch { worker }),
+        4 => which.clone().prop_map(|worker| Step::Die { worker }),
+        1 => which.clone().prop_map(|worker| Step::Outgrow { worker }),
+        1 => which.clone().prop_map(|worker| Step::LoseChunk { worker }),
+        2 => which.prop_map(|worker| Step::Clog { worker }),
+        1 => any::<bool>().prop_map(|refuse| Step::RefuseStarts { refuse }),
+        1 => (1..5_usize).prop_map(|workers| Step::Resize { workers }),
+        4 => (0..400_u64).prop_map(|millis| Step::Pass { millis }),
+        1 => Just(Step::Close).boxed(),
+        1 => Just(Step::Terminate).boxed(),
+    ]
+}
+
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(CASES), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_task_ends_exactly_once(
+        most in 1..5_usize, max_tasks in prop::option::of(1..20_u64), idle in prop::option::of(0..500_u64),
+        steps in prop::collection::vec(step(), 0..150)
+    ) {
+        let idle_timeout = idle.map(Duration::from_millis);
+        let least = if idle.is_some() { 1 } else { most };
+        let max_age = max_tasks.filter(|most| most % 2 == 0).map(Duration::from_secs);
+        let mut world = World::with(Staffing { least, max_tasks, idle_timeout, max_age, ..Staffing::fixed(most) });
+        for step in &steps {
+            world.take(step);
+        }
+        world.run_out();
+    }
+}

@@ -1,0 +1,5 @@
+//! The scheduler in a made-up world: random histories, and cases that matter.
+
+mod cases;
+mod history;
+mod world;
