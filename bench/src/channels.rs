@@ -6,7 +6,10 @@
 use crate::group::{Failure, Figure, Group, System};
 use crate::options::Options;
 use crate::pool_block::MIB;
-use crate::{channels_idle as idle, channels_ours as ours, channels_peers as peers, python, raw_channel as raw};
+use crate::{
+    channels_iceoryx2 as iceoryx2, channels_idle as idle, channels_ours as ours, channels_peers as peers, python,
+    raw_channel as raw,
+};
 
 const LARGE: usize = 64 * MIB;
 
@@ -29,6 +32,7 @@ pub const STREAM: Group = Group {
         System { name: "raw socketpair", measure: peers::socket_stream },
         System { name: "crossbeam-channel, in one process", measure: peers::crossbeam_stream },
         System { name: "ipc-channel", measure: peers::ipc_stream },
+        System { name: "iceoryx2", measure: iceoryx2::stream },
         System { name: "CPython Queue", measure: |options| cpython("stream", "queue", 200_000, options) },
         System { name: "CPython Pipe", measure: |options| cpython("stream", "pipe", 200_000, options) },
     ],
@@ -60,6 +64,8 @@ pub const MEBIBYTE: Group = Group {
         System { name: "raw shared slots, read in place", measure: |options| raw::large(MIB, true, options) },
         System { name: "raw socketpair", measure: |options| peers::socket_large(MIB, options) },
         System { name: "ipc-channel, bytes", measure: |options| peers::ipc_large(MIB, options) },
+        System { name: "iceoryx2", measure: |options| iceoryx2::large(MIB, false, options) },
+        System { name: "iceoryx2, read in place", measure: |options| iceoryx2::large(MIB, true, options) },
         System { name: "CPython Pipe, send_bytes", measure: |options| cpython("1mib", "pipe", 300, options) },
         System { name: "CPython Queue", measure: |options| cpython("1mib", "queue", 300, options) },
     ],
@@ -78,6 +84,8 @@ pub const LARGEST: Group = Group {
         System { name: "raw shared slots, read in place", measure: |options| raw::large(LARGE, true, options) },
         System { name: "raw socketpair", measure: |options| peers::socket_large(LARGE, options) },
         System { name: "ipc-channel, bytes", measure: |options| peers::ipc_large(LARGE, options) },
+        System { name: "iceoryx2", measure: |options| iceoryx2::large(LARGE, false, options) },
+        System { name: "iceoryx2, read in place", measure: |options| iceoryx2::large(LARGE, true, options) },
         System { name: "CPython Pipe, send_bytes", measure: |options| cpython("64mib", "pipe", 10, options) },
         System { name: "CPython Queue", measure: |options| cpython("64mib", "queue", 10, options) },
     ],

@@ -37,13 +37,13 @@ pub fn beside_socket(life: impl FnOnce(UnixStream)) -> Result<(UnixStream, Fork)
     Ok((here, child))
 }
 
-fn read_number(socket: &mut UnixStream) -> Result<u64, Failure> {
+pub fn read_number(socket: &mut UnixStream) -> Result<u64, Failure> {
     let mut number = [0; 8];
     socket.read_exact(&mut number)?;
     Ok(u64::from_le_bytes(number))
 }
 
-fn give(socket: &mut UnixStream, sum: u64) {
+pub fn give(socket: &mut UnixStream, sum: u64) {
     socket.write_all(&sum.to_le_bytes()).expect("the sender wants the sum");
 }
 

@@ -3,6 +3,7 @@
 
 mod channels;
 mod channels_course;
+mod channels_iceoryx2;
 mod channels_idle;
 mod channels_ours;
 mod channels_peers;

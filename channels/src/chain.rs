@@ -5,7 +5,7 @@
 //! and its lock is taken over; after it, everything. What it may leave behind are extents that nobody knows of: the one who
 //! took over sees to it that they are swept up.
 
-use std::sync::atomic::{Ordering, Ordering::Relaxed, fence};
+use std::sync::atomic::{Ordering, Ordering::Relaxed};
 
 use procession_sync::RobustGuard;
 
@@ -22,6 +22,8 @@ const DEEP: u32 = 64;
 #[derive(Debug)]
 pub(crate) enum Snag {
     NoExtent(NoExtent),
+    /// The items that were written fill the block. They must be published before others go into the next one.
+    NewBlock,
     /// The memory does not hold what it should.
     Garbled,
 }
@@ -45,6 +47,7 @@ impl<'a> Grip<'a> {
         let inherited = guard.after_a_death();
         if inherited {
             memory.header().alloc.dirty.store(1, Ordering::SeqCst);
+            end.complete();
             guard.absolve();
         }
         let commit = end.commit.load(Relaxed);
@@ -59,6 +62,24 @@ impl<'a> Grip<'a> {
         self.end.place[self.slot].store(place.0, Relaxed);
         self.end.commit.store(count << 1 | self.slot as u64, Ordering::Release);
         (self.count, self.place) = (count, place);
+    }
+
+    /// Prepares a commit, so that it can be done by others.
+    fn intend(&self, count: u64, place: Place) {
+        let slot = self.slot ^ 1;
+        self.end.place[slot].store(place.0, Relaxed);
+        self.end.intent.store(count << 1 | slot as u64, Ordering::Release);
+    }
+}
+
+impl End {
+    /// Does what the one who has the lock, or had it and died, was about to do. There is nothing else that he could do.
+    pub(crate) fn complete(&self) {
+        let (commit, intent) = (self.commit.load(Ordering::Acquire), self.intent.load(Ordering::Acquire));
+        if intent >> 1 > commit >> 1 {
+            // If it fails then it was done.
+            let _done = self.commit.compare_exchange(commit, intent, Ordering::AcqRel, Relaxed);
+        }
     }
 }
 
@@ -124,6 +145,12 @@ impl<'a> Tail<'a> {
         Ok(())
     }
 
+    /// Says what [`publish`](Self::publish) is about to make true. From now on others may do it, if it is not done.
+    pub(crate) fn intend(&self) {
+        self.links.tail.bytes.store(self.bytes, Relaxed);
+        self.grip.intend(self.grip.count + self.added, self.place);
+    }
+
     /// Makes everything that was written part of the queue.
     #[inline]
     pub(crate) fn publish(mut self) {
@@ -156,13 +183,15 @@ impl<'a> Tail<'a> {
 
     #[cold]
     fn go_on_elsewhere(&mut self) -> Result<(), Snag> {
+        // Where items were written, they come first: receivers are told of items before those are there.
+        if self.added > 0 {
+            return Err(Snag::NewBlock);
+        }
         let place = self.new_block()?;
         self.memory.write_jump(self.place, place).ok_or(Snag::Garbled)?;
         self.place = place;
-        // What was written so far becomes true with the block, so that no block is in a chain half the way.
-        let count = self.grip.count + self.added;
-        self.grip.commit(count, place);
-        self.added = 0;
+        // It becomes true at once, so that no block is in a chain half the way.
+        self.grip.commit(self.grip.count, place);
         Ok(())
     }
 
@@ -315,12 +344,6 @@ impl Links {
         let items = self.wake.capacity.load(Relaxed);
         if items >= Limits::NONE { None } else { usize::try_from(items).ok() }
     }
-
-    /// As [`is_empty`](Self::is_empty), after everything that this thread did before.
-    pub(crate) fn is_empty_now(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.is_empty()
-    }
 }
 
 impl Wake {
@@ -360,5 +383,37 @@ impl Memory {
         if let Some(extent) = self.extent(number, 1).filter(|extent| extent.at == block) {
             self.free(extent.number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::typed::{Limits, chain};
+
+    #[test]
+    fn what_was_intended_can_be_done_by_others_and_is_done_once() {
+        let memory = Memory::create().expect("there is memory");
+        let limits = Limits { items: 10, window: 1 << 20 };
+        let (_outlet, _inlet) = chain(&memory, 0, limits).expect("there is memory");
+        let links = &memory.header().chains[0];
+        let mut tail = Tail::lock(&memory, links);
+        tail.push(b"one", None).expect("it fits");
+        tail.intend();
+        assert_eq!(links.len(), 0, "nothing has happened yet");
+        links.tail.complete();
+        assert_eq!(links.len(), 1);
+        let mut head = Head::lock(&memory, links);
+        let mut buffer = Vec::new();
+        assert!(matches!(head.take(&mut buffer, false), Ok(Some(Taken::Bytes { parcel: None }))));
+        head.publish(None);
+        assert_eq!(buffer, b"one");
+        // The one who has the lock goes on as if nothing had been.
+        tail.publish();
+        let mut tail = Tail::lock(&memory, links);
+        tail.push(b"two", None).expect("it fits");
+        tail.publish();
+        links.tail.complete();
+        assert_eq!(links.len(), 1, "what was intended once is over");
     }
 }

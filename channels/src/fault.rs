@@ -5,6 +5,7 @@ use std::io;
 use procession_core::codec::{DecodeError, EncodeError};
 use procession_core::os::limits;
 use procession_core::{MappingError, os::packet::MOST_DESCRIPTORS};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::chain::Snag;
 use crate::extents::NoExtent;
@@ -42,14 +43,29 @@ pub(crate) enum Fault {
     Descriptors(usize),
     #[error("the descriptors of a message were lost with the process that sent or received them")]
     LostDescriptors,
+    #[error("the descriptors of a message could not be opened here, and are lost: {}", told(.0))]
+    Unopened(#[source] io::Error),
     #[error("the message carries descriptors, so it is no plain bytes; receive it as a value")]
     NotBytes,
     #[error("the memory of the channel does not hold what it should: somebody else has written to it")]
     Garbled,
     #[error("more than {} processes hold items of one joinable queue", crate::layout::HOLDERS)]
     Holders,
-    #[error("{}", limits::explain(.0).unwrap_or_else(|| .0.to_string()))]
+    #[error("{}", told(.0))]
     System(#[from] io::Error),
+    /// What happened in another process, as it told.
+    #[error("{text}")]
+    Told { text: String, kind: Kind },
+}
+
+/// What a [`ChannelError`] says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    Encode,
+    Decode,
+    LostDescriptors,
+    Memory,
+    Other,
 }
 
 impl ChannelError {
@@ -63,7 +79,7 @@ impl ChannelError {
     /// ```
     #[must_use]
     pub fn is_encode(&self) -> bool {
-        matches!(self.0, Fault::Encode(_))
+        self.0.kind() == Kind::Encode
     }
 
     /// Whether the bytes that came are no such value. That item is gone, the next one can be received.
@@ -82,7 +98,36 @@ impl ChannelError {
     /// ```
     #[must_use]
     pub fn is_decode(&self) -> bool {
-        matches!(self.0, Fault::Decode(_))
+        self.0.kind() == Kind::Decode
+    }
+
+    /// Whether the item came without the descriptors that belong to it: they went with a process that was killed while it sent or
+    /// received them, or this process may open no more. That item is gone, the next one can be received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::{Receiver, RecvError};
+    /// use procession_sync::Shared;
+    ///
+    /// /// The next that is whole.
+    /// fn next(receiver: &Receiver<Shared<u32>>) -> Result<Shared<u32>, RecvError> {
+    ///     loop {
+    ///         match receiver.recv() {
+    ///             Err(RecvError::Failed(error)) if error.is_lost_descriptors() => {}
+    ///             other => return other,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let (sender, receiver) = procession_channels::queue(1)?;
+    /// sender.send(Shared::new(7)?)?;
+    /// assert_eq!(*next(&receiver)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_lost_descriptors(&self) -> bool {
+        self.0.kind() == Kind::LostDescriptors
     }
 
     /// Whether there is too little memory.
@@ -95,15 +140,40 @@ impl ChannelError {
     /// ```
     #[must_use]
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(&self.0, Fault::Memory(error) if error.is_out_of_memory())
+        self.0.kind() == Kind::Memory
     }
 }
 
 impl Fault {
-    /// Whether trying again later may help, as room has to be made first.
-    pub(crate) fn is_no_room(&self) -> bool {
-        matches!(self, Fault::System(error) if error.kind() == io::ErrorKind::WouldBlock)
+    fn kind(&self) -> Kind {
+        match self {
+            Fault::Encode(_) => Kind::Encode,
+            Fault::Decode(_) => Kind::Decode,
+            Fault::LostDescriptors | Fault::Unopened(_) => Kind::LostDescriptors,
+            Fault::Memory(error) if error.is_out_of_memory() => Kind::Memory,
+            Fault::Told { kind, .. } => *kind,
+            _ => Kind::Other,
+        }
     }
+}
+
+/// What others said cannot be sent as it is, but its words and its kind can.
+impl Serialize for ChannelError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.to_string(), self.0.kind()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChannelError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (text, kind) = Deserialize::deserialize(deserializer)?;
+        Ok(Fault::Told { text, kind }.into())
+    }
+}
+
+/// What the kernel said, with the limit if there is one.
+pub(crate) fn told(error: &io::Error) -> String {
+    limits::explain(error).unwrap_or_else(|| error.to_string())
 }
 
 impl From<NoExtent> for Fault {
@@ -121,7 +191,33 @@ impl From<Snag> for Fault {
     fn from(snag: Snag) -> Fault {
         match snag {
             Snag::NoExtent(none) => none.into(),
-            Snag::Garbled => Fault::Garbled,
+            Snag::Garbled | Snag::NewBlock => Fault::Garbled,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use procession_core::codec::{decode, encode};
+
+    use super::*;
+    use crate::{JoinError, RecvError, SendError};
+
+    #[test]
+    fn errors_travel_and_stay_what_they_are() {
+        for fault in [Fault::LostDescriptors, Fault::Garbled, io::Error::from_raw_os_error(24).into()] {
+            let error = ChannelError::from(fault);
+            let (text, is_lost) = (error.to_string(), error.is_lost_descriptors());
+            let arrived: ChannelError = decode(encode(&error).expect("it travels")).expect("it arrives");
+            assert_eq!((arrived.to_string(), arrived.is_lost_descriptors()), (text, is_lost));
+        }
+        let sent = SendError::Disconnected(5_u8);
+        let arrived: SendError<u8> = decode(encode(&sent).expect("it travels")).expect("it arrives");
+        assert_eq!(arrived.into_inner(), 5);
+        let failed = RecvError::Failed(Fault::Garbled.into());
+        let arrived: RecvError = decode(encode(&failed).expect("it travels")).expect("it arrives");
+        assert_eq!(arrived.to_string(), failed.to_string());
+        let lost = JoinError::Lost { count: 2, pid: 7 };
+        assert_eq!(decode::<JoinError>(encode(&lost).expect("it travels")).expect("it arrives"), lost);
     }
 }

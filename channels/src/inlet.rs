@@ -3,16 +3,17 @@
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, Ordering::Relaxed, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, Ordering::Relaxed};
+use std::thread;
 
 use procession_core::os::packet::{Packet, Received};
 
-use crate::chain::{Head, Taken};
+use crate::chain::{Head, Tail, Taken};
 use crate::fault::Fault;
 use crate::in_place::Lent;
 use crate::layout::Links;
 use crate::outlet::{ARMED, PARCEL, SIGNALLED};
-use crate::patience::{Slices, Spin, Until, fence_after_unlock};
+use crate::patience::{Spin, Until, fence_after_unlock};
 use crate::ring::Memory;
 
 /// The receiving end.
@@ -151,14 +152,31 @@ impl Inlet {
         }
     }
 
-    /// Makes the descriptor tell when there is an item; `true` when there is one already, or when there will be none.
+    /// Makes the descriptor tell when there is an item; `true` when there is one already.
+    ///
+    /// With both locks nobody adds anything, or tells of it, meanwhile. So whoever adds something later finds the mark. And when
+    /// the queue is empty then notes are of no use to others, who would find nothing either.
     pub(crate) fn arm(&self) -> bool {
-        if self.noted.swap(false, Relaxed) {
-            self.drain();
+        // Whoever woke this thread may have been pushed aside by it in the act, and has waited long enough.
+        if self.links().tail.lock.is_held() {
+            thread::yield_now();
         }
-        self.links().wake.items.store(ARMED, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        !self.links().is_empty()
+        let (tail, head) = (Tail::lock(&self.memory, self.links()), Head::lock(&self.memory, self.links()));
+        let inherited = tail.inherited() || head.inherited();
+        let ready = !self.links().is_empty();
+        if !ready {
+            // First the mark: who is killed in between must not leave a mark of a note that is gone.
+            self.links().wake.items.store(ARMED, Relaxed);
+            if self.noted.swap(false, Relaxed) {
+                self.drain();
+            }
+        }
+        drop(head);
+        drop(tail);
+        if inherited {
+            self.memory.sweep_if_needed();
+        }
+        ready
     }
 
     /// As [`arm`](Self::arm), for those who wait for the descriptor by themselves.
@@ -175,9 +193,8 @@ impl Inlet {
         if let Some(found) = look()? {
             return Ok(found);
         }
-        let mut slices = Slices::new(until);
         loop {
-            let seen = until != Until::Now && self.spin.until(|| !self.links().is_empty());
+            let seen = until != Until::Now && self.spin.until(|| self.links().len());
             if let Some(found) = seen.then(&mut look).transpose()?.flatten() {
                 return Ok(found);
             }
@@ -192,23 +209,29 @@ impl Inlet {
             if until.is_over() {
                 return Err(Unreceived::Empty);
             }
-            self.sleep(&mut slices).map_err(Fault::from)?;
+            self.sleep(until).map_err(Fault::from)?;
             if let Some(found) = look()? {
                 return Ok(found);
             }
         }
     }
 
-    fn sleep(&self, slices: &mut Slices) -> std::io::Result<()> {
+    /// Sleeps until there is an item, all senders are gone, or the time is over. It need not look from time to time: whoever adds
+    /// an item has told of it before.
+    fn sleep(&self, until: Until) -> std::io::Result<()> {
         self.memory.sweep_if_needed();
         if self.arm() {
             return Ok(());
         }
-        let (note, gone) = self.socket().wait(slices.next())?;
+        let (note, gone) = self.socket().wait(until.deadline())?;
         if note {
             self.noted.store(true, Relaxed);
         }
         self.ends.fetch_add(gone.into(), Relaxed);
+        // Whoever woke this thread was about to add an item, and may have been pushed aside for it.
+        if self.links().is_empty() {
+            self.links().tail.complete();
+        }
         Ok(())
     }
 
@@ -297,57 +320,31 @@ impl Inlet {
     /// Takes the descriptors of a message out of the socket. The caller has the lock of the head.
     #[cold]
     fn unpack(&self, number: u64) -> Result<Vec<OwnedFd>, Fault> {
-        let mut note = [0; 9];
+        let mut packet = [0; 9];
         loop {
-            // Those of a later message stay for it: a receiver has died after it took the ones that are wanted here.
-            if self.socket().peek(&mut note) == Some(9) && parcel_number(note).is_some_and(|found| found > number) {
-                return Err(Fault::LostDescriptors);
+            // What is behind those that are wanted stays: a receiver has died after it took them.
+            match self.socket().peek(&mut packet) {
+                Some(9) if !is_before(packet, number) => return Err(Fault::LostDescriptors),
+                Some(_) => {}
+                None => return Err(Fault::LostDescriptors),
             }
-            match self.socket().take(&mut note) {
-                Ok(Received::Packet(9, descriptors)) => {
-                    if parcel_number(note) == Some(number) {
-                        return Ok(descriptors);
-                    }
-                    // Otherwise a sender has died before it could add the message that these were for.
+            match self.socket().take(&mut packet) {
+                Ok(Received::Packet(9, descriptors)) if packet[0] == PARCEL && number_in(packet) == number => {
+                    return Ok(descriptors);
                 }
-                // A waking note: whoever it was for looks again after its slice at the latest.
+                // A note, behind which there is another one; or a sender has died before it could add the message that these
+                // were for.
                 Ok(Received::Packet(..)) => {}
                 Ok(Received::Nothing | Received::End) => return Err(Fault::LostDescriptors),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Fault::Unopened(error)),
             }
         }
     }
 
-    /// Takes waking notes out of the socket, and descriptors that a dead sender has left there.
-    #[cold]
+    /// Takes a waking note out of the socket, and descriptors in front of it, which a dead sender has left there. More notes
+    /// than one only wake somebody once more. The caller has both locks, and the queue is empty.
     fn drain(&self) {
-        let mut first = [0; 1];
-        let head = Head::lock(&self.memory, self.links());
-        while self.socket().peek(&mut first).is_some() && first[0] != PARCEL {
-            let _ignored = self.socket().take(&mut first);
-        }
-        let inherited = head.inherited();
-        drop(head);
-        if inherited {
-            self.memory.sweep_if_needed();
-        }
-        if first[0] == PARCEL && self.socket().peek(&mut first).is_some() && self.links().is_empty() {
-            self.discard_strays();
-        }
-    }
-
-    /// Descriptors without a message are on their way to become one, or were left by the dead: with both locks there is no
-    /// third.
-    fn discard_strays(&self) {
-        let links = self.links();
-        let tail = links.tail.lock.lock();
-        let head = links.head.lock.lock();
-        // Deaths are told again to whoever locks next, in the usual way.
-        if links.is_empty_now() {
-            while let Ok(Received::Packet(..)) = self.socket().take(&mut [0; 9]) {}
-        }
-        drop(head);
-        drop(tail);
+        while self.socket().skip() == Some(PARCEL) {}
     }
 }
 
@@ -359,9 +356,13 @@ impl Drop for Inlet {
     }
 }
 
-/// Which message the descriptors of a packet belong to; none if it is a waking note.
-fn parcel_number([first, number @ ..]: [u8; 9]) -> Option<u64> {
-    (first == PARCEL).then_some(u64::from_le_bytes(number))
+/// Whether a packet may be in front of the descriptors of that message, or is their own.
+fn is_before(packet: [u8; 9], number: u64) -> bool {
+    if packet[0] == PARCEL { number_in(packet) <= number } else { number_in(packet) < number }
+}
+
+fn number_in([_, number @ ..]: [u8; 9]) -> u64 {
+    u64::from_le_bytes(number)
 }
 
 impl From<Fault> for Unreceived {

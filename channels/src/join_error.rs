@@ -1,5 +1,7 @@
 //! Why joining a queue did not go as it should.
 
+use serde::{Deserialize, Serialize};
+
 /// Why [`join`](crate::JoinableSender::join) failed.
 ///
 /// # Examples
@@ -13,7 +15,7 @@
 /// assert!(matches!(sender.join(), Err(JoinError::Disconnected { unfinished: 1, .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum JoinError {
     /// Everything that was sent has ended, but so many items were not finished: the process that held them died, or
@@ -53,7 +55,7 @@ pub enum JoinError {
 /// assert!(receiver.task_done().is_err());
 /// # Ok::<(), procession_channels::ChannelError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("this process holds no item that could be finished; call `task_done` once for each item that was received")]
 #[non_exhaustive]
 pub struct TaskDoneError;

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use procession_core::Arena;
 use procession_sync::RobustLock;
 
-/// "Procession's channel, layout 1": changes whenever the layout or the protocol does.
-pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"prochan\x01");
+/// "Procession's channel, layout 2": changes whenever the layout or the protocol does.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"prochan\x02");
 /// A pipe has a chain for each direction.
 pub(crate) const CHAINS: usize = 2;
 /// Where the table of extents begins.
@@ -62,6 +62,8 @@ pub(crate) struct End {
     pub(crate) bytes_seen: AtomicU64,
     /// The number of the last message that carried descriptors.
     pub(crate) parcel: AtomicU64,
+    /// What [`commit`](End::commit) is about to become, while receivers are woken for it.
+    pub(crate) intent: AtomicU64,
 }
 
 /// Who sleeps, and what never changes.

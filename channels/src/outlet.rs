@@ -1,5 +1,6 @@
 //! [`Outlet`]: the end of a chain where messages go in, as bytes and descriptors. The typed handles are thin layers over it.
 
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 
@@ -9,16 +10,19 @@ use crate::chain::{Snag, Tail};
 use crate::extents::Extent;
 use crate::fault::Fault;
 use crate::layout::Links;
-use crate::patience::{Slices, Spin, Until, fence_after_unlock};
+use crate::patience::{self, Slices, Spin, Until};
 use crate::record::INLINE;
 use crate::ring::Memory;
 
 /// What is written in [`Wake`](crate::layout::Wake) when somebody is about to sleep and must be woken. It is 0 at first.
 pub(crate) const ARMED: u32 = 1;
-/// The waking note was sent, or is about to be.
+/// The waking note was sent.
 pub(crate) const SIGNALLED: u32 = 2;
-/// The first byte of a packet with descriptors; those that only wake are one byte with another value.
+/// The first byte of a packet with descriptors; the number of its message follows.
 pub(crate) const PARCEL: u8 = 2;
+/// The first byte of a waking note behind packets with descriptors; the number of the last of them follows. Where there
+/// were none, a note is a single byte.
+const NOTE: u8 = 3;
 /// After so many messages without a sign of life of the receivers, the kernel is asked whether there are any.
 const DOUBT: u64 = 32;
 
@@ -155,17 +159,15 @@ impl Outlet {
         let mut slices = None;
         loop {
             let plenty = until != Until::Now && slices.is_none();
-            match self.try_insert(descriptors, plenty, &mut push) {
-                Ok(true) => return self.wake_receivers(),
-                Ok(false) => {}
-                Err(fault) => return Err(Unsent::Fault(fault)),
+            if self.try_insert(descriptors, plenty, &mut push)? {
+                return Ok(());
             }
             if self.is_disconnected() {
                 return Err(Unsent::Disconnected);
             }
             if until.is_over() {
-                let found = plenty && self.try_insert(descriptors, false, &mut push).map_err(Unsent::Fault)?;
-                return if found { self.wake_receivers() } else { Err(Unsent::Full) };
+                let found = plenty && self.try_insert(descriptors, false, &mut push)?;
+                return if found { Ok(()) } else { Err(Unsent::Full) };
             }
             let slices = slices.get_or_insert_with(|| Slices::new(until));
             self.wait_for_space(slices).map_err(Fault::from)?;
@@ -178,16 +180,21 @@ impl Outlet {
         descriptors: &[OwnedFd],
         plenty: bool,
         push: &mut impl FnMut(&mut Tail<'_>, Option<u64>) -> Result<(), Snag>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, Unsent> {
         let mut tail = Tail::lock(&self.memory, self.links());
         let inherited = tail.inherited();
         let done = tail.has_room(plenty);
+        let mut rung = Ok(());
         if done {
             let parcel = if descriptors.is_empty() { None } else { Some(tail.next_parcel()) };
             match parcel.map_or(Ok(()), |number| self.post(number, descriptors)) {
-                Ok(()) => push(&mut tail, parcel)?,
-                Err(fault) if fault.is_no_room() => return Ok(false),
-                Err(fault) => return Err(fault),
+                Ok(()) => push(&mut tail, parcel).map_err(Fault::from)?,
+                Err(Unsent::Full) => return Ok(false),
+                Err(unsent) => return Err(unsent),
+            }
+            if self.links().wake.items.load(Relaxed) == ARMED {
+                tail.intend();
+                rung = self.ring();
             }
             tail.publish();
         } else {
@@ -197,40 +204,44 @@ impl Outlet {
         if inherited {
             self.memory.sweep_if_needed();
         }
-        Ok(done)
+        rung.map(|()| done)
     }
 
     /// Sends descriptors ahead of their record.
-    fn post(&self, number: u64, descriptors: &[OwnedFd]) -> Result<(), Fault> {
+    fn post(&self, number: u64, descriptors: &[OwnedFd]) -> Result<(), Unsent> {
         if descriptors.len() > MOST_DESCRIPTORS {
-            return Err(Fault::Descriptors(descriptors.len()));
+            return Err(Fault::Descriptors(descriptors.len()).into());
         }
-        let mut note = [PARCEL; 9];
-        note[1..].copy_from_slice(&number.to_le_bytes());
         let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        self.socket.post(&note, &lent).map_err(|error| match error.kind() {
-            // Found out again by the caller, who then says so.
-            std::io::ErrorKind::BrokenPipe => Fault::System(std::io::ErrorKind::WouldBlock.into()),
-            _ => Fault::System(error),
+        let posted = self.socket.post(&numbered(PARCEL, number), &lent);
+        posted.and_then(|()| self.note_behind(number)).map_err(|error| match error.kind() {
+            // A receiver that is gone is found out again by the caller, who then says so.
+            ErrorKind::BrokenPipe | ErrorKind::WouldBlock => Unsent::Full,
+            _ => Fault::System(error).into(),
         })
     }
 
-    /// Wakes receivers that sleep.
-    #[inline]
-    fn wake_receivers(&self) -> Result<(), Unsent> {
-        fence_after_unlock();
+    /// Who takes descriptors out of the socket takes the notes in front of them too, which others may not have seen yet.
+    fn note_behind(&self, number: u64) -> io::Result<()> {
         let items = &self.links().wake.items;
-        if items.load(Relaxed) == ARMED && items.swap(SIGNALLED, Ordering::AcqRel) == ARMED {
-            return self.ring();
+        if items.load(Relaxed) != 0 {
+            self.socket.post(&numbered(NOTE, number), &[])?;
+            items.store(SIGNALLED, Relaxed);
         }
         Ok(())
     }
 
+    /// Sends the note that wakes receivers. The caller has the lock of the tail, so that none falls asleep meanwhile. The state
+    /// comes second: a death in between leaves a note too many rather than one too few.
     #[cold]
     fn ring(&self) -> Result<(), Unsent> {
-        match self.socket.ring() {
-            // Nobody is left, and what was added is for nobody.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Unsent::Disconnected),
+        let last = self.links().tail.parcel.load(Relaxed);
+        let rung = if last == 0 { self.socket.ring() } else { self.socket.post(&numbered(NOTE, last), &[]) };
+        self.links().wake.items.store(SIGNALLED, Relaxed);
+        patience::has_woken();
+        match rung {
+            // Nobody is left, and what is added is for nobody.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Unsent::Disconnected),
             // A socket that is full wakes as well as one more note.
             _ => Ok(()),
         }
@@ -263,7 +274,7 @@ impl Outlet {
 
     fn wait_for_space(&self, slices: &mut Slices) -> std::io::Result<()> {
         // More than one place, or each item would cost a look at what the receivers do.
-        if self.spin.until(|| self.links().is_roomy()) {
+        if self.spin.until(|| 2 * u64::from(self.links().is_roomy())) {
             return Ok(());
         }
         self.memory.sweep_if_needed();
@@ -277,6 +288,13 @@ impl Outlet {
     fn drain(&self) {
         while let Ok(Received::Packet(..)) = self.socket.take(&mut [0; 1]) {}
     }
+}
+
+/// A packet of one kind with a number.
+fn numbered(kind: u8, number: u64) -> [u8; 9] {
+    let mut packet = [kind; 9];
+    packet[1..].copy_from_slice(&number.to_le_bytes());
+    packet
 }
 
 impl From<Fault> for Unsent {

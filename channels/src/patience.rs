@@ -1,7 +1,8 @@
-//! How one waits: spinning for a moment while that pays, then sleeping in slices.
+//! How one waits: spinning for a moment while that pays, then sleeping; those who wait for room do so in slices.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering, Ordering::Relaxed, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, Ordering::Relaxed, compiler_fence, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 const SPIN: Duration = Duration::from_micros(50);
 /// Who is waited for may have been woken on this very core.
 const YIELD: Duration = Duration::from_micros(5);
-/// The first sleep. A process that is killed between publishing and waking leaves a sleeper behind for so long.
+/// The first sleep of one who waits for room, which may be there although it is too little for being woken.
 const FIRST_SLICE: Duration = Duration::from_millis(50);
 const LAST_SLICE: Duration = Duration::from_millis(3200);
 /// So many vain spins in a row, and only one wait in [`SELDOM`] spins.
@@ -18,6 +19,20 @@ const SELDOM: u32 = 16;
 
 /// The most pauses before the first look: about a microsecond.
 const LAZIEST: u32 = 64;
+/// After so many waits it is tried whether being lazy pays.
+const TRIAL: u32 = 64;
+/// How often one looks before one looks at the clock.
+const LOOKS: u32 = 16;
+
+thread_local! {
+    /// Whether this thread has woken somebody since it last waited: then that one may be about to run on this very core.
+    static HAS_WOKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Takes note that this thread has woken somebody.
+pub(crate) fn has_woken() {
+    HAS_WOKEN.set(true);
+}
 
 /// How long one is ready to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +48,14 @@ impl Until {
 
     pub(crate) fn after(timeout: Duration) -> Until {
         if timeout.is_zero() { Until::Now } else { Until::Deadline(Instant::now().checked_add(timeout)) }
+    }
+
+    /// When it ends; `None` for never.
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Until::Now => Some(Instant::now()),
+            Until::Deadline(until) => until,
+        }
     }
 
     pub(crate) fn is_over(self) -> bool {
@@ -52,11 +75,7 @@ pub(crate) struct Slices {
 
 impl Slices {
     pub(crate) fn new(until: Until) -> Slices {
-        let until = match until {
-            Until::Now => Some(Instant::now()),
-            Until::Deadline(until) => until,
-        };
-        Slices { until, slice: FIRST_SLICE }
+        Slices { until: until.deadline(), slice: FIRST_SLICE }
     }
 
     /// When the sleep that begins now shall end.
@@ -76,51 +95,85 @@ pub(crate) struct Spin {
     /// How many times in a row it has not.
     vain: AtomicU32,
     /// How many pauses before the first look. Each look takes a line of memory away from who is about to write to it, so while
-    /// items come so fast that the first look finds one, it pays to wait for a few.
+    /// items come one upon the other, it pays to wait for a few.
     lazy: AtomicU32,
+    /// How many waits there were since one was lazy.
+    eager: AtomicU32,
+    /// Whether it was there as soon as this thread had given way: then both run on one core.
+    shares: AtomicBool,
 }
 
 impl Spin {
-    /// Waits a moment for something to become true.
-    pub(crate) fn until(&self, mut done: impl FnMut() -> bool) -> bool {
+    /// Waits a moment for something to be there. `look` says how many.
+    pub(crate) fn until(&self, mut look: impl FnMut() -> u64) -> bool {
         let vain = self.vain.load(Relaxed);
         if !has_company() || (vain >= VAIN && !vain.is_multiple_of(SELDOM)) {
             self.vain.store(vain.wrapping_add(1), Relaxed);
             return false;
         }
-        let lazy = self.lazy.load(Relaxed);
-        if pause(4 + lazy, &mut done) {
-            self.vain.store(0, Relaxed);
-            self.lazy.store((lazy + 4).min(LAZIEST), Relaxed);
+        let seen = self.look_lazily(&mut look) || self.stay_awake(look);
+        self.vain.store(if seen { 0 } else { vain.wrapping_add(1).max(1) }, Relaxed);
+        seen
+    }
+
+    /// Looks once, after some pauses if there are usually several items then.
+    fn look_lazily(&self, look: &mut impl FnMut() -> u64) -> bool {
+        let (lazy, eager) = (self.lazy.load(Relaxed), self.eager.load(Relaxed));
+        // Now and then it is tried whether it would pay.
+        let pauses = if lazy == 0 && eager >= TRIAL { LAZIEST / 4 } else { lazy };
+        if pauses == 0 {
+            self.eager.store(eager + 1, Relaxed);
+            return false;
+        }
+        let seen = pause_and(pauses, look);
+        let next = if seen > 1 { (pauses + 4).min(LAZIEST) } else { pauses / 2 };
+        self.lazy.store(if next < 4 { 0 } else { next }, Relaxed);
+        self.eager.store(0, Relaxed);
+        seen > 0
+    }
+
+    /// Looks again and again, for as long as that pays.
+    fn stay_awake(&self, mut look: impl FnMut() -> u64) -> bool {
+        if (HAS_WOKEN.replace(false) || self.shares.load(Relaxed)) && self.give_way(&mut look) {
             return true;
         }
-        self.lazy.store(lazy / 2, Relaxed);
         let start = Instant::now();
-        let (mut pauses, mut has_yielded) = (4, false);
+        let (mut pauses, mut has_yielded) = (1, false);
         loop {
-            if pause(pauses, &mut done) {
-                self.vain.store(0, Relaxed);
-                return true;
+            for _ in 0..LOOKS {
+                if pause_and(pauses, &mut look) > 0 {
+                    return true;
+                }
             }
             let elapsed = start.elapsed();
             if elapsed > SPIN {
-                self.vain.store(vain.wrapping_add(1).max(1), Relaxed);
                 return false;
             }
             if elapsed > YIELD && !has_yielded {
-                thread::yield_now();
                 has_yielded = true;
+                if self.give_way(&mut look) {
+                    return true;
+                }
             }
-            pauses = (pauses * 2).min(32);
+            pauses = (pauses * 2).min(16);
         }
+    }
+
+    /// Lets others run on this core, and looks. Where they run for long, it is not the one who is waited for.
+    fn give_way(&self, look: &mut impl FnMut() -> u64) -> bool {
+        let start = Instant::now();
+        thread::yield_now();
+        let seen = look() > 0;
+        self.shares.store(seen && start.elapsed() < SPIN, Relaxed);
+        seen
     }
 }
 
-fn pause(pauses: u32, done: &mut impl FnMut() -> bool) -> bool {
+fn pause_and(pauses: u32, look: &mut impl FnMut() -> u64) -> u64 {
     for _ in 0..pauses {
         std::hint::spin_loop();
     }
-    done()
+    look()
 }
 
 /// Between a change that others sleep on, made under a lock, and the look whether they do: neither may pass the other.

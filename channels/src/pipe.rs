@@ -174,7 +174,12 @@ impl<A, B> Connection<A, B> {
     ///
     /// # Examples
     ///
-    /// As for [`send_bytes`](Self::send_bytes).
+    /// ```
+    /// let (left, right) = procession_channels::pipe::<(), ()>()?;
+    /// left.send_bytes(b"bytes")?;
+    /// assert_eq!(right.recv_bytes()?, b"bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_bytes(&self) -> Result<Vec<u8>, RecvError> {
         self.receiver.recv_bytes()
     }
@@ -266,7 +271,12 @@ impl<A, B: DeserializeOwned> Connection<A, B> {
     ///
     /// # Examples
     ///
-    /// As for [`send`](Self::send).
+    /// ```
+    /// let (left, right) = procession_channels::pipe::<u8, String>()?;
+    /// right.send("an answer".to_owned())?;
+    /// assert_eq!(left.recv()?, "an answer");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn recv(&self) -> Result<B, RecvError> {
         self.receiver.recv()

@@ -211,7 +211,15 @@ impl<T> PipeReceiver<T> {
     ///
     /// # Examples
     ///
-    /// See [`send_many_bytes`](crate::PipeSender::send_many_bytes).
+    /// ```
+    /// let (receiver, sender) = procession_channels::one_way::<()>()?;
+    /// sender.send_bytes(b"one")?;
+    /// sender.send_bytes(b"three")?;
+    /// let (mut buffer, mut ends) = (Vec::new(), Vec::new());
+    /// assert_eq!(receiver.recv_many_bytes(10, &mut buffer, &mut ends)?, 2);
+    /// assert_eq!((&buffer[..], &ends[..]), (&b"onethree"[..], &[3, 8][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_many_bytes(
         &self,
         most: usize,

@@ -25,6 +25,7 @@ impl Memory {
         let extents = self.lock_extents();
         // Those who died before are dealt with here. Whoever dies from now on is found by the next one who takes a lock.
         guards.iter().for_each(|guard| guard.absolve());
+        header.chains.iter().for_each(|links| links.tail.complete());
         header.alloc.dirty.store(0, SeqCst);
         let mut queued = vec![false; self.extents() as usize];
         let whole = header.chains.iter().all(|links| self.mark(links, &mut queued).is_some());

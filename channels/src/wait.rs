@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use procession_core::Waitable;
 use procession_core::os::poll::{Pollable, deadline_after, poll};
 
-use crate::patience::{Slices, Until};
 use crate::{Connection, JoinableReceiver, Listener, PipeReceiver, Receiver, SocketConnection};
 
 /// Waits until at least one is ready, and answers which are: their places in `what`, in order. None are when the timeout, which
@@ -51,7 +50,6 @@ pub fn wait(what: &[&dyn Waitable], timeout: impl Into<Option<Duration>>) -> io:
         return Ok(Vec::new());
     }
     let deadline = timeout.into().and_then(deadline_after);
-    let mut slices = Slices::new(Until::Deadline(deadline));
     let mut shown = vec![false; what.len()];
     loop {
         let ready = ready(what, &shown);
@@ -61,8 +59,7 @@ pub fn wait(what: &[&dyn Waitable], timeout: impl Into<Option<Duration>>) -> io:
         if deadline.is_some_and(|at| at <= Instant::now()) {
             return Ok(ready);
         }
-        // In slices, because a process that is killed after it has sent may not have told.
-        shown = look(what, slices.next())?;
+        shown = look(what, deadline)?;
     }
 }
 

@@ -25,7 +25,16 @@ use reminder::Reminder;
 #[derive(Debug)]
 pub(crate) struct Watch {
     descriptor: AsyncFd<OwnedFd>,
-    reminder: Reminder,
+    /// For what the descriptor may fail to tell of.
+    reminder: Option<Reminder>,
+}
+
+/// Whether the descriptor of a thing tells of everything that one waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tells {
+    Everything,
+    /// So one looks again from time to time.
+    NotAll,
 }
 
 impl Watch {
@@ -33,9 +42,9 @@ impl Watch {
         deprecated,
         reason = "what took its place is unsafe, for the sake of descriptors that are not owned; this one is"
     )]
-    pub(crate) fn new(what: &impl Waitable, interest: Interest) -> io::Result<Watch> {
+    pub(crate) fn new(what: &impl Waitable, interest: Interest, tells: Tells) -> io::Result<Watch> {
         let descriptor = AsyncFd::with_interest(what.descriptor().try_clone_to_owned()?, interest)?;
-        Ok(Watch { descriptor, reminder: Reminder::new() })
+        Ok(Watch { descriptor, reminder: (tells == Tells::NotAll).then(Reminder::new) })
     }
 
     /// Waits until something has happened, or it is time to look again anyway.
@@ -55,17 +64,21 @@ impl Watch {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.reminder.poll(cx.waker()).map(Ok),
+            Poll::Pending => self.reminder.as_mut().map_or(Poll::Pending, |reminder| reminder.poll(cx.waker()).map(Ok)),
         }
     }
 }
 
 /// Tries until it succeeds, between tries waiting until `what` may be ready. An error is that of waiting.
-pub(crate) async fn when_ready<R>(what: &impl Waitable, mut attempt: impl FnMut() -> Option<R>) -> io::Result<R> {
+pub(crate) async fn when_ready<R>(
+    what: &impl Waitable,
+    tells: Tells,
+    mut attempt: impl FnMut() -> Option<R>,
+) -> io::Result<R> {
     if let Some(result) = attempt() {
         return Ok(result);
     }
-    let mut watch = Watch::new(what, Interest::READABLE)?;
+    let mut watch = Watch::new(what, Interest::READABLE, tells)?;
     // Somebody else may be faster again and again, and must not keep this task from giving way.
     let mut in_vain = false;
     loop {
@@ -74,12 +87,27 @@ pub(crate) async fn when_ready<R>(what: &impl Waitable, mut attempt: impl FnMut(
             // The kernel tells once, so whatever was there before has to be seen here.
             None => poll(&[Pollable::readable(what.descriptor())], Some(Instant::now()))?[0],
         };
-        if !is_ready || in_vain {
+        if !is_ready {
             watch.news(Interest::READABLE).await?;
+        } else if in_vain {
+            give_way().await;
         }
         if let Some(result) = attempt() {
             return Ok(result);
         }
         in_vain = is_ready && !in_vain;
     }
+}
+
+/// Lets other tasks run once. Where something is there already, nobody tells of it.
+async fn give_way() {
+    let mut has_given = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

@@ -1,7 +1,8 @@
 //! [`Reminder`]: has tasks that wait look again from time to time.
 //!
-//! A process that is killed between sending and telling leaves a value of which nobody is told. Threads sleep in slices for
-//! that reason; tasks are woken by one thread of this process, which exists only while tasks wait and serves them all.
+//! A process that is killed between taking a value and telling that there is room leaves senders that are not told. Threads
+//! sleep in slices for that reason; tasks are woken by one thread of this process, which exists only while such tasks wait and
+//! serves them all.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,7 +11,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-/// How often. It is what a value waits at the longest that was sent by a process that died in the act.
+/// How often. So long a sender waits at the longest for room that was made by a process that died in the act.
 const PERIOD: Duration = Duration::from_millis(400);
 
 /// One waiting call.

@@ -6,7 +6,7 @@ use procession_core::Waitable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::when_ready;
+use super::{Tells, when_ready};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::fault::Fault;
 use crate::outlet::Outlet;
@@ -32,7 +32,7 @@ async fn receive<T>(end: &impl Waitable, mut attempt: impl FnMut() -> Result<T, 
         Err(TryRecvError::Disconnected) => Some(Err(RecvError::Disconnected)),
         Err(TryRecvError::Failed(error)) => Some(Err(RecvError::Failed(error))),
     };
-    when_ready(end, attempt).await.unwrap_or_else(|error| Err(Fault::from(error).into()))
+    when_ready(end, Tells::Everything, attempt).await.unwrap_or_else(|error| Err(Fault::from(error).into()))
 }
 
 async fn send<T>(
@@ -50,7 +50,7 @@ async fn send<T>(
         Err(TrySendError::Disconnected(value)) => Some(Err(SendError::Disconnected(value))),
         Err(TrySendError::Failed(value, error)) => Some(Err(SendError::Failed(value, error))),
     };
-    match when_ready(&room, attempt).await {
+    match when_ready(&room, Tells::NotAll, attempt).await {
         Ok(result) => result,
         Err(error) => match kept {
             Some(value) => Err(SendError::Failed(value, Fault::from(error).into())),
@@ -104,7 +104,18 @@ impl<T: Serialize> Sender<T> {
     ///
     /// # Examples
     ///
-    /// See [`Receiver::recv_async`].
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (sender, receiver) = procession_channels::queue(1)?;
+    /// sender.send_async(1).await?;
+    /// // There is no room for another one until the first was received.
+    /// let (sent, received) = tokio::join!(sender.send_async(2), receiver.recv_async());
+    /// sent?;
+    /// assert_eq!((received?, receiver.recv_async().await?), (1, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_async(&self, value: T) -> Result<(), SendError<T>> {
         send(Room(&self.outlet), value, |value| self.try_send(value)).await
     }
@@ -184,7 +195,15 @@ impl<T: Serialize> PipeSender<T> {
     ///
     /// # Examples
     ///
-    /// See [`PipeReceiver::recv_async`].
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (receiver, sender) = procession_channels::one_way()?;
+    /// sender.send_async("a text".to_owned()).await?;
+    /// assert_eq!(receiver.recv_async().await?, "a text");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_async(&self, value: T) -> Result<(), SendError<T>> {
         send(Room(&self.outlet), value, |value| self.try_send(value)).await
     }
@@ -205,7 +224,15 @@ impl<T> PipeSender<T> {
     ///
     /// # Examples
     ///
-    /// See [`PipeReceiver::recv_bytes_async`].
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (receiver, sender) = procession_channels::one_way::<()>()?;
+    /// sender.send_bytes_async(b"bytes").await?;
+    /// assert_eq!(receiver.recv_bytes()?, b"bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_bytes_async(&self, bytes: &[u8]) -> Result<(), SendError<()>> {
         send(Room(&self.outlet), (), |()| self.try_send_bytes(bytes)).await
     }
@@ -251,7 +278,15 @@ impl<A, B: DeserializeOwned> Connection<A, B> {
     ///
     /// # Examples
     ///
-    /// See [`send_async`](Connection::send_async).
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (left, right) = procession_channels::pipe::<u8, u16>()?;
+    /// right.send(500)?;
+    /// assert_eq!(left.recv_async().await?, 500);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn recv_async(&self) -> Result<B, RecvError> {
         self.receiver().recv_async().await
     }

@@ -160,6 +160,16 @@ impl From<&Address> for Address {
 #[error(
     "`{text}` is no address: write /a/path, @name, 127.0.0.1:80 or [::1]:80, and look host names up with `Address::resolve`"
 )]
+///
+/// # Examples
+///
+/// ```
+/// use procession_channels::{Address, AddressError};
+///
+/// let error: AddressError = "no port".parse::<Address>().unwrap_err();
+/// assert!(!error.to_string().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct AddressError {
     text: String,
 }

@@ -51,7 +51,16 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// See [`Client`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::connect(address, "the key").unwrap());
+    /// listener.accept()?.send_bytes(b"welcome")?;
+    /// assert_eq!(client.join().unwrap().recv_bytes()?, b"welcome");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(address: impl Into<Address>, key: impl AsRef<[u8]>) -> Result<SocketConnection, ConnectError> {
         Client::builder().key(key).connect(address)
     }
@@ -60,7 +69,16 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// See [`ClientBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::builder().key("the key").connect(address).unwrap());
+    /// listener.accept()?.send_bytes(b"welcome")?;
+    /// assert_eq!(client.join().unwrap().recv_bytes()?, b"welcome");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             choice: Choice::default(),
@@ -100,7 +118,16 @@ impl ClientBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ClientBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::bind("@".parse::<Address>()?, [1, 2, 3])?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::builder().key([1, 2, 3]).connect(address).unwrap());
+    /// listener.accept()?.send_bytes(b"welcome")?;
+    /// assert_eq!(client.join().unwrap().recv_bytes()?, b"welcome");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "authkey")]
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.choice = Choice::Key(key.as_ref().to_vec());
@@ -128,7 +155,16 @@ impl ClientBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ClientBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::builder().key("the key").legacy(true).bind("@".parse::<Address>()?)?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::builder().key("the key").legacy(true).connect(address).unwrap());
+    /// listener.accept()?.send_bytes(b"welcome")?;
+    /// assert_eq!(client.join().unwrap().recv_bytes()?, b"welcome");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn legacy(mut self, allowed: bool) -> Self {
         self.legacy = allowed;
         self
@@ -138,7 +174,14 @@ impl ClientBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ClientBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client};
+    /// use std::time::Duration;
+    ///
+    /// let client = Client::builder().key("the key").connect_timeout(Duration::from_secs(1));
+    /// assert!(client.connect("@nobody listens here".parse::<Address>()?).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -148,7 +191,16 @@ impl ClientBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ClientBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    /// use std::time::Duration;
+    ///
+    /// // It accepts nobody.
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let client = Client::builder().key("the key").handshake_timeout(Duration::from_millis(10));
+    /// assert!(client.connect(listener.address().clone()).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
@@ -159,7 +211,17 @@ impl ClientBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ClientBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let address = listener.address().clone();
+    /// let client = Client::builder().key("the key").max_message(10);
+    /// let client = std::thread::spawn(move || client.connect(address).unwrap().recv_bytes());
+    /// listener.accept()?.send_bytes(&[0; 11])?;
+    /// assert!(client.join().unwrap().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
         self
@@ -173,7 +235,14 @@ impl ClientBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ClientBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, ConnectError};
+    ///
+    /// let address = "@nobody listens here".parse::<Address>()?;
+    /// assert!(Client::builder().key("the key").connect(address.clone()).is_err());
+    /// assert!(matches!(Client::builder().connect(address), Err(ConnectError::NoKey)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(self, address: impl Into<Address>) -> Result<SocketConnection, ConnectError> {
         let address = address.into();
         let secret = self.choice.into_secret(self.legacy).map_err(|unusable| match unusable {

@@ -96,7 +96,7 @@ pub enum ConnectError {
 /// is_send_and_sync::<procession_channels::AcceptError>();
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("cannot accept a connection: {0}")]
+#[error("cannot accept a connection: {}", crate::fault::told(.0))]
 pub struct AcceptError(#[from] io::Error);
 
 impl AcceptError {

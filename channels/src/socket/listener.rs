@@ -112,7 +112,16 @@ impl Listener {
     ///
     /// # Examples
     ///
-    /// See [`Listener`].
+    /// ```
+    /// use procession_channels::{Address, Listener};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = Address::from(directory.path().join("socket"));
+    /// let listener = Listener::bind(path.clone(), "the key")?;
+    /// assert_eq!(*listener.address(), path);
+    /// assert!(Listener::bind(path, "the key").is_err(), "somebody listens there");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bind(address: impl Into<Address>, key: impl AsRef<[u8]>) -> Result<Listener, BindError> {
         Listener::builder().key(key).bind(address)
     }
@@ -121,7 +130,16 @@ impl Listener {
     ///
     /// # Examples
     ///
-    /// See [`ListenerBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::builder().without_key().bind("@".parse::<Address>()?)?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::builder().without_key().connect(address).unwrap());
+    /// listener.accept()?.send_bytes(b"welcome")?;
+    /// assert_eq!(client.join().unwrap().recv_bytes()?, b"welcome");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> ListenerBuilder {
         ListenerBuilder::new()
     }
@@ -157,7 +175,16 @@ impl Listener {
     ///
     /// # Examples
     ///
-    /// See [`Listener`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::connect(address, "the key").unwrap());
+    /// listener.accept()?.send_bytes(b"welcome")?;
+    /// assert_eq!(client.join().unwrap().recv_bytes()?, b"welcome");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn accept(&self) -> Result<SocketConnection, AcceptError> {
         loop {
             if let Some(connection) = self.accept_until(None)? {
@@ -191,7 +218,19 @@ impl Listener {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    /// use std::time::Duration;
+    ///
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let address = listener.address().clone();
+    /// let stranger = std::thread::spawn(move || Client::connect(address, "another key").is_err());
+    /// while listener.refused() == 0 {
+    ///     assert!(listener.accept_timeout(Duration::from_millis(10))?.is_none());
+    /// }
+    /// assert!(stranger.join().unwrap());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refusals.count()
@@ -201,7 +240,21 @@ impl Listener {
     ///
     /// # Examples
     ///
-    /// See [`Refusal`].
+    /// ```
+    /// use procession_channels::{Address, Client, HandshakeError, Listener};
+    /// use std::time::Duration;
+    ///
+    /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
+    /// let address = listener.address().clone();
+    /// let stranger = std::thread::spawn(move || Client::connect(address, "another key").is_err());
+    /// while listener.refused() == 0 {
+    ///     assert!(listener.accept_timeout(Duration::from_millis(10))?.is_none());
+    /// }
+    /// assert!(matches!(listener.take_refusals()[0].error, HandshakeError::WrongKey));
+    /// assert!(listener.take_refusals().is_empty());
+    /// # drop(stranger.join());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn take_refusals(&self) -> Vec<Refusal> {
         self.refusals.take()

@@ -51,7 +51,16 @@ impl ListenerBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ListenerBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::builder().key([1, 2, 3]).bind("@".parse::<Address>()?)?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::connect(address, [1, 2, 3]).unwrap());
+    /// listener.accept()?.send_bytes(b"welcome")?;
+    /// assert_eq!(client.join().unwrap().recv_bytes()?, b"welcome");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "authkey")]
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.choice = Choice::Key(key.as_ref().to_vec());
@@ -111,7 +120,21 @@ impl ListenerBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ListenerBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    /// use std::time::Duration;
+    /// use std::os::{linux::net::SocketAddrExt, unix::net};
+    ///
+    /// let moment = Duration::from_millis(20);
+    /// let listener = Listener::builder().key("the key").handshake_timeout(moment).bind("@".parse::<Address>()?)?;
+    /// let name = listener.address().to_string();
+    /// let name = net::SocketAddr::from_abstract_name(name.trim_start_matches('@'))?;
+    /// let _silent = net::UnixStream::connect_addr(&name)?;
+    /// while listener.refused() == 0 {
+    ///     assert!(listener.accept_timeout(moment)?.is_none());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.manners.timeout = timeout;
         self
@@ -138,7 +161,16 @@ impl ListenerBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ListenerBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Client, Listener};
+    ///
+    /// let listener = Listener::builder().key("the key").max_message(10).bind("@".parse::<Address>()?)?;
+    /// let address = listener.address().clone();
+    /// let client = std::thread::spawn(move || Client::connect(address, "the key").unwrap().send_bytes(&[0; 11]));
+    /// assert!(listener.accept()?.recv_bytes().is_err());
+    /// # drop(client.join());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
         self
@@ -152,7 +184,15 @@ impl ListenerBuilder {
     ///
     /// # Examples
     ///
-    /// See [`ListenerBuilder`].
+    /// ```
+    /// use procession_channels::{Address, Listener};
+    /// use procession_channels::BindError;
+    ///
+    /// let listener = Listener::builder().key("the key").bind("@".parse::<Address>()?)?;
+    /// assert!(listener.address().to_string().starts_with('@'), "a name that the kernel chose");
+    /// assert!(matches!(Listener::builder().bind("@".parse::<Address>()?), Err(BindError::NoKey)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bind(self, address: impl Into<Address>) -> Result<Listener, BindError> {
         let address = address.into();
         let secret = self.choice.into_secret(self.legacy).map_err(|unusable| match unusable {

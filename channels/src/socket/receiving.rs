@@ -21,7 +21,16 @@ impl SocketConnection {
     ///
     /// # Examples
     ///
-    /// See [`SocketConnection`].
+    /// ```
+    /// # use procession_channels::SocketConnection;
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (here, there) = UnixStream::pair()?;
+    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// here.send_bytes(b"one")?;
+    /// here.send_bytes(b"")?;
+    /// assert_eq!((there.recv_bytes()?, there.recv_bytes()?), (b"one".to_vec(), Vec::new()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv_bytes(&self) -> Result<Vec<u8>, SocketRecvError> {
         self.receive(Vec::new(), self.max_message, None)
     }
@@ -128,7 +137,15 @@ impl SocketConnection {
     ///
     /// # Examples
     ///
-    /// See [`SocketConnection`].
+    /// ```
+    /// # use procession_channels::SocketConnection;
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (here, there) = UnixStream::pair()?;
+    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// here.send(&vec![1, 2, 3])?;
+    /// assert_eq!(there.recv::<Vec<i32>>()?, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv<T: DeserializeOwned>(&self) -> Result<T, SocketRecvError> {
         Ok(codec::decode_from(&self.recv_bytes()?, Vec::new())?)
     }

@@ -30,7 +30,15 @@ impl SocketConnection {
     ///
     /// # Examples
     ///
-    /// See [`SocketConnection`].
+    /// ```
+    /// # use procession_channels::SocketConnection;
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (here, there) = UnixStream::pair()?;
+    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// here.send_bytes(b"as it is")?;
+    /// assert_eq!(there.recv_bytes()?, b"as it is");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_bytes(&self, bytes: &[u8]) -> Result<(), SocketSendError> {
         self.transmit(bytes, None)
     }
@@ -67,7 +75,15 @@ impl SocketConnection {
     ///
     /// # Examples
     ///
-    /// See [`SocketConnection`].
+    /// ```
+    /// # use procession_channels::SocketConnection;
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (here, there) = UnixStream::pair()?;
+    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// here.send(&("seven", 7_u8))?;
+    /// assert_eq!(there.recv::<(String, u8)>()?, ("seven".to_owned(), 7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), SocketSendError> {
         self.transmit(&encoded(value)?, None)
     }

@@ -14,7 +14,7 @@ use super::error::{AcceptError, SocketRecvError, SocketSendError};
 use super::listener::Listener;
 use super::sending::{Departure, encoded};
 use super::stream::Patience;
-use crate::asynchronous::{Watch, when_ready};
+use crate::asynchronous::{Tells, Watch, when_ready};
 
 impl SocketConnection {
     /// Receives as [`recv_bytes`](Self::recv_bytes) does, and lets other tasks run meanwhile.
@@ -50,7 +50,7 @@ impl SocketConnection {
             Err(SocketRecvError::TimedOut) => None,
             result => Some(result),
         };
-        when_ready(&self.as_fd(), attempt).await.unwrap_or_else(|error| Err(SocketRecvError::Io(error)))
+        when_ready(&self.as_fd(), Tells::NotAll, attempt).await.unwrap_or_else(|error| Err(SocketRecvError::Io(error)))
     }
 
     /// Receives a value as [`recv`](Self::recv) does, and lets other tasks run meanwhile.
@@ -97,14 +97,27 @@ impl SocketConnection {
     ///
     /// # Examples
     ///
-    /// See [`recv_bytes_async`](Self::recv_bytes_async).
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession_channels::SocketConnection;
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (here, there) = UnixStream::pair()?;
+    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// // More than the socket has room for: both sides take turns.
+    /// let (sent, received) = tokio::join!(here.send_bytes_async(&[7; 1 << 20]), there.recv_bytes_async());
+    /// sent?;
+    /// assert_eq!(received?, [7; 1 << 20]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_bytes_async(&self, bytes: &[u8]) -> Result<(), SocketSendError> {
         let sending = poll_fn(|cx| self.sending.poll_pass(cx.waker())).await;
         let mut departure = Departure::new(self, sending, bytes)?;
         if departure.go_on(Patience::None)? {
             return Ok(());
         }
-        let mut watch = Watch::new(&self.as_fd(), Interest::WRITABLE).map_err(SocketSendError::Io)?;
+        let mut watch = Watch::new(&self.as_fd(), Interest::WRITABLE, Tells::NotAll).map_err(SocketSendError::Io)?;
         while !departure.go_on(Patience::None)? {
             watch.news(Interest::WRITABLE).await.map_err(SocketSendError::Io)?;
         }
@@ -123,7 +136,18 @@ impl SocketConnection {
     ///
     /// # Examples
     ///
-    /// See [`recv_async`](Self::recv_async).
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use procession_channels::SocketConnection;
+    /// # use std::os::unix::net::UnixStream;
+    /// # let (here, there) = UnixStream::pair()?;
+    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// here.send_async("a text").await?;
+    /// assert_eq!(there.recv_async::<String>().await?, "a text");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send_async<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), SocketSendError> {
         self.send_bytes_async(&encoded(value)?).await
     }
@@ -159,6 +183,6 @@ impl Listener {
     /// ```
     pub async fn accept_async(&self) -> Result<SocketConnection, AcceptError> {
         let attempt = || self.accept_timeout(Duration::ZERO).transpose();
-        when_ready(self, attempt).await?
+        when_ready(self, Tells::NotAll, attempt).await?
     }
 }

@@ -131,3 +131,75 @@ fn one_who_dies_with_the_locks_hurts_nobody() {
         assert_eq!(receiver.try_recv().expect("it was sent"), next);
     }
 }
+
+#[test]
+fn a_sender_that_is_killed_leaves_nobody_asleep_beside_an_item() {
+    // This end sends nothing, but it keeps the receiver from learning of the deaths.
+    let (sender, receiver) = queue::<u64>(8).expect("a queue");
+    let taker = std::thread::spawn(move || receiver.iter().for_each(|item| assert!(item.is_ok())));
+    for round in 0..40_u64 {
+        // It sends whenever the receiver is about to sleep.
+        let send = |sender: Sender<u64>| while !sender.is_empty() || sender.send(1).is_ok() {};
+        let child: Process<()> = Process::spawn(send, sender.clone()).expect("it starts");
+        (0..round * 997).for_each(|_| std::hint::spin_loop());
+        child.kill();
+        assert!(child.join().is_err());
+        // Without anybody who sends, what there is must be taken all the same.
+        let start = std::time::Instant::now();
+        while !sender.is_empty() {
+            assert!(start.elapsed() < GUARD, "an item lies there and nobody was woken for it");
+            std::thread::yield_now();
+        }
+    }
+    drop(sender);
+    taker.join().expect("no panic");
+}
+
+#[test]
+fn whoever_takes_descriptors_leaves_the_others_awake() {
+    let (sender, receiver) = queue::<Option<Sender<u8>>>(8).expect("a queue");
+    let (carried, _carry) = queue::<u8>(1).expect("a queue");
+    let shows = || {
+        let seen = procession_core::os::poll::Pollable::readable(std::os::fd::AsFd::as_fd(&receiver));
+        procession_core::os::poll::poll(&[seen], Some(std::time::Instant::now())).expect("it can be asked")[0]
+    };
+    // As another one would do who is about to sleep.
+    assert!(procession_channels::wait(&[&receiver], Duration::ZERO).expect("it can be asked").is_empty());
+    assert!(!shows());
+    for item in [None, Some(carried.clone()), Some(carried), None] {
+        sender.send(item).expect("there is room");
+    }
+    assert!(shows());
+    // The descriptors lie behind the note, which has to make way for them.
+    (0..3).for_each(|_| drop(receiver.recv().expect("it was sent")));
+    assert!(shows(), "there is one more item, and the other one may not have seen the note");
+    assert!(receiver.recv().expect("it was sent").is_none());
+    assert!(procession_channels::wait(&[&receiver], Duration::ZERO).expect("it can be asked").is_empty());
+}
+
+#[test]
+fn whoever_waits_does_nothing_else() {
+    // How often the threads of a process have gone to sleep.
+    fn rests(pid: u32) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+        let status = |task: std::io::Result<std::fs::DirEntry>| {
+            let text = std::fs::read_to_string(task.expect("it lives").path().join("status")).expect("it lives");
+            let line = text.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).expect("Linux tells");
+            line.rsplit('\t').next().and_then(|number| number.parse::<u64>().ok()).expect("a number")
+        };
+        tasks.map(status).sum()
+    }
+    let (sender, receiver) = queue::<u64>(8).expect("a queue");
+    let child = Process::spawn(|receiver: Receiver<u64>| receiver.iter().count(), receiver).expect("it starts");
+    sender.send(1).expect("it receives");
+    // Until a time has passed in which it did nothing; one that looks from time to time never comes so far.
+    let start = std::time::Instant::now();
+    let mut before = 0;
+    while before != rests(child.id()) {
+        assert!(start.elapsed() < GUARD, "it does something again and again");
+        before = rests(child.id());
+        std::thread::sleep(Duration::from_secs(4));
+    }
+    drop(sender);
+    assert_eq!(child.join().expect("it ends"), 1);
+}

@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, setrlimit};
 use procession_channels::{Address, Client, HandshakeError, Listener, SocketConnection};
 use procession_core::codec::Descriptor;
 use procession_process::Process;
@@ -184,4 +187,34 @@ fn a_hostile_listener_cannot_hold_a_client() {
             assert!(error.contains("does it use a key, and speak this protocol"), "{error}");
         });
     }
+}
+
+#[test]
+fn a_listener_without_descriptors_says_so_and_serves_later() {
+    // In a process of its own, whose limit is its own.
+    fn crowded((): ()) {
+        let listener = Listener::bind("@".parse::<Address>().unwrap(), "the key").unwrap();
+        let open = Listener::builder().without_key().bind("@".parse::<Address>().unwrap()).unwrap();
+        let knock = |listener: &Listener| {
+            let name = listener.address().to_string();
+            let name = SocketAddr::from_abstract_name(name.trim_start_matches('@')).unwrap();
+            UnixStream::connect_addr(&name).unwrap()
+        };
+        let (early, waiting) = (knock(&listener), knock(&open));
+        setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+        let hoard: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        for listener in [&listener, &open] {
+            let error = listener.accept_timeout(Duration::from_secs(30)).unwrap_err();
+            assert!(error.to_string().contains("RLIMIT_NOFILE = 64"), "{error}");
+        }
+        drop((hoard, early));
+        // Who had called meanwhile is served, and who calls now.
+        assert!(open.accept_timeout(Duration::from_secs(30)).unwrap().is_some());
+        drop(waiting);
+        let address = listener.address().clone();
+        let client = std::thread::spawn(move || Client::connect(address, "the key").unwrap().recv_bytes().unwrap());
+        listener.accept().unwrap().send_bytes(b"welcome").unwrap();
+        assert_eq!(client.join().unwrap(), b"welcome");
+    }
+    Process::spawn(crowded, ()).unwrap().join().unwrap();
 }
