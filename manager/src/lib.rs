@@ -45,8 +45,8 @@
 //! | [`Condition`], [`Event`], [`Barrier`] | [`condition`](Manager::condition), [`event`](Manager::event), [`barrier`](Manager::barrier) | the same |
 //!
 //! Each has a [`proxy`](Dict::proxy) of the plain value, for everything that it has no method for. Any
-//! value can live in a manager, so a `Pool` of the crate `procession-pool` can too: the facade `procession` has `manager.pool(…)`
-//! and a proxy for it, made of [`Deferred`] results.
+//! value can live in a manager. With the feature `pool`, which the facade `procession` has on, `manager.pool(n)` makes a `Pool` of
+//! the crate `procession-pool` there, whose workers serve all who have its `PoolProxy`.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,6 +110,9 @@ mod kinds;
 
 mod remote;
 
+#[cfg(feature = "pool")]
+mod pool_proxy;
+
 mod error;
 
 mod client;
@@ -122,12 +125,14 @@ mod wire;
 pub use deferred::{Deferred, Reply};
 pub use error::{CallError, ManagerError};
 pub use kinds::{
-    Array, Barrier, BarrierState, Condition, ConditionGuard, ConditionState, Counter, Dict, Entry, Event, Item, Key, List,
-    Lock, LockGuard, LockState, Names, Namespace, OrderedMap, Queue, QueueState, RLock, RLockGuard, RLockState, Semaphore,
-    SemaphoreGuard, SemaphoreState, Set, Value,
+    Array, Barrier, BarrierState, Condition, ConditionGuard, ConditionState, Counter, Dict, Entry, Event, Item, Key,
+    List, Lock, LockGuard, LockState, Names, Namespace, OrderedMap, Queue, QueueState, RLock, RLockGuard, RLockState,
+    Semaphore, SemaphoreGuard, SemaphoreState, Set, Value,
 };
 pub use manager::{Builder, Manager, Stats};
 pub use pending::Pending;
+#[cfg(feature = "pool")]
+pub use pool_proxy::{Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, TaskFailure};
 pub use procession_core::Given;
 pub use proxy::Proxy;
 pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};

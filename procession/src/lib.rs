@@ -93,7 +93,7 @@
 //! | [`pool`] | `procession-pool` | many calls on a few worker processes: [`Pool`] |
 //! | [`sync`] | `procession-sync` | locks, semaphores, events, conditions, barriers, shared values |
 //! | [`channels`] | `procession-channels` | queues, pipes, listeners |
-//! | [`manager`] | `procession-manager` | live objects behind proxies, and with [`ManagerPool`] pools |
+//! | [`manager`] | `procession-manager` | live objects behind proxies: a [`Manager`](manager::Manager) |
 //!
 //! # The guide
 //!
@@ -107,8 +107,6 @@
 
 pub mod guide;
 
-mod pool_proxy;
-
 pub use procession_channels as channels;
 pub use procession_manager as manager;
 pub use procession_pool as pool;
@@ -116,7 +114,4 @@ pub use procession_process as process;
 pub use procession_sync as sync;
 
 pub use procession_pool::Pool;
-pub use pool_proxy::{
-    Hosted, ManagerPool, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, TaskFailure,
-};
 pub use procession_process::{Process, StartMethod, init, init_at_load};

@@ -46,11 +46,9 @@ const NAMES: &[(&str, &str)] = &[
     (
         "manager",
         "Manager SyncManager BaseManager start register connect get_server serve_forever shutdown join dict list \
-         set Namespace Value Array Queue Lock RLock Semaphore BoundedSemaphore Condition Event Barrier BaseProxy \
-         _callmethod _getvalue RemoteError",
+         set Namespace Value Array Queue Lock RLock Semaphore BoundedSemaphore Condition Event Barrier Pool \
+         PoolProxy BaseProxy _callmethod _getvalue RemoteError",
     ),
-    // A pool in a manager.
-    ("procession", "PoolProxy"),
     // Descriptors in messages.
     ("core", "DupFd send_handle recv_handle"),
     // What was declined: see the chapter.

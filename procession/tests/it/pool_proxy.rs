@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use procession::manager::{Dict, Manager};
+use procession::Process;
+use procession::manager::{Dict, Manager, PoolProxy, PoolProxyError, TaskFailure};
 use procession::sync::Event;
-use procession::{ManagerPool, PoolProxy, PoolProxyError, Process, TaskFailure};
 
 /// Longer than anything takes: a test that waits so long hangs.
 const LONG: Duration = Duration::from_secs(60);

@@ -12,8 +12,24 @@ struct Arrows {
     package: &'static str,
     /// Our own crates that it may stand on.
     ours: &'static [&'static str],
+    /// Those of our own crates that it may stand on only for users who ask for them with a feature.
+    optional: &'static [&'static str],
     /// Other people's crates. A new one is a decision: it comes with a line here.
     others: &'static [&'static str],
+}
+
+/// A dependency that a manifest names.
+struct Named {
+    package: String,
+    is_optional: bool,
+}
+
+impl Named {
+    /// Reads an entry, whose package may go by another name in the manifest.
+    fn of(key: &str, value: &Value) -> Named {
+        let package = value.get("package").and_then(Value::as_str).unwrap_or(key).to_owned();
+        Named { package, is_optional: value.get("optional").and_then(Value::as_bool).unwrap_or(false) }
+    }
 }
 
 const CORE: &str = "procession-core";
@@ -24,20 +40,31 @@ const POOL: &str = "procession-pool";
 const MANAGER: &str = "procession-manager";
 
 const ARROWS: &[Arrows] = &[
-    Arrows { package: CORE, ours: &[], others: &["nix", "postcard", "serde", "thiserror"] },
-    Arrows { package: PROCESS, ours: &[CORE], others: &["log", "serde", "thiserror"] },
-    Arrows { package: SYNC, ours: &[CORE], others: &["serde", "thiserror"] },
+    Arrows { package: CORE, ours: &[], optional: &[], others: &["nix", "postcard", "serde", "thiserror"] },
+    Arrows { package: PROCESS, ours: &[CORE], optional: &[], others: &["log", "serde", "thiserror"] },
+    Arrows { package: SYNC, ours: &[CORE], optional: &[], others: &["serde", "thiserror"] },
     // Sockets come from nix; the handshake of a listener needs digests, and random bytes that nobody can guess.
     Arrows {
         package: CHANNELS,
         ours: &[SYNC, CORE],
+        optional: &[],
         others: &["getrandom", "hmac", "md-5", "nix", "serde", "sha2", "sha3", "thiserror", "tokio"],
     },
-    Arrows { package: POOL, ours: &[PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror", "tracing"] },
-    // A pool is one of the things that a manager can hold, for those who ask for the feature.
-    Arrows { package: MANAGER, ours: &[POOL, PROCESS, CHANNELS, SYNC, CORE], others: &["serde", "thiserror"] },
-    Arrows { package: "procession", ours: &[PROCESS, SYNC, CHANNELS, POOL, MANAGER], others: &[] },
-    Arrows { package: "xtask", ours: &[], others: &["lexopt", "proc-macro2", "syn", "toml"] },
+    Arrows {
+        package: POOL,
+        ours: &[PROCESS, CHANNELS, SYNC, CORE],
+        optional: &[],
+        others: &["serde", "thiserror", "tracing"],
+    },
+    // A pool is one of the things that a manager can hold.
+    Arrows {
+        package: MANAGER,
+        ours: &[PROCESS, CHANNELS, SYNC, CORE],
+        optional: &[POOL],
+        others: &["serde", "thiserror"],
+    },
+    Arrows { package: "procession", ours: &[PROCESS, SYNC, CHANNELS, POOL, MANAGER], optional: &[], others: &[] },
+    Arrows { package: "xtask", ours: &[], optional: &[], others: &["lexopt", "proc-macro2", "syn", "toml"] },
 ];
 
 pub(super) fn arrows(tree: &Tree) -> Vec<Problem> {
@@ -48,7 +75,7 @@ pub(super) fn postcard(tree: &Tree) -> Vec<Problem> {
     let others = tree.crates.iter().filter(|member| member.name() != CORE);
     let named = others.filter(|member| {
         let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
-        dependencies(&member.manifest, &kinds).iter().any(|name| name == "postcard")
+        dependencies(&member.manifest, &kinds).iter().any(|named| named.package == "postcard")
     });
     let text = "only core knows how values are encoded: use procession_core::codec instead of postcard";
     named.map(|member| member.problem("postcard", text)).collect()
@@ -58,16 +85,22 @@ fn forbidden(member: &Crate) -> Vec<Problem> {
     let Some(allowed) = ARROWS.iter().find(|arrows| arrows.package == member.name()) else {
         return vec![member.problem("name", "a new package needs a line in the table of xtask/src/tidy/arrows.rs")];
     };
-    let names = dependencies(&member.manifest, &["dependencies", "build-dependencies"]);
-    let wrong = names.iter().filter(|name| {
-        let name = name.as_str();
-        !allowed.ours.contains(&name) && !allowed.others.contains(&name)
-    });
-    wrong.map(|name| member.problem(name, refusal(allowed, name))).collect()
+    let named = dependencies(&member.manifest, &["dependencies", "build-dependencies"]);
+    let wrong = named.iter().filter(|named| !is_allowed(allowed, named));
+    wrong.map(|named| member.problem(&named.package, refusal(allowed, &named.package))).collect()
+}
+
+fn is_allowed(allowed: &Arrows, named: &Named) -> bool {
+    let package = named.package.as_str();
+    let asked_for = named.is_optional && allowed.optional.contains(&package);
+    asked_for || allowed.ours.contains(&package) || allowed.others.contains(&package)
 }
 
 fn refusal(allowed: &Arrows, name: &str) -> String {
     let package = allowed.package;
+    if allowed.optional.contains(&name) {
+        return format!("{package} may depend on {name} only with a feature: write `optional = true`");
+    }
     if ARROWS.iter().any(|arrows| arrows.package == name) {
         let list = if allowed.ours.is_empty() { "none of our crates".into() } else { allowed.ours.join(", ") };
         return format!("{package} may depend on {list}, not on {name}: move what it needs to a lower floor");
@@ -77,23 +110,18 @@ fn refusal(allowed: &Arrows, name: &str) -> String {
     )
 }
 
-/// The packages in the given tables of a manifest, its target-specific tables included.
-fn dependencies(manifest: &Table, kinds: &[&str]) -> Vec<String> {
+/// The entries of the given tables of a manifest, its target-specific tables included.
+fn dependencies(manifest: &Table, kinds: &[&str]) -> Vec<Named> {
     let targets = manifest.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
     let tables = [manifest].into_iter().chain(targets.filter_map(Value::as_table));
     let mut names = Vec::new();
     for table in tables {
         for kind in kinds {
             let entries = table.get(*kind).and_then(Value::as_table).into_iter().flatten();
-            names.extend(entries.map(|(key, value)| package(key, value)));
+            names.extend(entries.map(|(key, value)| Named::of(key, value)));
         }
     }
     names
-}
-
-/// The package that an entry means, which may go by another name in the manifest.
-fn package(key: &str, value: &Value) -> String {
-    value.get("package").and_then(Value::as_str).unwrap_or(key).to_owned()
 }
 
 #[cfg(test)]
@@ -121,6 +149,18 @@ mod tests {
             problems[0].starts_with("x/Cargo.toml:4: procession-sync may depend on procession-core"),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn an_arrow_for_those_who_ask_for_it_is_optional() {
+        let pool = |rest: &str| format!("[dependencies]\nprocession-pool = {{ workspace = true{rest} }}");
+        assert!(broken(arrows, MANAGER, &pool(", optional = true")).is_empty());
+        for rest in ["", ", optional = false"] {
+            let problems = broken(arrows, MANAGER, &pool(rest));
+            assert_eq!(problems.len(), 1);
+            assert!(problems[0].contains("write `optional = true`"), "{problems:?}");
+        }
+        assert_eq!(broken(arrows, SYNC, &pool(", optional = true")).len(), 1);
     }
 
     #[test]

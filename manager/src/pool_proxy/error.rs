@@ -2,19 +2,20 @@
 
 use std::fmt;
 
-use procession_manager::CallError;
 use procession_pool::TaskError;
 use procession_process::{ExitStatus, Panic};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::error::CallError;
+
 /// A call to a pool in a manager brought no value.
 ///
 /// ```
-/// use procession::{ManagerPool, PoolProxyError, manager::Manager};
+/// use procession_manager::{Manager, PoolProxyError};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
+/// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let error = pool.apply(|n: u32| 1 / n, 0).unwrap_err();
@@ -42,10 +43,10 @@ impl PoolProxyError {
     /// What happened to the task, if that was the reason.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let error = pool.apply(|n: u32| 1 / n, 0).unwrap_err();
@@ -61,11 +62,11 @@ impl PoolProxyError {
     /// Whether it was the time for the call that ran out.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     /// use std::{thread, time::Duration};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sleep = pool.apply_async(|n| thread::sleep(Duration::from_secs(n)), 3600)?;
@@ -93,10 +94,10 @@ impl fmt::Debug for PoolProxyError {
 /// What a [`TaskError`] says, in a form that crosses processes.
 ///
 /// ```
-/// use procession::{ManagerPool, manager::Manager};
+/// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
+/// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let error = manager.pool(1)?.apply(|(): ()| -> () { std::process::abort() }, ()).unwrap_err();
 /// let failure = error.task().expect("the task was lost");
@@ -154,15 +155,14 @@ macro_rules! same_as_task_error {
     ($($name:ident -> $type:ty = $body:expr, $doc:literal;)*) => {
         impl TaskFailure {
             $(
-                #[doc = $doc]
-                ///
+                #[doc = concat!($doc, "\n")]
                 #[doc = concat!("As [`TaskError::", stringify!($name), "`] says.")]
                 ///
                 /// ```
-                /// use procession::{ManagerPool, manager::Manager};
+                /// use procession_manager::Manager;
                 ///
                 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-                /// # procession::init();
+                /// # procession_process::init();
                 /// let manager = Manager::start()?;
                 /// let error = manager.pool(1)?.apply(|n: u32| 1 / n, 0).unwrap_err();
                 #[doc = concat!("println!(\"{:?}\", error.task().map(|failure| failure.", stringify!($name), "()));")]

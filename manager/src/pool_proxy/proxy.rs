@@ -1,111 +1,25 @@
-//! [`PoolProxy`]: a pool that lives in a manager, for all who have a proxy.
-
-mod calls;
-mod error;
-mod imap;
-mod verbs;
+//! [`PoolProxy`]: what stands for a pool that lives in a manager.
 
 use std::fmt;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use procession_manager::{CallError, Manager, Proxy};
-use procession_pool::{Pool, PoolBuilder};
-use serde::de::DeserializeOwned;
+use procession_pool::Pool;
 use serde::{Deserialize, Serialize};
 
-pub use calls::PoolPending;
-pub use error::{PoolProxyError, TaskFailure};
-pub use imap::{PoolImap, PoolImapUnordered};
-use verbs::Open;
+use super::make::Hosted;
+use crate::error::CallError;
+use crate::proxy::Proxy;
 
-/// What lies in the manager: a pool, once it could be made.
-///
-/// ```
-/// use procession::{Hosted, ManagerPool, manager::Manager};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
-/// let manager = Manager::start()?;
-/// let pool = manager.pool(1)?;
-/// let workers = pool.proxy().read(|hosted: &Hosted, ()| hosted.get().map(|pool| pool.workers()), ())?;
-/// assert_eq!(workers, Some(1));
-/// # Ok(())
-/// # }
-/// ```
-pub type Hosted = OnceLock<Pool>;
-
-/// Makes pools in a manager. Import it to have `manager.pool(…)`.
-///
-/// ```
-/// use procession::{ManagerPool, manager::Manager};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
-/// let manager = Manager::start()?;
-/// let pool = manager.pool(1)?;
-/// assert_eq!(pool.map(|n: u32| n * n, [3, 4])?, [9, 16]);
-/// # Ok(())
-/// # }
-/// ```
-pub trait ManagerPool {
-    /// Makes a [`Pool`] of so many workers in the manager.
-    ///
-    /// # Errors
-    ///
-    /// The pool could not be made, or the manager is gone.
-    ///
-    /// ```
-    /// use procession::{ManagerPool, PoolProxy, Process, manager::Manager};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// procession::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool(2)?;
-    /// let client = |pool: PoolProxy| pool.map(|n: u64| n * n, 0..5).unwrap();
-    /// let process = Process::spawn(client, pool.clone())?;
-    /// assert_eq!(process.join()?, [0, 1, 4, 9, 16]);
-    /// assert_eq!(pool.apply(|(a, b): (u32, u32)| a + b, (3, 4))?, 7);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "SyncManager.Pool")]
-    fn pool(&self, workers: usize) -> Result<PoolProxy, PoolProxyError>;
-
-    /// Makes a [`Pool`] in the manager, as a function describes it that runs there.
-    ///
-    /// # Errors
-    ///
-    /// As [`pool`](ManagerPool::pool).
-    ///
-    /// ```
-    /// use procession::{ManagerPool, manager::Manager, pool::Pool};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool_from(|greeting: String| {
-    ///     Pool::builder().workers(1).initializer(|greeting: String| println!("{greeting}"), greeting)
-    /// }, "a worker begins".to_owned())?;
-    /// assert_eq!(pool.apply(|n: u8| n + 1, 1)?, 2);
-    /// # Ok(())
-    /// # }
-    /// ```
-    fn pool_from<A>(&self, describe: fn(A) -> PoolBuilder, argument: A) -> Result<PoolProxy, PoolProxyError>
-    where
-        A: Serialize + DeserializeOwned + 'static;
-}
-
-/// A [`Pool`] that lives in a [`Manager`]: its workers serve every process that has this.
+/// A [`Pool`] that lives in a [`Manager`](crate::Manager): its workers serve every process that has this.
 ///
 /// It can be cloned, used by any thread, and sent in any message to any process of the same program. Functions are plain `fn`s, as
 /// everywhere. A call that waits for a task occupies nobody but its caller: neither the pool nor the manager's other clients.
 ///
 /// ```
-/// use procession::{ManagerPool, manager::Manager};
+/// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
+/// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(2)?;
 /// let error = pool.apply(|(): ()| -> () { std::process::abort() }, ()).unwrap_err();
@@ -123,37 +37,25 @@ pub trait ManagerPool {
 /// # Differences from Python's `PoolProxy`
 ///
 /// A task whose worker dies is an error, where Python waits for ever. `imap` and `imap_unordered` are lazy: they read their input
-/// while their results are taken. Callbacks are for who waits: [`PoolPending::wait`].
+/// while their results are taken. Callbacks are for who waits: [`PoolPending::wait`](super::PoolPending::wait).
 #[doc(alias = "multiprocessing.managers.PoolProxy")]
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct PoolProxy {
     proxy: Proxy<Hosted>,
 }
 
-impl ManagerPool for Manager {
-    fn pool(&self, workers: usize) -> Result<PoolProxy, PoolProxyError> {
-        self.pool_from(|workers| Pool::builder().workers(workers), workers)
-    }
-
-    fn pool_from<A>(&self, describe: fn(A) -> PoolBuilder, argument: A) -> Result<PoolProxy, PoolProxyError>
-    where
-        A: Serialize + DeserializeOwned + 'static,
-    {
-        let proxy = self.create(|(): ()| Hosted::new(), ())?;
-        let opened = proxy.post_given::<Open<A>, A, PoolBuilder, _>(describe, &argument)?;
-        opened.wait()?.map_err(PoolProxyError::Start)?;
-        Ok(PoolProxy { proxy })
-    }
-}
-
 impl PoolProxy {
+    pub(super) fn new(proxy: Proxy<Hosted>) -> PoolProxy {
+        PoolProxy { proxy }
+    }
+
     /// The proxy of the pool, on which any function can be called, in the manager. The pool has been made, so `get` finds it.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// pool.apply(|n: u8| n + 1, 1)?;
@@ -174,10 +76,10 @@ impl PoolProxy {
     /// The manager is gone.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// assert_eq!(manager.pool(2)?.workers()?, 2);
     /// # Ok(())
@@ -194,10 +96,10 @@ impl PoolProxy {
     /// The manager is gone.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let last = pool.apply_async(|n: u8| n + 1, 1)?;
@@ -219,10 +121,10 @@ impl PoolProxy {
     /// The manager is gone.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let long = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
@@ -243,10 +145,10 @@ impl PoolProxy {
     /// The manager is gone.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let last = pool.map_async(|n: u8| n + 1, [1, 2])?;
@@ -268,11 +170,11 @@ impl PoolProxy {
     /// As [`join`](PoolProxy::join).
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// pool.terminate()?;
@@ -281,7 +183,7 @@ impl PoolProxy {
     /// # }
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         loop {
             let left = timeout.saturating_sub(start.elapsed());
             let has_left = self.proxy.call(join_for, left.min(SLICE))?;

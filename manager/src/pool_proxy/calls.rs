@@ -4,24 +4,24 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use procession_manager::Pending;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::PoolProxy;
 use super::error::PoolProxyError;
 use super::imap::{PoolImap, PoolImapUnordered};
+use super::proxy::PoolProxy;
 use super::verbs::{Apply, Map, Outcome};
+use crate::pending::Pending;
 
 /// What a pool in a manager will bring.
 ///
 /// Dropping it takes nothing back: the task runs, and nobody hears of it.
 ///
 /// ```
-/// use procession::{ManagerPool, manager::Manager};
+/// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
+/// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(2)?;
 /// let (one, two) = (pool.apply_async(|n: u32| n * n, 3)?, pool.apply_async(|n: u32| n * n, 4)?);
@@ -41,10 +41,10 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// See [`PoolProxyError`].
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
@@ -64,11 +64,11 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// As [`wait`](PoolPending::wait), and [`PoolProxyError::is_timeout`].
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
@@ -83,10 +83,10 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// Whether the result is there, or never will be.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let never = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
@@ -115,10 +115,10 @@ impl PoolProxy {
     /// See [`PoolProxyError`].
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// assert_ne!(pool.apply(|(): ()| std::process::id(), ())?, manager.child().id());
@@ -140,11 +140,11 @@ impl PoolProxy {
     /// As [`apply`](PoolProxy::apply), and [`PoolProxyError::is_timeout`].
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     /// use std::{thread, time::Duration};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let late = pool.apply_timeout(|n| thread::sleep(Duration::from_secs(n)), 3600, Duration::from_millis(10));
@@ -167,10 +167,10 @@ impl PoolProxy {
     /// The call cannot be sent. What happens to the task is told by the [`PoolPending`].
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let lengths = ["so", "it", "goes"].map(|word| pool.apply_async(|word: String| word.len(), word.to_owned()));
@@ -196,10 +196,10 @@ impl PoolProxy {
     /// See [`PoolProxyError`].
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// assert_eq!(pool.map(|word: String| word.len(), ["so", "it", "goes"].map(String::from))?, [2, 2, 4]);
@@ -222,10 +222,10 @@ impl PoolProxy {
     /// As [`map`](PoolProxy::map), and [`PoolProxyError::is_timeout`].
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let doubled = manager.pool(2)?.map_timeout(|n: u32| n * 2, [1, 2], std::time::Duration::from_secs(60))?;
     /// assert_eq!(doubled, [2, 4]);
@@ -252,10 +252,10 @@ impl PoolProxy {
     /// As [`apply_async`](PoolProxy::apply_async).
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// let squares = pool.map_async(|n: u32| n * n, 0..3)?;
@@ -283,10 +283,10 @@ impl PoolProxy {
     /// As [`apply_async`](PoolProxy::apply_async).
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// let squares = pool.map_in_chunks(|n: u32| n * n, 0..3, std::num::NonZeroUsize::new(1))?;
@@ -316,10 +316,10 @@ impl PoolProxy {
     /// The manager is gone.
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// let squares: Result<Vec<u64>, _> = pool.imap(|n: u64| n * n, 0..)?.take(4).collect();
@@ -343,10 +343,10 @@ impl PoolProxy {
     /// As [`imap`](PoolProxy::imap).
     ///
     /// ```
-    /// use procession::{ManagerPool, manager::Manager};
+    /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession::init();
+    /// # procession_process::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// for (place, square) in pool.imap_unordered(|n: u64| n * n, 0..10)? {

@@ -3,21 +3,21 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use procession_manager::Pending;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::PoolProxy;
 use super::error::PoolProxyError;
+use super::proxy::PoolProxy;
 use super::verbs::Outcome;
+use crate::pending::Pending;
 
 /// The results of [`PoolProxy::imap`].
 ///
 /// ```
-/// use procession::{ManagerPool, manager::Manager};
+/// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
+/// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let mut halves = pool.imap(|n: u32| n / 2, [4, 6])?;
@@ -32,10 +32,10 @@ pub struct PoolImap<I, A, R>(Window<I, A, R>);
 /// The results of [`PoolProxy::imap_unordered`], each with the place of its item.
 ///
 /// ```
-/// use procession::{ManagerPool, manager::Manager};
+/// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession::init();
+/// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let halves = pool.imap_unordered(|n: u32| n / 2, [4, 6])?;

@@ -4,13 +4,14 @@
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 
-use procession_manager::{Deferred, Given, Reply};
+use procession_core::Given;
 use procession_pool::{AsyncResult, Pool, PoolBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Hosted;
 use super::error::TaskFailure;
+use super::make::Hosted;
+use crate::deferred::{Deferred, Reply};
 
 /// What a task brings.
 pub(super) type Outcome<R> = Result<R, TaskFailure>;
