@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// How much work a worker should hold.
-const GOAL: Duration = Duration::from_millis(1);
+const GOAL: Duration = Duration::from_millis(4);
 /// The most tasks that a worker holds, whatever they take.
 const MOST: u64 = 32768;
 /// The fewest, once they were measured: the next one is there when the last one is done.
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn many_short_tasks_are_sent_ahead_and_few_long_ones() {
-        assert_eq!(measured(Duration::from_micros(20)).size(1_000_000, 2), 50);
+        assert_eq!(measured(Duration::from_micros(20)).size(1_000_000, 2), 200);
         assert_eq!(measured(Duration::ZERO).size(1_000_000, 2), MOST);
         assert_eq!(measured(Duration::from_secs(1)).size(1_000_000, 2), FEWEST);
         assert_eq!(measured(Duration::from_nanos(20)).unit(), HANDFUL);
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((chunking.size(3, 100), chunking.goal(), chunking.unit()), (7, 7, 7));
         let mut chunking = chunking;
         chunking.record(Duration::from_micros(10), 100);
-        assert_eq!((chunking.goal(), chunking.size(14, 2)), (105, 7));
+        assert_eq!((chunking.goal(), chunking.size(14, 2)), (406, 7));
     }
 
     proptest! {

@@ -128,8 +128,8 @@
 //!
 //! Each worker has a private ring in shared memory in each direction, and no lock or pipe is shared between workers: one that dies
 //! can hurt nobody else. The pool knows what each worker holds and which of it has begun. A scheduler without I/O decides; a
-//! caller that waits for results drives the dispatch itself, and the pool's own thread does while nobody waits. Workers are sent about a
-//! millisecond of work ahead, and what they have not begun is taken back when others have nothing to do.
+//! caller that waits for results drives the dispatch itself, and the pool's own thread does while nobody waits. Workers are sent a few
+//! milliseconds of work ahead, and what they have not begun is taken back when others have nothing to do.
 //!
 //! # Not here
 //!

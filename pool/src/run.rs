@@ -16,10 +16,10 @@ use crate::parcel::Parcel;
 use crate::task_error::{Kind, Story, TaskError};
 use crate::ticket::Ticket;
 
-/// So many chunks a worker are kept ready: enough that a chunk can be a quarter of what is left.
-const CHUNKS: usize = 6;
+/// So many chunks a worker are kept ready: one that it has, one that it gets next, and one for whoever is quicker.
+const CHUNKS: usize = 3;
 /// The most tasks in flight, however short they are.
-const MOST: usize = 1 << 17;
+const MOST: usize = 1 << 16;
 /// The most bytes in flight, beyond one task for each worker.
 const MOST_BYTES: usize = 64 << 20;
 /// Tasks are handed over at the latest when there are so many of them, or when so much time was spent gathering them.

@@ -33,8 +33,6 @@ use crate::wire::protocol::{Answer, Call, InitFailure, Initializer, Maker, Order
 const SPIN: Duration = Duration::from_micros(50);
 /// So many looks are made between two looks at the clock.
 const LOOKS: u32 = 32;
-/// A pool that sleeps is woken at most this often while there is more to do.
-const BELLS: Duration = Duration::from_micros(200);
 /// After so long a sleep it gives back memory that it lent its results in.
 const RESTLESS: Duration = Duration::from_secs(1);
 /// What the pool's builder has had this worker make.
@@ -144,7 +142,7 @@ impl Worker {
             scratch: Vec::new(),
             leaving: false,
             may_spin: cpu_count() > 1,
-            pace: Pace { stride: 1, passed: 0, looked: now, untold: (0, Duration::ZERO) },
+            pace: Pace { stride: 1, passed: 0, looked: now, each: Duration::ZERO, untold: (0, Duration::ZERO) },
             last_bell: now,
         }
     }
@@ -258,7 +256,7 @@ impl Worker {
         }
         self.inbox.settle(&task);
         self.tell_time();
-        self.ring_if_asleep(BELLS)
+        self.ring_if_asleep(self.pace.bells())
     }
 
     /// Runs the tasks that are left, until one panics.

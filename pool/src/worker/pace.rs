@@ -6,6 +6,12 @@ use super::*;
 const GLANCE: Duration = Duration::from_micros(2);
 const TOGETHER: u64 = 64;
 
+/// A pool that sleeps is woken at most this often while there is more to do: where tasks are short, in time for it to send
+/// more; where they are long, seldom enough that it takes no processor away from them.
+const BELLS: Duration = Duration::from_micros(200);
+const SLOW_BELLS: Duration = Duration::from_millis(2);
+const LONG: Duration = Duration::from_micros(100);
+
 /// How long tasks take, looked at as seldom as makes sense.
 pub(super) struct Pace {
     /// How many tasks are timed together.
@@ -13,6 +19,8 @@ pub(super) struct Pace {
     /// How many have ended since the last look at the clock.
     pub(super) passed: u64,
     pub(super) looked: Duration,
+    /// What each of the last ones took.
+    pub(super) each: Duration,
     /// What has not been told to the pool.
     pub(super) untold: (u64, Duration),
 }
@@ -40,8 +48,14 @@ impl Pace {
         let took = now.saturating_sub(self.looked);
         self.untold = (self.untold.0 + self.passed, self.untold.1 + took);
         self.stride = if took > GLANCE { (self.stride / 4).max(1) } else { (self.stride * 2).min(TOGETHER) };
+        self.each = took / u32::try_from(self.passed).unwrap_or(u32::MAX).max(1);
         self.passed = 0;
         self.looked = now;
+    }
+
+    /// At least so much time passes between two bells while there is more to do.
+    pub(super) fn bells(&self) -> Duration {
+        if self.each < LONG { BELLS } else { SLOW_BELLS }
     }
 
     /// Leaves the time of waiting out.

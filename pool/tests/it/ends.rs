@@ -36,7 +36,7 @@ fn terminate_ends_what_runs_and_says_what_may_have_begun() {
         let pool = &pool;
         let sleeper = scope.spawn(move || {
             let input = (0..50).inspect(|n| {
-                if *n == 10 {
+                if *n == 4 {
                     begun.send(()).unwrap()
                 }
             });
