@@ -57,6 +57,7 @@ fn a_worker_that_is_too_old_is_replaced_when_it_is_used_and_not_before() {
     let born = pids(&pool);
     eventually("a younger worker", || pool.apply(pid, 0).unwrap() != first);
     assert!(born.contains(&first) && pool.stats().restarts >= 1);
+    eventually("the older one to leave", || pids(&pool).len() == 1);
     // Nobody uses it, so it stays, however old.
     let last = pids(&pool);
     thread::sleep(Duration::from_millis(700));
