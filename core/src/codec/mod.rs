@@ -96,8 +96,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> 
 /// }
 /// # Ok::<(), procession_core::codec::EncodeError>(())
 /// ```
-pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<Message, EncodeError> {
-    let mut buffer = buffer;
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Result<Message, EncodeError> {
     buffer.clear();
     let descriptors = append(value, &mut buffer)?;
     Ok(Message::new(buffer, descriptors))
