@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::codec::{self, DecodeError, EncodeError, Message};
 use crate::control::Control;
 use crate::image::Place;
+use crate::row::Row;
 
 /// The name of a function of this program.
 ///
@@ -79,9 +80,24 @@ pub enum CallError {
     Link,
 }
 
-/// The code between a message and a function. The first argument is the function's address, the last a buffer for the result,
-/// whose descriptors take the place of the argument's.
-type Thunk = fn(*const (), &[u8], &mut Vec<OwnedFd>, &mut Option<Control>, &mut Vec<u8>) -> Result<(), CallError>;
+/// The code between a message and a function, whose address is the first argument. Answers whether there is a result in the
+/// buffer.
+type Thunk = fn(*const (), Call<'_>) -> Result<bool, CallError>;
+
+/// What a thunk is called with.
+enum Call<'a> {
+    One(One<'a>),
+    Row(Row<'a>),
+}
+
+/// A single call.
+struct One<'a> {
+    argument: &'a [u8],
+    /// Those of the result take the place of the argument's.
+    descriptors: &'a mut Vec<OwnedFd>,
+    control: Option<Control>,
+    result: &'a mut Vec<u8>,
+}
 
 /// What vouches for a name inside a message.
 const VOUCHER: u64 = u64::from_le_bytes(*b"function");
@@ -147,10 +163,11 @@ impl Function {
     /// assert_eq!(codec::decode::<String>(result)?, "HELLO");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn call(&self, argument: Message, mut control: Option<Control>) -> Result<Message, CallError> {
+    pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
         let (argument, mut descriptors) = argument.into_parts();
         let mut result = Vec::new();
-        self.thunk()(self.function.pointer(), &argument, &mut descriptors, &mut control, &mut result)?;
+        let one = One { argument: &argument, descriptors: &mut descriptors, control, result: &mut result };
+        self.run(Call::One(one))?;
         Ok(Message::new(result, descriptors))
     }
 
@@ -177,14 +194,28 @@ impl Function {
         descriptors: &mut Vec<OwnedFd>,
         result: &mut Vec<u8>,
     ) -> Result<(), CallError> {
-        self.thunk()(self.function.pointer(), argument, descriptors, &mut None, result)
+        self.run(Call::One(One { argument, descriptors, control: None, result })).map(drop)
+    }
+
+    /// Calls it for many short arguments, one after another, as long as the results are short too. Answers whether the result
+    /// of the last call was left to the caller, in the row's buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Function::call), of the first call that came to no result. Those before it have passed.
+    ///
+    /// See [`Row`] for an example.
+    #[inline]
+    pub fn call_row(&self, row: Row<'_>) -> Result<bool, CallError> {
+        self.run(Call::Row(row))
     }
 
     #[inline]
-    fn thunk(&self) -> Thunk {
+    fn run(&self, call: Call<'_>) -> Result<bool, CallError> {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
-        unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) }
+        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
+        thunk(self.function.pointer(), call)
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Function, FunctionError> {
@@ -193,36 +224,42 @@ impl Function {
     }
 }
 
-fn thunk<A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    argument: &[u8],
-    descriptors: &mut Vec<OwnedFd>,
-    control: &mut Option<Control>,
-    result: &mut Vec<u8>,
-) -> Result<(), CallError> {
-    if control.is_some() {
-        return Err(CallError::Link);
+impl One<'_> {
+    /// Decodes the argument, hands it over together with the control link, and encodes the result.
+    #[inline]
+    fn run<A: DeserializeOwned, R: Serialize>(
+        self,
+        function: impl FnOnce(A, Option<Control>) -> Result<R, CallError>,
+    ) -> Result<bool, CallError> {
+        let One { argument, descriptors, control, result } = self;
+        let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
+        *descriptors = codec::append(&function(argument, control)?, result).map_err(CallError::Result)?;
+        Ok(true)
     }
+}
+
+fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Result<bool, CallError> {
     // SAFETY: `Function::of` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
-    *descriptors = codec::append(&function(argument), result).map_err(CallError::Result)?;
-    Ok(())
+    match call {
+        Call::Row(row) => row.run(function),
+        Call::One(One { control: Some(_), .. }) => Err(CallError::Link),
+        Call::One(one) => one.run(|argument, _| Ok(function(argument))),
+    }
 }
 
 fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
     function: *const (),
-    argument: &[u8],
-    descriptors: &mut Vec<OwnedFd>,
-    control: &mut Option<Control>,
-    result: &mut Vec<u8>,
-) -> Result<(), CallError> {
-    let control = control.take().ok_or(CallError::Link)?;
+    call: Call<'_>,
+) -> Result<bool, CallError> {
     // SAFETY: `Function::with_control` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(Control, A) -> R>(function) };
-    let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
-    *descriptors = codec::append(&function(control, argument), result).map_err(CallError::Result)?;
-    Ok(())
+    match call {
+        Call::One(one) if one.control.is_some() => {
+            one.run(|argument, control| Ok(function(control.ok_or(CallError::Link)?, argument)))
+        }
+        _ => Err(CallError::Link),
+    }
 }
 
 impl Serialize for Function {

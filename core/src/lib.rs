@@ -96,6 +96,7 @@ mod method;
 mod method_thunk;
 mod outgoing;
 mod ring;
+mod row;
 mod waitable;
 
 pub use arena::Arena;
@@ -109,4 +110,5 @@ pub use link::{Link, LinkError, SPILL, TryRecv};
 pub use mapping::{Mapping, MappingError};
 pub use method::{Given, Method, MethodError, Target};
 pub use ring::Ring;
+pub use row::{Passed, Row};
 pub use waitable::Waitable;

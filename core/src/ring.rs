@@ -140,15 +140,9 @@ impl Ring {
     /// ```
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
-        let capacity = self.mask + 1;
-        if self.written.wrapping_sub(self.seen_head) + bytes.len() as u64 > capacity {
-            self.seen_head = self.head().load(Ordering::Acquire);
-        }
-        // A head that makes no sense leaves no room.
-        let room = capacity.saturating_sub(self.written.wrapping_sub(self.seen_head));
-        let count = (bytes.len() as u64).min(room) as usize;
+        let count = if self.fits(bytes.len()) { bytes.len() } else { bytes.len().min(self.seen_room()) };
         let place = (self.written & self.mask) as usize;
-        let first = count.min(capacity as usize - place);
+        let first = count.min(self.capacity() - place);
         self.put(place, &bytes[..first]);
         if first < count {
             self.put(0, &bytes[first..count]);
@@ -171,6 +165,18 @@ impl Ring {
     #[must_use]
     pub fn room(&mut self) -> usize {
         self.seen_head = self.head().load(Ordering::Acquire);
+        self.seen_room()
+    }
+
+    /// Whether so many bytes can be written now. It looks at what the reader has done only if it has to.
+    #[inline]
+    pub(crate) fn fits(&mut self, count: usize) -> bool {
+        count <= self.seen_room() || count <= self.room()
+    }
+
+    /// How many bytes could be written when the head was last seen. A head that makes no sense leaves no room.
+    #[inline]
+    fn seen_room(&self) -> usize {
         (self.mask + 1).saturating_sub(self.written.wrapping_sub(self.seen_head)) as usize
     }
 

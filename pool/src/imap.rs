@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::time::{Duration, Instant};
 
+use procession_core::os::poll::deadline_after;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::parcel::Parcel;
-use crate::run::Run;
-use crate::{FailurePolicy, TaskError};
+use crate::run::{Late, Run};
+use crate::{FailurePolicy, TaskError, WaitTimeoutError};
 
 /// The results of a job in the order of its input. Made by [`Pool::imap`](crate::Pool::imap).
 ///
@@ -85,6 +87,102 @@ impl<'pool, I: Iterator, R> ImapUnordered<'pool, I, R> {
     }
 }
 
+impl<A, I, R> Imap<'_, I, R>
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+    /// As [`next`](Iterator::next), waiting for `timeout` at the longest. What comes later is not lost: the next call gives it.
+    ///
+    /// The time that it takes to read the input, which happens on this thread, is not counted.
+    ///
+    /// # Errors
+    ///
+    /// The next result was not there in time.
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let sleep = |seconds| std::thread::sleep(Duration::from_secs(seconds));
+    /// let mut results = pool.imap(sleep, [0, 3600]);
+    /// assert!(matches!(results.next_timeout(Duration::from_secs(60)), Ok(Some(Ok(())))));
+    /// assert!(results.next_timeout(Duration::from_millis(1)).is_err());
+    /// # pool.terminate();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Result<R, TaskError>>, WaitTimeoutError> {
+        self.next_until(deadline_after(timeout)).map_err(|Late| WaitTimeoutError::of_one())
+    }
+
+    #[inline]
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Result<R, TaskError>>, Late> {
+        let Some(run) = self.run.as_mut() else { return Ok(None) };
+        run.keep_full();
+        loop {
+            if let Some((_, result)) = self.current.as_mut().and_then(Parcel::next) {
+                self.next += 1;
+                run.gave();
+                if self.policy == FailurePolicy::FailFast && result.is_err() {
+                    self.end();
+                }
+                return Ok(Some(result));
+            }
+            self.current = self.early.remove(&self.next);
+            if self.current.is_none() {
+                let Some(parcel) = run.next_parcel(deadline)? else { return Ok(None) };
+                self.early.insert(parcel.first(), parcel);
+            }
+        }
+    }
+}
+
+impl<A, I, R> ImapUnordered<'_, I, R>
+where
+    A: Serialize,
+    I: Iterator<Item = A>,
+    R: DeserializeOwned,
+{
+    /// As [`Imap::next_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// No result was there in time.
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let mut results = pool.imap_unordered(|()| std::thread::sleep(Duration::from_secs(3600)), [()]);
+    /// let error = results.next_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.to_string(), "1 of 1 results have not come in time");
+    /// # pool.terminate();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Result<R, TaskError>>, WaitTimeoutError> {
+        self.next_until(deadline_after(timeout)).map_err(|Late| WaitTimeoutError::of_one())
+    }
+
+    #[inline]
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Result<R, TaskError>>, Late> {
+        let Some(run) = self.run.as_mut() else { return Ok(None) };
+        let Some((_, result)) = run.next_any(deadline)? else { return Ok(None) };
+        if self.policy == FailurePolicy::FailFast && result.is_err() {
+            self.run = None;
+        }
+        Ok(Some(result))
+    }
+}
+
 impl<A, I, R> Iterator for Imap<'_, I, R>
 where
     A: Serialize,
@@ -95,23 +193,7 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let run = self.run.as_mut()?;
-        run.keep_full();
-        loop {
-            if let Some((_, result)) = self.current.as_mut().and_then(Parcel::next) {
-                self.next += 1;
-                run.gave();
-                if self.policy == FailurePolicy::FailFast && result.is_err() {
-                    self.end();
-                }
-                return Some(result);
-            }
-            self.current = self.early.remove(&self.next);
-            if self.current.is_none() {
-                let parcel = run.next_parcel()?;
-                self.early.insert(parcel.first(), parcel);
-            }
-        }
+        self.next_until(None).unwrap_or_default()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -127,12 +209,9 @@ where
 {
     type Item = Result<R, TaskError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (_, result) = self.run.as_mut()?.next_any()?;
-        if self.policy == FailurePolicy::FailFast && result.is_err() {
-            self.run = None;
-        }
-        Some(result)
+        self.next_until(None).unwrap_or_default()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

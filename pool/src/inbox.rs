@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use procession_core::Ring;
+use procession_core::{Passed, Ring};
 
 use crate::wire::claim::{Claim, distance};
 use crate::wire::item::{self, HEADER, Header, Item, ItemKind};
@@ -43,6 +43,16 @@ pub(crate) struct Task {
     pub(crate) is_lent: bool,
     /// The number of the first one's descriptors, if it has any.
     pub(crate) unit: u32,
+}
+
+impl Task {
+    /// Goes on to later ones of these tasks.
+    #[inline]
+    pub(crate) fn pass(&mut self, passed: Passed) {
+        self.at += passed.bytes;
+        self.count -= passed.count;
+        self.passed += passed.count;
+    }
 }
 
 impl Inbox {
@@ -94,12 +104,17 @@ impl Inbox {
         self.item(task).map_or(&[], |item| item.body)
     }
 
+    /// The items of these tasks, and what follows them.
+    #[inline]
+    pub(crate) fn items(&self, task: &Task) -> &[u8] {
+        self.bytes.get(task.at - self.base..).unwrap_or_default()
+    }
+
     /// Goes on to the second of these tasks.
     #[inline]
     pub(crate) fn pass(&self, task: &mut Task) {
-        task.at += self.item(task).map_or(0, |item| item.len);
-        task.count -= 1;
-        task.passed += 1;
+        let bytes = self.item(task).map_or(0, |item| item.len);
+        task.pass(Passed { count: 1, bytes });
     }
 
     /// Notes which of these tasks, which are the first of all, were run.

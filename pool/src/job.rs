@@ -276,9 +276,9 @@ where
     /// ```
     pub fn apply(self, item: A) -> Result<R, TaskError> {
         let mut run = Run::new(self.plan, std::iter::once(item));
-        match run.next_any() {
-            Some((_, result)) => result,
-            None => unreachable!("one item brings one result"),
+        match run.next_any(None) {
+            Ok(Some((_, result))) => result,
+            _ => unreachable!("one item brings one result"),
         }
     }
 }

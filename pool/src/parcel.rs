@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::mem;
 use std::os::fd::OwnedFd;
 
 use procession_core::{Borrowed, codec};
@@ -112,9 +111,24 @@ impl Parcel {
     /// Appends the values of all tasks that are left.
     pub(crate) fn unpack<R: DeserializeOwned>(mut self, values: &mut Vec<R>) -> Result<(), TaskError> {
         values.reserve(usize::try_from(self.count).unwrap_or(0).min(FORESEEN));
-        while let Some((_, result)) = self.next() {
+        loop {
+            self.unpack_row(values)?;
+            let Some((_, result)) = self.next() else { return Ok(()) };
             values.push(result?);
         }
+    }
+
+    /// Appends the values of the next tasks, as far as they are small and nothing unusual goes with them.
+    #[inline]
+    fn unpack_row<R: DeserializeOwned>(&mut self, decoded: &mut Vec<R>) -> Result<(), TaskError> {
+        let Body::Values(values) = &mut self.body else { return Ok(()) };
+        let before = decoded.len();
+        let most = usize::try_from(self.count).unwrap_or(usize::MAX);
+        let read = codec::decode_row(values.bytes.get(values.at..).unwrap_or_default(), most, decoded);
+        let count = (decoded.len() - before) as u64;
+        self.first += count;
+        self.count -= count;
+        values.at += read.map_err(|error| values.unreadable(self.first, error.to_string()))?;
         Ok(())
     }
 
@@ -124,8 +138,11 @@ impl Parcel {
             Body::Values(values) => {
                 let (mut at, mut with, mut lent) = (values.at, values.descriptors.iter(), values.lent.iter());
                 for index in self.first..self.first + self.count {
-                    let descriptors = || with.next().into_iter().flatten().map(OwnedFd::try_clone).collect();
-                    visit(index, values.read(index, &mut at, descriptors, || lent.next()?.as_deref()));
+                    let found = find(&values.bytes, &mut at);
+                    let with = found.filter(|(kind, _)| *kind == ItemKind::WithDescriptors).and_then(|_| with.next());
+                    let with = with.into_iter().flatten().map(OwnedFd::try_clone).collect();
+                    let lent = found.filter(|(kind, _)| *kind == ItemKind::Lent).and_then(|_| lent.next()?.as_deref());
+                    visit(index, values.decode(index, found, with, lent));
                 }
             }
             Body::Error(story) => {
@@ -154,52 +171,123 @@ impl Values {
         codec::decode_from(body, Vec::new()).map_err(|error| self.unreadable(index, error.to_string()))
     }
 
+    /// What it takes is taken before anything of the type's own runs, which may panic: then the next ones are still theirs.
     #[cold]
     fn next_unusual<R: DeserializeOwned>(&mut self, index: u64) -> Result<R, TaskError> {
-        let (mut descriptors, mut lent) = (mem::take(&mut self.descriptors), mem::take(&mut self.lent));
-        let (mut at, mut borrowed) = (self.at, None);
-        let result = self.read(
-            index,
-            &mut at,
-            || Ok(descriptors.pop_front().unwrap_or_default()),
-            || {
-                borrowed = lent.pop_front().flatten();
-                borrowed.as_deref()
-            },
-        );
-        (self.at, self.descriptors, self.lent) = (at, descriptors, lent);
-        result
+        let found = find(&self.bytes, &mut self.at);
+        let (mut with, mut lent) = (Vec::new(), None);
+        match found {
+            Some((ItemKind::WithDescriptors, _)) => with = self.descriptors.pop_front().unwrap_or_default(),
+            Some((ItemKind::Lent, _)) => lent = self.lent.pop_front().flatten(),
+            _ => {}
+        }
+        self.decode(index, found, Ok(with), lent.as_deref())
     }
 
-    /// Reads the next result, with descriptors and lent bytes where it says that there are some.
-    fn read<'a, R: DeserializeOwned>(
+    /// Decodes a result with what goes with it.
+    fn decode<R: DeserializeOwned>(
         &self,
         index: u64,
-        at: &mut usize,
-        descriptors: impl FnOnce() -> io::Result<Vec<OwnedFd>>,
-        lent: impl FnOnce() -> Option<&'a [u8]>,
+        found: Option<(ItemKind, &[u8])>,
+        with: io::Result<Vec<OwnedFd>>,
+        lent: Option<&[u8]>,
     ) -> Result<R, TaskError> {
-        while let Some(Item { kind, body, len }) = self.bytes.get(*at..).and_then(item::read) {
-            *at += len;
-            let decoded = match kind {
-                ItemKind::Value => codec::decode_from(body, Vec::new()),
-                ItemKind::WithDescriptors => {
-                    let with = descriptors().map_err(|error| self.unreadable(index, error.to_string()))?;
-                    codec::decode_from(body, with)
-                }
-                ItemKind::Lent => {
-                    let text = || self.unreadable(index, "its worker did not lend what it says".to_owned());
-                    codec::decode_from(lent().ok_or_else(text)?, Vec::new())
-                }
-                ItemKind::Trouble | ItemKind::Time => continue,
-            };
-            return decoded.map_err(|error| self.unreadable(index, error.to_string()));
-        }
-        Err(self.unreadable(index, "its worker did not say it".to_owned()))
+        let unreadable = |text: &dyn ToString| self.unreadable(index, text.to_string());
+        let bytes = match found {
+            None => return Err(unreadable(&"its worker did not say it")),
+            Some((ItemKind::Lent, _)) => lent.ok_or_else(|| unreadable(&"its worker did not lend what it says"))?,
+            Some((_, body)) => body,
+        };
+        codec::decode_from(bytes, with.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))
     }
 
     #[cold]
     fn unreadable(&self, index: u64, text: String) -> TaskError {
         TaskError::new(index, Story::of(Some(self.worker.clone()), Kind::Unreadable(text)))
+    }
+}
+
+/// The next result at or after a place.
+fn find<'a>(bytes: &'a [u8], at: &mut usize) -> Option<(ItemKind, &'a [u8])> {
+    while let Some(Item { kind, body, len }) = bytes.get(*at..).and_then(item::read) {
+        *at += len;
+        if matches!(kind, ItemKind::Value | ItemKind::WithDescriptors | ItemKind::Lent) {
+            return Some((kind, body));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use procession_core::codec::Descriptor;
+    use serde::{Deserialize, Deserializer};
+
+    use super::*;
+    use crate::wire::item::Head;
+
+    /// A number that panics when it is read as 7.
+    #[derive(Debug, PartialEq)]
+    struct Fragile(u8);
+
+    impl<'de> Deserialize<'de> for Fragile {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fragile, D::Error> {
+            let number = u8::deserialize(deserializer)?;
+            assert_ne!(number, 7, "it breaks");
+            Ok(Fragile(number))
+        }
+    }
+
+    fn values(items: &[(ItemKind, &[u8])], descriptors: VecDeque<Vec<OwnedFd>>) -> Values {
+        let bytes =
+            items.iter().flat_map(|(kind, body)| [Head::new(*kind, body.len()).bytes(), body].concat()).collect();
+        let worker = Badge { name: "worker".into(), pid: 1 };
+        Values { bytes, at: 0, descriptors, lent: VecDeque::new(), worker }
+    }
+
+    #[test]
+    fn small_and_large_values_and_errors_come_in_order() {
+        let long = codec::encode(&vec![1_u8; 30]).unwrap();
+        let items = [
+            (ItemKind::Value, &[1, 5][..]),
+            (ItemKind::Time, &[0; 8]),
+            (ItemKind::Value, long.bytes()),
+            (ItemKind::Value, &[1, 6]),
+        ];
+        let mut unpacked: Vec<Vec<u8>> = Vec::new();
+        Parcel::values(0, 3, values(&items, VecDeque::new())).unpack(&mut unpacked).unwrap();
+        assert_eq!(unpacked, [vec![5], vec![1; 30], vec![6]]);
+
+        let items = [(ItemKind::Value, &[1][..]), (ItemKind::Value, &[9]), (ItemKind::Value, &[0])];
+        let mut unpacked: Vec<bool> = Vec::new();
+        let error = Parcel::values(10, 3, values(&items, VecDeque::new())).unpack(&mut unpacked).unwrap_err();
+        assert_eq!((unpacked, error.index()), (vec![true], 11));
+    }
+
+    #[test]
+    fn a_result_that_is_missing_is_an_error() {
+        let mut unpacked: Vec<u8> = Vec::new();
+        let parcel = Parcel::values(3, 2, values(&[(ItemKind::Value, &[1])], VecDeque::new()));
+        let error = parcel.unpack(&mut unpacked).unwrap_err();
+        assert_eq!((unpacked, error.index()), (vec![1], 4));
+    }
+
+    #[test]
+    fn after_a_panic_of_one_result_the_next_has_its_own_descriptor() {
+        let pipes = [std::io::pipe().unwrap().0, std::io::pipe().unwrap().0].map(OwnedFd::from);
+        let second = pipes[1].as_raw_fd();
+        let items = [(ItemKind::WithDescriptors, &[7, 0][..]), (ItemKind::WithDescriptors, &[8, 0])];
+        let mut parcel = Parcel::values(0, 2, values(&items, pipes.map(|pipe| vec![pipe]).into()));
+        type Tagged = (Fragile, Descriptor);
+        let caught = catch_unwind(AssertUnwindSafe(|| parcel.next::<Tagged>().map(drop)));
+        assert!(caught.is_err());
+        let (index, result) = parcel.next::<Tagged>().unwrap();
+        let (tag, descriptor) = result.unwrap();
+        assert_eq!((index, tag), (1, Fragile(8)));
+        assert_eq!(OwnedFd::from(descriptor).as_raw_fd(), second);
+        assert!(parcel.next::<Tagged>().is_none());
     }
 }

@@ -67,6 +67,10 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     result: PhantomData<fn() -> R>,
 }
 
+/// The deadline has passed. Where there is none, it cannot.
+#[derive(Debug)]
+pub(crate) struct Late;
+
 /// A result and the place of its item in the input.
 pub(crate) type Placed<R> = (u64, Result<R, TaskError>);
 
@@ -100,18 +104,18 @@ where
 
     /// The next result to arrive. `None` when there are no more.
     #[inline]
-    pub(crate) fn next_any(&mut self) -> Option<Placed<R>> {
+    pub(crate) fn next_any(&mut self, deadline: Option<Instant>) -> Result<Option<Placed<R>>, Late> {
         self.keep_full();
         loop {
             if let Some(front) = self.arrived.front_mut() {
                 if let Some(placed) = front.next() {
                     self.given += 1;
-                    return Some(placed);
+                    return Ok(Some(placed));
                 }
                 self.arrived.pop_front();
             }
-            if self.arrived.is_empty() && !self.replenish() {
-                return None;
+            if self.arrived.is_empty() && !self.replenish(deadline)? {
+                return Ok(None);
             }
         }
     }
@@ -121,7 +125,7 @@ where
         let mut results = Vec::with_capacity(self.size_hint().0.min(FORESEEN));
         // Those that have to wait for their turn are not decoded before.
         let mut early = BTreeMap::new();
-        while let Some(parcel) = self.next_parcel() {
+        while let Ok(Some(parcel)) = self.next_parcel(None) {
             if let Some(error) = parcel.failure() {
                 return Err(error);
             }
@@ -135,30 +139,32 @@ where
     }
 
     /// Waits until something has arrived, and keeps the workers busy meanwhile. Answers `false` when nothing will.
-    pub(crate) fn replenish(&mut self) -> bool {
+    fn replenish(&mut self, deadline: Option<Instant>) -> Result<bool, Late> {
         loop {
             self.fill();
             self.take();
             if !self.arrived.is_empty() {
-                return true;
+                return Ok(true);
             }
             if self.is_over() {
-                return false;
+                return Ok(false);
             }
             if !self.wants_more(self.window())
                 && let Ok(ticket) = &self.ticket
+                && !ticket.wait(deadline)
+                && deadline.is_some_and(|at| at <= Instant::now())
             {
-                ticket.wait(None);
+                return Err(Late);
             }
         }
     }
 
     /// The next results to arrive, undecoded, so that those that have to wait for their turn are not decoded before.
-    pub(crate) fn next_parcel(&mut self) -> Option<Parcel> {
-        if self.arrived.is_empty() && !self.replenish() {
-            return None;
+    pub(crate) fn next_parcel(&mut self, deadline: Option<Instant>) -> Result<Option<Parcel>, Late> {
+        if self.arrived.is_empty() && !self.replenish(deadline)? {
+            return Ok(None);
         }
-        self.arrived.pop_front()
+        Ok(self.arrived.pop_front())
     }
 
     /// Notes that a result was given out.

@@ -2,10 +2,15 @@
 
 use procession_process::ExitStatus;
 use tracing::span::EnteredSpan;
-use tracing::{Level, debug, span, warn};
+use tracing::{Level, debug, span, span_enabled, warn};
 
 /// Ends with its drop.
 pub(crate) struct TaskSpan(#[expect(dead_code, reason = "kept to be dropped")] EnteredSpan);
+
+/// Whether anybody wants a span for each task.
+pub(crate) fn is_wanted() -> bool {
+    span_enabled!(target: "procession::pool", Level::DEBUG)
+}
 
 /// The span of one task.
 pub(crate) fn task() -> TaskSpan {

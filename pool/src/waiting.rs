@@ -35,6 +35,11 @@ pub struct WaitTimeoutError {
 }
 
 impl WaitTimeoutError {
+    /// The one result that was waited for.
+    pub(crate) fn of_one() -> WaitTimeoutError {
+        WaitTimeoutError { missing: 1, count: 1 }
+    }
+
     /// How many results have not come.
     ///
     /// ```

@@ -41,6 +41,7 @@ pub use error::{DecodeError, EncodeError};
 pub use message::{Message, Payload};
 pub(crate) use scope::{put, take, vouch, vouched};
 
+use crate::row::short;
 use error::Fault;
 use scope::Goods;
 
@@ -171,9 +172,40 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 #[inline]
 pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
     if descriptors.is_empty() {
-        return finish(scope::receiving_nothing(|| de::from_bytes(bytes)));
+        return finish(scope::receiving_nothing(|| de::from_bytes(bytes)), type_name::<T>());
     }
-    finish(scope::receiving(None, descriptors, || de::from_bytes(bytes)))
+    finish(scope::receiving(None, descriptors, || de::from_bytes(bytes)), type_name::<T>())
+}
+
+/// Decodes short values that lie one behind another, as in a [`Row`](crate::Row), up to `most` of them, and appends them to
+/// `values`. Answers how many bytes they took up.
+///
+/// # Errors
+///
+/// As for [`decode`], of the first value that cannot be decoded: those before it were appended.
+///
+/// # Examples
+///
+/// ```
+/// use procession_core::codec::decode_row;
+///
+/// let mut values: Vec<u8> = Vec::new();
+/// assert_eq!(decode_row(&[1, 40, 1, 42, 255], 10, &mut values)?, 4);
+/// assert_eq!(values, [40, 42], "what follows is no short value");
+/// # Ok::<(), procession_core::codec::DecodeError>(())
+/// ```
+#[inline]
+pub fn decode_row<T: DeserializeOwned>(row: &[u8], most: usize, values: &mut Vec<T>) -> Result<usize, DecodeError> {
+    let read = scope::receiving_nothing(|| {
+        let mut at = 0;
+        for _ in 0..most {
+            let Some(body) = row.get(at..).and_then(short) else { break };
+            values.push(de::from_bytes(body)?);
+            at += 1 + body.len();
+        }
+        Ok(at)
+    });
+    finish(read, type_name::<T>())
 }
 
 /// Encodes as [`encode`] does, for a link on which functions may be named.
@@ -196,21 +228,23 @@ pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message
 pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
     let (payload, descriptors) = message.into_parts();
     match vouchers::split(&payload) {
-        Some((bytes, vouchers)) => finish(scope::receiving(Some(vouchers), descriptors, || de::from_bytes(bytes))),
+        Some((bytes, vouchers)) => {
+            finish(scope::receiving(Some(vouchers), descriptors, || de::from_bytes(bytes)), type_name::<T>())
+        }
         None => Err(DecodeError::new(type_name::<T>(), Fault::text("it is no message of a control link"))),
     }
 }
 
-/// What was read, if nothing that came with it is left over.
+/// What was read, if nothing that came with it is left over. `name` is the name of the type that was read.
 #[inline(always)]
-fn finish<T>((value, left): (Result<T, Fault>, Option<Box<Goods>>)) -> Result<T, DecodeError> {
+fn finish<T>((value, left): (Result<T, Fault>, Option<Box<Goods>>), name: &'static str) -> Result<T, DecodeError> {
     match (value, left) {
         (Ok(value), None) => Ok(value),
         (Ok(value), Some(left)) => match left.into_descriptors().len() {
             0 => Ok(value),
-            left => Err(DecodeError::new(type_name::<T>(), unmentioned(left))),
+            left => Err(DecodeError::new(name, unmentioned(left))),
         },
-        (Err(fault), _) => Err(DecodeError::new(type_name::<T>(), fault)),
+        (Err(fault), _) => Err(DecodeError::new(name, fault)),
     }
 }
 

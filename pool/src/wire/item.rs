@@ -7,6 +7,8 @@
 //! kind: 3 bits | n: 5 bits     n < 24: the body is n bytes long
 //!                              else: the next n - 23 bytes say how long it is, little-endian
 //! ```
+//!
+//! The kind of a value is 0, so small values one behind another are a [`Row`](procession_core::Row).
 
 /// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use procession_core::codec::{self, Message};
 use procession_core::os::{clock, priority};
 use procession_core::{
-    Borrowed, Borrower, CallError, Control, Function, Lender, LinkError, Method, MethodError, Ring, Target,
+    Borrowed, Borrower, CallError, Control, Function, Lender, LinkError, Method, MethodError, Passed, Ring, Row, Target,
 };
 use procession_process::{cpu_count, ignore_interrupt, panics};
 
@@ -118,6 +118,8 @@ struct Worker {
     descriptors: Vec<OwnedFd>,
     /// Where results are written before they are reported.
     scratch: Vec<u8>,
+    /// The tasks that have ended and are not counted yet.
+    passed: Passed,
     leaving: bool,
     may_spin: bool,
     pace: Pace,
@@ -140,6 +142,7 @@ impl Worker {
             enclosures: HashMap::new(),
             descriptors: Vec::new(),
             scratch: Vec::new(),
+            passed: Passed::default(),
             leaving: false,
             may_spin: cpu_count() > 1,
             pace: Pace { stride: 1, passed: 0, looked: now, each: Duration::ZERO, untold: (0, Duration::ZERO) },
@@ -251,7 +254,10 @@ impl Worker {
         while task.count > 0 && !self.leaving {
             match panics::catch(|| self.run_on(&mut task)) {
                 Ok(outcome) => outcome?,
-                Err(panic) => self.finish(&mut task, Err(Box::new(Answer::Panicked(panic))))?,
+                Err(panic) => {
+                    self.pass(&mut task);
+                    self.finish(&mut task, Err(Box::new(Answer::Panicked(panic))))?;
+                }
             }
         }
         self.inbox.settle(&task);
@@ -263,10 +269,34 @@ impl Worker {
     fn run_on(&mut self, task: &mut Task) -> Result<(), LinkError> {
         while task.count > 0 && !self.leaving {
             self.pace.begin(&self.lines);
-            let outcome = self.run(task);
+            let before = task.count;
+            let outcome = match self.run_row(task) {
+                Some(outcome) => outcome,
+                None if task.count < before => {
+                    self.ring_between(task)?;
+                    continue;
+                }
+                None => self.run(task),
+            };
             self.finish(task, outcome)?;
+            self.ring_between(task)?;
         }
         Ok(())
+    }
+
+    /// Tells of results though others of the same unit are still to come: one of them may take long.
+    #[inline]
+    fn ring_between(&mut self, task: &Task) -> Result<(), LinkError> {
+        let has_looked = self.pace.passed == 0;
+        if has_looked && task.count > 0 { self.ring_if_asleep(self.pace.bells()) } else { Ok(()) }
+    }
+
+    /// Counts the tasks of a row that have ended.
+    #[inline]
+    fn pass(&mut self, task: &mut Task) {
+        let passed = std::mem::take(&mut self.passed);
+        task.pass(passed);
+        self.pace.end(passed.count);
     }
 
     /// Reports what became of the first of these tasks, and goes on to the next.
@@ -274,7 +304,7 @@ impl Worker {
     fn finish(&mut self, task: &mut Task, outcome: Result<(), Box<Answer>>) -> Result<(), LinkError> {
         self.inbox.pass(task);
         self.report(outcome)?;
-        self.pace.end();
+        self.pace.end(1);
         Ok(())
     }
 
@@ -302,6 +332,32 @@ impl Worker {
             self.listen()?;
         }
         Ok(Vec::new())
+    }
+
+    /// Runs and reports tasks as long as they are small and nothing unusual goes with them. `None` if it comes to an end of
+    /// them, or else what became of the last one, which is not reported, as [`run`](Worker::run) answers it.
+    #[inline]
+    fn run_row(&mut self, task: &mut Task) -> Option<Result<(), Box<Answer>>> {
+        let Skill::Plain(function) = *self.skill.1 else { return None };
+        if trace::is_wanted() || task.is_lent || !self.descriptors.is_empty() {
+            return None;
+        }
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&[0; MAX_HEAD - 1]);
+        let outcome = function.call_row(Row {
+            arguments: self.inbox.items(task),
+            most: task.count.min(self.pace.left()),
+            passed: &mut self.passed,
+            results: &mut self.lines.reports,
+            descriptors: &mut self.descriptors,
+            last: &mut self.scratch,
+        });
+        self.pass(task);
+        match outcome {
+            Ok(false) => None,
+            Ok(true) => Some(Ok(())),
+            Err(error) => Some(Err(trouble(&error))),
+        }
     }
 
     /// Runs one task. The result is in the scratch buffer, behind the room for its head; its descriptors take the place of the

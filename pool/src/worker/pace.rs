@@ -34,10 +34,16 @@ impl Pace {
         }
     }
 
-    /// Notes that a task has ended.
+    /// How many tasks may end before the next look at the clock. At least 1.
     #[inline]
-    pub(super) fn end(&mut self) {
-        self.passed += 1;
+    pub(super) fn left(&self) -> u64 {
+        self.stride.saturating_sub(self.passed).max(1)
+    }
+
+    /// Notes that so many tasks have ended.
+    #[inline]
+    pub(super) fn end(&mut self, count: u64) {
+        self.passed += count;
         if self.passed >= self.stride {
             self.look();
         }

@@ -1,10 +1,11 @@
 //! `imap` reads its input lazily, on the caller's thread, and keeps a bounded amount in flight.
 
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::support::{Block, pool};
+use crate::support::{Block, FOREVER, pool};
 
 #[test]
 fn nothing_is_read_before_a_result_is_asked_for() {
@@ -104,4 +105,27 @@ fn two_iterators_can_be_driven_in_turns() {
     let pool = pool(2);
     let (ones, twos) = (pool.imap(|n: u32| n, 0..300), pool.imap(|n: u32| n * 2, 0..300));
     assert!(ones.zip(twos).all(|(one, two)| one.unwrap() * 2 == two.unwrap()));
+}
+
+#[test]
+fn results_come_though_a_later_task_of_the_same_worker_does_not_end() {
+    const LAST: u32 = 40;
+    let task = |n: u32| {
+        // So long, at first, that nobody looks any more when the result comes.
+        std::thread::sleep(if n == LAST { 2 * FOREVER } else { Duration::from_millis(u64::from(n % 4) * 3) });
+        n
+    };
+    for chunk_size in [None, NonZeroUsize::new(7), NonZeroUsize::new(1 + LAST as usize)] {
+        let pool = pool(1);
+        let job = match chunk_size {
+            None => pool.job(task),
+            Some(size) => pool.job(task).chunk_size(size),
+        };
+        let mut results = job.imap_unordered(0..=LAST);
+        for place in 0..LAST {
+            let result = results.next_timeout(FOREVER).expect("in time");
+            assert_eq!(result.unwrap().unwrap(), place);
+        }
+        pool.terminate();
+    }
 }

@@ -1,0 +1,218 @@
+//! [`Row`]: a function applied to many short arguments, one after another.
+//!
+//! ```text
+//! n     one byte: how long the value is, at most SHORT
+//! body  so many bytes
+//! n     ...
+//! ```
+//!
+//! What one call costs beyond the function is some thirty instructions, if nothing stands between two of them: so the loop over
+//! the arguments is compiled together with the function's types, like the decoding of its argument. Each result is published
+//! before the next call begins, and whoever dies in the middle has lost that call alone.
+
+use std::os::fd::OwnedFd;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::function::CallError;
+use crate::ring::Ring;
+
+/// The longest value in a row, in bytes.
+pub(crate) const SHORT: usize = 23;
+
+/// What [`Function::call_row`](crate::Function::call_row) works on.
+///
+/// The arguments, and likewise the results, lie one behind another, each behind one byte that says how long it is. That is at
+/// most 23 bytes: what has a larger number before it is no short value, and the row ends there.
+///
+/// ```
+/// use procession_core::{Function, Passed, Ring, Row};
+///
+/// let double = Function::of(|n: u8| n * 2)?;
+/// let mut results = Ring::with_label("procession: example", 4096)?;
+/// let (mut passed, mut last) = (Passed::default(), Vec::new());
+/// let row = Row {
+///     arguments: &[1, 20, 1, 21, 255],
+///     most: 10,
+///     passed: &mut passed,
+///     results: &mut results,
+///     descriptors: &mut Vec::new(),
+///     last: &mut last,
+/// };
+/// assert!(!double.call_row(row)?, "no result was left over");
+/// assert_eq!((passed.count, passed.bytes), (2, 4));
+///
+/// let mut read = Vec::new();
+/// results.read(&mut read);
+/// assert_eq!(read, [1, 40, 1, 42]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Arguments one behind another.
+    pub arguments: &'a [u8],
+    /// How many of them are to be passed at most.
+    pub most: u64,
+    /// How many were passed. It is right at every moment, also after a panic of the function.
+    pub passed: &'a mut Passed,
+    /// Where each result is written and published.
+    pub results: &'a mut Ring,
+    /// What goes with the result that is left in `last`.
+    pub descriptors: &'a mut Vec<OwnedFd>,
+    /// A buffer behind whose content each result is encoded, after one byte for its length.
+    pub last: &'a mut Vec<u8>,
+}
+
+/// How far one has come in a [`Row`]: calls of which the result is in the ring.
+///
+/// ```
+/// use procession_core::Passed;
+///
+/// assert_eq!(Passed::default(), Passed { count: 0, bytes: 0 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// How many arguments.
+    pub count: u64,
+    /// How many bytes they took up.
+    pub bytes: usize,
+}
+
+impl Row<'_> {
+    /// Calls the function as long as arguments and results are short. Answers whether the last call's result was left in the
+    /// buffer, because it could not go into the ring.
+    #[inline]
+    pub(crate) fn run<A: DeserializeOwned, R: Serialize>(self, function: fn(A) -> R) -> Result<bool, CallError> {
+        let begin = self.last.len();
+        while self.passed.count < self.most
+            && let Some(argument) = self.arguments.get(self.passed.bytes..).and_then(short)
+        {
+            let value = codec::decode_from(argument, Vec::new()).map_err(CallError::Argument)?;
+            self.last.truncate(begin);
+            self.last.push(0);
+            *self.descriptors = codec::append(&function(value), self.last).map_err(CallError::Result)?;
+            let len = self.last.len() - begin;
+            if len > 1 + SHORT || !self.descriptors.is_empty() || !self.results.fits(len) {
+                return Ok(true);
+            }
+            self.last[begin] = (len - 1) as u8;
+            self.results.write(&self.last[begin..]);
+            self.results.publish();
+            self.passed.count += 1;
+            self.passed.bytes += 1 + argument.len();
+        }
+        Ok(false)
+    }
+}
+
+/// The short value at the beginning of a row.
+#[inline]
+pub(crate) fn short(row: &[u8]) -> Option<&[u8]> {
+    let (&len, rest) = row.split_first()?;
+    if usize::from(len) > SHORT { None } else { rest.get(..usize::from(len)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Function, codec::Descriptor};
+
+    /// What is left over, how far it went, and what the ring holds.
+    fn run(
+        function: Function,
+        arguments: &[u8],
+        most: u64,
+        room: usize,
+    ) -> (Result<bool, String>, Passed, Vec<u8>, Vec<u8>) {
+        let mut results = Ring::with_label("procession: test", room).unwrap();
+        let (mut passed, mut last, mut descriptors) = (Passed::default(), vec![7], Vec::new());
+        let row = Row {
+            arguments,
+            most,
+            passed: &mut passed,
+            results: &mut results,
+            descriptors: &mut descriptors,
+            last: &mut last,
+        };
+        let outcome = function.call_row(row).map_err(|error| error.to_string());
+        let mut read = Vec::new();
+        results.read(&mut read);
+        (outcome, passed, last, read)
+    }
+
+    #[test]
+    fn it_ends_after_so_many() {
+        let next = Function::of(|n: u8| n + 1).unwrap();
+        let (outcome, passed, _, read) = run(next, &[1, 1, 1, 2, 1, 3], 2, 4096);
+        assert_eq!((outcome, passed, read), (Ok(false), Passed { count: 2, bytes: 4 }, vec![1, 2, 1, 3]));
+    }
+
+    #[test]
+    fn it_ends_before_what_is_not_whole() {
+        let next = Function::of(|n: u8| n + 1).unwrap();
+        for broken in [&[1, 1, 24, 0][..], &[1, 1, 2, 0], &[1, 1, 255], &[1, 1]] {
+            let (outcome, passed, _, read) = run(next, broken, 9, 4096);
+            assert_eq!((outcome, passed.count, read), (Ok(false), 1, vec![1, 2]), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_result_that_is_not_short_is_left_over() {
+        let repeat = Function::of(|n: u8| vec![n; usize::from(n)]).unwrap();
+        let (outcome, passed, last, read) = run(repeat, &[1, 2, 1, 23, 1, 1], 9, 4096);
+        assert_eq!((outcome, passed.count, read), (Ok(true), 1, vec![3, 2, 2, 2]));
+        assert_eq!(
+            last,
+            [&[7, 0, 23][..], &[23; 23]].concat(),
+            "behind what the buffer held and a byte for its length"
+        );
+    }
+
+    #[test]
+    fn a_result_without_room_is_left_over() {
+        let long = Function::of(|n: u8| [n; 20]).unwrap();
+        let (outcome, passed, last, read) = run(long, &[1, 1].repeat(9), 9, 64);
+        assert_eq!((outcome, passed.count, read.len()), (Ok(true), 3, 63));
+        assert_eq!(last, [&[7, 0][..], &[1; 20]].concat());
+    }
+
+    #[test]
+    fn a_result_with_a_descriptor_is_left_over() {
+        let pipe = Function::of(|n: u8| (n, Descriptor::from(std::os::fd::OwnedFd::from(std::io::pipe().unwrap().0))))
+            .unwrap();
+        let (outcome, passed, last, read) = run(pipe, &[1, 5, 1, 6], 9, 4096);
+        assert_eq!((outcome, passed.count, last, read), (Ok(true), 0, vec![7, 0, 5, 0], vec![]));
+    }
+
+    #[test]
+    fn an_argument_that_does_not_decode_is_told_and_not_passed() {
+        let next = Function::of(|n: bool| !n).unwrap();
+        let (outcome, passed, _, read) = run(next, &[1, 1, 1, 9, 1, 0], 9, 4096);
+        assert!(outcome.unwrap_err().contains("was not called"));
+        assert_eq!((passed.count, read), (1, vec![1, 0]));
+    }
+
+    #[test]
+    fn a_panic_leaves_what_was_passed_right() {
+        let check = Function::of(|n: u8| assert!(n < 3, "too large")).unwrap();
+        let mut results = Ring::with_label("procession: test", 4096).unwrap();
+        let mut passed = Passed::default();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            check.call_row(Row {
+                arguments: &[1, 1, 1, 2, 1, 3, 1, 1],
+                most: 9,
+                passed: &mut passed,
+                results: &mut results,
+                descriptors: &mut Vec::new(),
+                last: &mut Vec::new(),
+            })
+        }));
+        assert!(caught.is_err());
+        assert_eq!(passed, Passed { count: 2, bytes: 4 });
+        let mut read = Vec::new();
+        results.read(&mut read);
+        assert_eq!(read, [0, 0], "two results of no bytes");
+    }
+}
