@@ -7,6 +7,7 @@ use std::sync::Arc;
 use procession_core::codec::EncodeError;
 use procession_core::{FunctionError, MappingError};
 use procession_process::{Panic, SpawnError};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::wire::protocol::InitFailure;
@@ -21,8 +22,11 @@ use crate::wire::protocol::InitFailure;
 ///
 /// A pool breaks when no worker can be brought to work, for example because its initializer fails. The tasks that wait
 /// then, and those that come later, end with a [`TaskError`](crate::TaskError) whose source is the same error.
-#[derive(Clone, Error)]
+///
+/// It can travel in a message; what lies behind it is then told in its text alone.
+#[derive(Clone, Error, Serialize, Deserialize)]
 #[error("{kind}")]
+#[serde(into = "Told", from = "Told")]
 pub struct PoolError {
     #[source]
     kind: Arc<Kind>,
@@ -49,6 +53,16 @@ pub(crate) enum Kind {
     System(&'static str, #[source] io::Error),
     #[error("the pool's own thread has panicked; this is a defect of procession")]
     Defect,
+    /// It happened in another process.
+    #[error("{text}")]
+    Elsewhere { text: String, is_initializer: bool },
+}
+
+/// The error as it travels.
+#[derive(Serialize, Deserialize)]
+enum Told {
+    Initializer { worker: String, failure: InitFailure },
+    Other { text: String, is_initializer: bool },
 }
 
 impl PoolError {
@@ -71,7 +85,11 @@ impl PoolError {
     /// ```
     #[must_use]
     pub fn is_initializer(&self) -> bool {
-        matches!(*self.kind, Kind::Initializer { .. } | Kind::InitializerName(_) | Kind::InitializerArgument(_))
+        match &*self.kind {
+            Kind::Initializer { .. } | Kind::InitializerName(_) | Kind::InitializerArgument(_) => true,
+            Kind::Elsewhere { is_initializer, .. } => *is_initializer,
+            _ => false,
+        }
     }
 
     /// The panic of the initializer, if that was the reason.
@@ -100,6 +118,26 @@ impl From<Kind> for PoolError {
     }
 }
 
+impl From<PoolError> for Told {
+    fn from(error: PoolError) -> Told {
+        match &*error.kind {
+            Kind::Initializer { worker, failure } => {
+                Told::Initializer { worker: worker.clone(), failure: failure.clone() }
+            }
+            kind => Told::Other { text: kind.to_string(), is_initializer: error.is_initializer() },
+        }
+    }
+}
+
+impl From<Told> for PoolError {
+    fn from(told: Told) -> PoolError {
+        match told {
+            Told::Initializer { worker, failure } => Kind::Initializer { worker, failure }.into(),
+            Told::Other { text, is_initializer } => Kind::Elsewhere { text, is_initializer }.into(),
+        }
+    }
+}
+
 impl fmt::Debug for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PoolError: {self}")?;
@@ -113,6 +151,37 @@ impl fmt::Display for InitFailure {
             InitFailure::Error(text) => write!(f, "it returned an error: {text}"),
             InitFailure::Panicked(panic) => write!(f, "it {panic}"),
             InitFailure::NotRun(text) => f.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use procession_core::codec::{decode, encode};
+
+    use super::*;
+
+    fn carried(kind: Kind) -> (PoolError, PoolError) {
+        let error = PoolError::from(kind);
+        let carried = decode(encode(&error).unwrap()).unwrap();
+        (error, carried)
+    }
+
+    #[test]
+    fn it_says_the_same_after_a_journey() {
+        let failure = InitFailure::Error("no licence".to_owned());
+        let name = InitFailure::NotRun("not found".to_owned());
+        for kind in [
+            Kind::NoWorkers,
+            Kind::Initializer { worker: "first".to_owned(), failure },
+            Kind::Initializer { worker: "second".to_owned(), failure: name },
+            Kind::InitializerName(FunctionError::NotInProgram("fn()")),
+            Kind::Stillborn { worker: "third".to_owned(), end: "exit code 1".to_owned() },
+            Kind::System("wait for its workers", io::Error::other("no more")),
+        ] {
+            let (before, after) = carried(kind);
+            assert_eq!(before.to_string(), after.to_string());
+            assert_eq!(before.is_initializer(), after.is_initializer());
         }
     }
 }

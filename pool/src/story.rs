@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use procession_process::{ExitStatus, Panic};
+use serde::{Deserialize, Serialize};
 
 use crate::PoolError;
 
 /// What happened to a task, and who had it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Story {
     pub(crate) worker: Option<Badge>,
     pub(crate) kind: Kind,
@@ -16,14 +17,15 @@ pub(crate) struct Story {
 }
 
 /// What a worker is called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Badge {
-    pub(crate) name: std::sync::Arc<str>,
+    #[serde(with = "text")]
+    pub(crate) name: Arc<str>,
     pub(crate) pid: u32,
 }
 
 /// What happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Panicked(Panic),
     /// The worker ended; with what is known beside its status.
@@ -48,7 +50,7 @@ pub(crate) enum Kind {
 }
 
 /// How a worker ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Death {
     pub(crate) status: ExitStatus,
     /// What was wrong with the link to it.
@@ -56,6 +58,7 @@ pub(crate) struct Death {
     /// Whether it seems that it was killed because memory ran out.
     pub(crate) out_of_memory: bool,
     /// The last that it wrote to its standard error.
+    #[serde(with = "text")]
     pub(crate) stderr: Arc<str>,
 }
 
@@ -74,5 +77,20 @@ impl Story {
             0 | 1 => String::new(),
             attempt => format!(", at attempt {attempt}"),
         }
+    }
+}
+
+/// Text that is shared here and carried as any other.
+mod text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(deserializer).map(Arc::from)
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use procession_process::{ExitStatus, Panic};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::story::{Badge, Death, Kind, Story};
 
@@ -28,10 +29,12 @@ pub(crate) use crate::story::{Badge, Death, Kind, Story};
 #[doc(alias = "RemoteTraceback")]
 #[doc(alias = "MaybeEncodingError")]
 #[doc(alias = "BrokenProcessPool")]
-#[derive(Clone)]
+///
+/// It can travel in a message: a task that uses a pool of its own may return it.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct TaskError(Box<Inner>);
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Inner {
     index: u64,
     story: Story,

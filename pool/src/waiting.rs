@@ -5,6 +5,7 @@ use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
 use procession_core::os::poll::deadline_after;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::arrivals::Arrivals;
@@ -27,7 +28,7 @@ use crate::{AsyncResult, TaskError};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("{missing} of {count} results have not come in time")]
 pub struct WaitTimeoutError {
     missing: usize,

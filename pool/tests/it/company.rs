@@ -6,7 +6,7 @@ use std::thread;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpgrp, setpgid};
 use procession_core::os::signal::{self, Disposition};
-use procession_pool::Pool;
+use procession_pool::{Pool, PoolError, TaskError};
 use procession_process::{Process, ignore_interrupt};
 use procession_sync::Shared;
 
@@ -151,4 +151,27 @@ fn workers_and_their_children_die_with_an_interrupted_parent() {
         let group = Pid::from_raw(i32::try_from(parent.id()).unwrap());
         killpg(group, Signal::SIGINT).unwrap();
     });
+}
+
+#[test]
+fn the_errors_of_a_pool_inside_a_task_come_back_whole() {
+    let inner = |text: String| -> Result<Vec<u32>, TaskError> {
+        Pool::new(1).expect("a pool").map(|digit: char| digit.to_digit(10).expect("a digit"), text.chars())
+    };
+    let outer = pool(1);
+    assert_eq!(outer.apply(inner, "12".to_owned()).unwrap().unwrap(), [1, 2]);
+    let error = outer.apply(inner, "1x2".to_owned()).unwrap().unwrap_err();
+    assert_eq!((error.index(), error.attempt(), error.started()), (1, 1, true));
+    assert!(error.to_string().starts_with("task 1 panicked"), "{error}");
+    assert!(error.panic().unwrap().message().starts_with("a digit"));
+    assert!(error.worker().unwrap().starts_with("PoolWorker-"));
+
+    let dies = |()| Pool::new(1).expect("a pool").apply(|()| -> () { die_by("KILL") }, ());
+    let error: TaskError = outer.apply(dies, ()).unwrap().unwrap_err();
+    assert_eq!(error.exit_status().unwrap().signal(), Some(9));
+
+    let fails =
+        |()| Pool::builder().workers(1).initializer(|()| Err::<(), _>("no licence".to_owned()), ()).build().map(drop);
+    let error: PoolError = outer.apply(fails, ()).unwrap().unwrap_err();
+    assert!(error.is_initializer() && error.to_string().contains("no licence"), "{error}");
 }
