@@ -141,14 +141,20 @@ impl Ring {
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let count = if self.fits(bytes.len()) { bytes.len() } else { bytes.len().min(self.seen_room()) };
-        let place = (self.written & self.mask) as usize;
-        let first = count.min(self.capacity() - place);
-        self.put(place, &bytes[..first]);
-        if first < count {
-            self.put(0, &bytes[first..count]);
-        }
-        self.written = self.written.wrapping_add(count as u64);
+        self.write_whole(&bytes[..count]);
         count
+    }
+
+    /// Copies in what [fits](Ring::fits).
+    #[inline]
+    pub(crate) fn write_whole(&mut self, bytes: &[u8]) {
+        let place = (self.written & self.mask) as usize;
+        let (first, rest) = bytes.split_at(bytes.len().min(self.capacity() - place));
+        self.put(place, first);
+        if !rest.is_empty() {
+            self.put(0, rest);
+        }
+        self.written = self.written.wrapping_add(bytes.len() as u64);
     }
 
     /// How many bytes can be written now.
