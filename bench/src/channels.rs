@@ -56,19 +56,7 @@ pub const MEBIBYTE: Group = Group {
     name: "channels-1mib",
     title: "messages of 1 MiB, one sender, one receiver",
     unit: LARGE_UNIT,
-    systems: &[
-        System { name: "procession one_way", measure: |options| ours::large(MIB, options) },
-        System { name: "procession one_way, read in place", measure: |options| ours::large_in_place(MIB, options) },
-        System { name: "procession queue, values of bytes", measure: |options| ours::large_queue(MIB, options) },
-        System { name: "raw shared slots", measure: |options| raw::large(MIB, false, options) },
-        System { name: "raw shared slots, read in place", measure: |options| raw::large(MIB, true, options) },
-        System { name: "raw socketpair", measure: |options| peers::socket_large(MIB, options) },
-        System { name: "ipc-channel, bytes", measure: |options| peers::ipc_large(MIB, options) },
-        System { name: "iceoryx2", measure: |options| iceoryx2::large(MIB, false, options) },
-        System { name: "iceoryx2, read in place", measure: |options| iceoryx2::large(MIB, true, options) },
-        System { name: "CPython Pipe, send_bytes", measure: |options| cpython("1mib", "pipe", 300, options) },
-        System { name: "CPython Queue", measure: |options| cpython("1mib", "queue", 300, options) },
-    ],
+    systems: &large::<MIB>(),
 };
 
 /// Messages that fit no cache.
@@ -76,20 +64,24 @@ pub const LARGEST: Group = Group {
     name: "channels-64mib",
     title: "messages of 64 MiB, one sender, one receiver",
     unit: LARGE_UNIT,
-    systems: &[
-        System { name: "procession one_way", measure: |options| ours::large(LARGE, options) },
-        System { name: "procession one_way, read in place", measure: |options| ours::large_in_place(LARGE, options) },
-        System { name: "procession queue, values of bytes", measure: |options| ours::large_queue(LARGE, options) },
-        System { name: "raw shared slots", measure: |options| raw::large(LARGE, false, options) },
-        System { name: "raw shared slots, read in place", measure: |options| raw::large(LARGE, true, options) },
-        System { name: "raw socketpair", measure: |options| peers::socket_large(LARGE, options) },
-        System { name: "ipc-channel, bytes", measure: |options| peers::ipc_large(LARGE, options) },
-        System { name: "iceoryx2", measure: |options| iceoryx2::large(LARGE, false, options) },
-        System { name: "iceoryx2, read in place", measure: |options| iceoryx2::large(LARGE, true, options) },
-        System { name: "CPython Pipe, send_bytes", measure: |options| cpython("64mib", "pipe", 10, options) },
-        System { name: "CPython Queue", measure: |options| cpython("64mib", "queue", 10, options) },
-    ],
+    systems: &large::<LARGE>(),
 };
+
+const fn large<const SIZE: usize>() -> [System; 11] {
+    [
+        System { name: "procession one_way", measure: |options| ours::large(SIZE, options) },
+        System { name: "procession one_way, read in place", measure: |options| ours::large_in_place(SIZE, options) },
+        System { name: "procession queue, values of bytes", measure: |options| ours::large_queue(SIZE, options) },
+        System { name: "raw shared slots", measure: |options| raw::large(SIZE, false, options) },
+        System { name: "raw shared slots, read in place", measure: |options| raw::large(SIZE, true, options) },
+        System { name: "raw socketpair", measure: |options| peers::socket_large(SIZE, options) },
+        System { name: "ipc-channel, bytes", measure: |options| peers::ipc_large(SIZE, options) },
+        System { name: "iceoryx2", measure: |options| iceoryx2::large(SIZE, false, options) },
+        System { name: "iceoryx2, read in place", measure: |options| iceoryx2::large(SIZE, true, options) },
+        System { name: "CPython Pipe, send_bytes", measure: |options| cpython_large::<SIZE>("pipe", options) },
+        System { name: "CPython Queue", measure: |options| cpython_large::<SIZE>("queue", options) },
+    ]
+}
 
 /// There and back, as fast as it goes.
 pub const ROUND_TRIP: Group = Group {
@@ -133,11 +125,11 @@ pub const IDLE: Group = Group {
     ],
 };
 
-/// A part of `count` when it has to be quick.
-pub fn under(options: Options, count: usize) -> usize {
-    if options.quick { count / 5 } else { count }
+fn cpython(what: &str, kind: &str, count: usize, options: Options) -> Result<Figure, Failure> {
+    python::run("channels.py", &[what, kind, &options.part(count).to_string()])
 }
 
-fn cpython(what: &str, kind: &str, count: usize, options: Options) -> Result<Figure, Failure> {
-    python::run("channels.py", &[what, kind, &under(options, count).max(1).to_string()])
+fn cpython_large<const SIZE: usize>(kind: &str, options: Options) -> Result<Figure, Failure> {
+    let (what, count) = if SIZE == LARGE { ("64mib", 10) } else { ("1mib", 300) };
+    cpython(what, kind, count, options)
 }

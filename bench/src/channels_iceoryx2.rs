@@ -36,7 +36,6 @@ mod peer {
     use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
 
     use super::*;
-    use crate::channels::under;
     use crate::channels_course::{
         add_up, amount, bytes, large as large_course, look_through, number_in, stream as stream_course,
     };
@@ -103,7 +102,7 @@ mod peer {
     }
 
     pub fn stream(options: Options) -> Result<Figure, Failure> {
-        let count = under(options, SMALL);
+        let count = options.part(SMALL);
         let life = |subscriber: Subscriber<Service, [u8], ()>, mut socket: UnixStream| {
             add_up(count, || receive(&subscriber, number_in), |sum| give(&mut socket, sum));
         };

@@ -7,7 +7,6 @@ use procession::Process;
 use procession::channels::{self, Connection, PipeReceiver, PipeSender, Receiver, Sender};
 use procession::sync::Barrier;
 
-use crate::channels::under;
 use crate::channels_course::{
     Small, Trip, add_up, amount, block, bytes, look_through, number, number_in, round_trips, small, stream, sum_below,
     trip, trip_bytes, wakes,
@@ -45,7 +44,7 @@ pub fn queue(options: Options) -> Result<Figure, Failure> {
     fn life((count, receiver, sums): (usize, Receiver<Small>, PipeSender<u64>)) {
         add_up(count, || number(receiver.recv().expect("it comes")), |sum| give(&sums, sum));
     }
-    let ((sender, receiver), count) = (channels::queue(CAPACITY)?, under(options, SMALL));
+    let ((sender, receiver), count) = (channels::queue(CAPACITY)?, options.part(SMALL));
     beside!(life, (count, receiver), |sum| {
         stream(count, |mut numbers| numbers.try_for_each(|n| Ok(sender.send(small(n))?)), sum)
     })
@@ -62,7 +61,7 @@ pub fn queue_many(options: Options) -> Result<Figure, Failure> {
         };
         add_up(count, next, |sum| give(&sums, sum));
     }
-    let ((sender, receiver), count) = (channels::queue(CAPACITY)?, under(options, SMALL));
+    let ((sender, receiver), count) = (channels::queue(CAPACITY)?, options.part(SMALL));
     beside!(life, (count, receiver), |sum| {
         stream(count, |numbers| Ok(sender.send_many(numbers.map(small)).map(drop)?), sum)
     })
@@ -72,7 +71,7 @@ pub fn one_way(options: Options) -> Result<Figure, Failure> {
     fn life((count, receiver, sums): (usize, PipeReceiver<Small>, PipeSender<u64>)) {
         add_up(count, || number(receiver.recv().expect("it comes")), |sum| give(&sums, sum));
     }
-    let ((receiver, sender), count) = (channels::one_way()?, under(options, SMALL));
+    let ((receiver, sender), count) = (channels::one_way()?, options.part(SMALL));
     beside!(life, (count, receiver), |sum| {
         stream(count, |mut numbers| numbers.try_for_each(|n| Ok(sender.send(small(n))?)), sum)
     })
@@ -87,7 +86,7 @@ pub fn one_way_bytes(options: Options) -> Result<Figure, Failure> {
         };
         add_up(count, next, |sum| give(&sums, sum));
     }
-    let ((receiver, sender), count) = (channels::one_way()?, under(options, SMALL));
+    let ((receiver, sender), count) = (channels::one_way()?, options.part(SMALL));
     beside!(life, (count, receiver), |sum| {
         stream(count, |mut numbers| numbers.try_for_each(|n| Ok(sender.send_bytes(&bytes(n))?)), sum)
     })
@@ -108,7 +107,7 @@ pub fn pairs(options: Options) -> Result<Figure, Failure> {
         let numbers = receiver.iter().map(|item| number(item.expect("it is whole")));
         numbers.fold((0, 0), |(sum, count), n| (sum + n, count + 1))
     }
-    in_pairs(under(options, SMALL) / PAIR, send, receive)
+    in_pairs(options.part(SMALL) / PAIR, send, receive)
 }
 
 pub fn pairs_many(options: Options) -> Result<Figure, Failure> {
@@ -124,7 +123,7 @@ pub fn pairs_many(options: Options) -> Result<Figure, Failure> {
         }
         totals
     }
-    in_pairs(under(options, SMALL) / PAIR, send, receive)
+    in_pairs(options.part(SMALL) / PAIR, send, receive)
 }
 
 fn in_pairs(count: usize, send: SenderLife, receive: ReceiverLife) -> Result<Figure, Failure> {
@@ -208,7 +207,7 @@ fn echoed_bytes(here: &Connection<(), ()>, n: u64) -> Result<(), Failure> {
 pub fn round_trip_bytes(options: Options) -> Result<Figure, Failure> {
     let (here, there) = channels::pipe::<(), ()>()?;
     let child = Process::spawn(echo_bytes, there)?;
-    let figure = round_trips(under(options, TRIPS), |n| echoed_bytes(&here, n))?;
+    let figure = round_trips(options.part(TRIPS), |n| echoed_bytes(&here, n))?;
     drop(here);
     child.join()?;
     Ok(figure)
@@ -222,7 +221,7 @@ pub fn round_trip(options: Options) -> Result<Figure, Failure> {
     }
     let (here, there) = channels::pipe::<Trip, Trip>()?;
     let child = Process::spawn(echo, there)?;
-    let figure = round_trips(under(options, TRIPS), |n| {
+    let figure = round_trips(options.part(TRIPS), |n| {
         here.send(trip(n))?;
         expect(here.recv()?, trip(n))
     })?;

@@ -9,7 +9,6 @@ use std::time::Instant;
 use crossbeam_channel::bounded;
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender};
 
-use crate::channels::under;
 use crate::channels_course::{
     Small, add_up, amount, bytes, large, look_through, number, number_in, round_trips, small, stream, sum_below,
     trip_bytes, wakes,
@@ -48,7 +47,7 @@ pub fn give(socket: &mut UnixStream, sum: u64) {
 }
 
 pub fn socket_stream(options: Options) -> Result<Figure, Failure> {
-    let count = under(options, SMALL);
+    let count = options.part(SMALL);
     let (here, child) = beside_socket(|there| {
         let (mut from, mut to) = (&there, there.try_clone().expect("a descriptor"));
         let next = || {
@@ -98,7 +97,7 @@ fn echoed_by_socket(socket: &mut UnixStream, n: u64) -> Result<(), Failure> {
 
 pub fn socket_round_trip(options: Options) -> Result<Figure, Failure> {
     let (mut here, child) = beside_socket(echo_socket)?;
-    let figure = round_trips(under(options, TRIPS), |n| echoed_by_socket(&mut here, n))?;
+    let figure = round_trips(options.part(TRIPS), |n| echoed_by_socket(&mut here, n))?;
     drop(here);
     child.join()?;
     Ok(figure)
@@ -113,7 +112,7 @@ pub fn socket_wake(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn ipc_stream(options: Options) -> Result<Figure, Failure> {
-    let count = under(options, SMALL);
+    let count = options.part(SMALL);
     let ((sender, receiver), (give, sums)) = (ipc::channel::<Small>()?, ipc::channel::<u64>()?);
     let child = Fork::of(move || {
         let next = || number(receiver.recv().expect("it comes"));
@@ -155,7 +154,7 @@ fn echoed_by_ipc(there: &IpcBytesSender, back: &IpcBytesReceiver, n: u64) -> Res
 
 pub fn ipc_round_trip(options: Options) -> Result<Figure, Failure> {
     let (there, back, _child) = ipc_echo()?;
-    round_trips(under(options, TRIPS), |n| echoed_by_ipc(&there, &back, n))
+    round_trips(options.part(TRIPS), |n| echoed_by_ipc(&there, &back, n))
 }
 
 pub fn ipc_wake(options: Options) -> Result<Figure, Failure> {
@@ -164,7 +163,7 @@ pub fn ipc_wake(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn crossbeam_stream(options: Options) -> Result<Figure, Failure> {
-    let count = under(options, 5 * SMALL);
+    let count = options.part(5 * SMALL);
     let ((sender, receiver), (give, sums)) = (bounded::<Small>(CAPACITY), bounded(1));
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -176,7 +175,7 @@ pub fn crossbeam_stream(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn crossbeam_pairs(options: Options) -> Result<Figure, Failure> {
-    let count = under(options, 5 * SMALL) / PAIR;
+    let count = options.part(5 * SMALL) / PAIR;
     let ((sender, receiver), start) = (bounded::<Small>(CAPACITY), Barrier::new(2 * PAIR + 1));
     let (took, sum) = thread::scope(|scope| {
         let receive = |receiver: crossbeam_channel::Receiver<Small>| {
@@ -209,7 +208,7 @@ pub fn crossbeam_round_trip(options: Options) -> Result<Figure, Failure> {
     let ((there, from), (to, back)) = (bounded::<[u8; 64]>(1), bounded(1));
     thread::scope(|scope| {
         scope.spawn(move || from.iter().for_each(|block| to.send(block).expect("it is wanted")));
-        let figure = round_trips(under(options, TRIPS), |n| {
+        let figure = round_trips(options.part(TRIPS), |n| {
             there.send(trip_bytes(n))?;
             expect(back.recv()?, trip_bytes(n))
         });

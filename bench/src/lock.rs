@@ -54,7 +54,7 @@ const TIMES_EACH: u64 = 5_000_000;
 
 /// Nanoseconds for one of `times` operations, after some that warm up.
 fn alone(options: Options, mut operation: impl FnMut()) -> (Figure, u64) {
-    let times = if options.quick { TIMES / 10 } else { TIMES };
+    let times = options.part(TIMES);
     let warm_up = times / 10;
     (0..warm_up).for_each(|_| operation());
     let start = Instant::now();
@@ -124,11 +124,6 @@ fn std_mutex(options: Options) -> Result<Figure, Failure> {
     checked(measured, lock.into_inner()?)
 }
 
-/// How often each of the two operates.
-fn each(options: Options) -> u64 {
-    if options.quick { TIMES_EACH / 5 } else { TIMES_EACH }
-}
-
 /// Comes when both are there, so that neither has a start.
 fn meet(ready: &AtomicU32) {
     ready.fetch_add(1, Ordering::SeqCst);
@@ -146,7 +141,7 @@ fn our_pair(options: Options) -> Result<Figure, Failure> {
         meet(&ready);
         (0..times).for_each(|_| *lock.lock().unwrap() += 1);
     }
-    let (lock, ready, times) = (Mutex::new(0_u64)?, Shared::new(AtomicU32::new(0))?, each(options));
+    let (lock, ready, times) = (Mutex::new(0_u64)?, Shared::new(AtomicU32::new(0))?, options.part(TIMES_EACH));
     let other = Process::spawn(half, (lock.clone(), ready.clone(), times))?;
     while ready.load(Ordering::SeqCst) < 1 {
         std::thread::yield_now();
@@ -160,21 +155,21 @@ fn our_pair(options: Options) -> Result<Figure, Failure> {
 }
 
 fn pthread_pair(robust: bool, options: Options) -> Result<Figure, Failure> {
-    let (lock, times) = (PthreadMutex::new(robust)?, each(options));
+    let (lock, times) = (PthreadMutex::new(robust)?, options.part(TIMES_EACH));
     let took = raw_lock::in_two_processes(&lock, times)?;
     expect(lock.sum(), 2 * times)?;
     Ok(rate(took, times))
 }
 
 fn parking_lot_pair(options: Options) -> Result<Figure, Failure> {
-    let (lock, times) = (parking_lot::Mutex::new(0_u64), each(options));
+    let (lock, times) = (parking_lot::Mutex::new(0_u64), options.part(TIMES_EACH));
     let took = in_two_threads(|| (0..times).for_each(|_| *lock.lock() += 1));
     expect(lock.into_inner(), 2 * times)?;
     Ok(rate(took, times))
 }
 
 fn std_pair(options: Options) -> Result<Figure, Failure> {
-    let (lock, times) = (std::sync::Mutex::new(0_u64), each(options));
+    let (lock, times) = (std::sync::Mutex::new(0_u64), options.part(TIMES_EACH));
     let took = in_two_threads(|| (0..times).for_each(|_| *lock.lock().unwrap() += 1));
     expect(lock.into_inner()?, 2 * times)?;
     Ok(rate(took, times))
@@ -196,6 +191,6 @@ fn in_two_threads(half: impl Fn() + Sync) -> Duration {
 }
 
 fn cpython(kind: &str, processes: u32, options: Options) -> Result<Figure, Failure> {
-    let times = each(options) / 10;
+    let times = options.part(TIMES_EACH) / 10;
     python::run("lock.py", &[kind, &processes.to_string(), &times.to_string()])
 }

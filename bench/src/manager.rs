@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use procession::Process;
 use procession::channels::{Address, SocketConnection};
 use procession::manager::{Dict, Manager, Registry, RemoteProxy};
+use procession::process::SpawnError;
 use procession::sync::Event;
 
 use crate::group::{Failure, Figure, Group, System};
@@ -86,10 +87,6 @@ const TIMES: u32 = 400_000;
 const TIMES_OF_PEERS: u32 = 40_000;
 const KEYS: u32 = 100;
 
-fn under(times: u32, options: Options) -> u32 {
-    if options.quick { times / 10 } else { times }
-}
-
 /// How many operations a second, in thousands, after some that warm up.
 fn rate(times: u32, mut operation: impl FnMut(u32) -> Result<(), Failure>) -> Result<Figure, Failure> {
     (0..times.div_ceil(10).max(KEYS)).try_for_each(|n| operation(n % KEYS))?;
@@ -121,7 +118,7 @@ fn full(manager: &Manager) -> Result<Dict<u32, u64>, Failure> {
 fn one_client(options: Options, operation: fn(&Dict<u32, u64>, u32) -> Result<(), Failure>) -> Result<Figure, Failure> {
     let manager = Manager::start()?;
     let dict = full(&manager)?;
-    let figure = rate(under(TIMES, options), |key| operation(&dict, key))?;
+    let figure = rate(options.part(TIMES), |key| operation(&dict, key))?;
     expect(dict.len()?, KEYS as usize)?;
     Ok(figure)
 }
@@ -133,24 +130,29 @@ fn two_clients(options: Options) -> Result<Figure, Failure> {
             dict.insert(n % KEYS, 7).unwrap();
         }
     }
-    let (manager, times, begin) = (Manager::start()?, under(TIMES, options), Event::new()?);
+    let manager = Manager::start()?;
     let dict = full(&manager)?;
-    let start = || Process::spawn(work, (dict.clone(), times, begin.clone()));
-    let clients = [start()?, start()?];
+    let figure = in_two(options.part(TIMES), |times, begin| Process::spawn(work, (dict.clone(), times, begin)))?;
+    expect(dict.len()?, KEYS as usize)?;
+    Ok(figure)
+}
+
+/// What two processes get done that each operate so often, from when they are told to begin.
+fn in_two(times: u32, start: impl Fn(u32, Event) -> Result<Process<()>, SpawnError>) -> Result<Figure, Failure> {
+    let begin = Event::new()?;
+    let clients = [start(times, begin.clone())?, start(times, begin.clone())?];
     let from = Instant::now();
     begin.set();
     for client in clients {
         client.join()?;
     }
-    let took = from.elapsed();
-    expect(dict.len()?, KEYS as usize)?;
-    Ok(thousands(took, 2 * times))
+    Ok(thousands(from.elapsed(), 2 * times))
 }
 
 fn pipeline(options: Options) -> Result<Figure, Failure> {
     let manager = Manager::start()?;
     let (dict, mut waiting) = (full(&manager)?, VecDeque::new());
-    let figure = rate(under(TIMES, options), |key| {
+    let figure = rate(options.part(TIMES), |key| {
         waiting.push_back(dict.proxy().post(|dict, (key, value)| dict.insert(key, value), (key, 7))?);
         if waiting.len() >= 200 {
             waiting.drain(..100).try_for_each(|one| expect(one.wait()?, Some(7)))?;
@@ -174,7 +176,7 @@ fn remote(options: Options) -> Result<Figure, Failure> {
     let address = manager.serve(&registry, Address::from(path.as_path()), b"bench")?;
     let remote = Manager::connect(&registry, address, b"bench")?;
     let dict: RemoteProxy<Plain> = remote.create("dict", ())?;
-    let figure = rate(under(TIMES_OF_PEERS, options), |key| {
+    let figure = rate(options.part(TIMES_OF_PEERS), |key| {
         dict.call::<(u32, u64), Option<u64>>("insert", (key, 7))?;
         Ok(())
     });
@@ -183,15 +185,18 @@ fn remote(options: Options) -> Result<Figure, Failure> {
     figure
 }
 
-const NO_REDIS: &str = "this machine has no redis-server";
-
-fn redis(options: Options, operation: fn(&mut Client, u32) -> std::io::Result<()>) -> Result<Figure, Failure> {
-    let Some(server) = Redis::start()? else { return Ok(Figure::Skipped(NO_REDIS.into())) };
+/// Measures with a full Redis, and a client of it.
+fn with_redis(measure: impl FnOnce(PathBuf, &mut Client) -> Result<Figure, Failure>) -> Result<Figure, Failure> {
+    let Some(server) = Redis::start()? else { return Ok(Figure::Skipped("this machine has no redis-server".into())) };
     let mut client = Client::connect(&server.socket())?;
     client.set_many(0..KEYS, 7)?;
-    let figure = rate(under(TIMES_OF_PEERS, options), |key| Ok(operation(&mut client, key)?))?;
+    let figure = measure(server.socket(), &mut client)?;
     expect(client.len()?, KEYS as usize)?;
     Ok(figure)
+}
+
+fn redis(options: Options, operation: fn(&mut Client, u32) -> std::io::Result<()>) -> Result<Figure, Failure> {
+    with_redis(|_, client| rate(options.part(TIMES_OF_PEERS), |key| Ok(operation(client, key)?)))
 }
 
 fn two_clients_of_redis(options: Options) -> Result<Figure, Failure> {
@@ -200,30 +205,18 @@ fn two_clients_of_redis(options: Options) -> Result<Figure, Failure> {
         begin.wait();
         (0..times).for_each(|n| client.set(n % KEYS, 7).unwrap());
     }
-    let Some(server) = Redis::start()? else { return Ok(Figure::Skipped(NO_REDIS.into())) };
-    let (times, begin) = (under(TIMES_OF_PEERS, options), Event::new()?);
-    let start = || Process::spawn(work, (server.socket(), times, begin.clone()));
-    let clients = [start()?, start()?];
-    let from = Instant::now();
-    begin.set();
-    for client in clients {
-        client.join()?;
-    }
-    let took = from.elapsed();
-    expect(Client::connect(&server.socket())?.len()?, KEYS as usize)?;
-    Ok(thousands(took, 2 * times))
+    with_redis(|socket, _| {
+        in_two(options.part(TIMES_OF_PEERS), |times, begin| Process::spawn(work, (socket.clone(), times, begin)))
+    })
 }
 
 fn pipeline_of_redis(options: Options) -> Result<Figure, Failure> {
-    let Some(server) = Redis::start()? else { return Ok(Figure::Skipped(NO_REDIS.into())) };
-    let mut client = Client::connect(&server.socket())?;
-    client.set_many(0..KEYS, 7)?;
-    let times = under(TIMES, options);
-    let start = Instant::now();
-    (0..times / 200).try_for_each(|_| client.set_many((0..200).map(|n| n % KEYS), 7))?;
-    let took = start.elapsed();
-    expect(client.len()?, KEYS as usize)?;
-    Ok(thousands(took, times / 200 * 200))
+    with_redis(|_, client| {
+        let batches = options.part(TIMES / 200);
+        let start = Instant::now();
+        (0..batches).try_for_each(|_| client.set_many((0..200).map(|n| n % KEYS), 7))?;
+        Ok(thousands(start.elapsed(), batches * 200))
+    })
 }
 
 fn echo(options: Options) -> Result<Figure, Failure> {
@@ -235,7 +228,7 @@ fn echo(options: Options) -> Result<Figure, Failure> {
     let (mut here, there) = UnixStream::pair()?;
     let other = Process::spawn(answer, SocketConnection::from(there))?;
     let mut room = [7; 64];
-    let figure = rate(under(TIMES_OF_PEERS, options), |_| {
+    let figure = rate(options.part(TIMES_OF_PEERS), |_| {
         here.write_all(&room)?;
         Ok(here.read_exact(&mut room)?)
     })?;
@@ -245,5 +238,5 @@ fn echo(options: Options) -> Result<Figure, Failure> {
 }
 
 fn cpython(what: &str, clients: u32, options: Options) -> Result<Figure, Failure> {
-    python::run("manager.py", &[what, &clients.to_string(), &under(TIMES_OF_PEERS, options).to_string()])
+    python::run("manager.py", &[what, &clients.to_string(), &options.part(TIMES_OF_PEERS).to_string()])
 }

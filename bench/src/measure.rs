@@ -20,7 +20,7 @@ impl Repeat {
 
     /// The numbers that the options ask for.
     pub fn under(self, options: Options) -> Self {
-        if options.quick { Self::times(self.measured.div_ceil(5)) } else { self }
+        Self::times(options.part(self.measured))
     }
 }
 

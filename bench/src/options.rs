@@ -1,5 +1,7 @@
 //! What was typed on the command line.
 
+use std::ops::{Add, Div};
+
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::group::Group;
@@ -12,6 +14,13 @@ pub struct Options {
     /// All processes on one core, which shows the cost of the work without waking an idle core.
     pub pin: bool,
     pub rounds: usize,
+}
+
+impl Options {
+    /// So many, or a fifth of them when it has to be quick.
+    pub fn part<N: From<u8> + Add<Output = N> + Div<Output = N>>(self, many: N) -> N {
+        if self.quick { (many + N::from(4)) / N::from(5) } else { many }
+    }
 }
 
 /// What to do.

@@ -148,11 +148,6 @@ pub const DEATH: Group = Group {
     systems: &[System { name: "procession imap", measure: ours::death }],
 };
 
-/// The number that options ask for: a fifth for orientation.
-pub fn under(options: Options, many: usize) -> usize {
-    if options.quick { many.div_ceil(5) } else { many }
-}
-
 /// The task of most groups.
 pub fn add_one(n: u64) -> u64 {
     n + 1
@@ -170,7 +165,7 @@ pub fn compute(rounds: u64) -> u64 {
 }
 
 fn cpython(what: &str, library: &str, count: usize, options: Options) -> Result<Figure, Failure> {
-    python::run("pool.py", &[what, library, &under(options, count).to_string()])
+    python::run("pool.py", &[what, library, &options.part(count).to_string()])
 }
 
 fn flat_cpython(count: usize, _: Options) -> Result<Figure, Failure> {

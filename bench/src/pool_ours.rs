@@ -10,7 +10,7 @@ use procession::Pool;
 use crate::group::{Failure, Figure};
 use crate::measure::{Repeat, expect, latency};
 use crate::options::Options;
-use crate::pool::{WORKERS, add_one, compute, sum_for, under};
+use crate::pool::{WORKERS, add_one, compute, sum_for};
 use crate::pool_block::{Block, MIB};
 
 const SINGLES: usize = 500_000;
@@ -66,25 +66,25 @@ fn in_order(pool: &Pool, count: usize) -> Result<(), Failure> {
 }
 
 pub fn single_map(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (single_pool()?, under(options, SINGLES));
+    let (pool, count) = (single_pool()?, options.part(SINGLES));
     map(&pool, count / 10)?;
     rate(count, || map(&pool, count))
 }
 
 pub fn single_unordered(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (single_pool()?, under(options, SINGLES));
+    let (pool, count) = (single_pool()?, options.part(SINGLES));
     unordered(&pool, count / 10)?;
     rate(count, || unordered(&pool, count))
 }
 
 pub fn chunked_map(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (Pool::new(WORKERS)?, under(options, MANY));
+    let (pool, count) = (Pool::new(WORKERS)?, options.part(MANY));
     map(&pool, count / 10)?;
     rate(count, || map(&pool, count))
 }
 
 pub fn chunked_imap(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (Pool::new(WORKERS)?, under(options, MANY));
+    let (pool, count) = (Pool::new(WORKERS)?, options.part(MANY));
     in_order(&pool, count / 10)?;
     rate(count, || in_order(&pool, count))
 }
@@ -99,7 +99,7 @@ pub fn apply(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn large(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (Pool::new(WORKERS)?, under(options, LARGE));
+    let (pool, count) = (Pool::new(WORKERS)?, options.part(LARGE));
     let data = Arc::new(vec![1_u8; MIB]);
     let run = |count: usize| {
         let blocks = (0..count).map(|_| Block(data.clone()));
@@ -115,12 +115,12 @@ pub fn heavy(options: Options) -> Result<Figure, Failure> {
 
 pub fn heavy_uneven(options: Options) -> Result<Figure, Failure> {
     // The longest comes last.
-    let longest = under(options, HEAVY) - 1;
+    let longest = options.part(HEAVY) - 1;
     heavy_with(move |n| if n == longest { 20_000 } else { 100 + (n as u64 * 7919) % 1800 }, options)
 }
 
 fn heavy_with(rounds: impl Fn(usize) -> u64, options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (Pool::new(WORKERS)?, under(options, HEAVY));
+    let (pool, count) = (Pool::new(WORKERS)?, options.part(HEAVY));
     let tasks: Vec<u64> = (0..count).map(rounds).collect();
     pool.map(compute, vec![1000; 20])?;
     let mut expected = Vec::new();
@@ -140,7 +140,7 @@ fn heavy_with(rounds: impl Fn(usize) -> u64, options: Options) -> Result<Figure,
 /// Nanoseconds for each task of jobs of `size`, as many of them as make half a million tasks.
 pub fn flat(size: usize, options: Options) -> Result<Figure, Failure> {
     let pool = Pool::new(WORKERS)?;
-    let jobs = under(options, 500_000_usize.div_ceil(size));
+    let jobs = options.part(500_000_usize.div_ceil(size));
     map(&pool, size.min(100_000))?;
     let start = Instant::now();
     for _ in 0..jobs {

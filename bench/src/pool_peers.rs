@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::group::{Failure, Figure};
 use crate::measure::{Repeat, expect, latency};
 use crate::options::Options;
-use crate::pool::{WORKERS, add_one, compute, sum_for, under};
+use crate::pool::{WORKERS, add_one, compute, sum_for};
 use crate::pool_block::{Block, MIB};
 use crate::pool_ours::{rate, scaling, throughput};
 
@@ -44,7 +44,7 @@ where
 }
 
 pub fn procspawn_single(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (procspawn_pool()?, under(options, 20_000));
+    let (pool, count) = (procspawn_pool()?, options.part(20_000));
     rate(count, || procspawn_sum(&pool, count))
 }
 
@@ -58,7 +58,7 @@ pub fn procspawn_apply(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn procspawn_large(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (procspawn_pool()?, under(options, 200));
+    let (pool, count) = (procspawn_pool()?, options.part(200));
     let data = Arc::new(vec![1_u8; MIB]);
     let run = |count| {
         let mut handles = VecDeque::new();
@@ -80,7 +80,7 @@ fn rayon_pool() -> Result<rayon::ThreadPool, Failure> {
 }
 
 pub fn rayon_spawn(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (rayon_pool()?, under(options, 1_000_000));
+    let (pool, count) = (rayon_pool()?, options.part(1_000_000));
     let run = |count: usize| {
         let sum = AtomicU64::new(0);
         pool.scope(|scope| {
@@ -96,7 +96,7 @@ pub fn rayon_spawn(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn rayon_map(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (rayon_pool()?, under(options, 20_000_000));
+    let (pool, count) = (rayon_pool()?, options.part(20_000_000));
     let run = |count: usize| {
         let results: Vec<u64> = pool.install(|| (0..count as u64).into_par_iter().map(add_one).collect());
         expect(results.into_par_iter().sum(), sum_for(count))
@@ -115,7 +115,7 @@ pub fn rayon_install(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn rayon_heavy(options: Options) -> Result<Figure, Failure> {
-    let (pool, tasks) = (rayon_pool()?, vec![1000; under(options, 1000)]);
+    let (pool, tasks) = (rayon_pool()?, vec![1000; options.part(1000)]);
     let (mut expected, mut found): (Vec<u64>, Vec<u64>) = Default::default();
     let alone = || {
         expected = tasks.iter().copied().map(compute).collect();

@@ -11,7 +11,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-use crate::channels::under;
 use crate::channels_course::{
     Small, add_up, amount, large as large_course, look_through, number, round_trips, small, stream as stream_course,
     trip,
@@ -173,7 +172,7 @@ fn lane<T: Copy>() -> Result<&'static Lane<T>, Failure> {
 }
 
 pub fn stream(spin: bool, options: Options) -> Result<Figure, Failure> {
-    let (lane, count) = (lane::<Small>()?, under(options, SMALL));
+    let (lane, count) = (lane::<Small>()?, options.part(SMALL));
     let child = Fork::of(|| add_up(count, || number(lane.there.pop(spin)), |sum| lane.back.push(sum, spin)))?;
     let send = |numbers: std::ops::Range<u64>| {
         numbers.for_each(|n| lane.there.push(small(n), spin));
@@ -191,7 +190,7 @@ pub fn round_trip(options: Options) -> Result<Figure, Failure> {
             back.there.push(there.there.pop(true), true);
         }
     })?;
-    round_trips(under(options, TRIPS), |n| {
+    round_trips(options.part(TRIPS), |n| {
         there.there.push(trip(n), true);
         expect(back.there.pop(true), trip(n))
     })

@@ -14,7 +14,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 use crate::group::{Failure, Figure};
 use crate::measure::{Repeat, expect, latency};
 use crate::options::Options;
-use crate::pool::{WORKERS, add_one, compute, sum_for, under};
+use crate::pool::{WORKERS, add_one, compute, sum_for};
 use crate::pool_block::{MIB, is_whole};
 use crate::pool_ours::{rate, scaling, throughput};
 
@@ -214,7 +214,7 @@ fn answer_blocks(lane: &Lane) {
 }
 
 pub fn single(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (Pool::start(add_for_ever)?, under(options, 5_000_000));
+    let (pool, count) = (Pool::start(add_for_ever)?, options.part(5_000_000));
     expect(pool.sum(count / 10), sum_for(count / 10))?;
     rate(count, || expect(pool.sum(count), sum_for(count)))
 }
@@ -231,14 +231,14 @@ pub fn apply(options: Options) -> Result<Figure, Failure> {
 }
 
 pub fn large(options: Options) -> Result<Figure, Failure> {
-    let (pool, count) = (Pool::start(answer_blocks)?, under(options, 1000));
+    let (pool, count) = (Pool::start(answer_blocks)?, options.part(1000));
     let data = vec![1; MIB];
     pool.send_blocks(&data, 20)?;
     throughput(count, || pool.send_blocks(&data, count))
 }
 
 pub fn heavy(options: Options) -> Result<Figure, Failure> {
-    let count = under(options, 1000);
+    let count = options.part(1000);
     let run = |count| (0..count).for_each(|_| _ = compute(1000));
     let alone = || {
         run(count);

@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::codec::{self, DecodeError, EncodeError, Message};
 use crate::function::FunctionError;
 use crate::image::Place;
-use crate::method_thunk::{self as thunk, Thunk};
+use crate::method_thunk::{self as thunk, Call, Thunk};
 
 /// The name of a function that works on a value where it is.
 ///
@@ -309,7 +309,7 @@ impl Method {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
-        thunk(self.function.pointer(), target, argument, descriptors, buffer)
+        thunk(self.function.pointer(), Call { target, argument, descriptors, buffer })
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Method, FunctionError> {

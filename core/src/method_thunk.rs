@@ -12,100 +12,66 @@ use crate::method::{Given, MethodError, Target};
 /// What a call brings: `None` from a conditional method that is not to have happened yet.
 pub(crate) type Outcome = Result<Option<Message>, MethodError>;
 
-/// The code between a message and a function. The first argument is the function's address, the last a buffer to re-use.
-pub(crate) type Thunk = fn(*const (), Target<'_>, &[u8], Vec<OwnedFd>, Vec<u8>) -> Outcome;
+/// The code between a message and a function, whose address is the first argument.
+pub(crate) type Thunk = fn(*const (), Call<'_>) -> Outcome;
 
-pub(crate) fn make<A: DeserializeOwned, T: Any + Send + Sync>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
+/// What a function is called on and with, and a buffer to re-use.
+pub(crate) struct Call<'a> {
+    pub(crate) target: Target<'a>,
+    pub(crate) argument: &'a [u8],
+    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) buffer: Vec<u8>,
+}
+
+pub(crate) fn make<A: DeserializeOwned, T: Any + Send + Sync>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::maker` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> T`.
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> T>(function) };
-    let Target::New(place) = target else { return Err(MethodError::Target(type_name::<T>())) };
-    *place = Some(Box::new(function(decoded(argument, descriptors)?)));
-    encoded(&(), buffer)
+    let Target::New(place) = call.target else { return Err(MethodError::Target(type_name::<T>())) };
+    *place = Some(Box::new(function(decoded(call.argument, call.descriptors)?)));
+    encoded(&(), call.buffer)
 }
 
-pub(crate) fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
+pub(crate) fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::exclusive` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> R>(function) };
-    let value = value_mut::<T>(target)?;
-    encoded(&function(value, decoded(argument, descriptors)?), buffer)
+    let value = value_mut::<T>(call.target)?;
+    encoded(&function(value, decoded(call.argument, call.descriptors)?), call.buffer)
 }
 
-pub(crate) fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
+pub(crate) fn shared<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::shared` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
-    let value = value_ref::<T>(&target)?;
-    encoded(&function(value, decoded(argument, descriptors)?), buffer)
+    let value = value_ref::<T>(&call.target)?;
+    encoded(&function(value, decoded(call.argument, call.descriptors)?), call.buffer)
 }
 
-pub(crate) fn given<G: Given<T, A, R>, T: Any, A, R>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
+pub(crate) fn given<G: Given<T, A, R>, T: Any, A, R>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::given` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
-    let value = value_ref::<T>(&target)?;
-    encoded(&G::given(value, function, decoded(argument, descriptors)?), buffer)
+    let value = value_ref::<T>(&call.target)?;
+    encoded(&G::given(value, function, decoded(call.argument, call.descriptors)?), call.buffer)
 }
 
-pub(crate) fn snapshot<T: Any + Serialize>(
-    _: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
-    let () = decoded(argument, descriptors)?;
-    encoded(value_ref::<T>(&target)?, buffer)
+pub(crate) fn snapshot<T: Any + Serialize>(_: *const (), call: Call<'_>) -> Outcome {
+    let () = decoded(call.argument, call.descriptors)?;
+    encoded(value_ref::<T>(&call.target)?, call.buffer)
 }
 
-pub(crate) fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
+pub(crate) fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::both` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, &mut U, A) -> R>(function) };
-    let Target::Both(first, second) = target else { return Err(MethodError::Target(type_name::<(T, U)>())) };
+    let Target::Both(first, second) = call.target else { return Err(MethodError::Target(type_name::<(T, U)>())) };
     let first = first.downcast_mut::<T>().ok_or(MethodError::Target(type_name::<T>()))?;
     let second = second.downcast_mut::<U>().ok_or(MethodError::Target(type_name::<U>()))?;
-    encoded(&function(first, second, decoded(argument, descriptors)?), buffer)
+    encoded(&function(first, second, decoded(call.argument, call.descriptors)?), call.buffer)
 }
 
-pub(crate) fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(
-    function: *const (),
-    target: Target<'_>,
-    argument: &[u8],
-    descriptors: Vec<OwnedFd>,
-    buffer: Vec<u8>,
-) -> Outcome {
+pub(crate) fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::conditional` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> Option<R>>(function) };
-    let value = value_mut::<T>(target)?;
-    match function(value, decoded(argument, descriptors)?) {
-        Some(result) => encoded(&result, buffer),
+    let value = value_mut::<T>(call.target)?;
+    match function(value, decoded(call.argument, call.descriptors)?) {
+        Some(result) => encoded(&result, call.buffer),
         None => Ok(None),
     }
 }

@@ -5,13 +5,22 @@
 
 use lexopt::Parser;
 
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::step;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "bench",
+    takes: "[GROUP...] [--quick] [--pin] [--rounds N]",
+    about: "measures against peers, CPython and raw limits; --help lists the groups",
+    details: None,
+    run,
+};
 
 /// Where the project is, seen from the root.
 pub(crate) const MANIFEST: &str = "bench/Cargo.toml";
 
-pub(crate) fn run(mut arguments: Parser) -> Result<(), Failure> {
+fn run(mut arguments: Parser) -> Result<(), Failure> {
     let mut cargo = step::cargo(["run", "--quiet", "--release", "--manifest-path", MANIFEST, "--"]);
     step::run(cargo.args(arguments.raw_args()?))
 }

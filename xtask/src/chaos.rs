@@ -1,28 +1,41 @@
 //! `cargo xtask chaos`: runs the programs that kill processes at random and check what must hold all the same.
 //!
-//! A chaos program is the example `chaos_NAME` of the crate in the folder NAME. It takes `--seconds N --seed S`, prints
-//! a report, and exits with a status other than 0 when an invariant was broken.
+//! They are modules of one example, `examples/chaos`. It takes the name of one, `--seconds N` or `--kills N`, and `--seed N`,
+//! prints a report, and exits with a status other than 0 when an invariant was broken.
 
-use std::fs;
-use std::path::Path;
+use std::process;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::command::Command;
 use crate::failure::Failure;
+use crate::number::number;
 use crate::step;
 
-/// A crate with a chaos program.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Component {
-    /// The crate's folder, and what one types to choose it.
-    name: String,
-}
+pub(crate) const COMMAND: Command = Command {
+    name: "chaos",
+    takes: "[COMPONENT...] [--seconds N | --kills N] [--seed N]",
+    about: "runs programs that kill processes at random and check what must hold all the same",
+    details: Some(
+        "\
+Without a name it runs all of: channels, manager, pool, process, sync.
+
+  --seconds N   how long each goes on; 20 when nothing is said
+  --kills N     go on until so many processes were killed instead
+  --seed N      where the random choices begin; a failure says which seed repeats it
+",
+    ),
+    run,
+};
+
+/// What has a program: a component's folder, and what one types to choose it.
+const COMPONENTS: [&str; 5] = ["channels", "manager", "pool", "process", "sync"];
 
 /// What a run was asked for.
 #[derive(Debug)]
 struct Options {
-    components: Vec<Component>,
+    components: Vec<&'static str>,
     length: Length,
     seed: u64,
 }
@@ -31,7 +44,7 @@ struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
     Seconds(u64),
-    /// After so many kills, however long they take. Not every program counts them.
+    /// After so many kills, however long they take.
     Kills(u64),
 }
 
@@ -56,85 +69,56 @@ impl Length {
 /// How much longer than it should a program may take before it counts as hung.
 const GRACE: Duration = Duration::from_secs(120);
 
-pub(crate) fn run(arguments: Parser) -> Result<(), Failure> {
-    let options = parse(arguments, &components(&step::root())?, now())?;
-    torment_all(&options)
+fn run(arguments: Parser) -> Result<(), Failure> {
+    torment_all(&parse(arguments, now())?)
 }
 
 /// Every component, for so many seconds each, from a fresh seed.
 pub(crate) fn run_all(seconds: u64) -> Result<(), Failure> {
-    let components = components(&step::root())?;
-    torment_all(&Options { components, length: Length::Seconds(seconds), seed: now() })
+    torment_all(&Options { components: COMPONENTS.into(), length: Length::Seconds(seconds), seed: now() })
 }
 
 fn torment_all(options: &Options) -> Result<(), Failure> {
-    options.components.iter().try_for_each(|component| torment(component, options))
-}
-
-fn torment(component: &Component, options: &Options) -> Result<(), Failure> {
-    let Options { length, seed, .. } = options;
-    let (package, example) = (component.package(), component.example());
-    let which = ["--locked", "--quiet", "--release", "--package", &package, "--example", &example];
+    let which = ["--locked", "--quiet", "--release", "--package", "xtask", "--example", "chaos"];
     step::run(step::cargo(["build"]).args(which))?;
-    let mut program = step::cargo(["run"]);
-    program.args(which).arg("--");
-    program.args(length.arguments()).args(["--seed", &seed.to_string()]);
-    step::run_guarded(&mut program, length.limit()).map_err(|failure| {
-        let Component { name } = component;
-        let again = format!("cargo xtask chaos {name} {} --seed {seed}", length.arguments().join(" "));
-        Failure::new(format!("chaos in {name}: {failure}; run it again with `{again}`"))
+    options.components.iter().try_for_each(|component| {
+        let mut program = step::cargo(["run"]);
+        torment(program.args(which).arg("--"), component, options)
     })
 }
 
-impl Component {
-    fn package(&self) -> String {
-        format!("procession-{}", self.name)
-    }
-
-    fn example(&self) -> String {
-        format!("chaos_{}", self.name)
-    }
+fn torment(
+    program: &mut process::Command,
+    component: &str,
+    &Options { length, seed, .. }: &Options,
+) -> Result<(), Failure> {
+    program.arg(component).args(length.arguments()).args(["--seed", &seed.to_string()]);
+    step::run_guarded(program, length.limit()).map_err(|failure| {
+        let again = format!("cargo xtask chaos {component} {} --seed {seed}", length.arguments().join(" "));
+        Failure::new(format!("chaos in {component}: {failure}; run it again with `{again}`"))
+    })
 }
 
-/// The components of the workspace at `root`, in the order of their names.
-fn components(root: &Path) -> Result<Vec<Component>, Failure> {
-    let unreadable = |error| Failure::new(format!("cannot read {}: {error}", root.display()));
-    let mut found = Vec::new();
-    for entry in fs::read_dir(root).map_err(unreadable)? {
-        let folder = entry.map_err(unreadable)?.path();
-        let component = Component { name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned() };
-        if folder.join("examples").join(component.example()).with_extension("rs").is_file() {
-            found.push(component);
-        }
-    }
-    found.sort();
-    if found.is_empty() {
-        return Err(Failure::new(format!("{} has no chaos program, like pool/examples/chaos_pool.rs", root.display())));
-    }
-    Ok(found)
-}
-
-fn parse(mut arguments: Parser, known: &[Component], seed: u64) -> Result<Options, Failure> {
+fn parse(mut arguments: Parser, seed: u64) -> Result<Options, Failure> {
     let mut options = Options { components: Vec::new(), length: Length::Seconds(20), seed };
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Long("seconds") => options.length = Length::Seconds(arguments.value()?.parse()?),
-            Arg::Long("kills") => options.length = Length::Kills(arguments.value()?.parse()?),
-            Arg::Long("seed") => options.seed = arguments.value()?.parse()?,
-            Arg::Value(name) => options.components.push(component(&name.string()?, known)?),
+            Arg::Long("seconds") => options.length = Length::Seconds(number(&mut arguments, "seconds")?),
+            Arg::Long("kills") => options.length = Length::Kills(number(&mut arguments, "kills")?),
+            Arg::Long("seed") => options.seed = number(&mut arguments, "seed")?,
+            Arg::Value(name) => options.components.push(component(&name.string()?)?),
             other => return Err(other.unexpected().into()),
         }
     }
     if options.components.is_empty() {
-        options.components = known.to_vec();
+        options.components = COMPONENTS.into();
     }
     Ok(options)
 }
 
-fn component(name: &str, known: &[Component]) -> Result<Component, Failure> {
-    known.iter().find(|component| component.name == name).cloned().ok_or_else(|| {
-        let names: Vec<_> = known.iter().map(|component| component.name.as_str()).collect();
-        Failure::new(format!("no chaos program torments `{name}`; choose from {}", names.join(", ")))
+fn component(name: &str) -> Result<&'static str, Failure> {
+    COMPONENTS.into_iter().find(|component| *component == name).ok_or_else(|| {
+        Failure::usage(format!("no chaos program torments `{name}`; choose from {}", COMPONENTS.join(", ")))
     })
 }
 
@@ -146,29 +130,25 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, process};
+    use std::fs;
 
     use super::*;
 
-    fn known() -> [Component; 2] {
-        ["pool", "process"].map(|name| Component { name: name.into() })
-    }
-
     fn parsed(words: &[&str]) -> Result<Options, Failure> {
-        parse(Parser::from_args(words), &known(), 7)
+        parse(Parser::from_args(words), 7)
     }
 
     #[test]
     fn without_arguments_everything_runs() {
         let options = parsed(&[]).unwrap();
-        assert_eq!(options.components, known());
+        assert_eq!(options.components, COMPONENTS);
         assert_eq!((options.length, options.seed), (Length::Seconds(20), 7));
     }
 
     #[test]
     fn arguments_choose() {
         let options = parsed(&["process", "--seed", "5", "--seconds", "3"]).unwrap();
-        assert_eq!(options.components, known()[1..]);
+        assert_eq!(options.components, ["process"]);
         assert_eq!((options.length, options.seed), (Length::Seconds(3), 5));
         assert_eq!(parsed(&["pool", "--kills", "9"]).unwrap().length.arguments(), ["--kills", "9"]);
     }
@@ -180,17 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_found_by_their_names() {
-        let root = env::temp_dir().join(format!("xtask-chaos-{}", process::id()));
-        for path in ["pool/examples/chaos_pool.rs", "process/examples/chaos_process.rs", "sync/examples/other.rs"] {
-            let file = root.join(path);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, "").unwrap();
-        }
-        let found = components(&root);
-        let none = components(&root.join("pool"));
-        fs::remove_dir_all(&root).unwrap();
-        assert_eq!(found.unwrap(), known());
-        assert!(none.unwrap_err().to_string().ends_with("has no chaos program, like pool/examples/chaos_pool.rs"));
+    fn every_program_has_a_name() {
+        let entries = fs::read_dir(step::root().join("xtask/examples/chaos")).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        let mut names: Vec<_> = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        names.sort();
+        names.retain(|name| name != "main");
+        assert_eq!(names, COMPONENTS);
+        assert!(COMMAND.details.unwrap().contains(&COMPONENTS.join(", ")));
     }
 }

@@ -5,8 +5,31 @@ use std::time::{Duration, Instant};
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::{bench, chaos, model, step, tidy};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "ci",
+    takes: "[SECTION...]",
+    about: "runs every check, or only the sections that are named, and stops at the first failure",
+    details: Some(
+        "\
+The sections, in the order in which they run:
+
+  fmt      the code is formatted, here and in bench/
+  tidy     the rules of the house
+  clippy   no warning, in any target
+  build    the workspace without its optional features, examples and tests too
+  test     unit, integration and documentation tests
+  model    the locks under loom: every order of their steps
+  doc      the documentation builds without a warning
+  chaos    each chaos program for 3 seconds
+  bench    the benchmarks compile; skipped where their peers were never downloaded
+",
+    ),
+    run,
+};
 
 /// One part of the check.
 struct Section {
@@ -27,7 +50,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "bench", run: bench },
 ];
 
-pub(crate) fn run(arguments: Parser) -> Result<(), Failure> {
+fn run(arguments: Parser) -> Result<(), Failure> {
     let sections = parse(arguments)?;
     let mut done = Vec::new();
     for section in sections {
@@ -61,7 +84,7 @@ fn parse(mut arguments: Parser) -> Result<Vec<&'static Section>, Failure> {
 fn section(name: &str) -> Result<&'static Section, Failure> {
     SECTIONS.iter().find(|section| section.name == name).ok_or_else(|| {
         let known: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
-        Failure::new(format!("there is no section `{name}`; choose from {}", known.join(", ")))
+        Failure::usage(format!("there is no section `{name}`; choose from {}", known.join(", ")))
     })
 }
 
@@ -133,6 +156,8 @@ mod tests {
         let chosen = parse(Parser::from_args::<[&str; 0]>([])).unwrap();
         let names: Vec<_> = chosen.iter().map(|section| section.name).collect();
         assert_eq!(names, ["fmt", "tidy", "clippy", "build", "test", "model", "doc", "chaos", "bench"]);
+        let details = COMMAND.details.unwrap().lines().filter_map(|line| line.strip_prefix("  "));
+        assert!(details.map(|line| line.split(' ').next().unwrap()).eq(names));
     }
 
     #[test]

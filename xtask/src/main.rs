@@ -4,55 +4,72 @@
 mod bench;
 mod chaos;
 mod ci;
+mod command;
+mod disk;
 mod failure;
 mod model;
+mod number;
 mod properties;
 mod step;
 mod tidy;
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use command::{Command, asks_for_help};
 use failure::Failure;
-use lexopt::{Arg, Parser};
 
-const USAGE: &str = "\
-usage: cargo xtask COMMAND
-
-  ci [SECTION...]                     run every check, or only the named ones; stops at the first failure
-  tidy [--list | --examples]          check the house rules, list them, or list public items without an example
-  bench [GROUP...] [--quick] [--pin]  measure against peers, CPython and raw limits (see bench/README.md)
-  chaos [COMPONENT...] [--seconds N | --kills N] [--seed S]
-                                      run the programs that kill processes at random
-  properties [--cases N]              run every property test with so many cases each
-  model                               try every order of steps of the locks (loom)
-";
+const COMMANDS: [Command; 6] =
+    [ci::COMMAND, tidy::COMMAND, bench::COMMAND, chaos::COMMAND, properties::COMMAND, model::COMMAND];
 
 fn main() -> ExitCode {
-    match run(Parser::from_env()) {
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }
 
-fn run(mut arguments: Parser) -> Result<(), Failure> {
-    let command = match arguments.next()? {
-        Some(Arg::Value(name)) => name.to_string_lossy().into_owned(),
-        Some(Arg::Long("help") | Arg::Short('h')) | None => {
-            print!("{USAGE}");
-            return Ok(());
+fn run(words: &[OsString]) -> Result<(), Failure> {
+    match words {
+        [name, rest @ ..] if !asks_for_help(name) => command(&name.to_string_lossy())?.start(rest),
+        _ => {
+            print!("{}", usage());
+            Ok(())
         }
-        Some(other) => return Err(other.unexpected().into()),
-    };
-    match command.as_str() {
-        "ci" => ci::run(arguments),
-        "tidy" => tidy::run(arguments),
-        "bench" => bench::run(arguments),
-        "chaos" => chaos::run(arguments),
-        "model" => model::run(arguments),
-        "properties" => properties::run(arguments),
-        unknown => Err(Failure::new(format!("there is no command `{unknown}`\n\n{USAGE}"))),
+    }
+}
+
+fn command(name: &str) -> Result<&'static Command, Failure> {
+    COMMANDS.iter().find(|command| command.name == name).ok_or_else(|| {
+        let known = COMMANDS.each_ref().map(|command| command.name).join(", ");
+        Failure::usage(format!("there is no command `{name}`; choose from {known}"))
+    })
+}
+
+fn usage() -> String {
+    let rows: String = COMMANDS.iter().map(Command::row).collect();
+    format!("usage: cargo xtask COMMAND [ARGUMENT...]\n\n{rows}\n`cargo xtask COMMAND --help` says what it takes.\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_found_by_its_name() {
+        assert_eq!(command("tidy").unwrap().name, "tidy");
+        let failure = command("tidi").err().unwrap().to_string();
+        assert!(failure.contains("`tidi`; choose from ci, tidy, bench"), "{failure}");
+    }
+
+    #[test]
+    fn all_commands_are_listed() {
+        let usage = usage();
+        assert!(COMMANDS.iter().all(|command| usage.contains(&format!("  {} ", command.name))), "{usage}");
     }
 }

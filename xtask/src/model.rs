@@ -4,13 +4,22 @@
 
 use lexopt::Parser;
 
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::step;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "model",
+    takes: "",
+    about: "tries every order of the steps of the locks (loom)",
+    details: Some("It takes no arguments, and about a minute.\n"),
+    run,
+};
 
 /// Where the artefacts go, below the root.
 const TARGET: &str = "target/model";
 
-pub(crate) fn run(mut arguments: Parser) -> Result<(), Failure> {
+fn run(mut arguments: Parser) -> Result<(), Failure> {
     if let Some(argument) = arguments.next()? {
         return Err(argument.unexpected().into());
     }

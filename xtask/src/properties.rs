@@ -8,11 +8,21 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{fs, io};
 
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::{Arg, Parser};
 use proc_macro2::{TokenStream, TokenTree};
 
+use crate::command::Command;
 use crate::failure::Failure;
+use crate::number::number;
 use crate::step;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "properties",
+    takes: "[--cases N]",
+    about: "runs every property test, each with so many cases",
+    details: Some("  --cases N   how many cases each test tries; 256 when nothing is said\n"),
+    run,
+};
 
 /// How many cases each test runs when nothing is said: what proptest takes by itself.
 const CASES: u32 = 256;
@@ -20,7 +30,7 @@ const CASES: u32 = 256;
 /// The folders of a package that may hold tests.
 const FOLDERS: &[&str] = &["src", "tests"];
 
-pub(crate) fn run(arguments: Parser) -> Result<(), Failure> {
+fn run(arguments: Parser) -> Result<(), Failure> {
     let cases = parse(arguments)?;
     let found = find(&step::root())?;
     for (package, names) in &found {
@@ -34,12 +44,12 @@ fn parse(mut arguments: Parser) -> Result<u32, Failure> {
     let mut cases = CASES;
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Long("cases") => cases = arguments.value()?.parse()?,
+            Arg::Long("cases") => cases = number(&mut arguments, "cases")?,
             other => return Err(other.unexpected().into()),
         }
     }
     if cases == 0 {
-        return Err(Failure::new("with no cases every property holds; ask for at least one"));
+        return Err(Failure::usage("with no cases every property holds; ask for at least one"));
     }
     Ok(cases)
 }

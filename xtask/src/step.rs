@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{env, io, thread};
 
+use crate::disk;
 use crate::failure::Failure;
 
 /// The folder of the root manifest, wherever the command was typed.
@@ -60,7 +61,17 @@ fn succeeded(command: &Command, status: ExitStatus) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::new(format!("`{}` failed with {status}", line(command))))
+    let hint = target(command).and_then(|target| disk::hint(&target)).map(|hint| format!("; {hint}"));
+    Err(Failure::new(format!("`{}` failed with {status}{}", line(command), hint.unwrap_or_default())))
+}
+
+/// Where a command writes what it builds, if it is cargo.
+fn target(command: &Command) -> Option<PathBuf> {
+    let is_cargo = Path::new(command.get_program()).file_name()? == "cargo";
+    let mut set = command.get_envs().filter(|(name, _)| *name == "CARGO_TARGET_DIR");
+    let folder =
+        set.next().and_then(|(_, value)| value.map(OsStr::to_owned)).or_else(|| env::var_os("CARGO_TARGET_DIR"));
+    is_cargo.then(|| root().join(folder.unwrap_or_else(|| "target".into())))
 }
 
 fn hung(command: &Command, limit: Duration) -> Failure {
@@ -97,6 +108,15 @@ mod tests {
         assert!(run(&mut shell("exit 0")).is_ok());
         let failure = run(&mut shell("exit 3")).unwrap_err().to_string();
         assert_eq!(failure, "`sh -c exit 3` failed with exit status: 3");
+    }
+
+    #[test]
+    fn cargo_writes_to_its_target() {
+        let mut command = cargo(["build"]);
+        assert!(target(&command).is_some());
+        command.env("CARGO_TARGET_DIR", "target/model");
+        assert_eq!(target(&command), Some(root().join("target/model")));
+        assert_eq!(target(&shell("exit 3")), None);
     }
 
     #[test]

@@ -18,8 +18,24 @@ use lexopt::{Arg, Parser};
 
 use self::problem::Problem;
 use self::tree::Tree;
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::step;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "tidy",
+    takes: "[--list | --examples]",
+    about: "checks the rules of the house",
+    details: Some(
+        "\
+Without an option it prints each line that breaks one.
+
+  --list       only say what the rules are
+  --examples   only list the public items whose documentation has no example
+",
+    ),
+    run,
+};
 
 /// A rule: its name in messages, what it demands, and the function that finds what breaks it.
 struct Rule {
@@ -68,7 +84,7 @@ const RULES: &[Rule] = &[
     Rule { name: "allow", demands: "no allow attribute: expect one, with its reason", find: words::allow },
 ];
 
-pub(crate) fn run(mut arguments: Parser) -> Result<(), Failure> {
+fn run(mut arguments: Parser) -> Result<(), Failure> {
     match arguments.next()? {
         None => check(),
         Some(Arg::Long("list")) => {

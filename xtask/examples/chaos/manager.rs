@@ -1,23 +1,20 @@
 //! Kills clients of a manager at random moments, and checks what must hold all the same.
 //!
-//! `cargo run --release -p procession-manager --example chaos_manager -- --seconds 20 --seed 7`, or `--kills 10000` instead of a
-//! time. Six clients use every kind of object, pass proxies to each other through a managed queue, and are killed and replaced,
+//! Six clients use every kind of object, pass proxies to each other through a managed queue, and are killed and replaced,
 //! again and again. Nobody may hang, hold a lock together with another, be the fourth with one of three permits, or see a
 //! value half changed; in the end all locks and permits are free, and no reference is left.
 
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use procession_manager::{CallError, Counter, Dict, List, Lock, Manager, Proxy, Queue, RLock, Semaphore, Transaction};
-use procession_process::Process;
+use procession_manager::{CallError, Dict, List, Lock, Manager, Proxy, Queue, RLock, Semaphore, Transaction};
 use serde::{Deserialize, Serialize};
+
+use crate::kit::{Course, Dice, Failure, Faults, kill, start, wait_for};
 
 const CLIENTS: u64 = 6;
 const PERMITS: u64 = 3;
 /// How many lists are passed on from client to client.
 const LISTS: u64 = 5;
-/// Nobody takes so long unless it hangs.
-const HANG: Duration = Duration::from_secs(60);
 
 /// Everything that the clients share.
 #[derive(Clone, Serialize, Deserialize)]
@@ -33,99 +30,40 @@ struct Arena {
     right: Proxy<u64>,
     parcels: Queue<List<u64>>,
     progress: Dict<u64, u64>,
-    faults: Counter,
+    faults: Faults,
 }
 
-/// Numbers that look random and can be had again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
-struct Options {
-    seconds: u64,
-    kills: u64,
-    seed: u64,
-}
-
-impl Options {
-    fn parse() -> Options {
-        let mut options = Options { seconds: 10, kills: u64::MAX, seed: 1 };
-        let mut words = std::env::args().skip(1);
-        while let (Some(name), Some(value)) = (words.next(), words.next()) {
-            let value = value.parse().unwrap_or_else(|_| panic!("{name} needs a number"));
-            match name.as_str() {
-                "--seconds" => options.seconds = value,
-                "--kills" => (options.kills, options.seconds) = (value, 1 << 30),
-                "--seed" => options.seed = value,
-                _ => panic!("unknown option {name}: use --seconds N, --kills N, --seed N"),
-            }
-        }
-        options
-    }
-}
-
-fn main() -> ExitCode {
-    procession_process::init();
-    let options = Options::parse();
-    match torment(&options) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
-        Err(reason) => {
-            eprintln!("chaos_manager: {reason} (seed {})", options.seed);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn torment(options: &Options) -> Result<String, String> {
-    let manager = Manager::start().map_err(|error| error.to_string())?;
-    let arena = Arena::new(&manager).map_err(|error| error.to_string())?;
+pub(crate) fn torment(course: &Course) -> Result<(), Failure> {
+    let manager = Manager::start()?;
+    let arena = Arena::new(&manager)?;
     // The lists that are passed on are not counted: a client that is killed with one takes it along.
     // Each of the others is held by one proxy of this process.
-    let before = manager.stats().map(|all| all.objects - LISTS);
-    let before = before.map_err(|error| error.to_string())?;
-    let mut dice = Dice(options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let before = manager.stats()?.objects - LISTS;
+    let mut dice = course.dice();
     let (mut kills, mut names) = (0, 0..);
-    let mut start = |dice: &mut Dice| {
-        let (name, seed) = (names.next().unwrap_or(0), dice.below(u64::MAX) | 1);
-        let client = Process::builder().daemon(true).spawn(work, (arena.clone(), name, seed));
-        client.map(|client| (name, client)).map_err(|error| error.to_string())
+    let mut start = |dice: &mut Dice| -> Result<_, Failure> {
+        let name = names.next().unwrap_or(0);
+        Ok((name, start(work, (arena.clone(), name, dice.any()))?))
     };
     let mut clients = (0..CLIENTS).map(|_| start(&mut dice)).collect::<Result<Vec<_>, _>>()?;
-    let began = Instant::now();
-    while kills < options.kills && began.elapsed() < Duration::from_secs(options.seconds) {
+    while course.goes_on(kills) {
         std::thread::sleep(Duration::from_micros(dice.below(20_000)));
-        let at = usize::try_from(dice.below(CLIENTS)).unwrap_or(0);
+        let at = dice.index(clients.len());
         let (name, victim) = &clients[at];
         // One that has done something at least is killed in the middle of something.
         wait_for("a client to do anything", || Ok(arena.progress.contains_key(name)? || !victim.is_alive()))?;
-        victim.kill();
-        let ended = victim.join();
-        if let Some(panic) = ended.as_ref().err().and_then(|error| error.panic()) {
-            return Err(format!("a client {panic}"));
-        }
+        kill(victim)?;
         kills += 1;
         clients[at] = start(&mut dice)?;
     }
-    for (_, client) in &clients {
-        client.kill();
-        let _killed = client.join();
-    }
+    clients.iter().try_for_each(|(_, client)| kill(client))?;
     let done = arena.settle(&manager, before)?;
-    Ok(format!("{kills} clients killed in {:.1?}; {done} things done, no fault", began.elapsed()))
+    println!("{kills} clients killed in {:.1?}; {done} things done, no fault", course.took());
+    Ok(())
 }
 
 impl Arena {
-    fn new(manager: &Manager) -> Result<Arena, CallError> {
+    fn new(manager: &Manager) -> Result<Arena, Failure> {
         let arena = Arena {
             lock: manager.lock()?,
             rlock: manager.rlock()?,
@@ -136,7 +74,7 @@ impl Arena {
             right: manager.create(|n: u64| n, 0)?,
             parcels: manager.queue(10)?,
             progress: manager.dict()?,
-            faults: manager.counter(0)?,
+            faults: Faults::new()?,
         };
         for _ in 0..LISTS {
             arena.parcels.send(manager.list()?)?;
@@ -145,36 +83,27 @@ impl Arena {
     }
 
     /// After all clients are gone: everything is free, and nothing is left. Answers how many things were done.
-    fn settle(&self, manager: &Manager, before: u64) -> Result<u64, String> {
+    fn settle(&self, manager: &Manager, before: u64) -> Result<u64, Failure> {
         wait_for("the lock", || Ok(!self.lock.is_locked()?))?;
         wait_for("the reentrant lock", || Ok(!self.rlock.is_locked()?))?;
         wait_for("the permits", || Ok(self.semaphore.available()? == PERMITS))?;
         wait_for("the parcels", || Ok(self.parcels.try_recv()?.is_none()))?;
-        wait_for("the references", || manager.stats().map(|all| (all.objects, all.references) == (before, before)))?;
-        let all = || -> Result<_, CallError> { Ok((self.faults.get()?, self.left.get()?, self.right.get()?)) };
-        let (faults, left, right) = all().map_err(|error| error.to_string())?;
-        if (faults, left) != (0, right) {
-            return Err(format!("{faults} faults, and two numbers that should be equal are {left} and {right}"));
+        wait_for("the references", || {
+            let all = manager.stats()?;
+            Ok((all.objects, all.references) == (before, before))
+        })?;
+        self.faults.check()?;
+        let (left, right) = (self.left.get()?, self.right.get()?);
+        if left != right {
+            return Err(format!("two numbers that should be equal are {left} and {right}").into());
         }
-        Ok(self.progress.values().map_err(|error| error.to_string())?.iter().sum())
+        Ok(self.progress.values()?.iter().sum())
     }
-}
-
-/// Waits for something that must come.
-fn wait_for(what: &str, mut has_come: impl FnMut() -> Result<bool, CallError>) -> Result<(), String> {
-    let start = Instant::now();
-    while !has_come().map_err(|error| error.to_string())? {
-        if start.elapsed() > HANG {
-            return Err(format!("waited in vain for {what}"));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(())
 }
 
 /// The life of a client.
 fn work((arena, name, seed): (Arena, u64, u64)) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     loop {
         let done = match dice.below(6) {
             0 => lock(&arena, name),
@@ -196,7 +125,7 @@ fn lock(arena: &Arena, name: u64) -> Result<(), CallError> {
     }
     let enter = |inside: &mut Vec<u64>, name: u64| (inside.push(name), inside.len()).1;
     if arena.inside.call(enter, name)? != 1 {
-        arena.faults.add(1)?;
+        arena.faults.add("two have the lock");
     }
     arena.inside.call(|inside, ()| inside.clear(), ())
 }
@@ -209,7 +138,7 @@ fn relock(arena: &Arena) -> Result<(), CallError> {
 fn take_permit(arena: &Arena) -> Result<(), CallError> {
     let _permit = arena.semaphore.acquire()?;
     if arena.semaphore.available()? >= PERMITS {
-        arena.faults.add(1)?;
+        arena.faults.add("more have a permit than there are");
     }
     Ok(())
 }
@@ -220,7 +149,7 @@ fn change_both(arena: &Arena) -> Result<(), CallError> {
     both.call(&arena.right, |n, ()| *n += 1, ())?;
     both.commit()?;
     if arena.left.call_both(&arena.right, |left, right, ()| left != right, ())? {
-        arena.faults.add(1)?;
+        arena.faults.add("two numbers that are changed together differ");
     }
     Ok(())
 }

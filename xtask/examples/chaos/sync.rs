@@ -1,11 +1,8 @@
 //! Kills processes at random moments while they use every primitive, and checks what must hold all the same.
 //!
-//! `cargo run --release -p procession-sync --example chaos_sync -- --seconds 20 --seed 7`, or `--kills 10000` instead of a
-//! time. Nine processes work; a random one is killed and replaced, again and again. Nobody may hang, own a lock together
+//! Nine processes work; a random one is killed and replaced, again and again. Nobody may hang, own a lock together
 //! with another, find broken data without a poison error, or be the fourth inside three permits; in the end all permits are there.
 
-use std::collections::VecDeque;
-use std::process::ExitCode;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,17 +12,16 @@ use procession_process::Process;
 use procession_sync::{Barrier, Condvar, Culprit, Event, Mutex, MutexGuard, ReentrantLock, RwLock, Semaphore, Shared};
 use serde::{Deserialize, Serialize};
 
+use crate::kit::{Course, Dice, Failure, Faults, HANG, await_end, kill, start};
+
 const WORKERS: usize = 9;
 const PERMITS: u32 = 3;
-/// Nobody takes so long unless it hangs.
-const HANG: Duration = Duration::from_secs(60);
 
 /// What a worker can do, and what is counted.
-const TALLIES: [&str; 11] =
-    ["mutex", "reentrant", "write", "read", "semaphore", "condvar", "event", "barrier", "poisoned", "broken", "faults"];
+const TALLIES: [&str; 10] =
+    ["mutex", "reentrant", "write", "read", "semaphore", "condvar", "event", "barrier", "poisoned", "broken"];
 const POISONED: usize = 8;
 const BROKEN: usize = 9;
-const FAULTS: usize = 10;
 
 /// Two numbers that are equal unless somebody died between changing one and the other.
 type Pair = [u64; 2];
@@ -47,67 +43,23 @@ struct Arena {
     workers: Shared<[AtomicU64; WORKERS]>,
     progress: Shared<[AtomicU64; WORKERS]>,
     tallies: Shared<[AtomicU64; TALLIES.len()]>,
+    faults: Faults,
     stop: Event,
 }
 
-/// Numbers that look random and can be had again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
-fn main() -> ExitCode {
-    procession_process::init();
-    let options = Options::parse();
-    let arena = Arena::new();
-    let mut run =
-        Run { dice: Dice(options.seed | 1), workers: VecDeque::new(), arena, kills: 0, slowest: Duration::ZERO };
-    let began = Instant::now();
-    let ended = run.torment(&options).and_then(|()| run.finish());
-    run.report(began.elapsed());
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            eprintln!("chaos_sync: {reason} (seed {})", options.seed);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Options {
-    seconds: u64,
-    kills: u64,
-    seed: u64,
-}
-
-impl Options {
-    fn parse() -> Options {
-        let mut options = Options { seconds: 10, kills: u64::MAX, seed: 1 };
-        let mut words = std::env::args().skip(1);
-        while let (Some(name), Some(value)) = (words.next(), words.next()) {
-            let value = value.parse().unwrap_or_else(|_| panic!("{name} needs a number"));
-            match name.as_str() {
-                "--seconds" => options.seconds = value,
-                "--kills" => (options.kills, options.seconds) = (value, u64::MAX / 2),
-                "--seed" => options.seed = value,
-                _ => panic!("unknown option {name}: use --seconds N, --kills N, --seed N"),
-            }
-        }
-        options
-    }
+pub(crate) fn torment(course: &Course) -> Result<(), Failure> {
+    let (mut dice, arena) = (course.dice(), Arena::new()?);
+    let workers = (0..WORKERS).map(|index| arena.start_worker(index, dice.any())).collect::<Result<_, _>>()?;
+    let mut run = Run { dice, workers, arena, kills: 0, slowest: Duration::ZERO };
+    let ended = run.torment(course).and_then(|()| run.finish());
+    run.report(course.took());
+    ended
 }
 
 /// The course of one run, in the process that kills.
 struct Run {
     dice: Dice,
-    workers: VecDeque<(usize, Process<()>)>,
+    workers: Vec<Process<()>>,
     arena: Arena,
     kills: u64,
     /// The longest time in which some worker did not finish anything.
@@ -115,56 +67,37 @@ struct Run {
 }
 
 impl Run {
-    fn torment(&mut self, options: &Options) -> Result<(), String> {
-        let end = Instant::now() + Duration::from_secs(options.seconds.min(1 << 30));
-        for index in 0..WORKERS {
-            self.start(index)?;
-        }
+    fn torment(&mut self, course: &Course) -> Result<(), Failure> {
         let mut seen = [(0, Instant::now()); WORKERS];
-        while Instant::now() < end && self.kills < options.kills {
+        while course.goes_on(self.kills) {
             std::thread::sleep(Duration::from_micros(self.dice.below(3000)));
-            let victim = self.dice.below(WORKERS as u64) as usize;
-            let (index, process) = self.workers.remove(victim).expect("all places are taken");
-            process.kill();
-            process.join_timeout(HANG).map_or(Ok(()), |_| Err("a worker ended before it was killed"))?;
+            let victim = self.dice.index(WORKERS);
+            kill(&self.workers[victim])?;
             self.kills += 1;
-            self.start(index)?;
+            self.workers[victim] = self.arena.start_worker(victim, self.dice.any())?;
             self.watch(&mut seen)?;
         }
         Ok(())
     }
 
-    fn start(&mut self, index: usize) -> Result<(), String> {
-        let argument = (index, self.dice.below(u64::MAX), self.arena.clone());
-        let process = Process::builder().daemon(true).spawn(work, argument).map_err(|error| error.to_string())?;
-        self.workers.push_back((index, process));
-        Ok(())
-    }
-
     /// Nobody stands still. A worker that is new begins again.
-    fn watch(&mut self, seen: &mut [(u64, Instant); WORKERS]) -> Result<(), String> {
+    fn watch(&mut self, seen: &mut [(u64, Instant); WORKERS]) -> Result<(), Failure> {
         for (index, (before, since)) in seen.iter_mut().enumerate() {
             let now = self.arena.progress[index].load(Ordering::Relaxed);
             if now != *before {
                 self.slowest = self.slowest.max(since.elapsed());
                 (*before, *since) = (now, Instant::now());
             } else if since.elapsed() > HANG {
-                return Err(format!("worker {index} hangs"));
+                return Err(format!("worker {index} hangs").into());
             }
         }
         Ok(())
     }
 
     /// All end when told, everything can be taken once more, and nothing is lost.
-    fn finish(&mut self) -> Result<(), String> {
+    fn finish(&self) -> Result<(), Failure> {
         self.arena.stop.set();
-        for (index, process) in &self.workers {
-            match process.join_timeout(HANG) {
-                Ok(Some(())) => {}
-                Ok(None) => return Err(format!("worker {index} does not end")),
-                Err(error) => return Err(format!("worker {index} failed: {error}")),
-            }
-        }
+        self.workers.iter().try_for_each(|process| await_end("a worker", process))?;
         let (arena, me) = (&self.arena, WORKERS);
         arena.use_mutex();
         arena.use_reentrant();
@@ -173,12 +106,9 @@ impl Run {
         arena.take_permit(me);
         let permits = arena.semaphore.available();
         if permits != PERMITS {
-            return Err(format!("{permits} permits are left of {PERMITS}"));
+            return Err(format!("{permits} permits are left of {PERMITS}").into());
         }
-        match arena.tallies[FAULTS].load(Ordering::Relaxed) {
-            0 => Ok(()),
-            faults => Err(format!("{faults} faults, described above")),
-        }
+        arena.faults.check()
     }
 
     fn report(&self, took: Duration) {
@@ -186,12 +116,13 @@ impl Run {
         for (name, tally) in TALLIES.iter().zip(self.arena.tallies.iter()) {
             println!("{name:>10} {}", tally.load(Ordering::Relaxed));
         }
+        println!("{:>10} {}", "faults", self.arena.faults.count());
     }
 }
 
 /// The life of a worker: one thing after another, until it is killed or told to stop.
 fn work((index, seed, arena): (usize, u64, Arena)) {
-    let mut dice = Dice(seed | 1);
+    let mut dice = Dice::new(seed);
     arena.inside[3].fetch_and(!(1 << index), Ordering::SeqCst);
     arena.workers[index].store(Identity::current().to_bits(), Ordering::SeqCst);
     while !arena.stop.is_set() {
@@ -212,24 +143,28 @@ fn work((index, seed, arena): (usize, u64, Arena)) {
 }
 
 impl Arena {
-    fn new() -> Arena {
+    fn new() -> Result<Arena, Failure> {
         let zero = || AtomicU64::new(0);
-        let memory = "there is memory for a few locks";
-        Arena {
-            mutex: Mutex::new([0; 2]).expect(memory),
-            reentrant: ReentrantLock::new((zero(), zero())).expect(memory),
-            rwlock: RwLock::new([0; 2]).expect(memory),
-            semaphore: Semaphore::bounded(PERMITS).expect(memory),
-            tokens: Mutex::new(0).expect(memory),
-            changed: Condvar::new().expect(memory),
-            event: Event::new().expect(memory),
-            barrier: Barrier::new(2).expect(memory),
-            inside: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
-            workers: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
-            progress: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
-            tallies: Shared::new(std::array::from_fn(|_| zero())).expect(memory),
-            stop: Event::new().expect(memory),
-        }
+        Ok(Arena {
+            mutex: Mutex::new([0; 2])?,
+            reentrant: ReentrantLock::new((zero(), zero()))?,
+            rwlock: RwLock::new([0; 2])?,
+            semaphore: Semaphore::bounded(PERMITS)?,
+            tokens: Mutex::new(0)?,
+            changed: Condvar::new()?,
+            event: Event::new()?,
+            barrier: Barrier::new(2)?,
+            inside: Shared::new(std::array::from_fn(|_| zero()))?,
+            workers: Shared::new(std::array::from_fn(|_| zero()))?,
+            progress: Shared::new(std::array::from_fn(|_| zero()))?,
+            tallies: Shared::new(std::array::from_fn(|_| zero()))?,
+            faults: Faults::new()?,
+            stop: Event::new()?,
+        })
+    }
+
+    fn start_worker(&self, index: usize, seed: u64) -> Result<Process<()>, Failure> {
+        start(work, (index, seed, self.clone()))
     }
 
     fn use_mutex(&self) {
@@ -281,7 +216,7 @@ impl Arena {
         let Ok(pair) = self.rwlock.read() else { return self.count(POISONED) };
         let writer = self.inside[2].load(Ordering::SeqCst);
         if writer != 0 || pair[0] != pair[1] {
-            self.fault(&format!("read {pair:?} while {writer:x} writes"));
+            self.faults.add(&format!("read {pair:?} while {writer:x} writes"));
         }
     }
 
@@ -295,7 +230,7 @@ impl Arena {
         let inside = self.inside[3].load(Ordering::SeqCst);
         let is_inside = |place: &usize| inside & (1 << place) != 0 && (*place == WORKERS || self.lives(places[*place]));
         if inside.count_ones() > PERMITS && (0..=WORKERS).filter(is_inside).count() > PERMITS as usize {
-            self.fault(&format!("more than {PERMITS} hold a permit: {inside:b}"));
+            self.faults.add(&format!("more than {PERMITS} hold a permit: {inside:b}"));
         }
         self.inside[3].fetch_and(!(1 << index), Ordering::SeqCst);
     }
@@ -339,7 +274,7 @@ impl Arena {
             self.count(POISONED);
             pair[1] = pair[0];
         } else if pair[0] != pair[1] {
-            self.fault(&format!("found {pair:?} and no poison"));
+            self.faults.add(&format!("found {pair:?} and no poison"));
         }
         pair[0] += 1;
         self.dawdle();
@@ -350,14 +285,14 @@ impl Arena {
     fn enter(&self, lock: usize, culprit: Option<Culprit>) {
         let other = self.inside[lock].swap(Identity::current().to_bits(), Ordering::SeqCst);
         if other != 0 && (culprit.is_none() || self.lives(other)) {
-            self.fault(&format!("two have lock {lock}: {other:x} too, poisoned by {culprit:?}"));
+            self.faults.add(&format!("two have lock {lock}: {other:x} too, poisoned by {culprit:?}"));
         }
     }
 
     fn leave(&self, lock: usize) {
         let me = self.inside[lock].swap(0, Ordering::SeqCst);
         if me != Identity::current().to_bits() {
-            self.fault(&format!("somebody came into lock {lock}: {me:x}"));
+            self.faults.add(&format!("somebody came into lock {lock}: {me:x}"));
         }
     }
 
@@ -374,10 +309,5 @@ impl Arena {
 
     fn count(&self, tally: usize) {
         self.tallies[tally].fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn fault(&self, what: &str) {
-        eprintln!("fault in process {}: {what}", std::process::id());
-        self.count(FAULTS);
     }
 }

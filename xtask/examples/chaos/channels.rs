@@ -1,22 +1,22 @@
 //! Kills processes at random moments while four of them send to a queue and four receive from it, and checks what must
 //! hold all the same.
 //!
-//! `cargo run --release -p procession-channels --example chaos_channels -- --seconds 20 --seed 7`, or `--kills 1000` instead
-//! of a time. A run consists of rounds with a fresh queue each. In a round a random process is killed and replaced again and
+//! A run consists of rounds with a fresh queue each. In a round a random process is killed and replaced again and
 //! again; then the senders are told to stop, and the queue must end cleanly for all receivers. Of what any sender is known to
 //! have sent nothing may be missing but what a killed receiver had taken, nothing may come twice, and each receiver must see
 //! the messages of each sender in order. Where only senders are killed, nothing may be missing at all.
 
 use std::collections::HashMap;
-use std::process::ExitCode;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use procession_channels::{Receiver, RecvError, RecvManyError, RecvTimeoutError, Sender, queue, unbounded};
 use procession_process::Process;
 use procession_sync::{Event, Shared};
 use serde::{Deserialize, Serialize};
+
+use crate::kit::{Course, Dice, Failure, Faults, HANG, await_end, kill, start};
 
 /// So many send, and as many receive.
 const SIDE: usize = 4;
@@ -27,8 +27,6 @@ const LIVES: usize = SIDE + KILLS_A_ROUND;
 const MESSAGES: u64 = 1 << 18;
 const WORDS: usize = MESSAGES as usize / 64;
 const BATCH: u64 = 32;
-/// Nobody takes so long unless it hangs.
-const HANG: Duration = Duration::from_secs(60);
 
 /// Whose it is, its number, bytes that follow from both, and now and then a descriptor: memory that holds the number.
 #[derive(Serialize, Deserialize)]
@@ -50,59 +48,15 @@ struct Ledger {
     /// How many messages each receiver may have taken that it has not written down yet.
     taking: Shared<[AtomicU64]>,
     failed: Shared<AtomicU64>,
-    faults: Shared<AtomicU64>,
+    faults: Faults,
     stop: Event,
 }
 
-/// Numbers that look random.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
-fn main() -> ExitCode {
-    procession_process::init();
-    let options = Options::parse();
-    let (mut run, began) = (Run { dice: Dice(options.seed | 1), tally: Tally::default() }, Instant::now());
-    let ended = run.torment(&options);
-    run.tally.report(began.elapsed());
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            eprintln!("chaos_channels: {reason} (seed {})", options.seed);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Options {
-    seconds: u64,
-    kills: u64,
-    seed: u64,
-}
-
-impl Options {
-    fn parse() -> Options {
-        let mut options = Options { seconds: 10, kills: u64::MAX, seed: 1 };
-        let mut words = std::env::args().skip(1);
-        while let (Some(name), Some(value)) = (words.next(), words.next()) {
-            let value = value.parse().unwrap_or_else(|_| panic!("{name} needs a number"));
-            match name.as_str() {
-                "--seconds" => options.seconds = value,
-                "--kills" => (options.kills, options.seconds) = (value, 1 << 30),
-                "--seed" => options.seed = value,
-                _ => panic!("unknown option {name}: use --seconds N, --kills N, --seed N"),
-            }
-        }
-        options
-    }
+pub(crate) fn torment(course: &Course) -> Result<(), Failure> {
+    let mut run = Run { course, dice: course.dice(), tally: Tally::default() };
+    let ended = run.torment();
+    run.tally.report(course.took());
+    ended
 }
 
 /// What came together over all rounds.
@@ -135,43 +89,41 @@ impl Tally {
     }
 }
 
-/// The course of a run, in the process that kills.
-struct Run {
+/// A run, in the process that kills.
+struct Run<'a> {
+    course: &'a Course,
     dice: Dice,
     tally: Tally,
 }
 
-impl Run {
-    fn torment(&mut self, options: &Options) -> Result<(), String> {
-        let end = Instant::now() + Duration::from_secs(options.seconds.min(1 << 30));
-        while Instant::now() < end && self.tally.kills() < options.kills {
+impl Run<'_> {
+    fn torment(&mut self) -> Result<(), Failure> {
+        while self.course.goes_on(self.tally.kills()) {
             // Of four that are killed, so many are senders.
             let senders = [2, 4, 0][self.tally.rounds as usize % 3];
             let capacity = [Some(64), Some(1), Some(1000), None, Some(8)][self.tally.rounds as usize % 5];
-            let kills = (options.kills - self.tally.kills()).min(KILLS_A_ROUND as u64);
-            let mut round = Round::new(capacity)?;
-            self.kill(&mut round, senders, kills, end)?;
+            let mut round = Round::new(capacity, &mut self.dice)?;
+            self.kill(&mut round, senders)?;
             round.finish()?.add(&mut self.tally)?;
             self.tally.rounds += 1;
         }
         Ok(())
     }
 
-    fn kill(&mut self, round: &mut Round, senders: u64, kills: u64, end: Instant) -> Result<(), String> {
-        for place in 0..SIDE {
-            round.start_sender(place, self.dice.below(u64::MAX))?;
-            round.start_receiver(place, self.dice.below(u64::MAX))?;
-        }
-        for _ in (0..kills).take_while(|_| Instant::now() < end) {
+    fn kill(&mut self, round: &mut Round, senders: u64) -> Result<(), Failure> {
+        for _ in 0..KILLS_A_ROUND {
+            if !self.course.goes_on(self.tally.kills()) {
+                break;
+            }
             std::thread::sleep(Duration::from_micros(self.dice.below(4000)));
-            let (place, seed) = (self.dice.below(SIDE as u64) as usize, self.dice.below(u64::MAX));
+            let (place, seed) = (self.dice.index(SIDE), self.dice.any());
             if self.dice.below(4) < senders {
                 kill(&round.senders[place])?;
-                round.start_sender(place, seed)?;
+                round.senders[place] = round.start_sender(seed)?;
                 self.tally.killed_senders += 1;
             } else {
                 round.kill_receiver(place)?;
-                round.start_receiver(place, seed)?;
+                round.receivers[place] = round.start_receiver(place, seed)?;
                 self.tally.killed_receivers += 1;
             }
         }
@@ -183,74 +135,55 @@ impl Run {
 struct Round {
     sender: Sender<Message>,
     receiver: Receiver<Message>,
-    senders: [Option<Process<()>>; SIDE],
-    receivers: [Option<Process<()>>; SIDE],
+    senders: Vec<Process<()>>,
+    receivers: Vec<Process<()>>,
     ledger: Ledger,
     lives: usize,
     allowed: u64,
 }
 
 impl Round {
-    fn new(capacity: Option<usize>) -> Result<Round, String> {
-        let (sender, receiver) = capacity.map_or_else(unbounded, queue).map_err(|error| error.to_string())?;
-        let [senders, receivers] = [[const { None }; SIDE], [const { None }; SIDE]];
-        Ok(Round { sender, receiver, senders, receivers, ledger: Ledger::new(), lives: 0, allowed: 0 })
+    fn new(capacity: Option<usize>, dice: &mut Dice) -> Result<Round, Failure> {
+        let (sender, receiver) = capacity.map_or_else(unbounded, queue)?;
+        let (senders, receivers, ledger) = (Vec::new(), Vec::new(), Ledger::new()?);
+        let mut round = Round { sender, receiver, senders, receivers, ledger, lives: 0, allowed: 0 };
+        for place in 0..SIDE {
+            let (sender, receiver) = (round.start_sender(dice.any())?, round.start_receiver(place, dice.any())?);
+            round.senders.push(sender);
+            round.receivers.push(receiver);
+        }
+        Ok(round)
     }
 
-    fn start_sender(&mut self, place: usize, seed: u64) -> Result<(), String> {
-        let argument = (self.lives, seed, self.sender.clone(), self.ledger.clone());
-        let process = Process::builder().daemon(true).spawn(send, argument).map_err(|error| error.to_string())?;
-        (self.senders[place], self.lives) = (Some(process), self.lives + 1);
-        Ok(())
+    fn start_sender(&mut self, seed: u64) -> Result<Process<()>, Failure> {
+        let process = start(send, (self.lives, seed, self.sender.clone(), self.ledger.clone()))?;
+        self.lives += 1;
+        Ok(process)
     }
 
-    fn start_receiver(&mut self, place: usize, seed: u64) -> Result<(), String> {
-        let argument = (place, seed, self.receiver.clone(), self.ledger.clone());
-        let process = Process::builder().daemon(true).spawn(receive, argument).map_err(|error| error.to_string())?;
-        self.receivers[place] = Some(process);
-        Ok(())
+    fn start_receiver(&self, place: usize, seed: u64) -> Result<Process<()>, Failure> {
+        start(receive, (place, seed, self.receiver.clone(), self.ledger.clone()))
     }
 
-    fn kill_receiver(&mut self, place: usize) -> Result<(), String> {
+    fn kill_receiver(&mut self, place: usize) -> Result<(), Failure> {
         kill(&self.receivers[place])?;
         self.allowed += self.ledger.taking[place].swap(0, SeqCst);
         Ok(())
     }
 
     /// Tells the senders to stop: everybody must end, and the queue too.
-    fn finish(self) -> Result<Ended, String> {
+    fn finish(self) -> Result<Ended, Failure> {
         self.ledger.stop.set();
         let Round { sender, receiver, senders, receivers, ledger, lives, allowed } = self;
-        await_all("sender", &senders)?;
+        senders.iter().try_for_each(|process| await_end("a sender", process))?;
         drop(sender);
-        await_all("receiver", &receivers)?;
+        receivers.iter().try_for_each(|process| await_end("a receiver", process))?;
         match receiver.recv_timeout(HANG) {
             Err(RecvTimeoutError::Disconnected) => Ok(Ended { ledger, lives, allowed }),
-            Err(other) => Err(format!("the queue did not end: {other}")),
-            Ok(_) => Err("there was a message after the receivers were told the end".to_owned()),
+            Err(other) => Err(format!("the queue did not end: {other}").into()),
+            Ok(_) => Err("there was a message after the receivers were told the end".into()),
         }
     }
-}
-
-fn kill(process: &Option<Process<()>>) -> Result<(), String> {
-    let process = process.as_ref().expect("all places are taken");
-    process.kill();
-    let outcome = process.join_timeout(HANG);
-    match process.exit_code() {
-        Some(-9) => Ok(()),
-        _ => Err(format!("a process ended before it was killed: {outcome:?}")),
-    }
-}
-
-fn await_all(kind: &str, processes: &[Option<Process<()>>]) -> Result<(), String> {
-    for (place, process) in processes.iter().flatten().enumerate() {
-        match process.join_timeout(HANG) {
-            Ok(Some(())) => {}
-            Ok(None) => return Err(format!("{kind} {place} hangs")),
-            Err(error) => return Err(format!("{kind} {place} failed: {error}")),
-        }
-    }
-    Ok(())
 }
 
 /// A round after everybody has ended.
@@ -261,20 +194,20 @@ struct Ended {
 }
 
 impl Ended {
-    fn add(&self, tally: &mut Tally) -> Result<(), String> {
+    fn add(&self, tally: &mut Tally) -> Result<(), Failure> {
         let (mut missing, allowed) = (0, self.allowed);
         for life in 0..self.lives {
             let (arrived, lost) = self.audit(life);
             (tally.arrived, missing) = (tally.arrived + arrived, missing + lost);
         }
-        let faults = self.ledger.faults.load(SeqCst);
-        (tally.faults, tally.failed) = (tally.faults + faults, tally.failed + self.ledger.failed.load(SeqCst));
+        (tally.faults, tally.failed) =
+            (tally.faults + self.ledger.faults.count(), tally.failed + self.ledger.failed.load(SeqCst));
         (tally.missing, tally.allowed) = (tally.missing + missing, tally.allowed + allowed);
         if missing > allowed {
             tally.faults += 1;
-            return Err(format!("{missing} messages are missing, and killed receivers took {allowed} at most"));
+            return Err(format!("{missing} messages are missing, and killed receivers took {allowed} at most").into());
         }
-        if faults > 0 { Err(format!("{faults} faults, described above")) } else { Ok(()) }
+        self.ledger.faults.check()
     }
 
     /// How many messages of a life arrived, and how many are missing: those before the last that arrived, and those that
@@ -287,48 +220,41 @@ impl Ended {
         let last = words.iter().rposition(|word| *word != 0);
         let end = last.map_or(0, |at| at as u64 * 64 + 64 - u64::from(words[at].leading_zeros()));
         if end > tried {
-            self.ledger.fault(&format!("message {} of life {life} arrived, and only {tried} were sent", end - 1));
+            self.ledger.faults.add(&format!("message {} of life {life} arrived, and only {tried} were sent", end - 1));
         }
         (arrived, end.max(sent).saturating_sub(arrived))
     }
 }
 
 impl Ledger {
-    fn new() -> Ledger {
-        let row = |len| Shared::<[AtomicU64]>::from_fn(len, |_| AtomicU64::new(0)).expect("there is memory");
-        Ledger {
-            tried: row(LIVES),
-            sent: row(LIVES),
-            arrived: row(LIVES * WORDS),
-            taking: row(SIDE),
-            failed: Shared::new(AtomicU64::new(0)).expect("there is memory"),
-            faults: Shared::new(AtomicU64::new(0)).expect("there is memory"),
-            stop: Event::new().expect("there is memory"),
-        }
+    fn new() -> Result<Ledger, Failure> {
+        let row = |len| Shared::<[AtomicU64]>::from_fn(len, |_| AtomicU64::new(0));
+        Ok(Ledger {
+            tried: row(LIVES)?,
+            sent: row(LIVES)?,
+            arrived: row(LIVES * WORDS)?,
+            taking: row(SIDE)?,
+            failed: Shared::new(AtomicU64::new(0))?,
+            faults: Faults::new()?,
+            stop: Event::new()?,
+        })
     }
 
     /// Writes down that a message came.
     fn note(&self, message: &Message, seen: &mut HashMap<usize, u64>) {
         let Message { life, number, body, memory } = message;
         if *life >= LIVES || *number >= MESSAGES || *body != text(*life, *number) {
-            return self.fault(&format!("message {number} of life {life} is broken"));
+            return self.faults.add(&format!("message {number} of life {life} is broken"));
         }
         if memory.as_ref().map(|memory| memory.load(SeqCst)) != has_memory(*number).then_some(*number) {
-            self.fault(&format!("message {number} of life {life} came with the memory of another"));
+            self.faults.add(&format!("message {number} of life {life} came with the memory of another"));
         }
         if seen.insert(*life, *number).is_some_and(|before| before >= *number) {
-            self.fault(&format!("message {number} of life {life} came after a later one"));
+            self.faults.add(&format!("message {number} of life {life} came after a later one"));
         }
         let bit = 1 << (number % 64);
         if self.arrived[life * WORDS + *number as usize / 64].fetch_or(bit, SeqCst) & bit != 0 {
-            self.fault(&format!("message {number} of life {life} came twice"));
-        }
-    }
-
-    /// Counts what must not happen, and describes the first cases of it.
-    fn fault(&self, what: &str) {
-        if self.faults.fetch_add(1, SeqCst) < 20 {
-            eprintln!("fault in process {}: {what}", std::process::id());
+            self.faults.add(&format!("message {number} of life {life} came twice"));
         }
     }
 }
@@ -351,7 +277,7 @@ fn text(life: usize, number: u64) -> Vec<u8> {
 
 /// The life of a sender: one message or several at once, until it is killed or told to stop.
 fn send((life, seed, sender, ledger): (usize, u64, Sender<Message>, Ledger)) {
-    let mut dice = Dice(seed | 1);
+    let mut dice = Dice::new(seed);
     let mut number = 0;
     while !ledger.stop.is_set() {
         if number + BATCH > MESSAGES {
@@ -366,7 +292,7 @@ fn send((life, seed, sender, ledger): (usize, u64, Sender<Message>, Ledger)) {
             _ => sender.send_many(batch).map(|count| count as u64).map_err(|error| error.to_string()),
         };
         if sent != Ok(count) {
-            return ledger.fault(&format!("sending {count} messages failed: {sent:?}"));
+            return ledger.faults.add(&format!("sending {count} messages failed: {sent:?}"));
         }
         number += count;
         ledger.sent[life].store(number, SeqCst);
@@ -375,7 +301,7 @@ fn send((life, seed, sender, ledger): (usize, u64, Sender<Message>, Ledger)) {
 
 /// The life of a receiver: one message or several at once, until it is killed or the queue ends.
 fn receive((place, seed, receiver, ledger): (usize, u64, Receiver<Message>, Ledger)) {
-    let mut dice = Dice(seed | 1);
+    let mut dice = Dice::new(seed);
     let mut seen = HashMap::new();
     loop {
         let most = if dice.below(4) == 0 { 1 + dice.below(BATCH) } else { 1 };
