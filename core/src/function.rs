@@ -204,7 +204,18 @@ impl Function {
     ///
     /// As [`call`](Function::call), of the first call that came to no result. Those before it have passed.
     ///
-    /// See [`Row`] for an example.
+    /// ```
+    /// use procession_core::{Function, Passed, Ring, Row};
+    ///
+    /// let repeat = Function::of(|n: u8| "x".repeat(n.into()))?;
+    /// let mut results = Ring::with_label("procession: example", 4096)?;
+    /// let (mut passed, mut last) = (Passed::default(), Vec::new());
+    /// let (arguments, descriptors) = ([1, 2, 1, 200, 1, 3], &mut Vec::new());
+    /// let row = Row { arguments: &arguments, most: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last };
+    /// assert!(repeat.call_row(row)?, "the second result is too long for the row");
+    /// assert_eq!((passed.count, last.len()), (1, 1 + 2 + 200));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn call_row(&self, row: Row<'_>) -> Result<bool, CallError> {
         self.run(Call::Row(row))

@@ -94,7 +94,9 @@ where
     /// # }
     /// ```
     pub fn map_async(self, items: impl IntoIterator<Item = A>) -> AsyncResult<Vec<R>> {
-        AsyncResult::new(begin(self.into_plan(), items), all)
+        let mut plan = self.into_plan();
+        plan.terms.wants_all = true;
+        AsyncResult::new(begin(plan, items), all)
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Desk {
     out: Vec<Parcel>,
     /// Whether nobody wants the results.
     pub(crate) is_detached: bool,
+    /// Whether somebody may look at a result before all are there.
+    pub(crate) is_eager: bool,
 }
 
 /// A batch with the number of its tasks that have not ended.
@@ -40,8 +42,8 @@ pub(crate) enum Noted {
 }
 
 impl Desk {
-    pub(crate) fn new(work: u32, sink: Arc<Sink>) -> Desk {
-        Desk { work, sink, batches: VecDeque::new(), noted: None, out: Vec::new(), is_detached: false }
+    pub(crate) fn new(work: u32, sink: Arc<Sink>, is_eager: bool) -> Desk {
+        Desk { work, sink, batches: VecDeque::new(), noted: None, out: Vec::new(), is_detached: false, is_eager }
     }
 
     /// Takes in tasks. Their indices are higher than any before.
@@ -81,13 +83,13 @@ impl Desk {
         self.end(tasks, Parcel::error(tasks.first, tasks.count, story));
     }
 
-    /// Hands over what has ended.
+    /// Hands over what has ended. Answers whether that wakes somebody.
     #[inline]
-    pub(crate) fn deliver(&mut self, chunk_goal: usize) {
+    pub(crate) fn deliver(&mut self, chunk_goal: usize) -> bool {
         if self.is_detached {
             self.out.clear();
         }
-        self.sink.deliver(&mut self.out, chunk_goal);
+        self.sink.deliver(&mut self.out, chunk_goal)
     }
 
     /// Whether all its tasks have ended.

@@ -198,7 +198,8 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn map(self, items: impl IntoIterator<Item = A>) -> Result<Vec<R>, TaskError> {
+    pub fn map(mut self, items: impl IntoIterator<Item = A>) -> Result<Vec<R>, TaskError> {
+        self.plan.terms.wants_all = true;
         if self.policy(FailurePolicy::FailFast) == FailurePolicy::FailFast {
             return Run::new(self.plan, items.into_iter()).collect();
         }
@@ -222,7 +223,8 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn collect_all(self, items: impl IntoIterator<Item = A>) -> Vec<Result<R, TaskError>> {
+    pub fn collect_all(mut self, items: impl IntoIterator<Item = A>) -> Vec<Result<R, TaskError>> {
+        self.plan.terms.wants_all = true;
         self.on_failure(FailurePolicy::CollectAll).imap(items).collect()
     }
 

@@ -152,6 +152,11 @@ impl Parcel {
         }
     }
 
+    /// Whether its tasks have failed.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self.body, Body::Error(_))
+    }
+
     /// What its tasks failed with, if that is what it brings.
     pub(crate) fn failure(&self) -> Option<TaskError> {
         match &self.body {

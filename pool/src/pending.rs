@@ -107,8 +107,9 @@ impl Pending {
         deadline: Option<Instant>,
     ) -> MutexGuard<'a, State> {
         state.is_attended = true;
+        let missing = state.missing;
         drop(state);
-        ticket.wait(deadline);
+        ticket.wait(missing, deadline);
         let mut state = self.state();
         state.is_attended = false;
         self.changed.notify_all();

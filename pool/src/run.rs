@@ -23,7 +23,8 @@ const MOST: usize = 1 << 16;
 /// The most bytes in flight, beyond one task for each worker.
 const MOST_BYTES: usize = 64 << 20;
 /// Tasks are handed over at the latest when there are so many of them, or when so much time was spent gathering them.
-const BATCH: usize = 512;
+const BATCH: usize = 2048;
+const FIRST_BATCH: usize = 64;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_micros(200);
 /// So many of them are read between two looks at the clock.
@@ -51,6 +52,8 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     is_exhausted: bool,
     /// How many items were read.
     read: u64,
+    /// How many tasks were handed over, and have not come back.
+    out: u64,
     /// How many results were given out.
     given: u64,
     /// As if so many had been given out, because such tasks are known.
@@ -91,6 +94,7 @@ where
             input: input.fuse(),
             is_exhausted: false,
             read: 0,
+            out: 0,
             given: 0,
             familiar: if is_familiar { FAMILIAR } else { 0 },
             look: 0,
@@ -151,7 +155,7 @@ where
             }
             if !self.wants_more(self.window())
                 && let Ok(ticket) = &self.ticket
-                && !ticket.wait(deadline)
+                && !ticket.wait(self.enough(), deadline)
                 && deadline.is_some_and(|at| at <= Instant::now())
             {
                 return Err(Late);
@@ -184,6 +188,7 @@ where
             ticket.take(&mut self.arrived);
         }
         for parcel in self.arrived.iter_mut().skip(before) {
+            self.out = self.out.saturating_sub(parcel.count());
             self.bytes = self.bytes.saturating_sub(parcel.take_weight());
             let heavy = parcel.result_weight() / usize::try_from(parcel.count()).unwrap_or(usize::MAX).max(1);
             self.result_bytes = heavy.max(self.result_bytes - self.result_bytes / 8);
@@ -216,7 +221,7 @@ where
             if room == 0 || !self.read_some(room) {
                 break;
             }
-            let is_full = self.batch.len() >= BATCH || self.batch.weight() >= BATCH_BYTES;
+            let is_full = self.batch.len() >= self.batch_size() || self.batch.weight() >= BATCH_BYTES;
             // Of an input that is quick to read, few items are worth a look at the clock each.
             let now = Instant::now();
             stride = if now - looked > GLANCE { 1 } else { (stride * 2).min(STRIDE) };
@@ -263,6 +268,16 @@ where
         window.saturating_sub(in_flight).min(light.max(self.workers.saturating_sub(in_flight)))
     }
 
+    /// How many tasks are handed over together: few at first, so that workers have something to do while the input is read.
+    fn batch_size(&self) -> usize {
+        usize::try_from(self.batch.first).unwrap_or(usize::MAX).clamp(FIRST_BATCH, BATCH)
+    }
+
+    /// How many results are worth waking up for, if none is wanted before all: as many as make room to read on, or all of the rest.
+    fn enough(&self) -> u64 {
+        if self.is_exhausted { self.out } else { self.out / 3 }
+    }
+
     fn chunk_goal(&self) -> usize {
         self.ticket.as_ref().map_or(1, |ticket| ticket.sink.chunk_goal())
     }
@@ -305,7 +320,10 @@ where
         let next = self.batch.next();
         let batch = mem::replace(&mut self.batch, next);
         match &self.ticket {
-            Ok(ticket) => ticket.submit(batch),
+            Ok(ticket) => {
+                self.out += batch.len() as u64;
+                ticket.submit(batch);
+            }
             Err(text) => {
                 let (story, count) = (Story::of(None, Kind::Unsendable(text.clone())), batch.len() as u64);
                 self.bytes = self.bytes.saturating_sub(batch.weight());

@@ -19,6 +19,9 @@ use crate::watch::Watch;
 /// How often the pool's own thread looks whether a caller still drives the dispatch.
 const PATROL: Duration = Duration::from_millis(1);
 
+/// It is not woken for what is due so little earlier than it will look anyway.
+const SLACK: Duration = Duration::from_micros(100);
+
 /// One pool's meeting point.
 ///
 /// The dispatcher belongs to whoever has the lock. A caller that waits for results looks at the rings itself for a while, and
@@ -26,6 +29,23 @@ const PATROL: Duration = Duration::from_millis(1);
 /// sleeps over everything that the kernel can tell, does what there is to be done. A caller that has what it wanted while the
 /// workers are still busy will be back soon, most of the time; so the pool's own thread only looks now and then whether it
 /// was (*patrols*), and takes over when it was not.
+///
+/// Somebody always answers for what the workers tell, and for what is due:
+///
+/// ```text
+/// a caller                             the workers' words     the pool's own thread
+/// leads (`Ticket::lead`)               cleared at each look   does not matter
+/// hands tasks over (`Floor::lead`)     cleared if patrolled   patrols from its next look on
+/// was woken, and its tasks are short   cleared                patrols: the caller will lead
+/// leaves (`Floor::leave`), all done    do not matter          sleeps until what is due (`set_alarm`)
+/// leaves, others' tasks run            cleared                patrols: looks after `PATROL`; nobody led since? sets them
+/// sleeps (`Floor::hand_over`)          set                    sleeps until what is due, or a bell
+/// ```
+///
+/// All of this is under the lock, but for the bells: see [`Bell`](crate::wire::Bell) for why none is lost. While it patrols, the
+/// thread needs no alarm, because it looks soon. It patrols on for one look after the last caller has left, busy or not: a caller
+/// that comes again and again would have to wake it each time. And it patrols while callers hand tasks over without ever having to
+/// wait: the workers' bells would have it take results out that the caller takes out a moment later, in its way and at its cost.
 #[derive(Debug)]
 pub(crate) struct Shared {
     floor: Mutex<Floor>,
@@ -40,8 +60,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Floor {
     pub(crate) dispatcher: Dispatcher,
-    /// How often a caller has led.
-    leads: u64,
+    /// Whether a caller has led since the pool's own thread looked the last time, and has not gone to sleep since then.
+    is_led: bool,
     is_patrolled: bool,
     /// Until when the pool's own thread sleeps; the outer `None` while it does not.
     sleeps_until: Option<Option<Instant>>,
@@ -52,7 +72,7 @@ impl Shared {
         let status: Arc<Status> = Arc::default();
         let watch = Arc::new(Watch::new().map_err(PoolError::system("make what it sleeps over"))?);
         let dispatcher = Dispatcher::new(status.clone(), watch.clone(), recruiter, staffing)?;
-        let floor = Floor { dispatcher, leads: 0, is_patrolled: false, sleeps_until: None };
+        let floor = Floor { dispatcher, is_led: false, is_patrolled: false, sleeps_until: None };
         Ok(Shared { floor: Mutex::new(floor), status, watch, jobs: AtomicU64::new(0), may_spin: cpu_count() > 1 })
     }
 
@@ -79,7 +99,6 @@ impl Shared {
     pub(crate) fn serve(&self) {
         let _guard = LastOrders(self);
         let mut deadline = Some(Instant::now());
-        let mut leads = 0;
         loop {
             let signs = self.watch.sleep(deadline);
             let mut floor = self.floor();
@@ -89,7 +108,7 @@ impl Shared {
                 Ok(_) => return floor.dispatcher.end(),
                 Err(error) => return floor.dispatcher.fail(error),
             }
-            deadline = floor.rest(&mut leads);
+            deadline = floor.rest();
         }
     }
 }
@@ -97,8 +116,12 @@ impl Shared {
 impl Floor {
     /// What a caller does when it has what it wanted, or gives up.
     pub(crate) fn leave(&mut self, watch: &Watch) {
-        self.leads += 1;
-        if self.dispatcher.is_busy() && !self.is_patrolled {
+        self.is_led = true;
+        if self.is_patrolled {
+            // It looks soon enough for whatever is due.
+            return;
+        }
+        if self.dispatcher.is_busy() {
             self.is_patrolled = true;
             watch.wake();
         } else {
@@ -106,37 +129,49 @@ impl Floor {
         }
     }
 
-    /// What a caller does before it goes to sleep. Answers whether it had better not.
+    /// What a caller does that hands tasks over and looks at the rings by the way: it will do so again before long.
+    pub(crate) fn lead(&mut self) {
+        self.is_led = true;
+        if self.is_patrolled {
+            self.dispatcher.disarm();
+        }
+    }
+
+    /// What a caller does before it goes to sleep: from now on the workers ring. Answers whether they had told of something before,
+    /// which has been taken in; then it is to look whether that was for it, and to come again.
     pub(crate) fn hand_over(&mut self, watch: &Watch) -> bool {
+        self.is_led = false;
         self.set_alarm(watch);
-        self.dispatcher.arm()
+        let has_more = self.dispatcher.arm() && self.dispatcher.pump();
+        if has_more {
+            // What has followed may be due before what was known.
+            self.set_alarm(watch);
+        }
+        has_more
     }
 
     /// Wakes the pool's own thread if it sleeps for longer than is good.
     pub(crate) fn set_alarm(&mut self, watch: &Watch) {
         let Some(sleeps_until) = self.sleeps_until else { return };
         let Some(due) = self.dispatcher.deadline() else { return };
-        if sleeps_until.is_none_or(|until| due < until) {
+        if sleeps_until.is_none_or(|until| due + SLACK < until) {
             self.sleeps_until = None;
             watch.wake();
         }
     }
 
     /// Makes ready for a sleep of the pool's own thread, and answers until when.
-    fn rest(&mut self, leads: &mut u64) -> Option<Instant> {
-        let is_led = self.leads != *leads;
-        *leads = self.leads;
-        let mut until = self.dispatcher.deadline();
-        if self.is_patrolled && is_led && self.dispatcher.is_busy() {
-            let look = Instant::now() + PATROL;
-            until = Some(until.map_or(look, |until| until.min(look)));
-        } else {
-            self.is_patrolled = false;
-            while self.dispatcher.arm() {
-                self.dispatcher.pump();
-                until = self.dispatcher.deadline();
-            }
+    fn rest(&mut self) -> Option<Instant> {
+        // Who was woken will lead.
+        self.is_patrolled = self.dispatcher.take_woken() | std::mem::take(&mut self.is_led);
+        if self.is_patrolled {
+            self.dispatcher.disarm();
         }
+        let look = self.is_patrolled.then(|| Instant::now() + PATROL);
+        while look.is_none() && self.dispatcher.arm() {
+            self.dispatcher.pump();
+        }
+        let until = self.dispatcher.deadline().into_iter().chain(look).min();
         self.sleeps_until = Some(until);
         until
     }

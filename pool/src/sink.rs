@@ -24,32 +24,53 @@ pub(crate) struct Sink {
 #[derive(Default)]
 struct Arrived {
     parcels: Vec<Parcel>,
+    /// How many tasks' results they are, and whether one of them is an error.
+    count: u64,
+    has_failure: bool,
+    /// Whoever sleeps wants to be woken by so many results, or by an error. Of one that does not sleep it says nothing.
+    wanted: u64,
+    sleeps: bool,
     listener: Option<Listener>,
+}
+
+impl Arrived {
+    fn add(&mut self, parcels: &mut Vec<Parcel>) {
+        self.count += parcels.iter().map(Parcel::count).sum::<u64>();
+        self.has_failure |= parcels.iter().any(Parcel::is_failure);
+        self.parcels.append(parcels);
+    }
+
+    fn is_enough(&self) -> bool {
+        self.count >= self.wanted.max(1) || self.has_failure
+    }
 }
 
 /// What is called after a delivery. It may be called under locks of the pool, so all it does is to wake somebody.
 pub(crate) type Listener = Arc<dyn Fn() + Send + Sync>;
 
 impl Sink {
-    /// Adds results, and wakes whoever waits for them.
-    pub(crate) fn deliver(&self, parcels: &mut Vec<Parcel>, chunk_goal: usize) {
+    /// Adds results, and wakes whoever waits for them. Answers whether somebody slept.
+    pub(crate) fn deliver(&self, parcels: &mut Vec<Parcel>, chunk_goal: usize) -> bool {
         self.chunk_goal.store(chunk_goal, Ordering::Relaxed);
         if parcels.is_empty() {
-            return;
+            return false;
         }
         let mut arrived = self.arrived();
-        let was_empty = arrived.parcels.is_empty();
-        arrived.parcels.append(parcels);
+        let was_enough = arrived.is_enough();
+        arrived.add(parcels);
+        let is_enough = arrived.is_enough();
         self.has_some.store(true, Ordering::Release);
         let listener = arrived.listener.clone();
+        let wakes = is_enough && std::mem::take(&mut arrived.sleeps);
         drop(arrived);
         if let Some(listener) = listener {
             listener();
         }
-        // Nobody waits while there is something, and a job has one thread that takes its results.
-        if was_empty {
+        // Nobody waits while there is enough, and a job has one thread that takes its results.
+        if is_enough && !was_enough {
             self.some.notify_all();
         }
+        wakes
     }
 
     /// Has this called after every delivery from now on, and at once if there is something.
@@ -71,14 +92,18 @@ impl Sink {
         if self.has_some() {
             let mut arrived = self.arrived();
             self.has_some.store(false, Ordering::Relaxed);
+            (arrived.count, arrived.has_failure) = (0, false);
             taken.extend(arrived.parcels.drain(..));
         }
     }
 
-    /// Sleeps until something has arrived or the deadline has passed. Somebody else has to see to it that it comes.
-    pub(crate) fn sleep(&self, deadline: Option<Instant>) {
+    /// Sleeps until so many results have arrived, or an error, or the deadline has passed. Somebody else has to see to it that
+    /// they come.
+    pub(crate) fn sleep(&self, wanted: u64, deadline: Option<Instant>) {
         let mut arrived = self.arrived();
-        while arrived.parcels.is_empty() {
+        arrived.wanted = wanted;
+        while !arrived.is_enough() {
+            arrived.sleeps = true;
             let Some(deadline) = deadline else {
                 arrived = self.some.wait(arrived).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -114,5 +139,47 @@ impl Sink {
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sink").field("has_some", &self.has_some()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task_error::{Kind, Story};
+
+    fn failed(first: u64) -> Parcel {
+        Parcel::error(first, 1, Story::of(None, Kind::Unreadable(String::new())))
+    }
+
+    fn values(first: u64, count: u64) -> Parcel {
+        let badge = crate::task_error::Badge { name: "worker".into(), pid: 1 };
+        let values = crate::parcel::Values {
+            bytes: Vec::new(),
+            at: 0,
+            descriptors: VecDeque::new(),
+            lent: VecDeque::new(),
+            worker: badge,
+        };
+        Parcel::values(first, count, values)
+    }
+
+    #[test]
+    fn whoever_sleeps_is_woken_by_as_many_as_he_wants_or_by_an_error() {
+        for last in [values(3, 7), failed(3)] {
+            let (sink, mut taken) = (Sink::default(), VecDeque::new());
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    sink.deliver(&mut vec![values(0, 3)], 1);
+                    sink.deliver(&mut vec![last], 1);
+                });
+                sink.sleep(10, None);
+            });
+            sink.take(&mut taken);
+            assert_eq!(taken.len(), 2);
+            // They do not count a second time.
+            sink.deliver(&mut vec![values(10, 1)], 1);
+            sink.sleep(2, Some(Instant::now()));
+            assert!(sink.has_some() && !sink.arrived().is_enough());
+        }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Terms {
     pub(crate) on_failure: Option<FailurePolicy>,
     /// What tasks of this function took before.
     pub(crate) usual: Option<Duration>,
+    /// Whether nobody looks at a result before all are there, or one is an error.
+    pub(crate) wants_all: bool,
 }
 
 /// How a pool keeps its workers.

@@ -12,11 +12,10 @@ use crate::sink::Sink;
 use crate::terms::Terms;
 use crate::works::Work;
 
-/// How long a caller looks at the rings, without anything happening, before it goes to sleep: where tasks are as short as this,
-/// and where they are not.
+/// How long a caller looks at the rings, without anything happening, before it goes to sleep, where tasks are as short as this.
+/// Where they are not, it does not look at all: to look and to let others run takes their time from those who have it to do.
 const SPIN: Duration = Duration::from_micros(40);
-const SHORT: Duration = Duration::from_micros(50);
-const GLIMPSE: Duration = Duration::from_micros(1);
+pub(crate) const SHORT: Duration = Duration::from_micros(50);
 /// How often it asks the kernel for news meanwhile.
 const NEWS: Duration = Duration::from_micros(200);
 /// So many looks are made between two looks at the clock.
@@ -28,16 +27,17 @@ pub(crate) struct Ticket {
     shared: Arc<Shared>,
     job: JobId,
     pub(crate) sink: Arc<Sink>,
+    wants_all: bool,
     is_released: bool,
 }
 
 impl Ticket {
     /// Begins a job.
     pub(crate) fn open(shared: &Arc<Shared>, work: Work, terms: Terms) -> Ticket {
-        let (job, sink) = (shared.next_job(), Arc::new(Sink::default()));
+        let (job, sink, wants_all) = (shared.next_job(), Arc::new(Sink::default()), terms.wants_all);
         // A pool that has gone says so of each task.
         shared.floor().dispatcher.open(job, work, terms, sink.clone());
-        Ticket { shared: shared.clone(), job, sink, is_released: false }
+        Ticket { shared: shared.clone(), job, sink, wants_all, is_released: false }
     }
 
     /// Adds tasks, for whose results the caller will [`wait`](Ticket::wait).
@@ -45,6 +45,7 @@ impl Ticket {
         let mut floor = self.shared.floor();
         floor.dispatcher.submit(self.job, batch);
         floor.dispatcher.pump();
+        floor.lead();
     }
 
     /// Adds tasks, and leaves the rest to the pool.
@@ -54,21 +55,19 @@ impl Ticket {
     }
 
     /// Waits until something has arrived, and drives the dispatch meanwhile. Answers whether something has: else the
-    /// deadline has passed.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
+    /// deadline has passed. A caller that wants all results is spared waking up for fewer than `wanted`, if they take long.
+    pub(crate) fn wait(&self, wanted: u64, deadline: Option<Instant>) -> bool {
         if self.sink.has_some() {
             return true;
         }
-        while !self.sink.has_some() {
-            if self.shared.may_spin && self.lead(deadline) {
-                break;
+        let is_short = self.sink.usual() <= SHORT;
+        while !(is_short && self.shared.may_spin && self.lead(deadline)) {
+            let has_more = self.shared.floor().hand_over(&self.shared.watch);
+            if !has_more {
+                self.sink.sleep(if self.wants_all && !is_short { wanted } else { 1 }, deadline);
             }
-            if deadline.is_some_and(|at| at <= Instant::now()) {
+            if self.sink.has_some() || deadline.is_some_and(|at| at <= Instant::now()) {
                 return self.sink.has_some();
-            }
-            let had_better_not = self.shared.floor().hand_over(&self.shared.watch);
-            if !had_better_not {
-                self.sink.sleep(deadline);
             }
         }
         true
@@ -106,7 +105,6 @@ impl Ticket {
 
     /// Looks at the rings until something has arrived here, or for as long as that makes sense. Answers whether it has.
     fn lead(&self, deadline: Option<Instant>) -> bool {
-        let patience = self.patience();
         let mut since = Instant::now();
         let mut news = since;
         loop {
@@ -127,15 +125,10 @@ impl Ticket {
                 news = now;
                 self.ask_the_kernel();
             }
-            if now - since > patience || deadline.is_some_and(|at| at <= now) {
+            if now - since > SPIN || deadline.is_some_and(|at| at <= now) {
                 return false;
             }
         }
-    }
-
-    /// How long it makes sense to look at the rings while nothing happens: where tasks are short, the next one ends soon.
-    fn patience(&self) -> Duration {
-        if self.sink.usual() <= SHORT { SPIN } else { GLIMPSE }
     }
 
     /// One look at the rings. Answers whether it has brought anything.

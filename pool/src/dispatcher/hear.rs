@@ -1,12 +1,26 @@
 //! What the dispatcher hears and sees of the workers.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use procession_core::Borrowed;
+use procession_core::os::clock;
+use procession_core::os::signal::SIGKILL;
+use procession_core::{Borrowed, codec};
+use procession_process::ExitStatus;
 
-use super::*;
-use crate::parcel::Values;
+use super::Dispatcher;
+use crate::desk::Noted;
+use crate::ids::WorkerId;
+use crate::member::Member;
+use crate::parcel::{Parcel, Values};
+use crate::pool_error;
+use crate::scheduler::Event;
+use crate::task_error::{Death, Kind, Story};
+use crate::trace;
 use crate::wire::Line;
+use crate::wire::claim;
+use crate::wire::item::{self, Item, ItemKind};
+use crate::wire::protocol::{Answer, InitFailure, Report};
 
 impl Dispatcher {
     /// Hears everything that a worker has said on its control link.
@@ -24,7 +38,7 @@ impl Dispatcher {
 
     fn heed(&mut self, worker: WorkerId, report: Report) {
         match report {
-            Report::Bell => {}
+            Report::Bell => self.told = Some(clock::monotonic()),
             Report::Descriptors(message) => {
                 if let Some(member) = self.members.get_mut(&worker) {
                     member.descriptors.push_back(message.into_parts().1);
@@ -64,51 +78,6 @@ impl Dispatcher {
         let ids: Vec<WorkerId> =
             self.members.iter().filter(|(_, one)| !one.inbound.is_empty()).map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.heed_items(id));
-    }
-
-    /// Finds those that have grown too big.
-    fn measure(&mut self) {
-        let Some(most) = self.max_memory else { return };
-        if self.now < self.measured + MEASURING {
-            return;
-        }
-        self.measured = self.now;
-        let is_big = |member: &Member| stats::memory(member.badge().pid).is_some_and(|memory| memory > most);
-        let big: Vec<WorkerId> = self.members.iter().filter(|(_, one)| is_big(one)).map(|(id, _)| *id).collect();
-        big.into_iter().for_each(|worker| self.tell(Event::Outgrown { worker }));
-    }
-
-    /// What the pool is doing, and has done.
-    pub(crate) fn stats(&self) -> Stats {
-        let (done, failed, retried) = self.status.counts.all();
-        let times = self.scheduler.times.clone();
-        Stats {
-            queued: self.scheduler.queued(),
-            running: self.scheduler.load(),
-            done,
-            failed,
-            retried,
-            restarts: (self.started as u64).saturating_sub(self.most_workers as u64),
-            wait: times.wait,
-            transfer: times.transfer,
-            run: times.run,
-            workers: self.scheduler.roll().filter_map(|one| self.worker_stats(one)).collect(),
-        }
-    }
-
-    fn worker_stats(&self, (id, life, load, done): (WorkerId, Life, u64, u64)) -> Option<WorkerStats> {
-        let member = self.members.get(&id)?;
-        let Badge { name, pid } = member.badge().clone();
-        let state = match life {
-            Life::Starting => WorkerState::Starting,
-            Life::Ready => WorkerState::Ready,
-            _ => WorkerState::Leaving,
-        };
-        let task = self
-            .scheduler
-            .holding(id)
-            .map(|(task, _)| (task.index, clock::monotonic().saturating_sub(member.line.running_since())));
-        Some(WorkerStats { name: name.to_string(), pid, state, load, done, task, memory: stats::memory(pid) })
     }
 
     /// Goes through what a worker has said about its tasks.

@@ -5,6 +5,7 @@
 //! [`attend`](Dispatcher::attend) looks at what the kernel has to tell as well.
 
 mod act;
+mod figures;
 mod hear;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,36 +13,26 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use procession_core::codec;
 use procession_core::os::clock;
-use procession_core::os::signal::SIGKILL;
-use procession_process::ExitStatus;
 
 use crate::batch::Batch;
-use crate::desk::{Desk, Noted};
+use crate::desk::Desk;
 use crate::hints::OomWatch;
 use crate::ids::{JobId, Span, WorkerId};
 use crate::member::{Member, Recruiter};
-use crate::parcel::Parcel;
 use crate::pool_error::{self, PoolError};
-use crate::scheduler::{Event, Life, Scheduler};
+use crate::scheduler::{Event, Scheduler};
 use crate::sink::Sink;
-use crate::stats::{self, Stats, WorkerState, WorkerStats};
 use crate::status::Status;
-use crate::task_error::{Badge, Death, Kind, Story};
+use crate::task_error::{Badge, Death};
 use crate::terms::{Staffing, Terms};
-use crate::trace;
+use crate::ticket::SHORT;
 use crate::watch::{Sign, Watch};
-use crate::wire::claim;
-use crate::wire::item::{self, Item, ItemKind};
-use crate::wire::protocol::{Answer, InitFailure, Report};
+use crate::wire::{Bell, KEPT_BACK};
 use crate::works::{Work, Works};
 
 /// How long a killed worker is waited for when the pool ends.
 const BURIAL: Duration = Duration::from_secs(5);
-
-/// How often the workers' memory is measured at most.
-const MEASURING: Duration = Duration::from_millis(20);
 
 /// The pool's workers, jobs and scheduler.
 #[derive(Debug)]
@@ -52,6 +43,12 @@ pub(crate) struct Dispatcher {
     scheduler: Scheduler,
     members: BTreeMap<WorkerId, Member>,
     desks: HashMap<JobId, Desk>,
+    /// How many of them are eager.
+    eager: usize,
+    /// Whether a caller whose tasks are short was woken; see [`take_woken`](Dispatcher::take_woken).
+    has_woken: bool,
+    /// When a worker has rung, if it may have kept back another bell since then.
+    told: Option<Duration>,
     works: Works,
     /// Jobs with news to hand over.
     news: Vec<JobId>,
@@ -91,6 +88,9 @@ impl Dispatcher {
             scheduler: Scheduler::new(staffing),
             members: BTreeMap::new(),
             desks: HashMap::new(),
+            eager: 0,
+            has_woken: false,
+            told: None,
             works: Works::default(),
             news: Vec::new(),
             graves: HashMap::new(),
@@ -120,7 +120,8 @@ impl Dispatcher {
         let work = self.works.number(work);
         let usual = self.paces.get(&work).copied();
         usual.into_iter().for_each(|usual| sink.set_usual(usual));
-        self.desks.insert(job, Desk::new(work, sink));
+        self.desks.insert(job, Desk::new(work, sink, !terms.wants_all));
+        self.eager += usize::from(!terms.wants_all);
         self.tell(Event::Open { job, terms: Terms { usual, ..terms } });
         // What is known of such tasks already counts for how many are kept ready.
         if let (Some(goal), Some(desk)) = (self.scheduler.chunk_goal(job), self.desks.get_mut(&job)) {
@@ -143,11 +144,11 @@ impl Dispatcher {
     /// Ends a job. What runs is stopped, if that is wanted.
     pub(crate) fn release(&mut self, job: JobId, stop: bool) {
         self.now = clock::monotonic();
-        if !stop
-            && let Some(desk) = self.desks.remove(&job)
-            && self.works.forget(desk.work)
-        {
-            self.members.values_mut().for_each(|member| member.forget(desk.work));
+        if !stop && let Some(desk) = self.desks.remove(&job) {
+            self.eager -= usize::from(desk.is_eager);
+            if self.works.forget(desk.work) {
+                self.members.values_mut().for_each(|member| member.forget(desk.work));
+            }
         }
         self.tell(if stop { Event::Cancel { job } } else { Event::Release { job } });
         self.decide();
@@ -196,6 +197,8 @@ impl Dispatcher {
                 Sign::Ended(_) => {}
             }
         }
+        // What was kept back before now is seen now.
+        self.told = self.told.filter(|told| *told + KEPT_BACK > self.now);
         self.collect();
         self.heed_all();
         for sign in signs {
@@ -210,7 +213,8 @@ impl Dispatcher {
 
     /// Asks the workers to tell of their next results. Answers whether there are some already.
     pub(crate) fn arm(&mut self) -> bool {
-        self.members.values().for_each(|member| member.line.arm());
+        let bell = if self.eager > 0 { Bell::Soon } else { Bell::Late };
+        self.members.values().for_each(|member| member.line.arm(bell));
         procession_core::Ring::settle();
         self.members.values().any(|member| member.line.has_reports())
     }
@@ -220,6 +224,11 @@ impl Dispatcher {
         self.members.values().for_each(|member| member.line.disarm());
     }
 
+    /// Whether a caller was woken since the last time, who will soon look at the rings itself, because its tasks are short.
+    pub(crate) fn take_woken(&mut self) -> bool {
+        std::mem::take(&mut self.has_woken)
+    }
+
     /// Whether a worker has something to do.
     pub(crate) fn is_busy(&self) -> bool {
         self.scheduler.load() > 0
@@ -227,8 +236,14 @@ impl Dispatcher {
 
     /// When it is to be attended to even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let at = self.scheduler.deadline()?;
+        let at = self.scheduler.deadline().into_iter().chain(self.next_look()).min()?;
         Instant::now().checked_add(at.saturating_sub(clock::monotonic()))
+    }
+
+    /// When the rings are to be looked at because somebody may wait for a result whose worker has not rung.
+    fn next_look(&self) -> Option<Duration> {
+        let told = self.told.filter(|_| self.eager > 0 && self.is_busy())?;
+        Some(told + KEPT_BACK)
     }
 
     /// Ends with an error of the operating system, which every task gets to know.
@@ -288,7 +303,8 @@ impl Dispatcher {
                 self.paces.insert(desk.work, usual);
                 desk.sink.set_usual(usual);
             }
-            desk.deliver(self.scheduler.chunk_goal(job).unwrap_or(1));
+            let wakes = desk.deliver(self.scheduler.chunk_goal(job).unwrap_or(1));
+            self.has_woken |= wakes && usual.is_some_and(|usual| usual <= SHORT);
             if desk.is_detached && desk.is_done() {
                 self.release(job, false);
             }

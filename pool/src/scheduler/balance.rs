@@ -37,13 +37,14 @@ impl Scheduler {
             && allowance > 0
         {
             let Some(job) = self.jobs.get_mut(&job_id) else { return };
-            // It is not to have more than its share of all that waits, and of no job more than its share of that.
+            // It is not to have more than its share of all that waits, and of no job more than its share of that. And it is sent more
+            // when that is as much as it has, for each sending has its price.
             let goal = job.chunking.size(self.queued, hands);
-            if load > job.chunking.ahead().min(goal - 1) {
+            if load > job.chunking.ahead().min(goal / 2) {
                 return;
             }
             let share = job.chunking.size(job.queued(), hands);
-            let Some(waiting) = job.take((goal - load.min(goal)).min(share).min(allowance)) else { return };
+            let Some(waiting) = job.take((goal - load.min(goal)).min(share).min(allowance), hands) else { return };
             let unit = waiting.unit;
             self.queued -= waiting.tasks.count;
             self.times.wait.record(now.saturating_sub(waiting.since), waiting.tasks.count);

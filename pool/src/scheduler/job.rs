@@ -42,7 +42,7 @@ pub(super) struct Waiting {
 
 impl Job {
     pub(super) fn new(terms: Terms) -> Job {
-        let chunking = Chunking::new(terms.chunk, terms.usual);
+        let chunking = Chunking::new(terms.chunk, terms.usual, terms.wants_all);
         Job { terms, chunking, queue: VecDeque::new(), queued: 0, held: 0, due: None, attempts: BTreeMap::new() }
     }
 
@@ -65,12 +65,13 @@ impl Job {
         self.queued
     }
 
-    /// Takes the next tasks for a worker, at most `most` of them and at least one where there is any.
-    pub(super) fn take(&mut self, most: u64) -> Option<Waiting> {
+    /// Takes the next tasks for one of `hands` workers, at most `most` of them and at least one where there is any.
+    pub(super) fn take(&mut self, most: u64, hands: u64) -> Option<Waiting> {
+        let unit = self.chunking.unit(self.queued, hands);
         let front = self.queue.front_mut()?;
         let light = (HEAVY / front.weight.max(1)).max(1) as u64;
         let tasks = front.tasks.split_front(most.max(1).min(light));
-        let taken = Waiting { tasks, unit: self.chunking.unit(), ..*front };
+        let taken = Waiting { tasks, unit, ..*front };
         if front.tasks.count == 0 {
             self.queue.pop_front();
         }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     fn taken(job: &mut Job, most: u64) -> Option<(u64, u64)> {
-        job.take(most).map(|waiting| (waiting.tasks.first, waiting.tasks.count))
+        job.take(most, 1).map(|waiting| (waiting.tasks.first, waiting.tasks.count))
     }
 
     #[test]

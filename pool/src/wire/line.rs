@@ -25,6 +25,33 @@ pub(crate) struct Lines {
     pub(crate) results: Arena,
 }
 
+/// A worker that has more to do may keep a bell back that it owes, for so long after its last one. It does not ring when that time is
+/// over if its next task takes longer, so the pool has to look by itself then.
+pub(crate) const KEPT_BACK: Duration = Duration::from_millis(2);
+
+/// How soon a pool that sleeps wants to be told of results. A worker that has nothing more to do tells at once, and so does one
+/// whose task has failed.
+///
+/// ```text
+/// the pool, before it sleeps              a worker, after each task
+/// 1. sets the word                        1. publishes the result
+/// 2. `Ring::settle`                       2. `Ring::settle`
+/// 3. looks for results: none? sleeps      3. looks at the word: set? clears it and rings, or keeps the bell back
+/// ```
+///
+/// Whoever settles last sees what the other has done, so a result is seen by the pool or its bell is owed by the worker. A bell that
+/// is kept back is owed still: the worker comes to its third step again after the next task, or before it sleeps if there is none
+/// (it was taken back), and keeps nothing back there. It may be long before it does if the next task is. Then the pool sees the
+/// result, [`KEPT_BACK`] after the last bell, where somebody may wait for it; where all results are waited for, that task's is too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Bell {
+    /// Somebody may wait for each of them.
+    Soon = 1,
+    /// Nobody looks at any before all are there, so it is enough when the worker needs more to do.
+    Late = 2,
+}
+
 /// The pool's end.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -78,7 +105,7 @@ impl Lines {
         self.orders.word(2)
     }
 
-    /// 1 while the pool wants to be woken by a result.
+    /// 0, or the [`Bell`] by which the pool wants to be woken.
     #[inline]
     pub(crate) fn pool_sleeps(&self) -> &AtomicU64 {
         self.reports.word(0)
@@ -215,13 +242,13 @@ impl Line {
     }
 
     /// Asks to be woken by the next result.
-    pub(crate) fn arm(&self) {
-        self.lines.pool_sleeps().store(1, Ordering::SeqCst);
+    pub(crate) fn arm(&self, bell: Bell) {
+        self.lines.pool_sleeps().store(bell as u64, Ordering::SeqCst);
     }
 
     /// Asks not to be woken.
     pub(crate) fn disarm(&self) {
-        if self.lines.pool_sleeps().load(Ordering::Relaxed) == 1 {
+        if self.lines.pool_sleeps().load(Ordering::Relaxed) != 0 {
             self.lines.pool_sleeps().store(0, Ordering::Relaxed);
         }
     }

@@ -19,4 +19,4 @@ pub(crate) mod item;
 mod line;
 pub(crate) mod protocol;
 
-pub(crate) use line::{Line, Lines};
+pub(crate) use line::{Bell, KEPT_BACK, Line, Lines};

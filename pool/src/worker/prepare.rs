@@ -1,6 +1,15 @@
 //! What a worker does before its first task.
 
-use super::*;
+use std::any::Any;
+use std::io;
+
+use procession_core::codec::{self, Message};
+use procession_core::os::priority;
+use procession_core::{CallError, Method, Target};
+use procession_process::panics;
+
+use super::STATE;
+use crate::wire::protocol::{Call, InitFailure, Initializer, Maker};
 
 /// Takes the place among the processes that was asked for.
 pub(super) fn place(processor: Option<usize>, niceness: Option<i32>) -> Result<(), InitFailure> {

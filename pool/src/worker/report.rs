@@ -1,6 +1,17 @@
 //! How a worker tells what became of its tasks.
 
-use super::*;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use procession_core::codec::{self, Message};
+use procession_core::os::clock;
+use procession_core::{LinkError, Ring};
+
+use super::{Worker, spin};
+use crate::wire::Bell;
+use crate::wire::claim::Claim;
+use crate::wire::item::{self, Head, ItemKind, LARGE, MAX_HEAD};
+use crate::wire::protocol::{Answer, Report};
 
 /// Their times are told at the latest after so many of them, or so much time.
 const TOLD: u64 = 1024;
@@ -45,6 +56,8 @@ impl Worker {
 
     #[cold]
     pub(super) fn report_trouble(&mut self, answer: &Answer) -> Result<(), LinkError> {
+        // Somebody may have waited for nothing but this.
+        self.last_bell = Duration::ZERO;
         self.descriptors.clear();
         self.scratch.clear();
         self.scratch.extend_from_slice(&[0; MAX_HEAD]);
@@ -108,14 +121,19 @@ impl Worker {
         self.pace.untold = (0, Duration::ZERO);
     }
 
-    /// Wakes the pool if it sleeps; while there is more to do, at most once in such a time.
+    /// Wakes the pool if it sleeps; while there is more to do, at most once in such a time, or in a longer one if the pool does not
+    /// mind. Whether this worker rings does not depend on when the pool has asked for it: it looks again after the next task, and
+    /// when it has no more, it has nothing to wait for.
     #[inline]
     pub(super) fn ring_if_asleep(&mut self, pause: Duration) -> Result<(), LinkError> {
         Ring::settle();
         let sleeps = self.lines.pool_sleeps();
-        if sleeps.load(Ordering::Relaxed) == 0 {
+        let bell = sleeps.load(Ordering::Relaxed);
+        if bell == 0 {
             return Ok(());
         }
+        let is_late = bell == Bell::Late as u64 && !pause.is_zero();
+        let pause = if is_late { self.pace.late_bells(Claim::read(self.lines.claim()).open()) } else { pause };
         let now = clock::monotonic();
         let has_more = !self.inbox.is_empty() || !self.lines.orders.is_empty();
         if has_more && now.saturating_sub(self.last_bell) < pause || sleeps.swap(0, Ordering::SeqCst) == 0 {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Block, FOREVER, pool};
 
@@ -128,4 +128,18 @@ fn results_come_though_a_later_task_of_the_same_worker_does_not_end() {
         }
         pool.terminate();
     }
+}
+
+#[test]
+fn a_result_comes_while_its_worker_is_on_to_a_long_task() {
+    let pool = pool(1);
+    let nap = |micros: u64| std::thread::sleep(Duration::from_micros(micros));
+    let long = FOREVER.as_micros() as u64 * 2;
+    // The last of the short ones ends so soon after the one before that its worker does not wake the pool for it.
+    let mut results = pool.imap(nap, std::iter::repeat_n(300, 20).chain([long]));
+    let begin = Instant::now();
+    results.by_ref().take(20).for_each(|result| result.unwrap());
+    assert!(begin.elapsed() < FOREVER, "they came with the long one");
+    drop(results);
+    pool.terminate();
 }

@@ -102,3 +102,13 @@ fn a_task_may_have_a_pool_of_its_own() {
     let nested = |n: u64| -> u64 { pool(2).map(square::<u64>, 0..n).unwrap().into_iter().sum() };
     assert_eq!(pool(2).map(nested, [3, 4, 5]).unwrap(), [5, 14, 30]);
 }
+
+#[test]
+fn results_that_wait_for_their_turn_are_not_waited_for_again() {
+    let pool = pool(2);
+    let nap = |micros: u64| std::thread::sleep(std::time::Duration::from_micros(micros));
+    pool.map(nap, [200; 20]).unwrap();
+    // The first one comes last, and so many cannot be in flight at once.
+    let results = pool.job(nap).collect_all(std::iter::once(500_000).chain([200; 1000]));
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1001);
+}

@@ -42,6 +42,7 @@ pub(super) fn terms(number: usize) -> Terms {
         patience: if number % 7 == 6 { millis(150) } else { None },
         on_failure: None,
         usual: None,
+        wants_all: number % 2 == 1,
     }
 }
 
