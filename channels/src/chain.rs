@@ -10,9 +10,11 @@ use std::sync::atomic::{Ordering, Ordering::Relaxed};
 use procession_sync::RobustGuard;
 
 use crate::extents::{Extent, NoExtent};
+use crate::fault::Fault;
 use crate::layout::{End, Links, QUEUED, Wake};
-use crate::record::{Place, Record};
+use crate::record::{Found, Place, Record};
 use crate::ring::Memory;
+use crate::sink::Sink;
 use crate::typed::Limits;
 
 /// From this many extents on, new blocks are large.
@@ -156,8 +158,11 @@ impl<'a> Tail<'a> {
     pub(crate) fn publish(mut self) {
         if self.added > 0 {
             self.links.tail.bytes.store(self.bytes, Relaxed);
-            let count = self.grip.count + self.added;
-            self.grip.commit(count, self.place);
+            self.grip.commit(self.grip.count + self.added, self.place);
+            // The lock need not be held for what comes after.
+            let (memory, next) = (self.memory, self.place.0);
+            drop(self);
+            memory.expect_to_write(next);
         }
     }
 
@@ -207,7 +212,7 @@ impl<'a> Tail<'a> {
 /// One item that was taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Taken {
-    /// Its bytes were added to the buffer.
+    /// Its bytes were copied.
     Bytes { parcel: Option<u64> },
     /// Its bytes lie in an extent, which belongs to this process once this is published.
     Extent { extent: Extent, len: u64, parcel: Option<u64> },
@@ -255,10 +260,15 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Takes an item and copies its bytes if they are few; `None` when there is none. With `only_bytes`, also `None` when the
-    /// next one is of another kind.
+    /// Takes an item, and copies its bytes if they are few; `None` when there is none. With `only_bytes`, also `None` when the
+    /// next one is of another kind. `check` is asked before, with its length: what it refuses is not taken.
     #[inline]
-    pub(crate) fn take(&mut self, buffer: &mut Vec<u8>, only_bytes: bool) -> Result<Option<Taken>, Snag> {
+    pub(crate) fn take(
+        &mut self,
+        sink: &mut impl Sink,
+        only_bytes: bool,
+        check: &impl Fn(&Memory, u64) -> Result<(), Fault>,
+    ) -> Result<Option<Taken>, Fault> {
         if !self.has_item() {
             return Ok(None);
         }
@@ -271,21 +281,24 @@ impl<'a> Head<'a> {
             self.place = place;
             found = self.memory.record(place).ok_or(Snag::Garbled)?;
         }
-        let parcel = found.parcel;
-        let (taken, len) = match found.record {
-            Record::Jump(_) => return Err(Snag::Garbled),
+        let Found { record, parcel, next } = found;
+        let (taken, len) = match record {
+            Record::Jump(_) => return Err(Fault::Garbled),
             Record::Extent { .. } if only_bytes => return Ok(None),
             Record::Bytes { .. } if only_bytes && parcel.is_some() => return Ok(None),
             Record::Bytes { at, len } => {
-                buffer.extend_from_slice(self.memory.bytes(at, len).ok_or(Snag::Garbled)?);
+                let bytes = self.memory.bytes(at, len).ok_or(Snag::Garbled)?;
+                check(self.memory, len)?;
+                sink.put(bytes)?;
                 (Taken::Bytes { parcel }, len)
             }
             Record::Extent { number, len } => {
                 let extent = self.memory.extent(number, len).ok_or(Snag::Garbled)?;
+                check(self.memory, len)?;
                 (Taken::Extent { extent, len, parcel }, len)
             }
         };
-        self.place = found.next;
+        self.place = next;
         self.taken += 1;
         self.bytes = self.bytes.wrapping_add(len);
         Ok(Some(taken))
@@ -298,8 +311,7 @@ impl<'a> Head<'a> {
             return;
         }
         self.links.head.bytes.store(self.bytes, Relaxed);
-        let count = self.passed();
-        self.grip.commit(count, self.place);
+        self.grip.commit(self.grip.count + self.taken, self.place);
         if let Some(extent) = last {
             self.memory.hold(extent);
         }
@@ -405,7 +417,7 @@ mod tests {
         assert_eq!(links.len(), 1);
         let mut head = Head::lock(&memory, links);
         let mut buffer = Vec::new();
-        assert!(matches!(head.take(&mut buffer, false), Ok(Some(Taken::Bytes { parcel: None }))));
+        assert!(matches!(head.take(&mut buffer, false, &|_, _| Ok(())), Ok(Some(Taken::Bytes { parcel: None }))));
         head.publish(None);
         assert_eq!(buffer, b"one");
         // The one who has the lock goes on as if nothing had been.

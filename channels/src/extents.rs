@@ -17,6 +17,8 @@ use crate::ring::Memory;
 
 /// What is kept free at least, in bytes.
 const KEPT: u64 = 1 << 20;
+/// Messages up to this size are small change for a machine: of these, more are kept free.
+const MODEST: u64 = 4 << 20;
 
 /// An extent that this process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ impl Memory {
         let alloc = &self.header().alloc;
         let Some(entry) = self.entry(number) else { return };
         let (backed, spare) = (entry.backed.load(Relaxed), alloc.spare.load(Relaxed));
-        if spare.saturating_add(backed) > KEPT.max(alloc.largest.load(Relaxed).saturating_mul(2)) {
+        if spare.saturating_add(backed) > enough(alloc.largest.load(Relaxed)) {
             // Nothing is lost if the kernel refuses: the memory stays with the extent then.
             let punched = self.arena().punch(entry.at(), entry.size());
             entry.backed.store(if punched.is_ok() { 0 } else { backed }, Relaxed);
@@ -189,6 +191,12 @@ impl Memory {
     }
 }
 
+/// How much memory is worth keeping free where messages are up to so large: one is being written, one read, and a few are queued.
+fn enough(largest: u64) -> u64 {
+    let messages = if largest <= MODEST { 4 } else { 2 };
+    KEPT.max(largest.saturating_add(PAGE).saturating_mul(messages))
+}
+
 fn list_of<'a>(entry: &Entry, lists: &'a [AtomicU32; CLASSES]) -> Option<&'a AtomicU32> {
     lists.get(entry.class())
 }
@@ -257,6 +265,19 @@ mod tests {
         assert!(memory.header().alloc.spare.load(Relaxed) <= KEPT);
         let backed = |extent: &Extent| memory.entry(extent.number).expect("it exists").backed.load(Relaxed);
         assert_eq!(extents.iter().map(backed).sum::<u64>(), KEPT);
+    }
+
+    #[test]
+    fn memory_for_a_few_of_the_recent_messages_is_kept() {
+        // Not quite a page more than a mebibyte: what is behind it is whole pages.
+        for (len, kept) in [((1 << 20) + 5, 4), (MODEST + 1, 2)] {
+            let memory = memory();
+            memory.note_size(len);
+            let extents: Vec<_> = (0..6).map(|_| memory.allocate(len).expect("there is memory")).collect();
+            extents.iter().for_each(|extent| memory.free(extent.number));
+            let is_backed = |extent: &&Extent| memory.entry(extent.number).expect("it exists").backed.load(Relaxed) > 0;
+            assert_eq!(extents.iter().filter(is_backed).count(), kept);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::layout::Links;
 use crate::outlet::{ARMED, PARCEL, SIGNALLED};
 use crate::patience::{Spin, Until, fence_after_unlock};
 use crate::ring::Memory;
+use crate::sink::Sink;
 
 /// The receiving end.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(crate) enum Unreceived {
 /// A message that was received.
 #[derive(Debug)]
 pub(crate) struct Parcel {
-    /// Its bytes if they were few; they are in the buffer then.
+    /// Where its bytes are; `None` if they were few and have been copied.
     pub(crate) lent: Option<Lent>,
     pub(crate) descriptors: Vec<OwnedFd>,
 }
@@ -113,11 +114,11 @@ impl Inlet {
     #[inline]
     pub(crate) fn recv_checked(
         self: &Arc<Self>,
-        buffer: &mut Vec<u8>,
+        sink: &mut impl Sink,
         until: Until,
         check: impl Fn(&Memory, u64) -> Result<(), Fault>,
     ) -> Result<Parcel, Unreceived> {
-        self.wait_for(until, || self.try_recv(buffer, &check))
+        self.wait_for(until, || self.try_recv(sink, &check))
     }
 
     /// Receives up to `most` small messages under one lock, waiting for the first; none if the next one is large or has
@@ -238,26 +239,23 @@ impl Inlet {
     #[inline]
     fn try_recv(
         self: &Arc<Self>,
-        buffer: &mut Vec<u8>,
+        sink: &mut impl Sink,
         check: &impl Fn(&Memory, u64) -> Result<(), Fault>,
     ) -> Result<Option<Parcel>, Fault> {
         let mut head = Head::lock(&self.memory, self.links());
         let inherited = head.inherited();
-        let start = buffer.len();
-        let taken = head.take(buffer, false)?;
+        let taken = head.take(sink, false, check)?;
         let answer = match taken {
             None => {
                 drop(head);
                 None
             }
             Some(Taken::Bytes { parcel }) => {
-                check(&self.memory, (buffer.len() - start) as u64)?;
                 let descriptors = parcel.map_or(Ok(Vec::new()), |number| self.unpack(number));
                 head.publish(None);
                 Some(Parcel { lent: None, descriptors: descriptors? })
             }
             Some(Taken::Extent { extent, len, parcel }) => {
-                check(&self.memory, len)?;
                 let descriptors = parcel.map_or(Ok(Vec::new()), |number| self.unpack(number));
                 head.publish(Some(extent));
                 let lent = Lent::new(Arc::clone(self), extent, len);
@@ -278,9 +276,7 @@ impl Inlet {
         let inherited = head.inherited();
         let there = head.has_item();
         let before = batch.ends.len();
-        while batch.ends.len() - before < most && head.take(&mut batch.bytes, true)?.is_some() {
-            let start = batch.ends.last().copied().unwrap_or(0);
-            check(&self.memory, (batch.bytes.len() - start) as u64)?;
+        while batch.ends.len() - before < most && head.take(&mut batch.bytes, true, check)?.is_some() {
             batch.ends.push(batch.bytes.len());
         }
         head.publish(None);

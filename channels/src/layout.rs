@@ -6,13 +6,14 @@
 //! | [`TABLE`] | one [`Entry`] for each extent |
 //! | `Arena::HEAD` and up | extents, each aligned to its size, which is a power of two |
 
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use procession_core::Arena;
 use procession_sync::RobustLock;
 
-/// "Procession's channel, layout 2": changes whenever the layout or the protocol does.
-pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"prochan\x02");
+/// "Procession's channel, layout 3": changes whenever the layout or the protocol does.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"prochan\x03");
 /// A pipe has a chain for each direction.
 pub(crate) const CHAINS: usize = 2;
 /// Where the table of extents begins.
@@ -46,18 +47,22 @@ pub(crate) struct Links {
 }
 
 /// One end: what is behind it is committed by a single store, of [`commit`](End::commit).
+///
+/// What the other end looks at is apart from what only those use who hold the lock: so the lock stays in the cache of the one who
+/// adds, or takes, item after item, however often somebody looks.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub(crate) struct End {
-    pub(crate) lock: RobustLock,
     /// How many items have passed, times 2, plus which of the two places is valid.
     pub(crate) commit: AtomicU64,
+    /// How many bytes have passed. Deaths may leave it a little wrong.
+    pub(crate) bytes: AtomicU64,
+    pub(crate) apart: Apart,
+    pub(crate) lock: RobustLock,
     /// Where the next item goes, or comes from.
     pub(crate) place: [AtomicU64; 2],
     /// How many items had passed the other end when it was last looked at.
     pub(crate) seen: AtomicU64,
-    /// How many bytes have passed. Deaths may leave it a little wrong.
-    pub(crate) bytes: AtomicU64,
     /// How many bytes had passed the other end when it was last looked at.
     pub(crate) bytes_seen: AtomicU64,
     /// The number of the last message that carried descriptors.
@@ -65,6 +70,11 @@ pub(crate) struct End {
     /// What [`commit`](End::commit) is about to become, while receivers are woken for it.
     pub(crate) intent: AtomicU64,
 }
+
+/// What comes after this is in other lines of memory, and not in the one that processors like to fetch with them.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct Apart;
 
 /// Who sleeps, and what never changes.
 #[repr(C, align(128))]
@@ -155,3 +165,4 @@ pub(crate) const ENTRIES_A_PAGE: u32 = PAGE as u32 / size_of::<Entry>() as u32;
 const _: () = assert!(size_of::<Header>() as u64 <= TABLE, "the table does not begin inside the header");
 const _: () = assert!(TABLE + EXTENTS as u64 * size_of::<Entry>() as u64 <= Arena::HEAD, "the table fits the head");
 const _: () = assert!(size_of::<Entry>() == 32, "whole entries fill a page");
+const _: () = assert!(offset_of!(End, lock) == 128, "what others look at is apart from the lock");

@@ -108,6 +108,7 @@ mod pipe_receiver;
 mod pipe_sender;
 mod receiver;
 mod sender;
+mod sink;
 
 mod error;
 mod fault;

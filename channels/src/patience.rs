@@ -23,6 +23,8 @@ const LAZIEST: u32 = 64;
 const TRIAL: u32 = 64;
 /// How often one looks before one looks at the clock.
 const LOOKS: u32 = 16;
+/// How often one looks before all else: who is busy answers within a microsecond, in which a look at the clock would be in the way.
+const AT_ONCE: u32 = 64;
 
 thread_local! {
     /// Whether this thread has woken somebody since it last waited: then that one may be about to run on this very core.
@@ -134,17 +136,23 @@ impl Spin {
 
     /// Looks again and again, for as long as that pays.
     fn stay_awake(&self, mut look: impl FnMut() -> u64) -> bool {
-        if (HAS_WOKEN.replace(false) || self.shares.load(Relaxed)) && self.give_way(&mut look) {
+        let (has_woken, shares) = (HAS_WOKEN.replace(false), self.shares.load(Relaxed));
+        // Whoever has just been woken takes longer than a few looks.
+        if !has_woken && look_often(if shares { LOOKS } else { AT_ONCE }, 1, &mut look) {
+            self.shares.store(false, Relaxed);
             return true;
         }
+        if (has_woken || shares) && self.give_way(&mut look) {
+            return true;
+        }
+        self.stay_longer(look)
+    }
+
+    /// Looks less and less often, and by the clock.
+    fn stay_longer(&self, mut look: impl FnMut() -> u64) -> bool {
         let start = Instant::now();
         let (mut pauses, mut has_yielded) = (1, false);
-        loop {
-            for _ in 0..LOOKS {
-                if pause_and(pauses, &mut look) > 0 {
-                    return true;
-                }
-            }
+        while !look_often(LOOKS, pauses, &mut look) {
             let elapsed = start.elapsed();
             if elapsed > SPIN {
                 return false;
@@ -157,6 +165,7 @@ impl Spin {
             }
             pauses = (pauses * 2).min(16);
         }
+        true
     }
 
     /// Lets others run on this core, and looks. Where they run for long, it is not the one who is waited for.
@@ -167,6 +176,11 @@ impl Spin {
         self.shares.store(seen && start.elapsed() < SPIN, Relaxed);
         seen
     }
+}
+
+/// Looks so many times, with pauses before each look.
+fn look_often(times: u32, pauses: u32, look: &mut impl FnMut() -> u64) -> bool {
+    (0..times).any(|_| pause_and(pauses, look) > 0)
 }
 
 fn pause_and(pauses: u32, look: &mut impl FnMut() -> u64) -> u64 {

@@ -101,6 +101,17 @@ impl Memory {
         Some(unsafe { place.as_mut() })
     }
 
+    /// Has the processor bring the two lines of memory behind a place here, to be written to soon. They are another's, who read
+    /// there when they were last used; so the next message need not wait for them. The line of the place itself is left to whoever
+    /// reads the message before. Without effect where the processor cannot, or there is no memory.
+    #[inline]
+    pub(crate) fn expect_to_write(&self, at: u64) {
+        let next = at.saturating_add(LINE - 1) & !(LINE - 1);
+        if let Some(place) = self.arena.at(next, 2 * LINE).filter(|_| can_prefetch()) {
+            prefetch(place);
+        }
+    }
+
     fn assemble(arena: Arena) -> Option<Memory> {
         let header = arena.at(0, size_of::<Header>() as u64)?.cast();
         Some(Memory { arena, header })
@@ -111,6 +122,47 @@ impl Memory {
         procession_core::Mapping::new(0).map(drop)
     }
 }
+
+/// The size of a line of memory, in bytes, as processors hand them to each other.
+const LINE: u64 = 64;
+
+/// Whether the processor knows the instruction of [`prefetch`]. The oldest that run this code do not.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn can_prefetch() -> bool {
+    use std::arch::x86_64::__cpuid;
+    use std::sync::LazyLock;
+
+    /// The bit `PREFETCHW` of the leaf, if there is such a leaf.
+    static KNOWN: LazyLock<bool> =
+        LazyLock::new(|| __cpuid(0x8000_0000).eax > 0x8000_0000 && __cpuid(0x8000_0001).ecx & 1 << 8 != 0);
+    *KNOWN
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn can_prefetch() -> bool {
+    false
+}
+
+/// Asks for the line of an address and the next one, for writing. What `core::arch` has for it asks only for reading, unless the
+/// whole program is compiled for newer processors.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn prefetch(place: NonNull<u8>) {
+    // SAFETY: the processor has these instructions, as `can_prefetch` found; they are hints that never fault, and change neither
+    // memory nor registers nor flags.
+    unsafe {
+        std::arch::asm!(
+            "prefetchw [{place}]",
+            "prefetchw [{place} + 64]",
+            place = in(reg) place.as_ptr(),
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch(_: NonNull<u8>) {}
 
 // SAFETY: the pointer shows to what the arena, which is `Send`, keeps mapped, and that is atomics.
 unsafe impl Send for Memory {}

@@ -17,6 +17,7 @@ use crate::layout::CHAINS;
 use crate::outlet::{Outlet, Unsent};
 use crate::patience::Until;
 use crate::ring::Memory;
+use crate::sink::{Room, Sink};
 
 /// How many values are encoded before they are added together.
 const GROUP: usize = 128;
@@ -196,15 +197,15 @@ impl Inlet {
     pub(crate) fn recv_into(self: &Arc<Self>, room: &mut [u8], until: Until, limit: u64) -> Result<usize, Unreceived> {
         let space = room.len();
         let fits = |len: u64| if len > space as u64 { Err(Fault::TooShort { len, room: space }) } else { Ok(()) };
-        with_buffer(|buffer| {
-            let parcel = self.recv_checked(buffer, until, |_, len| within(len, limit).and_then(|()| fits(len)))?;
-            if !parcel.descriptors.is_empty() {
-                return Err(Fault::NotBytes.into());
-            }
-            let bytes = parcel.lent.as_deref().unwrap_or(buffer);
-            room[..bytes.len()].copy_from_slice(bytes);
-            Ok(bytes.len())
-        })
+        let mut place = Room { bytes: room, len: 0 };
+        let parcel = self.recv_checked(&mut place, until, |_, len| within(len, limit).and_then(|()| fits(len)))?;
+        if !parcel.descriptors.is_empty() {
+            return Err(Fault::NotBytes.into());
+        }
+        if let Some(lent) = parcel.lent {
+            place.put(&lent)?;
+        }
+        Ok(place.len)
     }
 }
 
