@@ -14,6 +14,8 @@ use crate::wire::Failure;
 
 /// A manager could not be started, or could not be told to end.
 ///
+/// It can be sent to another process, which is told the same.
+///
 /// ```
 /// use procession_manager::{Manager, ManagerError, Registry};
 ///
@@ -26,7 +28,7 @@ use crate::wire::Failure;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Error)]
+#[derive(Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ManagerError {
     /// Its process could not be started.

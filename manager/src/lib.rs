@@ -29,7 +29,8 @@
 //!
 //! - [`call`](Proxy::call) may change the value, [`read`](Proxy::read) only reads it; several readers run at the same time.
 //! - [`call_when`](Proxy::call_when) waits until a condition on the value holds, without occupying anything.
-//! - [`post`](Proxy::post) sends a call and goes on; the answer can be had later.
+//! - [`post`](Proxy::post) sends a call and goes on; the answer can be had later, or be brought by a
+//!   [callback](Pending::on_done).
 //! - [`call_deferred`](Proxy::call_deferred) runs a function that promises its result, and brings it from elsewhere.
 //! - [`call_both`](Proxy::call_both) and [`Transaction`] use several values as one.
 //! - [`get`](Proxy::get) copies the value out.
@@ -46,7 +47,8 @@
 //!
 //! Each has a [`proxy`](Dict::proxy) of the plain value, for everything that it has no method for. Any
 //! value can live in a manager. With the feature `pool`, which the facade `procession` has on, `manager.pool(n)` makes a `Pool` of
-//! the crate `procession-pool` there, whose workers serve all who have its `PoolProxy`.
+//! the crate `procession-pool` there, whose workers serve all who have its `PoolProxy`; other programs use it by name, with a
+//! `RemotePool`.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -132,7 +134,9 @@ pub use kinds::{
 pub use manager::{Builder, Manager, Stats};
 pub use pending::Pending;
 #[cfg(feature = "pool")]
-pub use pool_proxy::{Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, TaskFailure};
+pub use pool_proxy::{
+    Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, RemotePool, TaskFailure,
+};
 pub use procession_core::Given;
 pub use proxy::Proxy;
 pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};

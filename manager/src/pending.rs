@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use procession_core::codec;
+use procession_core::codec::{self, Message};
 use procession_core::os::poll::deadline_after;
 use serde::de::DeserializeOwned;
 
@@ -107,6 +107,31 @@ impl<R> Pending<R> {
         }
     }
 
+    /// Waits until the call is over, for so long at the most. Answers whether it is. The call is not taken back when it is not.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 3)?;
+    /// let double = number.post(|n, ()| *n * 2, ())?;
+    /// assert!(double.is_ready_timeout(Duration::from_secs(60)));
+    /// assert_eq!(double.wait()?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_ready_timeout(&self, timeout: Duration) -> bool {
+        match (&self.posted, &self.handle.link) {
+            (Some(Posted::Sent(sent)), Link::Far(connection)) => {
+                connection.is_answered_by(*sent, deadline_after(timeout))
+            }
+            _ => true,
+        }
+    }
+
     /// Waits until one of several calls to objects of one manager is over, and answers its place among them.
     ///
     /// # Errors
@@ -144,6 +169,43 @@ impl<R> Pending<R> {
             sent.push(*one);
         }
         way.ok_or_else(|| CallError::Unknown("there are no calls to wait for".to_owned()))?.wait_any(&sent)
+    }
+
+    /// Calls `callback` with the result as soon as it is there, which may be at once, on a thread that does nothing else.
+    ///
+    /// A callback that panics ends there, with the usual message on stderr. One that never returns keeps its thread, and no other
+    /// callback. Inside the manager, where a call is over when it has been sent, it is called at once, on this thread.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 3)?;
+    /// let (done, when_done) = mpsc::channel();
+    /// number.post(|n, ()| *n * 2, ())?.on_done(move |result| done.send(result.unwrap()).unwrap());
+    /// assert_eq!(when_done.recv()?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "callback")]
+    #[doc(alias = "error_callback")]
+    pub fn on_done(mut self, callback: impl FnOnce(Result<R, CallError>) + Send + 'static)
+    where
+        R: DeserializeOwned + 'static,
+    {
+        let handle = Arc::clone(&self.handle);
+        let finish = move |answer: Result<Message, CallError>| {
+            callback(answer.and_then(|message| Ok(codec::decode(message)?)));
+            // Up to here the object has stayed, because somebody waited for its answer.
+            drop(handle);
+        };
+        match (self.posted.take(), &self.handle.link) {
+            (Some(Posted::Sent(sent)), Link::Far(connection)) => connection.call_back(sent, Box::new(finish)),
+            (Some(Posted::Over(result)), _) => finish(result),
+            (Some(Posted::Sent(_)) | None, _) => finish(Err(CallError::ManagerGone)),
+        }
     }
 
     fn wait_until(mut self, deadline: Option<Instant>) -> Result<R, CallError>

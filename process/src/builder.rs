@@ -10,11 +10,11 @@ use procession_core::{Control, Function};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::SpawnError;
 use crate::handle::Child;
 use crate::identity::{self, Identity};
 use crate::job::{self, Job, Surroundings};
 use crate::process::Process;
+use crate::spawn_error::SpawnError;
 use crate::start::{self, StartMethod};
 use crate::stdio::{self, Pipes, Stdio};
 use crate::{init, registry};

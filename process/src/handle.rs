@@ -13,9 +13,9 @@ use procession_core::os::poll::{Pollable, deadline_after, poll, poll_briefly};
 use procession_core::os::signal;
 use procession_core::{Control, TryRecv, Waitable};
 
-use crate::error::{JoinError, Reason};
 use crate::exit_status::ExitStatus;
 use crate::job::Report;
+use crate::join_error::{JoinError, Reason};
 use crate::panics::Panic;
 use crate::registry;
 

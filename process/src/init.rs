@@ -10,8 +10,8 @@ use procession_core::{Control, Image, start};
 use serde::{Deserialize, Serialize};
 
 use crate::child::{self, Leave};
-use crate::error::SpawnError;
 use crate::server;
+use crate::spawn_error::SpawnError;
 
 static INITIALIZED: AtomicBool = AtomicBool::new(false);
 

@@ -17,9 +17,9 @@ use procession_core::codec::{self, Descriptor, EncodeError, Message};
 use procession_core::{Control, Function, Image, SPILL};
 use serde::{Deserialize, Serialize};
 
-use crate::error::SpawnError;
 use crate::identity::Identity;
 use crate::panics::Panic;
+use crate::spawn_error::SpawnError;
 use crate::stdio::Stream;
 
 /// Encodes an argument. A large one is put into a memory file at once, because it would be copied with each message that

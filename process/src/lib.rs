@@ -101,12 +101,12 @@ mod builder;
 mod child;
 mod cpu;
 mod current;
-mod error;
 mod exit_status;
 mod handle;
 mod identity;
 mod init;
 mod job;
+mod join_error;
 #[cfg(feature = "log")]
 pub mod logs;
 pub mod panics;
@@ -114,21 +114,23 @@ mod process;
 mod registry;
 mod scope;
 mod server;
+mod spawn_error;
 mod start;
 mod stdio;
 
 pub use builder::Builder;
 pub use cpu::cpu_count;
 pub use current::{Current, Parent, current, parent};
-pub use error::{JoinError, SpawnError};
 pub use exit_status::ExitStatus;
 pub use handle::Child;
 pub use init::{ignore_interrupt, init};
+pub use join_error::JoinError;
 pub use panics::Panic;
 pub use process::Process;
 pub use registry::active_children;
 pub use scope::{Scope, ScopeError, scope};
 pub use server::stop_server;
+pub use spawn_error::SpawnError;
 pub use start::StartMethod;
 pub use stdio::Stdio;
 

@@ -14,9 +14,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
-use crate::error::{JoinError, Reason, SpawnError};
 use crate::exit_status::ExitStatus;
 use crate::handle::{Child, Outcome};
+use crate::join_error::{JoinError, Reason};
+use crate::spawn_error::SpawnError;
 use crate::stdio::Pipes;
 
 /// A function that runs in a process of its own, and will bring an `R`.

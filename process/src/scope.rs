@@ -3,14 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::builder::Builder;
-use crate::error::{JoinError, Reason, SpawnError};
 use crate::handle::{Child, Outcome};
+use crate::join_error::{JoinError, Reason};
 use crate::process::Process;
+use crate::spawn_error::SpawnError;
 
 /// Starts processes that end before the scope does. See [`scope`].
 ///
@@ -30,12 +31,15 @@ pub struct Scope {
 
 /// Processes of a scope failed, and nobody had asked for their values.
 ///
+/// It can be sent to another process, which is told the same.
+///
 /// ```
 /// # procession_process::init();
 /// let error = procession_process::scope(|s| s.spawn(|n: u8| assert_eq!(n, 1, "no bread"), 2).map(drop)).unwrap_err();
 /// assert!(error.to_string().contains("no bread"));
 /// ```
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(try_from = "Vec<JoinError>", into = "Vec<JoinError>")]
 #[error("{} process(es) of the scope failed; the first: {}", failures.len(), failures[0])]
 pub struct ScopeError {
     failures: Vec<JoinError>,
@@ -52,6 +56,25 @@ impl ScopeError {
     #[must_use]
     pub fn failures(&self) -> &[JoinError] {
         &self.failures
+    }
+}
+
+/// What has come from elsewhere may be nothing.
+impl TryFrom<Vec<JoinError>> for ScopeError {
+    type Error = &'static str;
+
+    fn try_from(failures: Vec<JoinError>) -> Result<ScopeError, &'static str> {
+        if failures.is_empty() {
+            Err("a scope that has failed has at least one failure")
+        } else {
+            Ok(ScopeError { failures })
+        }
+    }
+}
+
+impl From<ScopeError> for Vec<JoinError> {
+    fn from(error: ScopeError) -> Vec<JoinError> {
+        error.failures
     }
 }
 

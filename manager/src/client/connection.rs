@@ -1,32 +1,24 @@
 //! [`Connection`]: a process's link to a manager, shared by all its threads and proxies.
 
-use std::collections::HashMap;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use procession_channels::{PipeSender, SendTimeoutError, SocketConnection};
+use procession_channels::SocketConnection;
 use procession_core::codec::{self, Message};
-use procession_core::os::poll::Pollable;
 use procession_core::{Control, Door, Key, Method};
 
+use super::callbacks::Callback;
 use super::inbox::{Inbox, Waited};
+use super::outgoing::{Outgoing, Way};
 use crate::error::CallError;
-use crate::frames::{self, Frames};
+use crate::frames::Frames;
 use crate::ids::{ManagerId, ObjectId};
 use crate::remote::Registry;
 use crate::wire::{Ask, Kind, Signal};
 
 /// How long a manager may take to say whether a call has begun, before it counts as begun.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Once in so many calls to another program, answers are taken in that nobody may be waiting for.
-const SELDOM: u64 = 32;
-
-/// How long is waited for room before answers are taken in again.
-const SLICE: Duration = Duration::from_millis(5);
 
 /// One for each pair of a process and a manager.
 #[derive(Debug)]
@@ -36,24 +28,6 @@ pub(crate) struct Connection {
     owner: u32,
     outgoing: Mutex<Outgoing>,
     inbox: Inbox,
-}
-
-#[derive(Debug)]
-struct Outgoing {
-    way: Way,
-    /// The numbers of the methods that the manager knows.
-    learned: HashMap<Method, u32>,
-    /// How many calls there were.
-    calls: u64,
-}
-
-/// How calls go out.
-#[derive(Debug)]
-enum Way {
-    /// To a manager of this program.
-    Near { requests: Control, frames: PipeSender<()> },
-    /// To a manager of another one.
-    Far(UnixStream),
 }
 
 /// Which method is called.
@@ -107,9 +81,7 @@ impl Connection {
         let socket = frames.stream().try_clone().map_err(lost)?;
         let connection = Connection::new(ManagerId::fresh(), Way::Far(socket), Inbox::far(frames));
         connection.inbox.expect(0);
-        if let Way::Far(socket) = &connection.outgoing()?.way {
-            connection.send_far(socket, &fingerprint.to_le_bytes(), 1)?;
-        }
+        connection.outgoing()?.greet(&connection.inbox, fingerprint)?;
         match connection.inbox.wait(0, None)? {
             Waited::Answer(Ok(_)) => Ok(Arc::new(connection)),
             Waited::Answer(Err(failure)) => Err(CallError::from_failure(failure)),
@@ -118,7 +90,7 @@ impl Connection {
     }
 
     fn new(manager: ManagerId, way: Way, inbox: Inbox) -> Connection {
-        let outgoing = Mutex::new(Outgoing { way, learned: HashMap::new(), calls: 0 });
+        let outgoing = Mutex::new(Outgoing::new(way));
         Connection { manager, owner: std::process::id(), outgoing, inbox }
     }
 
@@ -130,7 +102,7 @@ impl Connection {
         self.inbox.expect(number);
         let (address, key) = (address.to_owned(), key.to_vec());
         let (fingerprint, methods) = (registry.fingerprint(), registry.methods());
-        self.pass(&mut outgoing, &Signal::<&Message>::Serve { number, address, key, fingerprint, methods })?;
+        outgoing.pass(&self.inbox, &Signal::<&Message>::Serve { number, address, key, fingerprint, methods })?;
         drop(outgoing);
         Ok(codec::decode(self.wait(Sent { number }, &[], None)?)?)
     }
@@ -171,12 +143,12 @@ impl Connection {
     /// Calls without waiting.
     pub(crate) fn post(&self, request: &Request<'_>, argument: Message) -> Result<Sent, CallError> {
         let mut outgoing = self.outgoing()?;
-        let method = self.number_of_which(&mut outgoing, request.which)?;
+        let method = outgoing.number_of_which(&self.inbox, request.which)?;
         outgoing.calls += 1;
         let number = outgoing.calls;
         self.inbox.expect(number);
         let ask = Ask { kind: request.kind, method, subject: request.subject, number };
-        if let Err(error) = self.send_frame(&mut outgoing, argument, ask) {
+        if let Err(error) = outgoing.send_frame(&self.inbox, argument, ask) {
             self.inbox.forget(number);
             return Err(error);
         }
@@ -186,9 +158,9 @@ impl Connection {
     /// Calls, and wants no answer.
     pub(crate) fn tell(&self, request: &Request<'_>, argument: Message) -> Result<(), CallError> {
         let mut outgoing = self.outgoing()?;
-        let method = self.number_of_which(&mut outgoing, request.which)?;
+        let method = outgoing.number_of_which(&self.inbox, request.which)?;
         let ask = Ask { kind: request.kind, method, subject: request.subject, number: 0 };
-        self.send_frame(&mut outgoing, argument, ask)
+        outgoing.send_frame(&self.inbox, argument, ask)
     }
 
     /// Waits for the answer to a call. One that is not over in time is taken back, if it has not begun.
@@ -216,6 +188,24 @@ impl Connection {
         self.inbox.has(sent.number)
     }
 
+    /// Waits until a call is answered, or never will be. Answers whether it was in time.
+    pub(crate) fn is_answered_by(&self, sent: Sent, deadline: Option<Instant>) -> bool {
+        self.inbox.has_by(sent.number, deadline)
+    }
+
+    /// Has a callback called with the answer, on another thread. Where none can be had, this one waits for it.
+    pub(crate) fn call_back(self: &Arc<Connection>, sent: Sent, callback: Callback) {
+        if self.inbox.call_back(sent.number, callback) && !self.start_listener() {
+            self.inbox.listen(|| false);
+        }
+    }
+
+    fn start_listener(self: &Arc<Connection>) -> bool {
+        let this = Arc::clone(self);
+        let listen = move || this.inbox.listen(|| this.start_listener());
+        std::thread::Builder::new().name("procession-callback".to_owned()).spawn(listen).is_ok()
+    }
+
     /// Does not want the answer any more.
     pub(crate) fn forget(&self, sent: Sent) {
         self.inbox.forget(sent.number);
@@ -225,7 +215,7 @@ impl Connection {
     pub(crate) fn release(&self, object: ObjectId) {
         let Ok(mut outgoing) = self.outgoing() else { return };
         let ask = Ask { kind: Kind::Release, method: 0, subject: object.0, number: 0 };
-        let _gone = self.send_frame(&mut outgoing, Message::default(), ask);
+        let _gone = outgoing.send_frame(&self.inbox, Message::default(), ask);
     }
 
     /// Whether the manager is known to be gone.
@@ -236,13 +226,13 @@ impl Connection {
 
     /// The number of a method, for a call that names several in its argument.
     pub(crate) fn learn(&self, method: Method) -> Result<u32, CallError> {
-        self.number_of(&mut *self.outgoing()?, method)
+        self.outgoing()?.number_of(&self.inbox, method)
     }
 
     fn take_back(&self, sent: Sent, objects: &[ObjectId]) -> Result<Message, CallError> {
         let mut outgoing = self.outgoing()?;
         let ask = Ask { kind: Kind::Cancel, method: 0, subject: sent.number, number: 0 };
-        self.send_frame(&mut outgoing, codec::encode(objects)?, ask)?;
+        outgoing.send_frame(&self.inbox, codec::encode(objects)?, ask)?;
         drop(outgoing);
         let waited = self.inbox.wait(sent.number, Instant::now().checked_add(GRACE))?;
         match waited {
@@ -262,100 +252,9 @@ impl Connection {
         Ok(self.outgoing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn number_of_which(&self, outgoing: &mut Outgoing, which: Which) -> Result<u32, CallError> {
-        match which {
-            Which::None => Ok(0),
-            Which::Named(method) => self.number_of(outgoing, method),
-            Which::Number(number) => Ok(number),
-        }
-    }
-
-    fn number_of(&self, outgoing: &mut Outgoing, method: Method) -> Result<u32, CallError> {
-        if let Some(index) = outgoing.learned.get(&method) {
-            return Ok(*index);
-        }
-        let index = u32::try_from(outgoing.learned.len())
-            .map_err(|_| CallError::Unsendable("a program cannot call so many different functions".to_owned()))?;
-        self.pass(outgoing, &Signal::<&Message>::Learn { index, method })?;
-        outgoing.learned.insert(method, index);
-        Ok(index)
-    }
-
-    fn send_frame(&self, outgoing: &mut Outgoing, argument: Message, ask: Ask) -> Result<(), CallError> {
-        let (payload, descriptors) = argument.into_parts();
-        let mut bytes = payload.into_vec();
-        ask.append_to(&mut bytes);
-        if let Way::Far(socket) = &outgoing.way {
-            return if descriptors.is_empty() {
-                self.send_far(socket, &bytes, outgoing.calls)
-            } else {
-                Err(not_over_a_network())
-            };
-        }
-        if descriptors.is_empty() {
-            return self.push(outgoing, &bytes);
-        }
-        self.pass(outgoing, &Signal::Frame(&Message::new(bytes, descriptors)))
-    }
-
     fn send(&self, signal: &Signal<&Message>) -> Result<(), CallError> {
-        self.pass(&mut *self.outgoing()?, signal)
+        self.outgoing()?.pass(&self.inbox, signal)
     }
-
-    /// Sends over the link, and says so in the pipe.
-    fn pass(&self, outgoing: &mut Outgoing, signal: &Signal<&Message>) -> Result<(), CallError> {
-        let Way::Near { requests, .. } = &mut outgoing.way else { return Err(not_over_a_network()) };
-        requests.post(signal).map_err(CallError::from_link)?;
-        while !requests.flush().map_err(CallError::from_link)? {
-            self.inbox.drain()?;
-            self.inbox.poll_with(requests.pollable())?;
-        }
-        self.push(outgoing, &[])
-    }
-
-    /// Sends over the socket, and takes answers in while there is no room: a manager gives up a client that lets them pile up.
-    fn send_far(&self, mut socket: &UnixStream, bytes: &[u8], calls: u64) -> Result<(), CallError> {
-        let too_long = || CallError::Unsendable(format!("it has {} bytes, too many for one message", bytes.len()));
-        let frame = frames::frame(bytes).ok_or_else(too_long)?;
-        if calls.is_multiple_of(SELDOM) {
-            self.inbox.drain()?;
-        }
-        let mut rest = &frame[..];
-        while !rest.is_empty() {
-            match socket.write(rest) {
-                Ok(count) => rest = &rest[count..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.inbox.drain()?;
-                    self.inbox.poll_with(Pollable::readable(socket.as_fd()).writable_too(true))?;
-                }
-                // What is wrong is told by the end of the answers, if anything is.
-                Err(_) => return Err(CallError::ManagerGone),
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends through the pipe, and takes answers in while there is no room: the manager listens to nobody who does not.
-    fn push(&self, outgoing: &Outgoing, bytes: &[u8]) -> Result<(), CallError> {
-        let Way::Near { frames, .. } = &outgoing.way else { return Err(not_over_a_network()) };
-        let mut sent = frames.send_bytes_timeout(bytes, Duration::ZERO);
-        loop {
-            match sent {
-                Ok(()) => return Ok(()),
-                Err(SendTimeoutError::Timeout(())) => self.inbox.drain()?,
-                Err(SendTimeoutError::Disconnected(())) => return Err(CallError::ManagerGone),
-                Err(error) => return Err(CallError::Connection(error.to_string())),
-            }
-            sent = frames.send_bytes_timeout(bytes, SLICE);
-        }
-    }
-}
-
-fn not_over_a_network() -> CallError {
-    CallError::Unsendable(
-        "functions, descriptors and proxies do not cross a network: use the names of a registry".to_owned(),
-    )
 }
 
 fn register(connection: &Arc<Connection>) {

@@ -36,7 +36,8 @@ use crate::wire::Kind;
 /// # The death of a holder
 ///
 /// When the process that holds it dies, the lock is free again, and the next guard says so
-/// ([`is_inherited`](LockGuard::is_inherited)).
+/// ([`is_inherited`](LockGuard::is_inherited)). One that dies while it waits may be given the lock in the moment before the manager
+/// hears of its death; then the next guard says so as well.
 ///
 /// # Differences from Python's `AcquirerProxy`
 ///

@@ -235,6 +235,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
     pub(super) fn push(&mut self, key: K, value: V) {
         self.places.insert(key.clone(), self.slots.len());
         self.slots.push(Some((key, value)));
+        self.tidy();
     }
 
     /// Closes the gaps at the end, and all of them when they are too many.
@@ -309,6 +310,15 @@ mod tests {
                 prop_assert!(map.slots.len() <= FEW.max(2 * map.len()), "gaps are closed");
             }
         }
+    }
+
+    #[test]
+    fn gaps_that_were_too_few_to_be_closed_are_closed_when_a_key_comes() {
+        let mut map: OrderedMap<_, _> = (0..32_u8).map(|key| (key, ())).collect();
+        assert!((0..30).all(|key| map.remove(&key).is_some()));
+        map.insert(100, ());
+        assert!(map.keys().eq(&[30, 31, 100]));
+        assert_eq!(map.slots.len(), 3);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The calls of a [`PoolProxy`]: `apply` and `map`, waited for or not.
 
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -8,104 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::PoolProxyError;
+use super::hosted::Ticket;
 use super::imap::{PoolImap, PoolImapUnordered};
+use super::pending::PoolPending;
 use super::proxy::PoolProxy;
-use super::verbs::{Apply, Map, Outcome};
-use crate::pending::Pending;
-
-/// What a pool in a manager will bring.
-///
-/// Dropping it takes nothing back: the task runs, and nobody hears of it.
-///
-/// ```
-/// use procession_manager::Manager;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
-/// let manager = Manager::start()?;
-/// let pool = manager.pool(2)?;
-/// let (one, two) = (pool.apply_async(|n: u32| n * n, 3)?, pool.apply_async(|n: u32| n * n, 4)?);
-/// assert_eq!(one.wait()? + two.wait()?, 25);
-/// # Ok(())
-/// # }
-/// ```
-#[doc(alias = "AsyncResult")]
-#[must_use = "what a task brings is lost with it"]
-pub struct PoolPending<R>(pub(super) Pending<Outcome<R>>);
-
-impl<R: DeserializeOwned> PoolPending<R> {
-    /// Waits for the result.
-    ///
-    /// # Errors
-    ///
-    /// See [`PoolProxyError`].
-    ///
-    /// ```
-    /// use procession_manager::Manager;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool(1)?;
-    /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
-    /// assert_eq!(sum.wait()?, 7);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "get")]
-    pub fn wait(self) -> Result<R, PoolProxyError> {
-        Ok(self.0.wait()??)
-    }
-
-    /// Waits for the result, for so long at the most. The task is not stopped when the time is over.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](PoolPending::wait), and [`PoolProxyError::is_timeout`].
-    ///
-    /// ```
-    /// use procession_manager::Manager;
-    /// use std::time::Duration;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool(1)?;
-    /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
-    /// assert_eq!(sum.wait_timeout(Duration::from_secs(60))?, 7);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn wait_timeout(self, timeout: Duration) -> Result<R, PoolProxyError> {
-        Ok(self.0.wait_timeout(timeout)??)
-    }
-
-    /// Whether the result is there, or never will be.
-    ///
-    /// ```
-    /// use procession_manager::Manager;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool(1)?;
-    /// let never = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
-    /// assert!(!never.is_ready());
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "ready")]
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.0.is_ready()
-    }
-}
-
-impl<R> fmt::Debug for PoolPending<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PoolPending").field(&self.0).finish()
-    }
-}
+use super::verbs::{Apply, Map};
 
 impl PoolProxy {
     /// Applies a function to one item in a worker, and waits for the result. See [`Pool::apply`](procession_pool::Pool::apply).
@@ -185,7 +91,9 @@ impl PoolProxy {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + 'static,
     {
-        Ok(PoolPending(self.proxy().post_given::<Apply, A, R, _>(function, &item)?))
+        let ticket = Ticket::next();
+        let posted = self.proxy().post_given::<Apply, A, R, _>(function, &(item, ticket))?;
+        Ok(PoolPending::new(posted, ticket, self.host()))
     }
 
     /// Applies a function to all items, in all workers, and waits for the results, which come in the order of the items. The first
@@ -305,8 +213,10 @@ impl PoolProxy {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned + 'static,
     {
-        let argument = (items.into_iter().collect(), chunk);
-        Ok(PoolPending(self.proxy().post_given::<Map, A, R, _>(function, &argument)?))
+        let ticket = Ticket::next();
+        let argument = (items.into_iter().collect(), chunk, ticket);
+        let posted = self.proxy().post_given::<Map, A, R, _>(function, &argument)?;
+        Ok(PoolPending::new(posted, ticket, self.host()))
     }
 
     /// Applies a function to the items one by one, lazily, and brings each result in the order of the items.
@@ -333,7 +243,7 @@ impl PoolProxy {
         R: Serialize + DeserializeOwned + 'static,
         I: IntoIterator<Item = A>,
     {
-        PoolImap::new(self, function, items.into_iter())
+        PoolImap::near(self, function, items.into_iter())
     }
 
     /// As [`imap`](PoolProxy::imap), and brings each result as soon as it is there, with the place of its item.
@@ -365,6 +275,6 @@ impl PoolProxy {
         R: Serialize + DeserializeOwned + 'static,
         I: IntoIterator<Item = A>,
     {
-        PoolImapUnordered::new(self, function, items.into_iter())
+        PoolImapUnordered::near(self, function, items.into_iter())
     }
 }

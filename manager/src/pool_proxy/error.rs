@@ -25,7 +25,7 @@ use crate::error::CallError;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Error)]
+#[derive(Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PoolProxyError {
     /// The pool was not made; the text says why.
@@ -123,7 +123,10 @@ struct Inner {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Cause {
     Panic(Panic),
-    Death(ExitStatus),
+    Death { status: ExitStatus, is_out_of_memory: bool },
+    TimedOut,
+    Expired,
+    Cancelled,
     Refused,
     Transport,
     Other,
@@ -133,7 +136,10 @@ impl TaskFailure {
     pub(super) fn of(error: &TaskError) -> TaskFailure {
         let cause = match (error.panic(), error.exit_status()) {
             (Some(panic), _) => Cause::Panic(panic.clone()),
-            (None, Some(status)) => Cause::Death(status),
+            (None, Some(status)) => Cause::Death { status, is_out_of_memory: error.is_out_of_memory() },
+            (None, None) if error.is_timeout() => Cause::TimedOut,
+            (None, None) if error.is_expired() => Cause::Expired,
+            (None, None) if error.is_cancelled() => Cause::Cancelled,
             (None, None) if error.is_refused() => Cause::Refused,
             (None, None) if error.is_transport() => Cause::Transport,
             (None, None) => Cause::Other,
@@ -188,12 +194,17 @@ same_as_task_error! {
     stderr -> &str = |this| &this.stderr, "The last that a worker that died has written to its standard error.";
     panic -> Option<&Panic> = |this| if let Cause::Panic(panic) = &this.cause { Some(panic) } else { None },
         "The panic of the function, if that was the reason.";
-    exit_status -> Option<ExitStatus> = |this| if let Cause::Death(status) = &this.cause { Some(*status) } else { None },
+    exit_status -> Option<ExitStatus> = |this| if let Cause::Death { status, .. } = &this.cause { Some(*status) } else { None },
         "How the worker ended, if that was the reason.";
     is_panic -> bool = |this| matches!(this.cause, Cause::Panic(_)), "Whether the function panicked.";
-    is_death -> bool = |this| matches!(this.cause, Cause::Death(_)), "Whether the worker ended in the middle.";
+    is_death -> bool = |this| matches!(this.cause, Cause::Death { .. }), "Whether the worker ended in the middle.";
     is_refused -> bool = |this| matches!(this.cause, Cause::Refused), "Whether the pool was closed, terminated or broken.";
     is_transport -> bool = |this| matches!(this.cause, Cause::Transport), "Whether argument or result did not come through.";
+    is_cancelled -> bool = |this| matches!(this.cause, Cause::Cancelled), "Whether the task was cancelled.";
+    is_timeout -> bool = |this| matches!(this.cause, Cause::TimedOut), "Whether the task took longer than it was allowed to.";
+    is_expired -> bool = |this| matches!(this.cause, Cause::Expired), "Whether the task did not begin in time.";
+    is_out_of_memory -> bool = |this| matches!(this.cause, Cause::Death { is_out_of_memory: true, .. }),
+        "Whether the worker seems to have been killed because memory ran out.";
 }
 
 /// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace of a panic.

@@ -7,11 +7,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::PoolProxyError;
+use super::pending::PoolPending;
 use super::proxy::PoolProxy;
+use super::remote_pool::RemotePool;
 use super::verbs::Outcome;
 use crate::pending::Pending;
 
 /// The results of [`PoolProxy::imap`].
+///
+/// Dropping it takes nothing back: what was sent ahead, at most 16 tasks for each worker, still runs.
 ///
 /// ```
 /// use procession_manager::Manager;
@@ -31,6 +35,8 @@ pub struct PoolImap<I, A, R>(Window<I, A, R>);
 
 /// The results of [`PoolProxy::imap_unordered`], each with the place of its item.
 ///
+/// Dropping it takes nothing back: what was sent ahead, at most 16 tasks for each worker, still runs.
+///
 /// ```
 /// use procession_manager::Manager;
 ///
@@ -49,12 +55,18 @@ pub struct PoolImapUnordered<I, A, R>(Window<I, A, R>);
 
 /// The tasks that are on their way: enough to keep the workers busy, and no more.
 struct Window<I, A, R> {
-    pool: PoolProxy,
-    function: fn(A) -> R,
+    sender: Sender<A, R>,
     items: I,
     width: usize,
     count: u64,
     tasks: VecDeque<Task<R>>,
+}
+
+/// Where the tasks are sent.
+enum Sender<A, R> {
+    Near(PoolProxy, fn(A) -> R),
+    /// With the name of the task.
+    Far(RemotePool, String),
 }
 
 /// A task that was sent, or could not be, and the place of its item.
@@ -64,21 +76,50 @@ type Task<R> = (u64, Result<Pending<Outcome<R>>, PoolProxyError>);
 const AHEAD: usize = 16;
 
 impl<I, A, R> PoolImap<I, A, R> {
-    pub(super) fn new(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
-        Window::new(pool, function, items).map(PoolImap)
+    pub(super) fn near(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
+        Window::near(pool, function, items).map(PoolImap)
+    }
+
+    pub(super) fn far(pool: &RemotePool, task: &str, items: I) -> Result<Self, PoolProxyError> {
+        Window::far(pool, task, items).map(PoolImap)
     }
 }
 
 impl<I, A, R> PoolImapUnordered<I, A, R> {
-    pub(super) fn new(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
-        Window::new(pool, function, items).map(PoolImapUnordered)
+    pub(super) fn near(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
+        Window::near(pool, function, items).map(PoolImapUnordered)
+    }
+
+    pub(super) fn far(pool: &RemotePool, task: &str, items: I) -> Result<Self, PoolProxyError> {
+        Window::far(pool, task, items).map(PoolImapUnordered)
     }
 }
 
 impl<I, A, R> Window<I, A, R> {
-    fn new(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
-        let width = pool.workers()?.max(1).saturating_mul(AHEAD);
-        Ok(Window { pool: pool.clone(), function, items, width, count: 0, tasks: VecDeque::new() })
+    fn near(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
+        Ok(Window::new(pool.workers()?, Sender::Near(pool.clone(), function), items))
+    }
+
+    fn far(pool: &RemotePool, task: &str, items: I) -> Result<Self, PoolProxyError> {
+        Ok(Window::new(pool.workers()?, Sender::Far(pool.clone(), task.to_owned()), items))
+    }
+
+    fn new(workers: usize, sender: Sender<A, R>, items: I) -> Self {
+        let width = workers.max(1).saturating_mul(AHEAD);
+        Window { sender, items, width, count: 0, tasks: VecDeque::new() }
+    }
+}
+
+impl<A, R> Sender<A, R>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + 'static,
+{
+    fn send(&self, item: A) -> Result<PoolPending<R>, PoolProxyError> {
+        match self {
+            Sender::Near(pool, function) => pool.apply_async(*function, item),
+            Sender::Far(pool, task) => pool.apply_async(task, item),
+        }
     }
 }
 
@@ -91,7 +132,7 @@ where
     fn fill(&mut self) {
         while self.tasks.len() < self.width {
             let Some(item) = self.items.next() else { return };
-            let sent = self.pool.apply_async(self.function, item).map(|pending| pending.0);
+            let sent = self.sender.send(item).map(|sent| sent.pending);
             self.tasks.push_back((self.count, sent));
             self.count += 1;
         }

@@ -1,31 +1,14 @@
-//! [`Hosted`], what lies in the manager, and the methods of [`Manager`] that put it there.
-
-use std::sync::OnceLock;
+//! The methods of [`Manager`] that make a pool in it.
 
 use procession_pool::{Pool, PoolBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::PoolProxyError;
+use super::hosted::Hosted;
 use super::proxy::PoolProxy;
 use super::verbs::Open;
 use crate::manager::Manager;
-
-/// What lies in the manager: a pool, once it could be made.
-///
-/// ```
-/// use procession_manager::{Hosted, Manager};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
-/// let manager = Manager::start()?;
-/// let pool = manager.pool(1)?;
-/// let workers = pool.proxy().read(|hosted: &Hosted, ()| hosted.get().map(|pool| pool.workers()), ())?;
-/// assert_eq!(workers, Some(1));
-/// # Ok(())
-/// # }
-/// ```
-pub type Hosted = OnceLock<Pool>;
 
 impl Manager {
     /// Makes a [`Pool`] of so many workers in the manager.
@@ -78,7 +61,7 @@ impl Manager {
     where
         A: Serialize + DeserializeOwned + 'static,
     {
-        let proxy = self.create(|(): ()| Hosted::new(), ())?;
+        let proxy = self.create(|(): ()| Hosted::default(), ())?;
         let opened = proxy.post_given::<Open<A>, A, PoolBuilder, _>(describe, &argument)?;
         opened.wait()?.map_err(PoolProxyError::Start)?;
         Ok(PoolProxy::new(proxy))

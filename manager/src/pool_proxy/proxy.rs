@@ -1,16 +1,16 @@
 //! [`PoolProxy`]: what stands for a pool that lives in a manager.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use procession_pool::Pool;
 use serde::{Deserialize, Serialize};
 
-use super::make::Hosted;
+use super::host::Host;
+use super::hosted::Hosted;
 use crate::error::CallError;
 use crate::proxy::Proxy;
 
-/// A [`Pool`] that lives in a [`Manager`](crate::Manager): its workers serve every process that has this.
+/// A [`Pool`](procession_pool::Pool) that lives in a [`Manager`](crate::Manager): its workers serve every process that has this.
 ///
 /// It can be cloned, used by any thread, and sent in any message to any process of the same program. Functions are plain `fn`s, as
 /// everywhere. A call that waits for a task occupies nobody but its caller: neither the pool nor the manager's other clients.
@@ -37,7 +37,8 @@ use crate::proxy::Proxy;
 /// # Differences from Python's `PoolProxy`
 ///
 /// A task whose worker dies is an error, where Python waits for ever. `imap` and `imap_unordered` are lazy: they read their input
-/// while their results are taken. Callbacks are for who waits: [`PoolPending::wait`](super::PoolPending::wait).
+/// while their results are taken. Callbacks are given to what [`apply_async`](PoolProxy::apply_async) answers: see
+/// [`PoolPending::on_done`](super::PoolPending::on_done).
 #[doc(alias = "multiprocessing.managers.PoolProxy")]
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct PoolProxy {
@@ -86,10 +87,10 @@ impl PoolProxy {
     /// # }
     /// ```
     pub fn workers(&self) -> Result<usize, CallError> {
-        self.proxy.read(|pool, ()| pool.get().map_or(0, Pool::workers), ())
+        self.host().workers()
     }
 
-    /// Lets the tasks that there are come to their end, and takes no more. See [`Pool::close`].
+    /// Lets the tasks that there are come to their end, and takes no more. See [`Pool::close`](procession_pool::Pool::close).
     ///
     /// # Errors
     ///
@@ -111,10 +112,10 @@ impl PoolProxy {
     /// # }
     /// ```
     pub fn close(&self) -> Result<(), CallError> {
-        self.proxy.read(|pool, ()| pool.get().into_iter().for_each(Pool::close), ())
+        self.host().close()
     }
 
-    /// Stops all workers now. Tasks that have not ended bring errors. See [`Pool::terminate`].
+    /// Stops all workers now. Tasks that have not ended bring errors. See [`Pool::terminate`](procession_pool::Pool::terminate).
     ///
     /// # Errors
     ///
@@ -134,11 +135,11 @@ impl PoolProxy {
     /// # }
     /// ```
     pub fn terminate(&self) -> Result<(), CallError> {
-        self.proxy.read(|pool, ()| pool.get().into_iter().for_each(Pool::terminate), ())
+        self.host().terminate()
     }
 
     /// Waits until all workers have left, after [`close`](PoolProxy::close) or [`terminate`](PoolProxy::terminate), which somebody
-    /// else may still call meanwhile. See [`Pool::join`].
+    /// else may still call meanwhile. See [`Pool::join`](procession_pool::Pool::join).
     ///
     /// # Errors
     ///
@@ -159,8 +160,7 @@ impl PoolProxy {
     /// # }
     /// ```
     pub fn join(&self) -> Result<(), CallError> {
-        while !self.join_timeout(SLICE)? {}
-        Ok(())
+        self.host().join()
     }
 
     /// As [`join`](PoolProxy::join), for so long at the most. Answers whether they have left.
@@ -183,22 +183,12 @@ impl PoolProxy {
     /// # }
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
-        let start = Instant::now();
-        loop {
-            let left = timeout.saturating_sub(start.elapsed());
-            let has_left = self.proxy.call(join_for, left.min(SLICE))?;
-            if has_left || left <= SLICE {
-                return Ok(has_left);
-            }
-        }
+        self.host().join_timeout(timeout)
     }
-}
 
-/// Who joins has the pool for itself: not for long, because others may want to terminate it.
-const SLICE: Duration = Duration::from_millis(50);
-
-fn join_for(pool: &mut Hosted, slice: Duration) -> bool {
-    pool.get_mut().is_none_or(|pool| pool.join_timeout(slice))
+    pub(super) fn host(&self) -> Host {
+        Host::Near(self.proxy.clone())
+    }
 }
 
 impl fmt::Debug for PoolProxy {

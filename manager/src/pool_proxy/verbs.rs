@@ -1,8 +1,9 @@
-//! What a pool in a manager does with the functions that clients send to it. These run in the manager's process; what they promise
-//! is brought by the pool's callbacks.
+//! What a pool in a manager does with the functions that it is given. These run in the manager's process; what they promise is
+//! brought by the pool's callbacks.
 
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use procession_core::Given;
 use procession_pool::{AsyncResult, Pool, PoolBuilder};
@@ -10,13 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::TaskFailure;
-use super::make::Hosted;
+use super::hosted::{Hosted, Ticket};
 use crate::deferred::{Deferred, Reply};
 
 /// What a task brings.
 pub(super) type Outcome<R> = Result<R, TaskFailure>;
 
-/// Makes the pool.
+/// Makes the pool, unless there is one.
 pub(super) struct Open<A>(PhantomData<A>);
 
 /// Applies the function to one item.
@@ -25,14 +26,17 @@ pub(super) struct Apply;
 /// Applies the function to many items.
 pub(super) struct Map;
 
+/// What [`Apply`] and [`Map`] are told.
+pub(super) type One<A> = (A, Ticket);
+pub(super) type Many<A> = (Vec<A>, Option<NonZeroUsize>, Ticket);
+
 impl<A: DeserializeOwned> Given<Hosted, A, PoolBuilder> for Open<A> {
     type Argument = A;
     type Result = Deferred<Result<(), String>>;
 
     fn given(hosted: &Hosted, describe: fn(A) -> PoolBuilder, argument: A) -> Self::Result {
         let (reply, deferred) = Deferred::pair();
-        let built = describe(argument).build().map_err(|error| error.to_string());
-        reply.send(&built.map(|pool| drop(hosted.set(pool))));
+        reply.send(&hosted.make(|| describe(argument)));
         deferred
     }
 }
@@ -42,11 +46,11 @@ where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'static,
 {
-    type Argument = A;
+    type Argument = One<A>;
     type Result = Deferred<Outcome<R>>;
 
-    fn given(hosted: &Hosted, function: fn(A) -> R, item: A) -> Self::Result {
-        promise(hosted, |pool| pool.apply_async(function, item))
+    fn given(hosted: &Hosted, function: fn(A) -> R, (item, ticket): Self::Argument) -> Self::Result {
+        promise(hosted, ticket, |pool| pool.apply_async(function, item))
     }
 }
 
@@ -55,11 +59,11 @@ where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'static,
 {
-    type Argument = (Vec<A>, Option<NonZeroUsize>);
+    type Argument = Many<A>;
     type Result = Deferred<Outcome<Vec<R>>>;
 
-    fn given(hosted: &Hosted, function: fn(A) -> R, (items, chunk): Self::Argument) -> Self::Result {
-        promise(hosted, |pool| {
+    fn given(hosted: &Hosted, function: fn(A) -> R, (items, chunk, ticket): Self::Argument) -> Self::Result {
+        promise(hosted, ticket, |pool| {
             let job = pool.job(function);
             chunk.into_iter().fold(job, procession_pool::Job::chunk_size).map_async(items)
         })
@@ -68,12 +72,32 @@ where
 
 fn promise<R: Serialize + 'static>(
     hosted: &Hosted,
+    ticket: Ticket,
     begin: impl FnOnce(&Pool) -> AsyncResult<R>,
 ) -> Deferred<Outcome<R>> {
     let (reply, deferred): (Reply<Outcome<R>>, _) = Deferred::pair();
     // A pool is in its place before anybody else has the proxy. Without one the promise is broken, which is an error.
     if let Some(pool) = hosted.get() {
-        begin(pool).on_done(move |result| reply.send(&result.map_err(|error| TaskFailure::of(&error))));
+        let task = begin(pool);
+        hosted.keep(ticket, &task, move |result| reply.send(&result.map_err(|error| TaskFailure::of(&error))));
     }
     deferred
+}
+
+/// How many workers the pool has.
+pub(super) fn workers(hosted: &Hosted, (): ()) -> usize {
+    hosted.get().map_or(0, Pool::workers)
+}
+
+pub(super) fn close(hosted: &Hosted, (): ()) {
+    hosted.get().into_iter().for_each(Pool::close);
+}
+
+pub(super) fn terminate(hosted: &Hosted, (): ()) {
+    hosted.get().into_iter().for_each(Pool::terminate);
+}
+
+/// Waits until all workers have left, for so long at the most.
+pub(super) fn join_for(hosted: &mut Hosted, slice: Duration) -> bool {
+    hosted.get_mut().is_none_or(|pool| pool.join_timeout(slice))
 }

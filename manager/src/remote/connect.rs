@@ -259,7 +259,7 @@ impl RemoteManager {
         !self.connection.is_closed()
     }
 
-    fn obtain<A: Serialize, T: Any>(
+    pub(crate) fn obtain<A: Serialize, T: Any>(
         &self,
         kind: Kind,
         object: &str,

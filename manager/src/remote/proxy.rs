@@ -143,9 +143,7 @@ impl<T: Any> RemoteProxy<T> {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        let (kind, which) = self.find::<A, R>(method)?;
-        let posted = self.handle.post(kind, which, codec::encode(&argument)?)?;
-        Ok(Pending::new(Arc::clone(&self.handle), posted))
+        self.send(method, &argument)
     }
 
     /// Declares the object sound after a panic. See [`Proxy::clear_poison`](crate::Proxy::clear_poison).
@@ -174,6 +172,12 @@ impl<T: Any> RemoteProxy<T> {
     /// ```
     pub fn clear_poison(&self) -> Result<(), CallError> {
         self.handle.mend()
+    }
+
+    pub(crate) fn send<A: Serialize, R>(&self, method: &str, argument: &A) -> Result<Pending<R>, CallError> {
+        let (kind, which) = self.find::<A, R>(method)?;
+        let posted = self.handle.post(kind, which, codec::encode(argument)?)?;
+        Ok(Pending::new(Arc::clone(&self.handle), posted))
     }
 
     fn call_until<A, R>(&self, method: &str, argument: &A, deadline: Option<Instant>) -> Result<R, CallError>

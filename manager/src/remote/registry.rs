@@ -136,6 +136,16 @@ impl Registry {
         self.add(object, name, Kind::Conditional, Method::conditional(method), types::<T, A, R>())
     }
 
+    /// Adds a method that is given a function, together with that function.
+    #[cfg(feature = "pool")]
+    pub(crate) fn given<T, A, R>(self, object: &str, name: &str, method: Result<Method, FunctionError>) -> Registry
+    where
+        A: DeserializeOwned,
+        R: DeserializeOwned,
+    {
+        self.add(object, name, Kind::Shared, method, types::<T, A, R>())
+    }
+
     fn add(
         mut self,
         object: &str,

@@ -299,9 +299,9 @@ impl Server {
         (answer, state)
     }
 
-    /// Wakes the leader, if there is something to be run and somebody else has to do it.
+    /// Wakes the leader, if there is something to be run, or a client to be heard to the end, and somebody else has to do it.
     fn pass_on<'a>(&'a self, state: MutexGuard<'a, State>, me: Option<u64>) -> MutexGuard<'a, State> {
-        if me != Some(state.leader) && !state.ready.is_empty() {
+        if me != Some(state.leader) && !(state.ready.is_empty() && state.busy.is_empty()) {
             self.waker.wake();
         }
         state

@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use procession_channels::SocketConnection;
 use procession_core::Method;
-use procession_core::codec::Message;
+use procession_core::codec::{self, Message};
 use procession_core::os::epoll::Epoll;
 use procession_core::os::poll::Pollable;
 
 use crate::frames::{self, Frames};
 use crate::wire::{Answer, Failure, Kind, Verdict};
 
-/// So many bytes of answers may lie here before a client that does not take them is given up.
+/// With more bytes of answers than this that a client has not taken, it is given up at the next.
 const PATIENCE: usize = 64 << 20;
 
 /// What a manager offers to other programs.
@@ -76,21 +76,21 @@ impl Distant {
     }
 
     fn send(&mut self, answer: Answer, result: Message, epoll: &Epoll, token: u64) -> bool {
-        let (payload, descriptors) = result.into_parts();
-        let mut bytes = payload.into_vec();
-        let answer = if descriptors.is_empty() { answer } else { carries_descriptors(answer, &mut bytes) };
-        answer.append_to(&mut bytes);
-        let Some(frame) = frames::frame(&bytes) else { return false };
-        let was_full = !self.unsent.is_empty();
-        if was_full {
-            self.unsent.extend(frame);
-        } else if !self.write(&frame) {
-            return false;
+        let frame = frame_of(answer, result);
+        if !self.unsent.is_empty() {
+            // Who takes nothing while so much lies here will hardly take more.
+            let is_patient = self.unsent.len() <= PATIENCE;
+            if is_patient {
+                self.unsent.extend(frame);
+            }
+            return is_patient;
         }
-        if !was_full && !self.unsent.is_empty() {
+        let Ok(sent) = self.write(&frame) else { return false };
+        if sent < frame.len() {
+            self.unsent.extend(&frame[sent..]);
             let _closed = epoll.change(self.pollable(), token);
         }
-        self.unsent.len() <= PATIENCE
+        true
     }
 
     /// Sends on what there was no room for. Answers whether the client is still there.
@@ -98,36 +98,54 @@ impl Distant {
         if self.unsent.is_empty() || self.is_lost {
             return !self.is_lost;
         }
-        let rest = Vec::from(std::mem::take(&mut self.unsent));
-        let is_there = self.write(&rest);
-        if self.unsent.is_empty() {
-            let _closed = epoll.change(self.pollable(), token);
+        loop {
+            let piece = self.unsent.as_slices().0;
+            let length = piece.len();
+            let Ok(sent) = self.write(piece) else { return false };
+            self.unsent.drain(..sent);
+            if self.unsent.is_empty() {
+                let _closed = epoll.change(self.pollable(), token);
+                return true;
+            }
+            if sent < length {
+                return true;
+            }
         }
-        is_there
     }
 
-    /// Writes what there is room for, and keeps the rest. Answers whether the client is still there.
-    fn write(&mut self, bytes: &[u8]) -> bool {
+    /// Writes what there is room for, and answers how much that was.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
         while sent < bytes.len() {
             match self.frames.stream().write(&bytes[sent..]) {
-                Ok(0) => return false,
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.unsent.extend(&bytes[sent..]);
-                    return true;
-                }
-                Err(_) => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
         }
-        true
+        Ok(sent)
     }
 }
 
-/// Descriptors, and proxies, do not cross a network.
-fn carries_descriptors(answer: Answer, bytes: &mut Vec<u8>) -> Answer {
-    let failure = Failure::BadResult("it holds descriptors or proxies, which do not cross a network".to_owned());
-    *bytes = procession_core::codec::encode(&failure).unwrap_or_default().into_parts().0.into_vec();
-    Answer { verdict: Verdict::Failed, ..answer }
+/// An answer as it is sent. A result that cannot be is an error in its place.
+fn frame_of(answer: Answer, result: Message) -> Vec<u8> {
+    let (payload, descriptors) = result.into_parts();
+    if !descriptors.is_empty() {
+        return frame_of_failure(answer, "it holds descriptors or proxies, which do not cross a network".to_owned());
+    }
+    let mut bytes = payload.into_vec();
+    let length = bytes.len();
+    answer.append_to(&mut bytes);
+    frames::frame(&bytes).unwrap_or_else(|| {
+        frame_of_failure(answer, format!("it has {length} bytes, too many for one message to another program"))
+    })
+}
+
+fn frame_of_failure(answer: Answer, text: String) -> Vec<u8> {
+    let failure = codec::encode(&Failure::BadResult(text)).unwrap_or_default();
+    let mut bytes = failure.into_parts().0.into_vec();
+    Answer { verdict: Verdict::Failed, ..answer }.append_to(&mut bytes);
+    frames::frame(&bytes).unwrap_or_default()
 }

@@ -53,6 +53,8 @@ fn a_killed_client_that_waited_takes_nothing() {
     ready.wait_for(4).unwrap();
     waiters.iter().for_each(Process::kill);
     waiters.iter().for_each(|one| drop(one.join()));
+    // Of a death that it has not heard of yet the manager knows nothing, and would give the lock to the dead.
+    until_held(&manager, 3, 3);
     drop(guard);
     assert!(!lock.acquire().unwrap().is_inherited());
     queue.send(1).unwrap();

@@ -2,6 +2,7 @@
 
 procession_process::init_at_load!();
 
+mod callbacks;
 mod calls;
 mod classics;
 mod deaths;
@@ -10,6 +11,8 @@ mod kinds;
 mod model;
 mod nesting;
 mod parallel;
+#[cfg(feature = "pool")]
+mod pool;
 mod references;
 mod remote;
 mod support;

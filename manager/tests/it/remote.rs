@@ -180,3 +180,38 @@ fn a_thousand_silent_connections_keep_nobody_out() {
     assert_eq!(remote.create::<u64, u64>("count", 5).unwrap().call::<(), u64>("get", ()).unwrap(), 5);
     drop(silent);
 }
+
+#[test]
+fn results_may_be_long_and_what_is_too_long_is_an_error_of_its_own() {
+    let sized =
+        || Registry::new().object("unit", |(): ()| ()).reader("unit", "text", |(): &(), n: usize| "x".repeat(n));
+    let manager = Manager::start().unwrap();
+    let address = manager.serve(&sized(), local(), b"key").unwrap();
+    let unit = Manager::connect(&sized(), address, b"key").unwrap().create::<(), ()>("unit", ()).unwrap();
+    for length in [1 << 20, 70 << 20] {
+        assert_eq!(unit.call::<usize, String>("text", length).unwrap().len(), length);
+    }
+    let error = unit.call::<usize, String>("text", 257 << 20).unwrap_err();
+    assert!(matches!(&error, CallError::Result(text) if text.contains("too many")), "{error}");
+    assert_eq!(unit.call::<usize, String>("text", 1).unwrap(), "x");
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_given_up_even_by_a_call_that_took_long() {
+    let slow = || {
+        Registry::new().object("unit", |(): ()| ()).reader("unit", "text", |(): &(), n: usize| {
+            std::thread::sleep(Duration::from_millis(20));
+            "x".repeat(n)
+        })
+    };
+    let manager = Manager::start().unwrap();
+    let address = manager.serve(&slow(), local(), b"key").unwrap();
+    let remote = Manager::connect(&slow(), address, b"key").unwrap();
+    let unit = remote.create::<(), ()>("unit", ()).unwrap();
+    let calls: Vec<_> = (0..3).map(|_| unit.post::<usize, String>("text", 100 << 20).unwrap()).collect();
+    // Nobody reads: the second answer finds that the first has not been taken.
+    crate::support::until("it is given up", || manager.stats().unwrap().objects == 0);
+    let results: Vec<_> = calls.into_iter().map(|call| call.wait()).collect();
+    assert!(matches!(results.last(), Some(Err(CallError::ManagerGone))), "the rest is lost");
+    assert!(!remote.is_connected());
+}

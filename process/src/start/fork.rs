@@ -9,9 +9,9 @@ use procession_core::start;
 
 use super::{Answer, Reserve, Started, answer, failure};
 use crate::child::{self, Leave};
-use crate::error::SpawnError;
 use crate::job::Job;
 use crate::registry;
+use crate::spawn_error::SpawnError;
 
 pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     if !threads::is_single().map_err(SpawnError::from_io)? {

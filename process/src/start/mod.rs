@@ -14,9 +14,9 @@ use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, poll, poll_briefly};
 use procession_core::{Control, LinkError};
 
-use crate::error::SpawnError;
 use crate::exit_status::ExitStatus;
 use crate::job::{Job, Report};
+use crate::spawn_error::SpawnError;
 
 pub(crate) use server::{disown, stop};
 

@@ -12,10 +12,10 @@ use procession_core::{Control, Image, LinkError};
 
 use super::spawn::{EarlyStderr, Executed, execute};
 use super::{Answer, PATIENCE, Reserve, Started, answer, bury, failure};
-use crate::error::SpawnError;
 use crate::init::Role;
 use crate::job::Job;
 use crate::server::{Order, Reply};
+use crate::spawn_error::SpawnError;
 
 /// How often a start is tried when servers die under it.
 const ATTEMPTS: u32 = 5;

@@ -10,9 +10,9 @@ use procession_core::os::stdio;
 use procession_core::{Control, Image, LinkError, start};
 
 use super::{Answer, Started, answer, bury, failure};
-use crate::error::SpawnError;
 use crate::init::Role;
 use crate::job::Job;
+use crate::spawn_error::SpawnError;
 
 /// How much of a dead child's stderr an error quotes, in bytes and in lines.
 const QUOTE: u64 = 4096;

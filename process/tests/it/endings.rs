@@ -4,8 +4,10 @@ use std::process::{abort, exit};
 
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, raise};
+use procession_core::codec;
 use procession_core::os::signal::{self, Disposition};
-use procession_process::{JoinError, Process, StartMethod};
+use procession_process::{JoinError, Process, ScopeError, SpawnError, StartMethod};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::support::{Gate, METHODS, alone, pass, quietly};
 
@@ -166,4 +168,49 @@ fn p13_p14_p15_signals_from_the_parent() {
         codes
     }
     assert_eq!(alone(torment, ()), [Some(-15), Some(-9), Some(-2)]);
+}
+
+/// What goes wrong with the children of a child.
+fn misfortunes((): ()) -> (JoinError, ScopeError, Vec<SpawnError>) {
+    let fail: fn(u8) = |n| assert_eq!(n, 1, "no bread");
+    let join = Process::builder().name("baker").spawn(fail, 2).unwrap().join().unwrap_err();
+    let scope = procession_process::scope(|s| drop(s.spawn(fail, 2).unwrap())).unwrap_err();
+    std::thread::spawn(std::thread::park);
+    let spawn = [
+        Process::builder().start_method(StartMethod::Fork).spawn(fail, 2).unwrap_err(),
+        Process::builder().current_dir("/nowhere/at/all").spawn(fail, 2).unwrap_err(),
+        Process::spawn(|_: Never| (), Never).unwrap_err(),
+    ];
+    (join, scope, spawn.into())
+}
+
+/// Cannot be sent.
+#[derive(Deserialize)]
+struct Never;
+
+impl Serialize for Never {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not today"))
+    }
+}
+
+#[test]
+fn a_child_can_return_the_errors_that_it_has_met() {
+    for method in METHODS {
+        let (join, scope, spawn) = quietly(method, misfortunes, ()).join().unwrap();
+        assert_eq!(join.name(), "baker");
+        assert!(join.panic().unwrap().message().contains("no bread"), "{join}");
+        assert_eq!(join.exit_status().and_then(|status| status.code()), Some(101));
+        assert!(scope.failures()[0].panic().unwrap().message().contains("no bread"), "{scope}");
+        assert!(matches!(spawn[0], SpawnError::Threads));
+        assert!(matches!(&spawn[1], SpawnError::Refused(reason) if reason.contains("/nowhere/at/all")), "{}", spawn[1]);
+        assert!(spawn[2].to_string().contains("not today"), "{}", spawn[2]);
+    }
+}
+
+#[test]
+fn a_scope_that_failed_without_a_failure_is_not_believed() {
+    let nothing = codec::encode(&Vec::<JoinError>::new()).unwrap();
+    let refused = codec::decode::<ScopeError>(nothing).unwrap_err();
+    assert!(refused.to_string().contains("at least one failure"), "{refused}");
 }

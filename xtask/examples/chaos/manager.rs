@@ -47,7 +47,7 @@ pub(crate) fn torment(course: &Course) -> Result<(), Failure> {
     };
     let mut clients = (0..CLIENTS).map(|_| start(&mut dice)).collect::<Result<Vec<_>, _>>()?;
     while course.goes_on(kills) {
-        std::thread::sleep(Duration::from_micros(dice.below(20_000)));
+        std::thread::sleep(Duration::from_micros(dice.below(4_000)));
         let at = dice.index(clients.len());
         let (name, victim) = &clients[at];
         // One that has done something at least is killed in the middle of something.

@@ -1,101 +1,16 @@
-//! Why a process could not be started, and why it brought no value.
+//! [`JoinError`]: why a process brought no value.
 
 use std::fmt;
-use std::io;
 
-use procession_core::codec::EncodeError;
-use procession_core::os::limits;
-use procession_core::{FunctionError, LinkError};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::exit_status::ExitStatus;
 use crate::panics::Panic;
 
-/// A process could not be started. The function has not run.
-///
-/// ```
-/// # use procession_process::{Process, SpawnError, StartMethod};
-/// # procession_process::init();
-/// std::thread::spawn(std::thread::park);
-/// let error = Process::builder().start_method(StartMethod::Fork).spawn(|()| (), ()).unwrap_err();
-/// assert!(matches!(error, SpawnError::Threads), "what another thread has locked would stay locked");
-/// ```
-#[derive(Error)]
-#[non_exhaustive]
-pub enum SpawnError {
-    /// This program does not say what its children are to do.
-    #[error(
-        "procession is not initialized in this program, so its children could not tell that they are children: put \
-         `procession::init();` first in `main` (in tests and libraries, `procession::init_at_load!();` at the top of a file)"
-    )]
-    NotInitialized,
-    /// The function cannot be named to another process.
-    #[error(transparent)]
-    Function(#[from] FunctionError),
-    /// The argument cannot be sent to another process.
-    #[error("the argument cannot be sent to a new process: {0}")]
-    Argument(#[source] EncodeError),
-    /// A limit of this process or of the machine was reached. The text names it and its value.
-    #[error("no new process: {0}")]
-    Limit(String),
-    /// [`Fork`](crate::StartMethod::Fork) was asked for while this process has several threads.
-    #[error(
-        "a process with several threads cannot be forked, because the locks that the others hold would stay locked in the \
-         child for ever; use StartMethod::Server or StartMethod::Spawn"
-    )]
-    Threads,
-    /// The new process ended before it could call the function.
-    #[error("the new process ended with {status} before it called the function{}", last_lines(stderr))]
-    Died {
-        /// How it ended.
-        status: ExitStatus,
-        /// The last that it wrote to stderr.
-        stderr: String,
-    },
-    /// The new process could not set itself up, for the reason in the text.
-    #[error("the new process cannot start: {0}")]
-    Refused(String),
-    /// The new process did not answer in time.
-    #[error(
-        "the new process did not answer for {seconds} seconds and was killed; does this program reach `procession::init()` late, \
-         or not at all, when it is started again?"
-    )]
-    Silent {
-        /// How long it was waited for.
-        seconds: u64,
-    },
-    /// The operating system refused.
-    #[error("no new process: {0}")]
-    Io(#[source] io::Error),
-}
-
-impl SpawnError {
-    /// The error of a job that could not be sent.
-    pub(crate) fn from_link(error: LinkError) -> SpawnError {
-        match error {
-            LinkError::Limit(text) => SpawnError::Limit(text),
-            LinkError::Io(error) => SpawnError::from_io(error),
-            other => SpawnError::Refused(other.to_string()),
-        }
-    }
-
-    pub(crate) fn from_io(error: io::Error) -> SpawnError {
-        limits::explain(&error).map_or(SpawnError::Io(error), SpawnError::Limit)
-    }
-}
-
-/// As a sentence, because `unwrap` and `main` print errors this way.
-impl fmt::Debug for SpawnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SpawnError: {self}")
-    }
-}
-
-fn last_lines(stderr: &str) -> String {
-    if stderr.is_empty() { String::new() } else { format!("; its last words on stderr:\n{stderr}") }
-}
-
 /// A process ended without the value of its function.
+///
+/// It can be sent to another process, which is told the same.
 ///
 /// ```
 /// # use procession_process::Process;
@@ -105,7 +20,7 @@ fn last_lines(stderr: &str) -> String {
 /// assert!(error.to_string().contains("exit code 3"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Error)]
+#[derive(Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("process `{name}` (pid {pid}) {reason}")]
 pub struct JoinError {
     pub(crate) name: String,
@@ -114,7 +29,8 @@ pub struct JoinError {
     pub(crate) reason: Reason,
 }
 
-#[derive(Clone)]
+/// Why there is no value.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reason {
     Panicked(Panic),
     /// It exited or was killed before the function returned.

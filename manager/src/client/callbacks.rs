@@ -1,0 +1,150 @@
+//! [`Callbacks`]: what is called with answers for which nobody waits.
+//!
+//! Threads of their own listen for such answers, as long as one is to come. There is one more of them than there are callbacks
+//! that run, so one that never returns keeps its thread, and nothing else.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use procession_core::codec::Message;
+
+use crate::error::CallError;
+
+/// What is called with the answer to a call.
+pub(crate) type Callback = Box<dyn FnOnce(Result<Message, CallError>) + Send>;
+
+/// The callbacks of a connection.
+#[derive(Default)]
+pub(super) struct Callbacks {
+    /// Those whose answers are to come.
+    wanted: HashMap<u64, Callback>,
+    due: VecDeque<Due>,
+    /// How many threads listen, or are about to.
+    listeners: usize,
+}
+
+/// A callback and what it is to be called with.
+pub(super) struct Due(Callback, Result<Message, CallError>);
+
+/// What a thread that listens is to do next.
+pub(super) enum Next {
+    /// Call it; and before that, where nobody listens any more, see to a thread that does.
+    Call {
+        due: Due,
+        is_short: bool,
+    },
+    Wait,
+    /// Nothing is to come.
+    Leave,
+}
+
+impl Callbacks {
+    /// Adds one. Answers whether a thread is to be started, which counts as a listener from now on.
+    pub(super) fn add(&mut self, number: u64, callback: Callback) -> bool {
+        self.wanted.insert(number, callback);
+        let is_short = self.listeners == 0;
+        self.listeners += usize::from(is_short);
+        is_short
+    }
+
+    /// Adds one that is due. A thread is to be started, because all who listen may be asleep.
+    pub(super) fn add_due(&mut self, callback: Callback, answer: Result<Message, CallError>) {
+        self.due.push_back(Due(callback, answer));
+        self.listeners += 1;
+    }
+
+    pub(super) fn wants(&self, number: u64) -> bool {
+        self.wanted.contains_key(&number)
+    }
+
+    /// Takes an answer for which there may be a callback.
+    pub(super) fn answer(&mut self, number: u64, answer: Result<Message, CallError>) {
+        if let Some(callback) = self.wanted.remove(&number) {
+            self.due.push_back(Due(callback, answer));
+        }
+    }
+
+    /// No answer will come any more.
+    pub(super) fn close(&mut self) {
+        self.due.extend(self.wanted.drain().map(|(_, callback)| Due(callback, Err(CallError::ManagerGone))));
+    }
+
+    /// What a listener is to do. It is one no longer unless it is to wait.
+    pub(super) fn next(&mut self) -> Next {
+        if let Some(due) = self.due.pop_front() {
+            let is_short = self.listeners == 1 && !(self.wanted.is_empty() && self.due.is_empty());
+            self.listeners -= usize::from(!is_short);
+            return Next::Call { due, is_short };
+        }
+        if !self.wanted.is_empty() {
+            return Next::Wait;
+        }
+        self.listeners -= 1;
+        Next::Leave
+    }
+
+    /// Counts a thread that listens again.
+    pub(super) fn enlist(&mut self) {
+        self.listeners += 1;
+    }
+
+    /// Does not count on a thread that could not be started.
+    pub(super) fn dismiss(&mut self) {
+        self.listeners -= 1;
+    }
+}
+
+impl Due {
+    /// Calls it. A panic has been reported on stderr by then, and is nobody else's business.
+    pub(super) fn call(self) {
+        let Due(callback, answer) = self;
+        let _panicked = catch_unwind(AssertUnwindSafe(move || callback(answer)));
+    }
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Callbacks { wanted, due, listeners } = self;
+        let mut all = f.debug_struct("Callbacks");
+        all.field("wanted", &wanted.len()).field("due", &due.len()).field("listeners", listeners).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing() -> Callback {
+        Box::new(|_| {})
+    }
+
+    #[test]
+    fn one_listener_is_enough_until_a_callback_runs() {
+        let mut all = Callbacks::default();
+        assert!(all.add(1, nothing()));
+        assert!(!all.add(2, nothing()));
+        assert!(matches!(all.next(), Next::Wait));
+        all.answer(1, Err(CallError::ObjectGone));
+        assert!(matches!(all.next(), Next::Call { is_short: true, .. }), "another one is to come");
+        assert!(matches!(all.next(), Next::Wait), "that is for the new thread");
+        all.answer(2, Err(CallError::ObjectGone));
+        assert!(matches!(all.next(), Next::Call { is_short: false, .. }), "nothing is to come");
+        all.enlist();
+        assert!(matches!(all.next(), Next::Leave));
+        assert_eq!(all.listeners, 0);
+    }
+
+    #[test]
+    fn the_end_makes_all_due_and_later_ones_bring_their_own_thread() {
+        let mut all = Callbacks::default();
+        all.add(1, nothing());
+        all.close();
+        assert!(!all.wants(1));
+        assert!(matches!(all.next(), Next::Call { is_short: false, .. }));
+        all.add_due(nothing(), Err(CallError::ManagerGone));
+        assert_eq!(all.listeners, 1);
+        assert!(matches!(all.next(), Next::Call { is_short: false, .. }));
+        assert_eq!(all.listeners, 0);
+    }
+}

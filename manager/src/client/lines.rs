@@ -1,0 +1,130 @@
+//! [`Lines`]: the way on which answers come, from a manager of this program or of another one.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use procession_channels::{PipeReceiver, RecvError, TryRecvError};
+use procession_core::Control;
+use procession_core::os::poll::{Pollable, deadline_after, poll};
+
+use super::mail::Mail;
+use crate::error::CallError;
+use crate::frames::Frames;
+
+/// How many answers are taken over from shared memory at once.
+const BATCH: usize = 256;
+
+/// How long a caller stays awake for an answer from another program. Being woken costs as long.
+const BRIEFLY: Duration = Duration::from_micros(50);
+
+/// After so many vain waits one stays awake only one time in [`SELDOM`].
+const VAIN: u32 = 4;
+const SELDOM: u32 = 128;
+
+/// The way that answers come.
+#[derive(Debug)]
+pub(super) enum Lines {
+    /// From a manager of this program.
+    Near(Box<Near>),
+    /// From a manager of another one; with how often staying awake was in vain lately.
+    Far(Box<Frames>, u32),
+}
+
+#[derive(Debug)]
+pub(super) struct Near {
+    answers: PipeReceiver<()>,
+    replies: Control,
+    /// Answers that were taken over from the pipe, and where each ends.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// From a manager of this program.
+    pub(super) fn near(replies: Control, answers: PipeReceiver<()>) -> Lines {
+        Lines::Near(Box::new(Near { answers, replies, bytes: Vec::new(), ends: Vec::new() }))
+    }
+
+    /// From a manager of another one.
+    pub(super) fn far(frames: Frames) -> Lines {
+        Lines::Far(Box::new(frames), 0)
+    }
+
+    /// Waits until there is an answer, or there will never be one. Answers whether it was in time.
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, CallError> {
+        let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        match self {
+            Lines::Near(near) => match near.answers.poll(left) {
+                Ok(is_there) => Ok(is_there),
+                Err(RecvError::Disconnected) => Ok(true),
+                Err(error) => Err(CallError::Connection(error.to_string())),
+            },
+            Lines::Far(frames, vain) => match wait_far(frames, vain, left) {
+                // The end is something to be taken in, too.
+                Err(error) if is_end(&error) => Ok(true),
+                waited => waited.map_err(|error| CallError::from_io(&error)),
+            },
+        }
+    }
+
+    /// Takes in what has arrived.
+    pub(super) fn sort_into(&mut self, mail: &mut Mail) -> Result<(), CallError> {
+        match self {
+            Lines::Near(near) => near.sort_into(mail),
+            Lines::Far(frames, _) => loop {
+                match frames.next() {
+                    Ok(Some(bytes)) => mail.put(&bytes, Vec::new()),
+                    Ok(None) => return Ok(()),
+                    Err(error) if is_end(&error) => {
+                        mail.close();
+                        return Ok(());
+                    }
+                    Err(error) => return Err(CallError::from_io(&error)),
+                }
+            },
+        }
+    }
+}
+
+/// Waits for a socket: awake for a moment, as long as that has paid lately, then asleep.
+fn wait_far(frames: &mut Frames, vain: &mut u32, left: Duration) -> io::Result<bool> {
+    if *vain < VAIN || vain.is_multiple_of(SELDOM) {
+        let start = Instant::now();
+        while start.elapsed() < BRIEFLY.min(left) {
+            if frames.pull()? {
+                *vain = 0;
+                return Ok(true);
+            }
+            std::thread::yield_now();
+        }
+    }
+    *vain = vain.wrapping_add(1);
+    Ok(poll(&[Pollable::readable(frames.as_fd())], deadline_after(left))?[0])
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
+impl Near {
+    fn sort_into(&mut self, mail: &mut Mail) -> Result<(), CallError> {
+        let Near { answers, replies, bytes, ends } = self;
+        loop {
+            bytes.clear();
+            ends.clear();
+            match answers.try_recv_many_bytes(BATCH, bytes, ends) {
+                Ok(_) => mail.put_all(bytes, ends, replies)?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    mail.close();
+                    return Ok(());
+                }
+                Err(error) => return Err(CallError::Connection(error.to_string())),
+            }
+            if answers.looks_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
