@@ -44,7 +44,7 @@ def beside(life, *arguments):
 
 
 def rounds(count):
-    return [max(count // 10, 1), count]
+    return [max(count // 10, 8), count]
 
 
 def small(n):

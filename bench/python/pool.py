@@ -134,7 +134,7 @@ def send_blocks(run, count):
 
 
 def throughput(run, count):
-    send_blocks(run, 10)
+    send_blocks(run, 100)
     start = time.perf_counter()
     send_blocks(run, count)
     return 2 * count * MIB / (time.perf_counter() - start) / 1e9

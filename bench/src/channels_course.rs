@@ -46,9 +46,10 @@ fn half(bytes: &[u8; 16], at: usize) -> [u8; 8] {
     std::array::from_fn(|n| bytes[at + n])
 }
 
-/// How many messages the rounds of a stream have: the first one warms up.
+/// How many messages the rounds of a stream have: the first one warms up. Few large ones would leave memory that the second round
+/// touches for the first time.
 pub fn rounds(count: usize) -> [usize; 2] {
-    [count.div_ceil(10), count]
+    [count.div_ceil(10).max(8), count]
 }
 
 /// The side that receives: adds the numbers of each round and gives the sum back.

@@ -10,6 +10,8 @@ use crate::group::Failure;
 use crate::measure::expect;
 
 pub const MIB: usize = 1 << 20;
+/// So many are sent before the clock runs, by every system: until then the memory for them is touched for the first time.
+pub const WARM_UP: usize = 100;
 /// One byte of each page is read.
 const PAGE: usize = 4096;
 

@@ -11,7 +11,7 @@ use crate::group::{Failure, Figure};
 use crate::measure::{Repeat, expect, latency};
 use crate::options::Options;
 use crate::pool::{WORKERS, add_one, compute, sum_for};
-use crate::pool_block::{Block, MIB};
+use crate::pool_block::{Block, MIB, WARM_UP};
 
 const SINGLES: usize = 500_000;
 const MANY: usize = 5_000_000;
@@ -105,7 +105,7 @@ pub fn large(options: Options) -> Result<Figure, Failure> {
         let blocks = (0..count).map(|_| Block(data.clone()));
         pool.imap_unordered(Block::answer, blocks).try_for_each(|result| result?.check())
     };
-    run(20)?;
+    run(WARM_UP)?;
     throughput(count, || run(count))
 }
 

@@ -10,7 +10,7 @@ use crate::group::{Failure, Figure};
 use crate::measure::{Repeat, expect, latency};
 use crate::options::Options;
 use crate::pool::{WORKERS, add_one, compute, sum_for};
-use crate::pool_block::{Block, MIB};
+use crate::pool_block::{Block, MIB, WARM_UP};
 use crate::pool_ours::{rate, scaling, throughput};
 
 /// procspawn has a socket for each task that waits, so somebody has to count them.
@@ -71,7 +71,7 @@ pub fn procspawn_large(options: Options) -> Result<Figure, Failure> {
         }
         handles.into_iter().try_for_each(|handle| handle.join()?.check())
     };
-    run(10)?;
+    run(WARM_UP)?;
     throughput(count, || run(count))
 }
 

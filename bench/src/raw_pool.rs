@@ -15,7 +15,7 @@ use crate::group::{Failure, Figure};
 use crate::measure::{Repeat, expect, latency};
 use crate::options::Options;
 use crate::pool::{WORKERS, add_one, compute, sum_for};
-use crate::pool_block::{MIB, is_whole};
+use crate::pool_block::{MIB, WARM_UP, is_whole};
 use crate::pool_ours::{rate, scaling, throughput};
 
 const SLOTS: usize = 1024;
@@ -233,7 +233,7 @@ pub fn apply(options: Options) -> Result<Figure, Failure> {
 pub fn large(options: Options) -> Result<Figure, Failure> {
     let (pool, count) = (Pool::start(answer_blocks)?, options.part(1000));
     let data = vec![1; MIB];
-    pool.send_blocks(&data, 20)?;
+    pool.send_blocks(&data, WARM_UP)?;
     throughput(count, || pool.send_blocks(&data, count))
 }
 

@@ -191,9 +191,10 @@ impl Memory {
     }
 }
 
-/// How much memory is worth keeping free where messages are up to so large: one is being written, one read, and a few are queued.
+/// How much memory is worth keeping free where messages are up to so large: while both ends are busy one is being written, one is
+/// queued and one is read. With less than that, one of them would be touched for the first time whenever they had a rest.
 fn enough(largest: u64) -> u64 {
-    let messages = if largest <= MODEST { 4 } else { 2 };
+    let messages = if largest <= MODEST { 4 } else { 3 };
     KEPT.max(largest.saturating_add(PAGE).saturating_mul(messages))
 }
 
@@ -270,7 +271,7 @@ mod tests {
     #[test]
     fn memory_for_a_few_of_the_recent_messages_is_kept() {
         // Not quite a page more than a mebibyte: what is behind it is whole pages.
-        for (len, kept) in [((1 << 20) + 5, 4), (MODEST + 1, 2)] {
+        for (len, kept) in [((1 << 20) + 5, 4), (MODEST + 1, 3)] {
             let memory = memory();
             memory.note_size(len);
             let extents: Vec<_> = (0..6).map(|_| memory.allocate(len).expect("there is memory")).collect();
