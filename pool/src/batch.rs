@@ -47,23 +47,28 @@ impl Batch {
     /// An empty batch for the tasks after these, which are probably as many and as heavy.
     pub(crate) fn next(&self) -> Batch {
         let bytes = Vec::with_capacity(self.bytes.len().min(FORESEEN));
-        let (first, ends) = (self.first + self.ends.len() as u64, Vec::with_capacity(self.ends.len()));
-        Batch { first, bytes, ends, room: self.room, ..Batch::default() }
+        Batch {
+            first: self.end(),
+            bytes,
+            ends: Vec::with_capacity(self.ends.len()),
+            room: self.room,
+            ..Batch::default()
+        }
     }
 
     /// Encodes the argument of the next task. Answers what it weighs.
     #[inline]
     pub(crate) fn push<T: Serialize>(&mut self, argument: &T) -> Result<usize, EncodeError> {
-        let begin = self.bytes.len();
+        // An argument that could not be encoded has left the room for its head behind the last item.
+        let begin = self.ends.last().copied().unwrap_or(0);
+        self.bytes.truncate(begin);
         let room = self.room.max(1);
-        self.bytes.resize(begin + room, 0);
-        let descriptors = match codec::append(argument, &mut self.bytes) {
-            Ok(descriptors) => descriptors,
-            Err(error) => {
-                self.bytes.truncate(begin);
-                return Err(error);
-            }
-        };
+        if room == 1 {
+            self.bytes.push(0);
+        } else {
+            self.bytes.resize(begin + room, 0);
+        }
+        let descriptors = codec::append(argument, &mut self.bytes)?;
         let len = self.bytes.len() - begin - room;
         if descriptors.is_empty()
             && room == 1
@@ -100,6 +105,12 @@ impl Batch {
     /// How many tasks it has.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// The index after that of the last task.
+    #[inline]
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.ends.len() as u64
     }
 
     pub(crate) fn is_empty(&self) -> bool {

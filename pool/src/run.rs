@@ -50,8 +50,6 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     ticket: Result<Ticket, String>,
     input: Fuse<I>,
     is_exhausted: bool,
-    /// How many items were read.
-    read: u64,
     /// How many tasks were handed over, and have not come back.
     out: u64,
     /// How many results were given out.
@@ -60,7 +58,7 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     familiar: u64,
     /// With how many given out it may be time to read on.
     look: u64,
-    /// Tasks that were read and not handed over.
+    /// Tasks that were read and not handed over. The items before its end were read.
     batch: Batch,
     /// What the tasks in flight weigh.
     bytes: usize,
@@ -93,7 +91,6 @@ where
             ticket,
             input: input.fuse(),
             is_exhausted: false,
-            read: 0,
             out: 0,
             given: 0,
             familiar: if is_familiar { FAMILIAR } else { 0 },
@@ -250,7 +247,7 @@ where
     }
 
     fn in_flight(&self) -> u64 {
-        self.read - self.given
+        self.batch.end() - self.given
     }
 
     /// How many tasks may be in flight: few at first, and more as results are seen.
@@ -297,7 +294,6 @@ where
             match self.batch.push(&item) {
                 Ok(weight) => {
                     self.bytes = self.bytes.saturating_add(weight);
-                    self.read += 1;
                     if weight >= HEAVY {
                         break;
                     }
@@ -335,15 +331,19 @@ where
     /// Ends the item that was just read, here and now.
     #[cold]
     fn refuse(&mut self, text: String) {
-        self.arrived.push_back(Parcel::error(self.read, 1, Story::of(None, Kind::Unsendable(text))));
-        self.read += 1;
-        self.batch = Batch::new(self.read);
+        let index = self.batch.end();
+        self.arrived.push_back(Parcel::error(index, 1, Story::of(None, Kind::Unsendable(text))));
+        self.batch = Batch::new(index + 1);
     }
 }
 
 impl<I: Iterator, R> fmt::Debug for Run<'_, I, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Run { read, given, is_exhausted, .. } = self;
-        f.debug_struct("Run").field("read", read).field("given", given).field("is_exhausted", is_exhausted).finish()
+        let Run { batch, given, is_exhausted, .. } = self;
+        f.debug_struct("Run")
+            .field("read", &batch.end())
+            .field("given", given)
+            .field("is_exhausted", is_exhausted)
+            .finish()
     }
 }

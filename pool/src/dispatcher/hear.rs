@@ -219,7 +219,8 @@ struct RunOfValues {
 /// The results at the beginning, at most `most`.
 #[inline]
 fn run_of_values(bytes: &[u8], most: u64) -> RunOfValues {
-    let mut run = RunOfValues::default();
+    let (count, len) = item::short_values(bytes, most);
+    let mut run = RunOfValues { count, len, ..RunOfValues::default() };
     while run.count < most
         && let Some(Item { kind, len, .. }) = bytes.get(run.len..).and_then(item::read)
         && matches!(kind, ItemKind::Value | ItemKind::WithDescriptors | ItemKind::Lent)

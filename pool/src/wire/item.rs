@@ -116,6 +116,21 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Item<'_>> {
     Some(Item { kind, body, len: 1 + width + len })
 }
 
+/// How many small values, at most `most`, are at the beginning of `bytes`, and how many bytes they take up.
+#[inline]
+pub(crate) fn short_values(bytes: &[u8], most: u64) -> (u64, usize) {
+    let (mut count, mut len) = (0, 0);
+    while count < most
+        && let Some(&head) = bytes.get(len)
+        && usize::from(head) < LONG
+        && len + usize::from(head) < bytes.len()
+    {
+        count += 1;
+        len += 1 + usize::from(head);
+    }
+    (count, len)
+}
+
 #[inline]
 fn kind(first: u8) -> ItemKind {
     match first >> 5 {
@@ -183,6 +198,18 @@ mod tests {
             }
         }
         assert_eq!(Head::new(ItemKind::Value, LONG - 1).bytes().len(), 1);
+    }
+
+    #[test]
+    fn small_values_are_counted_up_to_what_is_no_small_value() {
+        let value = |len: usize| item(ItemKind::Value, &vec![9; len], 1);
+        let two = [value(0), value(LONG - 1)].concat();
+        for other in [value(LONG), item(ItemKind::Time, &[0; 8], 1), item(ItemKind::Lent, &[1], 1), vec![3, 9, 9]] {
+            assert_eq!(short_values(&[&two[..], &other].concat(), 9), (2, two.len()), "{other:?}");
+        }
+        assert_eq!(short_values(&two, 1), (1, 1));
+        assert_eq!(short_values(&two, 9), (2, two.len()));
+        assert_eq!(short_values(&[], 9), (0, 0));
     }
 
     #[test]

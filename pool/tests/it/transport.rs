@@ -112,3 +112,30 @@ fn too_many_descriptors_for_one_message_are_refused() {
     assert!(error.is_transport() && !error.started(), "{error}");
     assert_eq!(pool.map(|n: u8| n, [1]).unwrap(), [1]);
 }
+
+/// A number that cannot be written down when it is 3: it panics.
+struct Jumpy(u32);
+
+impl Serialize for Jumpy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert_ne!(self.0, 3, "not that one");
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Jumpy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Jumpy, D::Error> {
+        u32::deserialize(deserializer).map(Jumpy)
+    }
+}
+
+#[test]
+fn an_argument_that_panics_while_it_is_written_is_left_out() {
+    let pool = pool(2);
+    let mut results = pool.imap_unordered(|n: Jumpy| n.0, (0..40).map(Jumpy));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| results.next().is_some()));
+    assert!(caught.is_err(), "it is among the first that are read");
+    let mut numbers: Vec<u32> = results.map(Result::unwrap).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..40).filter(|n| *n != 3).collect::<Vec<_>>());
+}
