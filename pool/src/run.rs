@@ -22,6 +22,10 @@ const CHUNKS: usize = 3;
 const MOST: usize = 1 << 16;
 /// The most bytes in flight, beyond one task for each worker.
 const MOST_BYTES: usize = 64 << 20;
+/// For each worker so many bytes are in flight at once: what was sent long ago has left the caches of the processor.
+const WARM_BYTES: usize = 4 << 20;
+/// So many tasks a worker are in flight even if they are heavier than that, so that the next one is there when one is done.
+const READY: usize = 2;
 /// Tasks are handed over at the latest when there are so many of them, or when so much time was spent gathering them.
 const BATCH: usize = 2048;
 const FIRST_BATCH: usize = 64;
@@ -261,8 +265,10 @@ where
     fn room(&self, window: usize) -> usize {
         let in_flight = usize::try_from(self.in_flight()).unwrap_or(usize::MAX);
         let bytes = self.bytes.saturating_add(in_flight.saturating_mul(self.result_bytes));
-        let light = MOST_BYTES.saturating_sub(bytes).div_ceil(self.result_bytes.max(1));
-        window.saturating_sub(in_flight).min(light.max(self.workers.saturating_sub(in_flight)))
+        let light = |most: usize| most.saturating_sub(bytes).div_ceil(self.result_bytes.max(1));
+        let each = |count: usize| self.workers.saturating_mul(count).saturating_sub(in_flight);
+        let warm = light(self.workers.saturating_mul(WARM_BYTES).min(MOST_BYTES));
+        window.saturating_sub(in_flight).min(warm.max(light(MOST_BYTES).min(each(READY))).max(each(1)))
     }
 
     /// How many tasks are handed over together: few at first, so that workers have something to do while the input is read.
