@@ -274,10 +274,17 @@ impl Inlet {
     ) -> Result<bool, Fault> {
         let mut head = Head::lock(&self.memory, self.links());
         let inherited = head.inherited();
+        // What comes after this look is left for the next one: what is taken here must be answered for here.
         let there = head.has_item();
         let before = batch.ends.len();
-        while batch.ends.len() - before < most && head.take(&mut batch.bytes, true, check)?.is_some() {
-            batch.ends.push(batch.bytes.len());
+        while there && batch.ends.len() - before < most {
+            match head.take(&mut batch.bytes, true, check) {
+                Ok(Some(_)) => batch.ends.push(batch.bytes.len()),
+                Ok(None) => break,
+                // Those before it are answered for first, and the next look meets the same fault.
+                Err(_) if batch.ends.len() > before => break,
+                Err(fault) => return Err(fault),
+            }
         }
         head.publish(None);
         self.after(inherited, there);
