@@ -7,8 +7,8 @@ use std::thread::available_parallelism;
 
 /// How many processors this process may use at once: at least 1.
 ///
-/// The smallest of what its affinity allows (`taskset`, containers) and its control group's quota, rounded up; the variable
-/// `PROCESSION_CPU_COUNT` overrides both.
+/// The smallest of what its affinity allows (`taskset`, containers), its control group's quota, rounded up, and the variable
+/// `PROCESSION_CPU_COUNT`, where that is set to a number above 0.
 ///
 /// ```
 /// assert!(procession_process::cpu_count() >= 1);
@@ -21,7 +21,7 @@ use std::thread::available_parallelism;
 #[doc(alias = "process_cpu_count")]
 pub fn cpu_count() -> usize {
     let told = std::env::var("PROCESSION_CPU_COUNT").ok().and_then(|text| text.trim().parse::<NonZeroUsize>().ok());
-    told.map_or_else(allowed, NonZeroUsize::get)
+    told.map_or(usize::MAX, NonZeroUsize::get).min(allowed())
 }
 
 fn allowed() -> usize {

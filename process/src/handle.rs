@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use procession_core::codec::Message;
+use procession_core::os::identity::Identity;
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, deadline_after, poll, poll_briefly};
-use procession_core::os::signal;
 use procession_core::{Control, TryRecv, Waitable};
 
 use crate::exit_status::ExitStatus;
@@ -22,6 +22,9 @@ use crate::registry;
 /// A process that this one has started.
 ///
 /// Clones name the same process. [`Process`](crate::Process) is a child whose function's value can be had as well.
+///
+/// A handle is good in the process that has started the child. In a copy of that process (a bare `fork`, or
+/// [`StartMethod::Fork`](crate::StartMethod::Fork)) it neither waits for nor signals anybody: waiting is an error.
 ///
 /// ```
 /// use procession_process::{Process, active_children};
@@ -42,6 +45,8 @@ use crate::registry;
 pub struct Child(pub(crate) Arc<State>);
 
 pub(crate) struct State {
+    /// Whose child it is: in a copy of that process its descriptors are the original's, or lead nowhere.
+    owner: Identity,
     name: String,
     pid: u32,
     daemon: bool,
@@ -68,7 +73,7 @@ pub(crate) enum Outcome {
 impl Child {
     pub(crate) fn new(name: String, daemon: bool, pid: u32, pidfd: PidFd, control: Control) -> Child {
         let (end, seen) = (Mutex::new(End::Running(control)), AtomicBool::new(false));
-        Child(Arc::new(State { name, pid, daemon, pidfd, end, seen }))
+        Child(Arc::new(State { owner: Identity::current(), name, pid, daemon, pidfd, end, seen }))
     }
 
     /// Its name.
@@ -190,53 +195,6 @@ impl Child {
         self.wait_until(deadline_after(timeout))
     }
 
-    /// Asks it to end (SIGTERM). Nothing happens when it has ended.
-    ///
-    /// Its destructors do not run, unless it handles the signal; its own children are not asked, but its daemons end with it.
-    ///
-    /// ```
-    /// # use procession_process::Process;
-    /// # procession_process::init();
-    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
-    /// let child = process.child();
-    /// child.terminate();
-    /// assert_eq!(child.wait()?.signal(), Some(15));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn terminate(&self) {
-        self.signal(signal::SIGTERM);
-    }
-
-    /// Ends it (SIGKILL). Nothing happens when it has ended.
-    ///
-    /// ```
-    /// # use procession_process::Process;
-    /// # procession_process::init();
-    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
-    /// let child = process.child();
-    /// child.kill();
-    /// assert_eq!(child.wait()?.signal(), Some(9));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn kill(&self) {
-        self.signal(signal::SIGKILL);
-    }
-
-    /// Interrupts it, as Ctrl-C would (SIGINT). Nothing happens when it has ended.
-    ///
-    /// ```
-    /// # use procession_process::Process;
-    /// # procession_process::init();
-    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
-    /// let child = process.child();
-    /// child.interrupt();
-    /// assert_eq!(child.wait()?.signal(), Some(2));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn interrupt(&self) {
-        self.signal(signal::SIGINT);
-    }
-
     pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
         if let Some(status) = self.settle()? {
             return Ok(Some(status));
@@ -250,6 +208,9 @@ impl Child {
 
     /// Looks whether it has ended, and if so takes its status and what it has told.
     pub(crate) fn settle(&self) -> io::Result<Option<ExitStatus>> {
+        if let Err(foreign) = self.owned() {
+            return self.known().map(Some).ok_or(foreign);
+        }
         let mut end = self.lock();
         let control = match &mut *end {
             End::Over(status, _) => return Ok(Some(*status)),
@@ -290,11 +251,31 @@ impl Child {
         JoinError { name: self.name().to_owned(), pid: self.id(), status, reason }
     }
 
-    fn signal(&self, number: i32) {
+    /// Sends a signal, and returns whether it was still there to get it.
+    pub(crate) fn send(&self, number: i32) -> io::Result<bool> {
+        self.owned()?;
         // Held, so that it is not reaped between the look and the signal; its descriptor would not hit a stranger even then.
-        if let End::Running(_) = &*self.lock() {
-            // The only errors are that it is gone, which is what was wanted, and that it has changed its user.
-            let _refused = self.0.pidfd.signal(number);
+        match &*self.lock() {
+            End::Running(_) => self.0.pidfd.signal(number),
+            End::Over(..) => Ok(false),
+        }
+    }
+
+    /// An error in a copy of the process whose child this is.
+    fn owned(&self) -> io::Result<()> {
+        if self.0.owner == Identity::current() {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "it is a child of the process that this one is a copy of, and only that one can wait for it",
+        ))
+    }
+
+    /// How it ended, where that has been seen. In a copy another thread's lock is never given back.
+    fn known(&self) -> Option<ExitStatus> {
+        match self.0.end.try_lock().as_deref() {
+            Ok(End::Over(status, _)) => Some(*status),
+            _ => None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use procession_core::os::exit;
 use procession_core::os::signal::{self, Disposition};
+use procession_core::os::stdio;
 use procession_core::{Control, Image, start};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +68,11 @@ fn become_child(mut control: Control) -> ! {
     // The runtime has done so if `main` has been reached, but not yet in a constructor.
     let _known_signal = signal::set(signal::SIGPIPE, Disposition::Ignore);
     match control.recv::<Role>(None) {
-        Ok(Some(Role::Child)) => child::receive(control, Leave::AsProgram),
+        Ok(Some(Role::Child)) => {
+            // What was printed before `init` leads nowhere now, and would be printed once more when the streams are set.
+            stdio::flush_all();
+            child::receive(control, Leave::AsProgram)
+        }
         Ok(Some(Role::Server(image))) => server::serve(control, &image),
         // The parent is gone, or is a program that speaks otherwise: it sees the end of the link.
         Ok(None) | Err(_) => exit::exit_now(1),

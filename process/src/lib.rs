@@ -114,6 +114,7 @@ mod process;
 mod registry;
 mod scope;
 mod server;
+mod signalling;
 mod spawn_error;
 mod start;
 mod stdio;

@@ -24,6 +24,8 @@ pub(crate) fn add(child: &Child) -> std::io::Result<()> {
         let mut registry = lock();
         if registry.owner != std::process::id() {
             registry.owner = std::process::id();
+            // In a copy: those of its original, which are not to be touched.
+            std::mem::forget(std::mem::take(&mut registry.children));
             exit::at_exit(end_children)?;
         }
         let unwatched = registry.children.iter().filter(|one| Arc::strong_count(&one.0) == 1).cloned().collect();

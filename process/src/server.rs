@@ -5,6 +5,7 @@
 
 use procession_core::os::exit;
 use procession_core::os::fork::{Forked, fork_sibling};
+use procession_core::os::stdio;
 use procession_core::os::threads::Counter;
 use procession_core::{Control, Image};
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,7 @@ fn outcome(forked: std::io::Result<Forked>) -> Reply {
 /// Does here, once, what each copy would have to do.
 fn prepare() {
     // Output of what ran before `init` would be written by every copy. Its stdout leads nowhere, so let it go now.
-    let _unwritable = std::io::Write::flush(&mut std::io::stdout());
+    stdio::flush_all();
     panics::install_hook();
     child::watch_exit();
 }
@@ -108,7 +109,8 @@ fn refusal(image: &Image, threads: &Counter) -> Option<String> {
         Ok(true) => None,
         Ok(false) => Some(
             "this program starts threads before `procession::init()`: make `init` the first line of `main`, or use \
-             StartMethod::Spawn"
+             StartMethod::Spawn; an async `main` (`#[tokio::main]`) starts its threads before its first line, so put \
+             `procession::init_at_load!();` at the top of the file there, or start the runtime by hand after `init`"
                 .to_owned(),
         ),
         Err(error) => Some(error.to_string()),

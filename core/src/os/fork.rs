@@ -4,12 +4,12 @@
 //! in the copy for ever. With one thread there are none, which is what makes them safe functions.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
 
-use super::check;
 use super::threads::Counter;
+use super::{check, descriptors};
 
 /// On which side of the copy the caller finds itself.
 ///
@@ -26,14 +26,30 @@ pub enum Forked {
     Child,
 }
 
-/// Copies this process. In the copy, every descriptor but the standard three and `keep` is closed.
+/// Copies this process. In the copy, every descriptor but the standard three and `keep` leads nowhere.
 ///
-/// Objects that the copy inherited and that own a closed descriptor find it closed: the copy is meant to run one
-/// function and exit, never to return into what its original was doing.
+/// Objects that the copy inherited and that own such a descriptor get errors from it (`EBADF`). Its number stays taken
+/// until they are dropped, so they never meet what the copy opens. The copy is meant to run one function and exit, never
+/// to return into what its original was doing.
 ///
 /// # Errors
 ///
 /// `EDEADLK` when this process has more than one thread; else what `fork` reports.
+///
+/// ```
+/// use procession_core::os::{exit::leave, fork::{Forked, fork}, pidfd::{Exit, PidFd}};
+/// use std::io::Write;
+///
+/// let (_reader, mut writer) = std::io::pipe()?;
+/// let Forked::Parent(copy) = fork(&[])? else {
+///     let _mine = std::fs::File::open("/")?; // it does not get the pipe's number
+///     leave(writer.write(b"to nobody").unwrap_err().raw_os_error().unwrap_or(0))
+/// };
+/// let copy = PidFd::of_child(copy)?;
+/// while !copy.has_ended()? {}
+/// assert_eq!(copy.reap()?, Some(Exit::Code(9)), "EBADF");
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// ```
 /// // With another thread about, nobody can say what it was in the middle of.
@@ -43,10 +59,11 @@ pub enum Forked {
 /// ```
 pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
     refuse_threads(&Counter::new()?)?;
+    let stand = Stand::for_all_but(keep)?;
     // SAFETY: this is the only thread, so no lock and no half-made change of another thread is copied.
     match check(unsafe { libc::fork() })? {
         0 => {
-            close_all_but(keep);
+            stand.take_place();
             Ok(Forked::Child)
         }
         pid => Ok(Forked::Parent(pid.unsigned_abs())),
@@ -149,22 +166,33 @@ fn clone(flags: libc::c_int, tid: *mut libc::c_int) -> io::Result<u32> {
     u32::try_from(check(pid)?).map_err(io::Error::other)
 }
 
-/// Closes every descriptor above the standard three that is not in `keep`.
-fn close_all_but(keep: &[BorrowedFd<'_>]) {
-    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).filter(|fd| *fd > 2).collect();
-    kept.sort_unstable();
-    let mut from = 3;
-    for fd in kept {
-        close_range(from, fd - 1);
-        from = fd + 1;
-    }
-    close_range(from, RawFd::MAX);
+/// What the copy puts in the place of its original's descriptors, found before it is made, while an error can still be told.
+///
+/// Closing them would give their numbers to whatever is opened next, and objects that the copy has inherited would then
+/// read, write and signal what belongs to others.
+struct Stand {
+    nowhere: OwnedFd,
+    numbers: Vec<RawFd>,
 }
 
-fn close_range(first: RawFd, last: RawFd) {
-    if first <= last {
-        // SAFETY: only called in a fresh copy, before it runs anything else: whoever owned these descriptors is in the
-        // original, which has its own. The copy's documentation says that inherited objects find theirs closed.
-        let _closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+impl Stand {
+    /// For all descriptors above the standard three that are not in `keep`.
+    fn for_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<Stand> {
+        let mut numbers = descriptors::open_numbers()?;
+        numbers.retain(|fd| *fd > 2 && keep.iter().all(|one| one.as_raw_fd() != *fd));
+        Ok(Stand { nowhere: descriptors::nowhere()?, numbers })
+    }
+
+    /// In the copy.
+    fn take_place(self) {
+        for number in self.numbers {
+            // SAFETY: only called in a fresh copy, before it runs anything else: whoever owns this number here gets errors
+            // from now on, as the documentation says, and the original has a table of its own.
+            let put = check(unsafe { libc::dup3(self.nowhere.as_raw_fd(), number, libc::O_CLOEXEC) });
+            if put.is_err() {
+                // A copy that shares its original's descriptors must not run. The only known reason is a lowered limit.
+                super::exit::exit_now(1);
+            }
+        }
     }
 }

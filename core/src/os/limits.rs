@@ -30,6 +30,18 @@ pub fn credentials() -> [u32; 6] {
     [users[0], users[1], users[2], groups[0], groups[1], groups[2]]
 }
 
+/// Whether this process acts for another user or group than its real one. What it executes then has "more rights than its
+/// starter" for the kernel, and must not obey it.
+///
+/// ```
+/// assert!(!procession_core::os::limits::acts_for_another());
+/// ```
+#[must_use]
+pub fn acts_for_another() -> bool {
+    let [user, acting_user, _, group, acting_group, _] = credentials();
+    user != acting_user || group != acting_group
+}
+
 /// Those that programs set for themselves. Asking costs a microsecond each, at every start of a process.
 const RESOURCES: [Resource; 4] =
     [Resource::RLIMIT_AS, Resource::RLIMIT_CORE, Resource::RLIMIT_NOFILE, Resource::RLIMIT_STACK];

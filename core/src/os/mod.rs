@@ -18,6 +18,7 @@ use std::io;
 
 pub mod auxv;
 pub mod clock;
+pub mod descriptors;
 pub mod epoll;
 pub mod exec;
 pub mod exit;

@@ -87,6 +87,18 @@ pub fn memory_file(label: &CStr) -> io::Result<File> {
     Ok(memfd_create(label, MFdFlags::MFD_CLOEXEC)?.into())
 }
 
+/// Writes out what waits in the buffers of std's stdout and of the C library's streams.
+///
+/// ```
+/// print!("no line yet");
+/// procession_core::os::stdio::flush_all(); // a copy that is made now does not print it once more
+/// ```
+pub fn flush_all() {
+    let _unwritable = io::Write::flush(&mut io::stdout());
+    // SAFETY: a null pointer is allowed and means all streams, each of which is locked while it is flushed.
+    let _unwritable = unsafe { nix::libc::fflush(std::ptr::null_mut()) };
+}
+
 /// Whether a descriptor of this process is open: one of the standard three may have been closed.
 ///
 /// ```

@@ -1,6 +1,6 @@
 //! [`StartMethod::Fork`](super::StartMethod::Fork): a copy of this process.
 
-use std::io::{self, Write};
+use std::io;
 
 use procession_core::Control;
 use procession_core::os::fork::Forked;
@@ -20,7 +20,7 @@ pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
     here.send(job).map_err(SpawnError::from_link)?;
     // What waits in the buffer would be written twice, by this process and by its copy.
-    let _unwritable = io::stdout().flush();
+    stdio::flush_all();
     let reserve = Reserve::new(io::stderr()).or_else(|_| Reserve::new(stdio::null()?)).map_err(SpawnError::from_io)?;
     match there.fork().map_err(SpawnError::from_io)? {
         (Forked::Child, there) => live(there),

@@ -9,7 +9,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use procession_core::os::identity::Identity;
 use procession_core::os::lifeline::Lifeline;
+use procession_core::os::limits;
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, poll, poll_briefly};
 use procession_core::{Control, LinkError};
@@ -82,16 +84,29 @@ pub(crate) fn start(method: StartMethod, job: &mut Job) -> Result<Started, Spawn
 
 /// The end of this process's lifeline, for a daemon to hold on to.
 pub(crate) fn lifeline() -> io::Result<OwnedFd> {
-    static LIFELINE: Mutex<Option<(u32, Lifeline)>> = Mutex::new(None);
-    let mut own = LIFELINE.lock().unwrap_or_else(PoisonError::into_inner);
-    if own.as_ref().is_none_or(|(owner, _)| *owner != std::process::id()) {
-        // A copy of another process finds that one's here, whose descriptors it has not got.
-        std::mem::forget(own.replace((std::process::id(), Lifeline::new()?)));
+    static LIFELINE: Mutex<Option<Line>> = Mutex::new(None);
+    let mut line = LIFELINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (owner, credentials) = (Identity::current(), limits::credentials());
+    match line.take() {
+        Some(found) if found.owner == owner && found.credentials != credentials => {
+            // Daemons that were started before hang on it for as long as this process lives.
+            std::mem::forget(found.lifeline);
+        }
+        // Where this process is a copy, this closes only the copy's own descriptors.
+        other => *line = other.filter(|found| found.owner == owner),
     }
-    match &*own {
-        Some((_, lifeline)) => lifeline.end().try_clone_to_owned(),
-        None => Err(io::ErrorKind::NotFound.into()),
-    }
+    let line = match &mut *line {
+        Some(line) => line,
+        none => none.insert(Line { owner, credentials, lifeline: Lifeline::new()? }),
+    };
+    line.lifeline.end().try_clone_to_owned()
+}
+
+/// A lifeline and who has made it. A pipe belongs to its maker's user: after a change of that, new daemons may not open it.
+struct Line {
+    owner: Identity,
+    credentials: [u32; 6],
+    lifeline: Lifeline,
 }
 
 /// A descriptor's place, kept so that a child can be named once it runs.

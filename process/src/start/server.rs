@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use procession_core::os::identity::Identity;
 use procession_core::os::limits;
 use procession_core::os::pidfd::PidFd;
 use procession_core::{Control, Image, LinkError};
@@ -24,6 +25,8 @@ const ATTEMPTS: u32 = 5;
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
 
 struct Server {
+    /// Whose server it is: a copy of that process finds it here as well, and its children would not be the copy's.
+    owner: Identity,
     link: Control,
     pidfd: PidFd,
     stderr: EarlyStderr,
@@ -45,7 +48,7 @@ pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     let mut slot = lock();
     for _ in 0..ATTEMPTS {
         let mut server = match slot.take() {
-            Some(server) if server.inheritance == Inheritance::now() => server,
+            Some(server) if server.fits() => server,
             _outdated_or_none => Server::new()?,
         };
         match server.start(job) {
@@ -69,9 +72,9 @@ pub(crate) fn stop() {
     drop(lock().take());
 }
 
-/// Forgets the server without touching it: it is that of the process that this one was copied from.
+/// Lets go of the server, which is that of the process that this one was copied from.
 pub(crate) fn disown() {
-    std::mem::forget(lock().take());
+    drop(lock().take());
 }
 
 impl Server {
@@ -82,7 +85,8 @@ impl Server {
         let first = match link.recv::<Reply>(Some(Instant::now() + PATIENCE)) {
             Ok(Some(Reply::Ready)) => {
                 stderr.pass_on();
-                return Ok(Server { link, pidfd, stderr, next: None, inheritance, environment, directory });
+                let owner = Identity::current();
+                return Ok(Server { owner, link, pidfd, stderr, next: None, inheritance, environment, directory });
             }
             Ok(Some(Reply::Refused(reason))) => Answer::Refused(reason),
             Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Silent,
@@ -90,6 +94,11 @@ impl Server {
             _ended => Answer::Gone,
         };
         Err(failure(first, &pidfd, || stderr.last_lines()))
+    }
+
+    /// Whether it can make children that have what this process has.
+    fn fits(&self) -> bool {
+        self.owner == Identity::current() && self.inheritance == Inheritance::now()
     }
 
     /// Has a child made. `None`: the server is gone, and no child has run anything.
@@ -164,8 +173,11 @@ impl Added {
 }
 
 impl Drop for Server {
-    /// The end of the link is the server's sign to leave. One that is stuck is killed.
+    /// The end of the link is the server's sign to leave. One that is stuck is killed. A copy only closes its descriptors.
     fn drop(&mut self) {
+        if self.owner != Identity::current() {
+            return;
+        }
         if let Ok((closed, _)) = Control::pair() {
             drop(std::mem::replace(&mut self.link, closed));
         }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use procession_core::os::pidfd::PidFd;
-use procession_core::os::stdio;
+use procession_core::os::{limits, stdio};
 use procession_core::{Control, Image, LinkError, start};
 
 use super::{Answer, Started, answer, bury, failure};
@@ -17,6 +17,9 @@ use crate::spawn_error::SpawnError;
 /// How much of a dead child's stderr an error quotes, in bytes and in lines.
 const QUOTE: u64 = 4096;
 const LINES: usize = 20;
+
+/// How much of what a child wrote before it was set up is passed on, in bytes. No honest program writes as much.
+const MOST: u64 = 1 << 20;
 
 pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     job.image = Some(Image::own().clone());
@@ -40,6 +43,10 @@ pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
     }
 }
 
+const ACTS_FOR_ANOTHER: &str = "this process acts for another user or group than its real one (`seteuid`, `setegid`, or a \
+     set-user-id program), and a program that is executed so must not trust its starter: make the change complete \
+     (`setresuid`, `setresgid`), or use StartMethod::Fork";
+
 /// This program, executed once more and told its role.
 pub(super) struct Executed {
     pub(super) control: Control,
@@ -50,6 +57,9 @@ pub(super) struct Executed {
 /// Executes this program. Until it is set up, its stdout leads nowhere, because what runs before `init` would be
 /// printed once more by each child, and its stderr is kept in case it dies.
 pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
+    if limits::acts_for_another() {
+        return Err(SpawnError::Refused(ACTS_FOR_ANOTHER.to_owned()));
+    }
     let (mut control, there) = Control::pair().map_err(SpawnError::from_io)?;
     let null = stdio::null().map_err(SpawnError::from_io)?;
     let stderr = stdio::memory_file(c"procession-stderr").map_err(SpawnError::from_io)?;
@@ -80,9 +90,25 @@ impl EarlyStderr {
         }
     }
 
+    /// At most `MOST` bytes: how long the file is, the child says.
     fn read(&self, from: u64, length: u64) -> String {
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        let mut bytes = vec![0; usize::try_from(length.min(MOST)).unwrap_or(0)];
         let read = self.0.read_at(&mut bytes, from).unwrap_or(0);
         String::from_utf8_lossy(&bytes[..read]).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_cannot_make_its_parent_read_without_end() {
+        let mut file = stdio::memory_file(c"test").unwrap();
+        writeln!(file, "words").unwrap();
+        file.set_len(1 << 40).unwrap();
+        let stderr = EarlyStderr(file);
+        assert_eq!(stderr.read(0, 1 << 40).len() as u64, MOST);
+        assert!(stderr.last_lines().len() as u64 <= QUOTE);
     }
 }

@@ -32,6 +32,8 @@ fn check((method, daemon): (String, bool)) {
     assert!(stray >= 50 && file.as_raw_fd() < 50);
     let found =
         Process::builder().start_method(method).daemon(daemon).spawn(open_descriptors, ()).unwrap().join().unwrap();
+    // The numbers of a copied process stay taken, by what can be neither read nor written.
+    let found: Vec<_> = found.into_iter().filter(|(number, target)| *number < 3 || target != "/dev/null").collect();
     let beyond: Vec<&String> = found.iter().filter(|(number, _)| *number > 2).map(|(_, target)| target).collect();
     let sockets = beyond.iter().filter(|target| target.starts_with("socket:")).count();
     let pipes = beyond.iter().filter(|target| target.starts_with("pipe:")).count();

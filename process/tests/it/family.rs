@@ -9,10 +9,11 @@ use crate::support::{Gate, METHODS, alone, children, eventually, pass, waiting};
 #[test]
 fn m01_there_is_a_processor() {
     assert!(cpu_count() >= 1);
-    let counted = Process::builder().env("PROCESSION_CPU_COUNT", "7").spawn(|()| cpu_count(), ()).unwrap();
-    assert_eq!(counted.join().unwrap(), 7);
-    let nonsense = Process::builder().env("PROCESSION_CPU_COUNT", "0").spawn(|()| cpu_count(), ()).unwrap();
-    assert_eq!(nonsense.join().unwrap(), cpu_count());
+    let told = |text| Process::builder().env("PROCESSION_CPU_COUNT", text).spawn(|()| cpu_count(), ()).unwrap();
+    assert_eq!(told("1").join().unwrap(), 1);
+    for beyond in ["100000", "0", "many"] {
+        assert_eq!(told(beyond).join().unwrap(), cpu_count(), "it is a bound, and {beyond} is none");
+    }
 }
 
 #[test]

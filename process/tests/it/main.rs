@@ -3,6 +3,7 @@
 procession_process::init_at_load!();
 
 mod carrying;
+mod copies;
 mod descriptors;
 mod endings;
 mod family;
@@ -12,6 +13,7 @@ mod hostile;
 mod joining;
 mod leaks;
 mod programs;
+mod rights;
 mod streams;
 mod support;
 mod surroundings;

@@ -45,9 +45,17 @@ fn trouble_before_init_is_told_at_once_with_the_last_lines() {
 }
 
 #[test]
+fn what_is_printed_before_init_is_printed_once() {
+    let output = run(&example("early_words"), &[]);
+    let count = |word| output.out.matches(word).count();
+    assert_eq!((count("early "), count("child ")), (1, 3), "{}{}", output.out, output.err);
+}
+
+#[test]
 fn threads_before_init_are_refused_by_the_server_and_no_trouble_otherwise() {
     let refused = run(&example("early_trouble"), &["thread", "server"]).out;
     assert!(refused.contains("make `init` the first line of `main`"), "{refused}");
+    assert!(refused.contains("#[tokio::main]") && refused.contains("init_at_load!"), "{refused}");
     let fine = run(&example("early_trouble"), &["thread", "spawn"]).out;
     assert_eq!(fine, "it brought 4\n");
 }

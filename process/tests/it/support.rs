@@ -1,13 +1,17 @@
 //! What several of the tests need.
 
 use std::fs::File;
-use std::io::{self, PipeWriter, Read};
+use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use procession_core::codec::Descriptor;
+use procession_core::os::exit::exit_now;
+use procession_core::os::fork::{Forked, fork_sibling};
+use procession_core::os::threads::Counter;
 use procession_process::{Process, StartMethod, Stdio};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -108,4 +112,27 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let path = test.parent().unwrap().parent().unwrap().join("examples").join(name);
     assert!(path.exists(), "{} is not built: run `cargo build --examples` first", path.display());
     path
+}
+
+/// Runs a function in a copy of the calling process that has all its descriptors, as a bare `fork` makes it, and brings
+/// what it returns or how it panicked.
+pub(crate) fn in_a_copy(function: impl FnOnce() -> String) -> String {
+    let (reader, mut writer) = io::pipe().unwrap();
+    if fork_sibling(&Counter::new().unwrap()).unwrap() == Forked::Child {
+        drop(reader);
+        let text = std::panic::catch_unwind(AssertUnwindSafe(function)).unwrap_or_else(|_| "it panicked".to_owned());
+        let told = writer.write_all(text.as_bytes());
+        exit_now(told.is_err().into());
+    }
+    drop(writer);
+    io::read_to_string(reader).unwrap()
+}
+
+/// Whether the calling process may do what only an administrator may; if not, says which test is left out.
+pub(crate) fn is_root(test: &str) -> bool {
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        eprintln!("left out, because only root may do what it needs: {test}");
+    }
+    is_root
 }

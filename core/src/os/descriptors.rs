@@ -1,0 +1,104 @@
+//! The table of descriptors of this process: which numbers are taken, and what may not be taken.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// The first number that is none of the standard three.
+const FIRST: RawFd = 3;
+
+/// Moves a descriptor that has just been made away from the standard three numbers, which may be free: a daemon closes them,
+/// and whatever is printed then must not end in a link or a lifeline of ours.
+///
+/// ```
+/// use procession_core::os::descriptors::above_standard;
+/// use std::os::fd::AsRawFd;
+///
+/// let (reader, _writer) = std::io::pipe()?;
+/// assert!(above_standard(reader.into())?.as_raw_fd() > 2);
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// The limit on descriptors.
+#[inline]
+pub fn above_standard(made: OwnedFd) -> io::Result<OwnedFd> {
+    if made.as_raw_fd() < FIRST { moved(&made) } else { Ok(made) }
+}
+
+/// A pipe, reader and writer, neither of which has a standard number.
+///
+/// # Errors
+///
+/// The limit on descriptors.
+///
+/// ```
+/// let (reader, writer) = procession_core::os::descriptors::pipe()?;
+/// drop(writer);
+/// assert_eq!(std::io::read_to_string(reader)?, "");
+/// # std::io::Result::Ok(())
+/// ```
+pub fn pipe() -> io::Result<(io::PipeReader, io::PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((above_standard(reader.into())?.into(), above_standard(writer.into())?.into()))
+}
+
+#[cold]
+fn moved(low: &OwnedFd) -> io::Result<OwnedFd> {
+    // It duplicates to the number 3 or a higher one.
+    low.try_clone()
+}
+
+/// The numbers that are taken, in order, but for that of the look itself.
+pub(crate) fn open_numbers() -> io::Result<Vec<RawFd>> {
+    let mut numbers: Vec<RawFd> = match std::fs::read_dir("/proc/self/fd") {
+        Ok(folder) => folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect(),
+        Err(error) => return Err(error),
+    };
+    // That of the folder is closed by now.
+    numbers.retain(|number| is_open(*number));
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn is_open(number: RawFd) -> bool {
+    // SAFETY: the number is only asked about.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    fcntl(fd, FcntlArg::F_GETFD).is_ok()
+}
+
+/// A descriptor that can be neither read nor written, waited for nor signalled: each such call is refused with `EBADF`.
+pub(crate) fn nowhere() -> io::Result<OwnedFd> {
+    let open = |path| File::options().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(path);
+    // No folder: paths could be looked up from there.
+    let file = open("/dev/null").or_else(|_| open("/proc/self/exe"))?;
+    above_standard(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_to_nowhere_refuses_everything() {
+        let mut file = File::from(nowhere().expect("a descriptor"));
+        let bad = Some(libc::EBADF);
+        assert_eq!(file.read(&mut [0]).unwrap_err().raw_os_error(), bad);
+        assert_eq!(file.write(&[0]).unwrap_err().raw_os_error(), bad);
+        assert_eq!(file.set_len(0).unwrap_err().raw_os_error(), bad);
+    }
+
+    #[test]
+    fn numbers_that_are_open_are_found() {
+        let (reader, _writer) = pipe().expect("a pipe");
+        let numbers = open_numbers().expect("a list");
+        assert!(numbers.contains(&reader.as_raw_fd()) && numbers.is_sorted());
+    }
+}

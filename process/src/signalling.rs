@@ -1,0 +1,81 @@
+//! The signals that a parent sends to a [`Child`].
+
+use std::io;
+
+use procession_core::os::signal;
+
+use crate::handle::Child;
+
+impl Child {
+    /// Asks it to end (SIGTERM). Nothing happens when it has ended.
+    ///
+    /// Its destructors do not run, unless it handles the signal; its own children are not asked, but its daemons end with it.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// let child = process.child();
+    /// child.terminate();
+    /// assert_eq!(child.wait()?.signal(), Some(15));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn terminate(&self) {
+        let _gone_or_refused = self.send(signal::SIGTERM);
+    }
+
+    /// Ends it (SIGKILL). Nothing happens when it has ended.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// let child = process.child();
+    /// child.kill();
+    /// assert_eq!(child.wait()?.signal(), Some(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn kill(&self) {
+        let _gone_or_refused = self.send(signal::SIGKILL);
+    }
+
+    /// Interrupts it, as Ctrl-C would (SIGINT). Nothing happens when it has ended.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// let child = process.child();
+    /// child.interrupt();
+    /// assert_eq!(child.wait()?.signal(), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn interrupt(&self) {
+        let _gone_or_refused = self.send(signal::SIGINT);
+    }
+
+    /// Sends it any signal, by number, and returns whether it was still there to get it.
+    ///
+    /// What [`terminate`](Child::terminate), [`kill`](Child::kill) and [`interrupt`](Child::interrupt) do, and these say nothing
+    /// when the system refuses.
+    ///
+    /// # Errors
+    ///
+    /// There is no such signal; it runs as another user by now, or this process does, and may not be signalled; it is the
+    /// child of a process that this one is a copy of.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| loop { std::thread::park() }, ())?;
+    /// let child = process.child();
+    /// assert!(child.signal(12)?);
+    /// assert_eq!(child.wait()?.signal(), Some(12), "SIGUSR2");
+    /// assert!(!child.signal(12)?, "it has ended");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "send_signal")]
+    pub fn signal(&self, number: i32) -> io::Result<bool> {
+        self.send(number)
+    }
+}
