@@ -10,6 +10,7 @@ use crate::job::Plan;
 use crate::parcel::Parcel;
 use crate::pending::Pending;
 use crate::task_error::{Kind, Story, TaskError};
+use crate::terms::{Tenure, Terms};
 use crate::ticket::Ticket;
 use crate::{AsyncResult, FailurePolicy, Job, Pool};
 
@@ -117,7 +118,7 @@ fn begin<A: Serialize>(plan: Plan<'_>, items: impl IntoIterator<Item = A>) -> Ar
     }
     let count = batch.len() as u64;
     let policy = plan.terms.on_failure.unwrap_or(FailurePolicy::FailFast);
-    let ticket = Ticket::open(plan.pool.shared(), work, plan.terms);
+    let ticket = Ticket::open(plan.pool.shared(), work, Terms { tenure: Tenure::Entrusted, ..plan.terms });
     ticket.entrust(batch);
     Pending::new(ticket, count, policy)
 }

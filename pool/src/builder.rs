@@ -191,7 +191,7 @@ impl PoolBuilder {
     /// let mark = |path: std::path::PathBuf| std::fs::write(path, "left").unwrap();
     /// let directory = tempfile::tempdir()?;
     /// let path = directory.path().join("mark");
-    /// let mut pool = Pool::builder().workers(1).finalizer(mark, path.clone()).build()?;
+    /// let pool = Pool::builder().workers(1).finalizer(mark, path.clone()).build()?;
     /// pool.map(|n: u8| n, [1])?;
     /// pool.join();
     /// assert_eq!(std::fs::read_to_string(path)?, "left");

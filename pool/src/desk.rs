@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::FailurePolicy;
 use crate::batch::Batch;
 use crate::ids::Span;
 use crate::parcel::Parcel;
 use crate::sink::Sink;
 use crate::task_error::Story;
+use crate::terms::{Tenure, Terms};
 
 /// One job's papers.
 #[derive(Debug)]
@@ -25,6 +27,11 @@ pub(crate) struct Desk {
     pub(crate) is_detached: bool,
     /// Whether somebody may look at a result before all are there.
     pub(crate) is_eager: bool,
+    /// Whether all its tasks were handed over at once.
+    is_whole: bool,
+    /// Whether the first failure ends it.
+    fails_fast: bool,
+    has_failed: bool,
 }
 
 /// A batch with the number of its tasks that have not ended.
@@ -42,8 +49,19 @@ pub(crate) enum Noted {
 }
 
 impl Desk {
-    pub(crate) fn new(work: u32, sink: Arc<Sink>, is_eager: bool) -> Desk {
-        Desk { work, sink, batches: VecDeque::new(), noted: None, out: Vec::new(), is_detached: false, is_eager }
+    pub(crate) fn new(work: u32, sink: Arc<Sink>, terms: &Terms) -> Desk {
+        Desk {
+            work,
+            sink,
+            batches: VecDeque::new(),
+            noted: None,
+            out: Vec::new(),
+            is_detached: false,
+            is_eager: !terms.wants_all,
+            is_whole: terms.tenure == Tenure::Entrusted,
+            fails_fast: terms.on_failure.is_none_or(|policy| policy == FailurePolicy::FailFast),
+            has_failed: false,
+        }
     }
 
     /// Takes in tasks. Their indices are higher than any before.
@@ -86,15 +104,20 @@ impl Desk {
     /// Hands over what has ended. Answers whether that wakes somebody.
     #[inline]
     pub(crate) fn deliver(&mut self, chunk_goal: usize) -> bool {
+        self.has_failed |= self.fails_fast && self.is_whole && self.out.iter().any(Parcel::is_failure);
         if self.is_detached {
             self.out.clear();
         }
         self.sink.deliver(&mut self.out, chunk_goal)
     }
 
-    /// Whether all its tasks have ended.
-    pub(crate) fn is_done(&self) -> bool {
-        self.batches.is_empty()
+    /// Whether nothing more will be handed over, whoever may look at the results or not: what the pool has of the job can go.
+    pub(crate) fn is_over(&self) -> bool {
+        if self.is_detached {
+            self.batches.is_empty()
+        } else {
+            self.is_whole && (self.batches.is_empty() || self.has_failed)
+        }
     }
 
     fn end(&mut self, tasks: Span, parcel: Parcel) {

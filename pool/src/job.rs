@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::run::Run;
-use crate::terms::Terms;
+use crate::terms::{Tenure, Terms};
 use crate::works::Work;
 use crate::{FailurePolicy, Imap, ImapUnordered, Pool, TaskError};
 
@@ -203,7 +203,7 @@ where
         if self.policy(FailurePolicy::FailFast) == FailurePolicy::FailFast {
             return Run::new(self.plan, items.into_iter()).collect();
         }
-        let mut results = self.imap(items);
+        let mut results = self.results(items);
         let all = results.by_ref().collect();
         // An error ends the collecting, and not the job.
         results.for_each(drop);
@@ -225,7 +225,7 @@ where
     /// ```
     pub fn collect_all(mut self, items: impl IntoIterator<Item = A>) -> Vec<Result<R, TaskError>> {
         self.plan.terms.wants_all = true;
-        self.on_failure(FailurePolicy::CollectAll).imap(items).collect()
+        self.on_failure(FailurePolicy::CollectAll).results(items).collect()
     }
 
     /// As [`Pool::imap`].
@@ -240,9 +240,9 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap<I: IntoIterator<Item = A>>(self, items: I) -> Imap<'pool, I::IntoIter, R> {
-        let policy = self.policy(FailurePolicy::CollectAll);
-        Imap::new(Run::new(self.plan, items.into_iter()), policy)
+    pub fn imap<I: IntoIterator<Item = A>>(mut self, items: I) -> Imap<'pool, I::IntoIter, R> {
+        self.plan.terms.tenure = Tenure::Stream;
+        self.results(items)
     }
 
     /// As [`Pool::imap_unordered`].
@@ -257,7 +257,8 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn imap_unordered<I: IntoIterator<Item = A>>(self, items: I) -> ImapUnordered<'pool, I::IntoIter, R> {
+    pub fn imap_unordered<I: IntoIterator<Item = A>>(mut self, items: I) -> ImapUnordered<'pool, I::IntoIter, R> {
+        self.plan.terms.tenure = Tenure::Stream;
         let policy = self.policy(FailurePolicy::CollectAll);
         ImapUnordered::new(Run::new(self.plan, items.into_iter()), policy)
     }
@@ -282,6 +283,11 @@ where
             Ok(Some((_, result))) => result,
             _ => unreachable!("one item brings one result"),
         }
+    }
+
+    fn results<I: IntoIterator<Item = A>>(self, items: I) -> Imap<'pool, I::IntoIter, R> {
+        let policy = self.policy(FailurePolicy::CollectAll);
+        Imap::new(Run::new(self.plan, items.into_iter()), policy)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::terms::Staffing;
 use crate::{PoolBuilder, PoolError, Stats};
 
 /// How long a dropped pool waits at the longest for workers that the kernel does not let go of.
-const LAST_PATIENCE: Duration = Duration::from_secs(20);
+const LAST_WAIT: Duration = Duration::from_secs(20);
 /// How long an ended pool waits at the longest until what its workers wrote to their standard error was passed on.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -40,8 +40,23 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 ///
 /// # Dropping
 ///
-/// Dropping a pool lets idle workers leave and kills those that are still busy with something that nobody waits for. It waits
-/// until all of them are gone, which takes a moment and not more.
+/// Dropping a pool ends it: what runs is killed, what waits is dropped, idle workers leave. It waits until all workers are gone, which
+/// takes a moment and not more. Results that have come stay in their [`AsyncResult`](crate::AsyncResult)s; those that have not are
+/// errors for which [`is_refused`](crate::TaskError::is_refused) holds. Whoever wants them calls [`join`](Pool::join) before.
+///
+/// # What keeps what
+///
+/// | | is kept by |
+/// | --- | --- |
+/// | an open pool | its `Pool` |
+/// | a pool that was closed | tasks that were handed over and have not ended; calls that a thread is in; iterators of `imap` |
+/// | a pool that is joined | tasks that were handed over and have not ended; calls that a thread is in |
+/// | a pool that was terminated or dropped | nothing |
+/// | a job of `apply_async`, `map_async` | its tasks, until the last has ended; *not* its handle |
+/// | a job of `imap` | its iterator, which hands over tasks as it is asked for results |
+/// | a result | its handle, whatever became of the pool |
+/// | a worker | its pool; and the process of its pool, with which it ends however that ends |
+/// | the pool's process | *not* its pools: at the end of `main`, in `exit` and in a panic their workers are ended |
 ///
 /// # Differences from Python's `Pool`
 ///
@@ -54,7 +69,7 @@ pub struct Pool {
     /// The most that it keeps.
     workers: AtomicUsize,
     chunk_size: Option<NonZeroUsize>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Pool {
@@ -149,13 +164,14 @@ impl Pool {
 
     /// Takes no new jobs from now on. Those that have begun go on to their end, then the workers leave.
     ///
-    /// The items of a job that comes later are errors that say so.
+    /// The items of a job that comes later are errors that say so. A job has come to its end when its last task has, whether anybody
+    /// has asked for the results or not; one of [`imap`](Pool::imap) goes on while there is its iterator.
     ///
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
-    /// let mut pool = Pool::new(2)?;
+    /// let pool = Pool::new(2)?;
     /// let begun = pool.imap(|n: u8| n + 1, 0..3);
     /// pool.close();
     /// assert_eq!(begun.collect::<Result<Vec<_>, _>>()?, [1, 2, 3]);
@@ -174,7 +190,7 @@ impl Pool {
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
-    /// let mut pool = Pool::new(2)?;
+    /// let pool = Pool::new(2)?;
     /// pool.terminate();
     /// assert!(pool.map(|n: u8| n, [1]).unwrap_err().is_refused());
     /// pool.join();
@@ -189,22 +205,24 @@ impl Pool {
         self.shared.command(Event::Terminate);
     }
 
-    /// Closes the pool, and waits until all its workers have left.
+    /// Closes the pool, and waits until what was handed over has come to its end and all workers have left.
     ///
-    /// No job can be under way then, because each borrows the pool.
+    /// It does not depend on readers: results stay in their handles, and can be asked for afterwards. An iterator of
+    /// [`imap`](Pool::imap) hands over tasks when it is asked for results, so read it to its end before; what it hands over after the
+    /// join is [refused](crate::TaskError::is_refused).
     ///
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
-    /// let mut pool = Pool::new(2)?;
-    /// assert_eq!(pool.map(|n: u8| n + 1, 0..3)?, [1, 2, 3]);
+    /// let pool = Pool::new(2)?;
+    /// let squares = pool.map_async(|n: u64| n * n, 0..4);
     /// pool.join();
+    /// assert_eq!(squares.get()?, [0, 1, 4, 9]);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn join(&mut self) {
-        self.close();
+    pub fn join(&self) {
         self.join_until(None);
     }
 
@@ -215,14 +233,13 @@ impl Pool {
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
-    /// let mut pool = Pool::new(2)?;
+    /// let pool = Pool::new(2)?;
     /// assert!(pool.join_timeout(Duration::from_secs(60)));
     /// # Ok(())
     /// # }
     /// ```
     #[doc(alias = "join")]
-    pub fn join_timeout(&mut self, timeout: Duration) -> bool {
-        self.close();
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
         self.join_until(deadline_after(timeout))
     }
 
@@ -236,7 +253,8 @@ impl Pool {
         let theirs = shared.clone();
         let thread = thread::Builder::new().name("procession-pool".to_owned()).spawn(move || theirs.serve());
         let thread = thread.map_err(PoolError::system("start its thread"))?;
-        let pool = Pool { shared, workers: AtomicUsize::new(staffing.most), chunk_size, thread: Some(thread) };
+        let pool =
+            Pool { shared, workers: AtomicUsize::new(staffing.most), chunk_size, thread: Mutex::new(Some(thread)) };
         if has_preparation {
             pool.shared.status.wait_ready()?;
         }
@@ -251,7 +269,12 @@ impl Pool {
         self.chunk_size
     }
 
-    fn join_until(&mut self, deadline: Option<Instant>) -> bool {
+    fn join_until(&self, deadline: Option<Instant>) -> bool {
+        self.shared.command(Event::Join);
+        self.wait_until(deadline)
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let has_ended = self.shared.status.wait_ended(deadline);
         if has_ended {
             self.join_thread();
@@ -259,8 +282,9 @@ impl Pool {
         has_ended
     }
 
-    fn join_thread(&mut self) {
-        if let Some(thread) = self.thread.take() {
+    fn join_thread(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // Its panic is a defect that every task has been told of.
             let _defect = thread.join();
             relay::settle(LAST_WORDS);
@@ -270,8 +294,8 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.close();
-        self.join_until(deadline_after(LAST_PATIENCE));
+        self.shared.command(Event::Drop);
+        self.wait_until(deadline_after(LAST_WAIT));
     }
 }
 

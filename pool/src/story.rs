@@ -46,6 +46,7 @@ pub(crate) enum Kind {
     Unreadable(String),
     Closed,
     Terminated,
+    Dropped,
     Broken(PoolError),
 }
 

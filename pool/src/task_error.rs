@@ -80,7 +80,7 @@ impl TaskError {
     pub fn started(&self) -> bool {
         match self.0.story.kind {
             Kind::Panicked(_) | Kind::Died(_) | Kind::TimedOut | Kind::BadResult(_) | Kind::Unreadable(_) => true,
-            Kind::Terminated | Kind::Broken(_) | Kind::Cancelled => self.0.story.worker.is_some(),
+            Kind::Terminated | Kind::Dropped | Kind::Broken(_) | Kind::Cancelled => self.0.story.worker.is_some(),
             Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::Closed | Kind::Expired => false,
         }
     }
@@ -207,7 +207,7 @@ impl TaskError {
         )
     }
 
-    /// Whether the pool took no part in it any more: it was closed before the job began, terminated, or broken.
+    /// Whether the pool took no part in it any more: it was closed before the job began, terminated, dropped, or broken.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -223,7 +223,7 @@ impl TaskError {
     /// ```
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(self.0.story.kind, Kind::Closed | Kind::Terminated | Kind::Broken(_))
+        matches!(self.0.story.kind, Kind::Closed | Kind::Terminated | Kind::Dropped | Kind::Broken(_))
     }
 
     /// Which attempt at the task this was, counted from 1; 0 if the task did not come to run.
@@ -381,6 +381,7 @@ impl fmt::Display for TaskError {
             Kind::Unreadable(text) => write!(f, "task {index} has run, but its result cannot be read: {text}"),
             Kind::Closed => write!(f, "task {index} did not run: the pool is closed"),
             Kind::Terminated => write!(f, "task {index} {}: the pool was terminated", self.not_done()),
+            Kind::Dropped => write!(f, "task {index} {}: the pool was dropped", self.not_done()),
             Kind::Broken(error) => write!(f, "task {index} {}: the pool is broken: {error}", self.not_done()),
         }
     }

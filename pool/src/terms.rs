@@ -22,6 +22,21 @@ pub(crate) struct Terms {
     pub(crate) usual: Option<Duration>,
     /// Whether nobody looks at a result before all are there, or one is an error.
     pub(crate) wants_all: bool,
+    /// What keeps a pool that was closed at work for it.
+    pub(crate) tenure: Tenure,
+}
+
+/// For how long a job keeps a pool at work that was closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tenure {
+    /// To its end: a thread is in the call.
+    #[default]
+    Call,
+    /// To its end, but for the sake of whoever waits for the end of the pool only until the tasks have ended that it has handed
+    /// over: it hands over more when it is asked for results, and nobody may ever ask.
+    Stream,
+    /// Until its tasks have ended: all were handed over at once, and the results are kept for whoever asks.
+    Entrusted,
 }
 
 /// How a pool keeps its workers.

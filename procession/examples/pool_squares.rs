@@ -11,7 +11,7 @@ use procession::sync::Event;
 
 fn main() -> Result<(), Box<dyn Error>> {
     procession::init();
-    let mut pool = Pool::new(3)?;
+    let pool = Pool::new(3)?;
 
     for number in 0..5 {
         println!("main: wants the square of {number}");

@@ -145,6 +145,7 @@ impl Dispatcher {
     pub(super) fn refusal(&self, refusal: Refusal) -> Kind {
         match refusal {
             Refusal::Closed => Kind::Closed,
+            Refusal::Dropped => Kind::Dropped,
             // A pool that has failed is ended in the same way.
             Refusal::Terminated | Refusal::Broken => self.status.refusal(),
         }

@@ -31,7 +31,7 @@ use crate::watch::{Sign, Watch};
 use crate::wire::{Bell, KEPT_BACK};
 use crate::works::{Work, Works};
 
-/// How long a killed worker is waited for when the pool ends.
+/// How long killed workers are waited for when the pool ends, all of them together.
 const BURIAL: Duration = Duration::from_secs(5);
 
 /// The pool's workers, jobs and scheduler.
@@ -120,7 +120,7 @@ impl Dispatcher {
         let work = self.works.number(work);
         let usual = self.paces.get(&work).copied();
         usual.into_iter().for_each(|usual| sink.set_usual(usual));
-        self.desks.insert(job, Desk::new(work, sink, !terms.wants_all));
+        self.desks.insert(job, Desk::new(work, sink, &terms));
         self.eager += usize::from(!terms.wants_all);
         self.tell(Event::Open { job, terms: Terms { usual, ..terms } });
         // What is known of such tasks already counts for how many are kept ready.
@@ -141,32 +141,45 @@ impl Dispatcher {
         self.deliver();
     }
 
-    /// Ends a job. What runs is stopped, if that is wanted.
+    /// Ends a job, if it has not come to its end by itself. What runs is stopped, if that is wanted.
     pub(crate) fn release(&mut self, job: JobId, stop: bool) {
-        self.now = clock::monotonic();
-        if !stop && let Some(desk) = self.desks.remove(&job) {
-            self.eager -= usize::from(desk.is_eager);
-            if self.works.forget(desk.work) {
-                self.members.values_mut().for_each(|member| member.forget(desk.work));
-            }
+        if !self.desks.contains_key(&job) {
+            return;
         }
-        self.tell(if stop { Event::Cancel { job } } else { Event::Release { job } });
+        self.now = clock::monotonic();
+        if stop {
+            self.tell(Event::Cancel { job });
+        } else {
+            self.clear_desk(job);
+        }
         self.decide();
         self.deliver();
+    }
+
+    /// Takes leave of a job.
+    fn clear_desk(&mut self, job: JobId) {
+        let Some(desk) = self.desks.remove(&job) else { return };
+        self.eager -= usize::from(desk.is_eager);
+        if self.works.forget(desk.work) {
+            self.members.values_mut().for_each(|member| member.forget(desk.work));
+        }
+        self.tell(Event::Release { job });
     }
 
     /// Throws the results of a job away from now on, and forgets it when it has none left to come.
     pub(crate) fn detach(&mut self, job: JobId) {
         let Some(desk) = self.desks.get_mut(&job) else { return };
         desk.is_detached = true;
-        if desk.is_done() {
+        if desk.is_over() {
             self.release(job, false);
         }
     }
 
-    /// Does what the pool's owner wants.
+    /// Does what the pool's owner wants. What workers have done before that counts.
     pub(crate) fn command(&mut self, event: Event) {
+        self.collect();
         self.now = clock::monotonic();
+        self.heed_all();
         self.tell(event);
         self.decide();
         self.deliver();
@@ -259,9 +272,10 @@ impl Dispatcher {
         self.deliver();
         self.has_ended = true;
         self.members.values().for_each(|member| member.child().kill());
+        let until = Instant::now() + BURIAL;
         for (id, mut member) in std::mem::take(&mut self.members) {
             // One that the kernel does not let go of is left to it.
-            let _stuck = member.child().wait_timeout(BURIAL);
+            let _stuck = member.child().wait_timeout(until.saturating_duration_since(Instant::now()));
             member.last_words.pass_on();
             self.watch.forget(id, &member);
         }
@@ -296,7 +310,8 @@ impl Dispatcher {
 
     #[inline]
     fn deliver(&mut self) {
-        while let Some(job) = self.news.pop() {
+        let mut have_ended = false;
+        while let Some(job) = self.next_news(&mut have_ended) {
             let usual = self.scheduler.usual(job);
             let Some(desk) = self.desks.get_mut(&job) else { continue };
             if let Some(usual) = usual {
@@ -305,10 +320,20 @@ impl Dispatcher {
             }
             let wakes = desk.deliver(self.scheduler.chunk_goal(job).unwrap_or(1));
             self.has_woken |= wakes && usual.is_some_and(|usual| usual <= SHORT);
-            if desk.is_detached && desk.is_done() {
-                self.release(job, false);
+            if desk.is_over() {
+                self.clear_desk(job);
+                have_ended = true;
             }
         }
+    }
+
+    /// The next job with news to hand over. Before there is none, what follows from the end of those that have `ended` is seen to.
+    #[inline]
+    fn next_news(&mut self, ended: &mut bool) -> Option<JobId> {
+        if self.news.is_empty() && std::mem::take(ended) {
+            self.decide();
+        }
+        self.news.pop()
     }
 }
 

@@ -169,5 +169,23 @@ impl Scheduler {
             }
         }
         self.phase = Phase::Ending(Scheduler::dismissal());
+        // What they still hand over comes too late.
+        self.end_all_jobs();
+    }
+
+    /// Asks those to leave who have nothing to do, and kills the others.
+    pub(super) fn clear(&mut self, now: Duration) {
+        for id in self.crew.ids() {
+            let Some(worker) = self.crew.get_mut(id) else { continue };
+            let until = now + if worker.life == Life::Starting { BUSY_GRACE } else { IDLE_GRACE };
+            match worker.life {
+                Life::Leaving { until: before } => worker.life = Life::Leaving { until: until.min(before) },
+                Life::Starting | Life::Ready | Life::Retiring if worker.load() == 0 => {
+                    worker.life = Life::Leaving { until };
+                    self.actions.push_back(Action::Leave { worker: id });
+                }
+                _ => self.kill(id),
+            }
+        }
     }
 }

@@ -45,6 +45,10 @@ pub(crate) enum Event {
     Resize { workers: usize },
     /// No new jobs; end when those that are open have ended.
     Close,
+    /// The same, and somebody waits for the end.
+    Join,
+    /// Nobody has the pool any more: end now, and let those leave in peace who have nothing to do.
+    Drop,
     /// End now.
     Terminate,
     /// All that has happened up to now was told: decide.
@@ -108,5 +112,6 @@ pub(crate) enum End {
 pub(crate) enum Refusal {
     Closed,
     Terminated,
+    Dropped,
     Broken,
 }

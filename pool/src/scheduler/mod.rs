@@ -28,7 +28,7 @@ pub(crate) use event::{Action, End, Event, Refusal};
 
 use crate::histogram::Histogram;
 use crate::ids::{JobId, Span, TaskId, WorkerId};
-use crate::terms::{Staffing, Terms};
+use crate::terms::{Staffing, Tenure, Terms};
 use crew::Crew;
 use job::{Job, Waiting};
 use turns::Turns;
@@ -39,6 +39,8 @@ use worker::Sentence;
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     phase: Phase,
+    /// Whether somebody waits for the end of the pool.
+    is_joined: bool,
     crew: Crew,
     jobs: BTreeMap<JobId, Job>,
     /// The jobs that have tasks waiting, in the order of their turns.
@@ -77,7 +79,8 @@ impl Scheduler {
     pub(crate) fn new(staffing: Staffing) -> Scheduler {
         let (jobs, turns, actions) = (BTreeMap::new(), Turns::default(), VecDeque::new());
         let (queued, due, times) = (0, BTreeSet::new(), Times::default());
-        Scheduler { phase: Phase::Open, crew: Crew::new(staffing), jobs, turns, actions, queued, due, times }
+        let (phase, is_joined, crew) = (Phase::Open, false, Crew::new(staffing));
+        Scheduler { phase, is_joined, crew, jobs, turns, actions, queued, due, times }
     }
 
     /// Takes note of something that has happened at the time `now`, counted from any fixed moment.
@@ -103,6 +106,8 @@ impl Scheduler {
             Event::Died { worker } | Event::StartFailed { worker } => self.died(worker, now),
             Event::Resize { workers } => self.resize(workers),
             Event::Close => self.close(),
+            Event::Join => self.join(),
+            Event::Drop => self.abandon(now),
             Event::Terminate => self.terminate(),
             Event::Tick => self.tick(now),
         }
@@ -224,14 +229,29 @@ impl Scheduler {
         }
     }
 
+    fn join(&mut self) {
+        self.is_joined = true;
+        self.close();
+    }
+
     fn terminate(&mut self) {
+        self.end(Refusal::Terminated);
+        self.kill_all();
+    }
+
+    fn abandon(&mut self, now: Duration) {
+        self.end(Refusal::Dropped);
+        self.clear(now);
+    }
+
+    /// Takes every task that has not ended to its end.
+    fn end(&mut self, refusal: Refusal) {
         match self.phase {
-            Phase::Open | Phase::Closing => self.phase = Phase::Ending(Refusal::Terminated),
+            Phase::Open | Phase::Closing => self.phase = Phase::Ending(refusal),
             Phase::Broken => self.phase = Phase::Ending(Refusal::Broken),
             Phase::Ending(_) => {}
         }
         self.end_all_jobs();
-        self.kill_all();
     }
 
     fn break_down(&mut self) {
@@ -293,6 +313,16 @@ impl Scheduler {
 
     /// Whether there is work to be done, or may be.
     fn is_working(&self) -> bool {
-        self.phase == Phase::Open || self.phase == Phase::Closing && !self.jobs.is_empty()
+        self.phase == Phase::Open || self.phase == Phase::Closing && self.jobs.values().any(|job| self.works_for(job))
+    }
+
+    /// Whether a pool that was closed goes on for the sake of a job.
+    fn works_for(&self, job: &Job) -> bool {
+        let has_tasks = || job.queued() + job.held > 0;
+        match job.terms.tenure {
+            Tenure::Call => true,
+            Tenure::Stream => !self.is_joined || has_tasks(),
+            Tenure::Entrusted => has_tasks(),
+        }
     }
 }

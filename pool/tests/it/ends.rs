@@ -12,7 +12,7 @@ fn sleep_long(_: u32) -> u32 {
 
 #[test]
 fn a_closed_pool_finishes_what_has_begun_and_takes_nothing_new() {
-    let mut pool = pool(2);
+    let pool = pool(2);
     let begun = pool.imap(|n: u32| n, 0..500);
     pool.close();
     pool.close();
@@ -80,7 +80,7 @@ fn a_fast_failure_leaves_no_task_running_for_long() {
 
 #[test]
 fn join_timeout_gives_up_and_can_be_asked_again() {
-    let mut pool = pool(1);
+    let pool = pool(1);
     // A task that nobody waits for keeps the worker busy; it is not waited for either, but killed after a grace.
     let mut results = pool.imap(|n: u32| if n == 0 { n } else { sleep_long(n) }, 0..2);
     assert_eq!(results.next().unwrap().unwrap(), 0);
@@ -122,4 +122,57 @@ fn workers_sleep_through_an_interrupt() {
         n
     };
     assert_eq!(pool.map(interrupt, [1, 2]).unwrap(), [1, 2]);
+}
+
+#[test]
+fn a_join_waits_for_tasks_and_for_no_reader() {
+    let pool = pool(2);
+    let one = pool.apply_async(|n: u32| n * n, 7);
+    let many = pool.map_async(|n: u32| n + 1, 0..50);
+    let panicked = pool.apply_async(|_: u32| -> u32 { panic!("as expected") }, 1);
+    let lost = pool.apply_async(|_: u32| -> u32 { std::process::abort() }, 1);
+    let forgotten = pool.imap(|n: u32| n, 0..10);
+    std::mem::forget(forgotten);
+    let unread = pool.imap(|n: u32| n, 0..3);
+    pool.close();
+    pool.join();
+    assert_eq!(one.get().unwrap(), 49);
+    assert_eq!(many.get().unwrap().len(), 50);
+    assert!(panicked.get().unwrap_err().is_panic() && lost.get().unwrap_err().is_death());
+    assert!(unread.map(Result::unwrap_err).all(|error| error.is_refused() && !error.started()));
+}
+
+#[test]
+fn a_join_lets_a_call_of_another_thread_come_to_its_end() {
+    let pool = pool(1);
+    let (begun, has_begun) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| {
+            let input = (0..2000).inspect(|n| {
+                if *n == 100 {
+                    begun.send(()).unwrap()
+                }
+            });
+            pool.map(|n: u32| n, input)
+        });
+        has_begun.recv_timeout(FOREVER).unwrap();
+        pool.join();
+        assert_eq!(caller.join().unwrap().unwrap().len(), 2000);
+    });
+}
+
+#[test]
+fn dropping_a_pool_ends_what_runs_and_what_waits() {
+    let pool = pool(1);
+    let done = pool.apply_async(|n: u32| n, 5);
+    assert!(done.wait_timeout(FOREVER));
+    let (running, waiting) = (pool.apply_async(sleep_long, 1), pool.map_async(sleep_long, 0..10));
+    let (told, tell) = mpsc::channel();
+    pool.apply_async(sleep_long, 2).on_done(move |result| told.send(result).unwrap());
+    drop(pool.apply_async(sleep_long, 3));
+    drop(pool);
+    assert_eq!(done.get().unwrap(), 5);
+    for error in [running.get().unwrap_err(), waiting.get().unwrap_err(), tell.recv().unwrap().unwrap_err()] {
+        assert!(error.is_refused() && error.to_string().ends_with("the pool was dropped"), "{error}");
+    }
 }

@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..5_usize).prop_map(|workers| Step::Resize { workers }),
         4 => (0..400_u64).prop_map(|millis| Step::Pass { millis }),
         1 => Just(Step::Close).boxed(),
-        1 => Just(Step::Terminate).boxed(),
+        1 => prop_oneof![Just(Step::Join), Just(Step::Drop), Just(Step::Terminate)],
     ]
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ids::{JobId, Span, TaskId, WorkerId};
 use crate::scheduler::{Action, End, Event, Life, Refusal, Scheduler};
-use crate::terms::{Staffing, Terms};
+use crate::terms::{Staffing, Tenure, Terms};
 
 /// A step of a history. Numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) enum Step {
     Resize { workers: usize },
     Pass { millis: u64 },
     Close,
+    Join,
+    Drop,
     Terminate,
 }
 
@@ -43,6 +45,7 @@ pub(super) fn terms(number: usize) -> Terms {
         on_failure: None,
         usual: None,
         wants_all: number % 2 == 1,
+        tenure: [Tenure::Call, Tenure::Stream, Tenure::Entrusted][number % 3],
     }
 }
 
@@ -84,6 +87,7 @@ pub(super) struct World {
     refuses_starts: bool,
     is_closed: bool,
     is_terminated: bool,
+    is_dropped: bool,
     pub(super) is_broken: bool,
     has_ended: bool,
 }
@@ -111,6 +115,7 @@ impl World {
             refuses_starts: false,
             is_closed: false,
             is_terminated: false,
+            is_dropped: false,
             is_broken: false,
             has_ended: false,
         };
@@ -206,7 +211,7 @@ impl World {
     }
 
     fn start(&mut self, worker: WorkerId) -> bool {
-        assert!(!self.is_terminated && !self.is_broken, "no start after the end");
+        assert!(!self.is_terminated && !self.is_dropped && !self.is_broken, "no start after the end");
         if self.refuses_starts {
             self.dead.insert(worker, None);
             self.tell(Event::StartFailed { worker });
@@ -256,6 +261,7 @@ impl World {
             End::Refused(refusal) | End::Cut(_, refusal) => match refusal {
                 Refusal::Closed => assert!(self.is_closed),
                 Refusal::Terminated => assert!(self.is_terminated),
+                Refusal::Dropped => assert!(self.is_dropped),
                 Refusal::Broken => assert!(self.is_broken),
             },
         }
@@ -299,6 +305,15 @@ impl World {
                 self.is_closed = true;
                 self.tell(Event::Close);
             }
+            Step::Join => {
+                self.is_closed = true;
+                self.tell(Event::Join);
+            }
+            Step::Drop => {
+                self.is_dropped = true;
+                self.open_jobs.clear();
+                self.tell(Event::Drop);
+            }
             Step::Terminate => {
                 self.is_terminated = true;
                 self.open_jobs.clear();
@@ -313,7 +328,7 @@ impl World {
         self.jobs += 1;
         self.submitted.insert(job, 0);
         self.tell(Event::Open { job, terms });
-        if !self.is_closed && !self.is_terminated && !self.is_broken {
+        if !self.is_closed && !self.is_terminated && !self.is_dropped && !self.is_broken {
             self.open_jobs.insert(job, terms);
         }
     }
@@ -417,10 +432,13 @@ impl World {
             self.behave();
         }
         assert!(self.pending.is_empty(), "tasks without an end: {:?}", self.pending);
-        while !self.submitted.is_empty() {
-            self.take(&Step::Release { job: 0 });
+        // Whoever waits for the end waits for no reader.
+        if self.open_jobs.values().any(|terms| terms.tenure == Tenure::Call) {
+            while !self.submitted.is_empty() {
+                self.take(&Step::Release { job: 0 });
+            }
         }
-        self.take(&Step::Close);
+        self.take(&Step::Join);
         for _ in 0..100_000 {
             if self.has_ended {
                 return;
