@@ -1,5 +1,6 @@
 //! [`Story`]: what happened to a task, as the pool tells it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use procession_process::{ExitStatus, Panic};
@@ -61,6 +62,26 @@ pub(crate) struct Death {
     /// The last that it wrote to its standard error.
     #[serde(with = "text")]
     pub(crate) stderr: Arc<str>,
+}
+
+/// Why a task was not done: what comes after "it did not run: " and "it was stopped: ". Of the others, what is known.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Panicked(panic) => panic.fmt(f),
+            Kind::Died(death) => death.status.fmt(f),
+            Kind::TimedOut => f.write_str("it ran for too long"),
+            Kind::Expired => f.write_str("it waited for too long"),
+            Kind::Cancelled => f.write_str("it was cancelled"),
+            Kind::Unsendable(text) | Kind::BadArgument(text) | Kind::BadResult(text) | Kind::Unreadable(text) => {
+                f.write_str(text)
+            }
+            Kind::Closed => f.write_str("the pool is closed"),
+            Kind::Terminated => f.write_str("the pool was terminated"),
+            Kind::Dropped => f.write_str("the pool was dropped"),
+            Kind::Broken(error) => write!(f, "the pool is broken: {error}"),
+        }
+    }
 }
 
 impl Story {

@@ -373,16 +373,10 @@ impl fmt::Display for TaskError {
             Kind::TimedOut => {
                 write!(f, "task {index} was stopped: it ran for too long in {worker}{}", self.0.story.attempts())
             }
-            Kind::Expired => write!(f, "task {index} did not run: it waited for too long"),
-            Kind::Cancelled => write!(f, "task {index} {}: it was cancelled", self.not_done()),
-            Kind::Unsendable(text) => write!(f, "task {index} did not run: {text}"),
             Kind::BadArgument(text) => write!(f, "task {index} did not run in {worker}: {text}"),
             Kind::BadResult(text) => write!(f, "task {index} has run, but its result did not leave {worker}: {text}"),
             Kind::Unreadable(text) => write!(f, "task {index} has run, but its result cannot be read: {text}"),
-            Kind::Closed => write!(f, "task {index} did not run: the pool is closed"),
-            Kind::Terminated => write!(f, "task {index} {}: the pool was terminated", self.not_done()),
-            Kind::Dropped => write!(f, "task {index} {}: the pool was dropped", self.not_done()),
-            Kind::Broken(error) => write!(f, "task {index} {}: the pool is broken: {error}", self.not_done()),
+            kind => write!(f, "task {index} {}: {kind}", self.not_done()),
         }
     }
 }
