@@ -12,6 +12,7 @@ use procession_sync::RobustGuard;
 use crate::extents::{Extent, NoExtent};
 use crate::fault::Fault;
 use crate::layout::{End, Links, QUEUED, Wake};
+use crate::patience::Until;
 use crate::record::{Found, Place, Record};
 use crate::ring::Memory;
 use crate::sink::Sink;
@@ -44,8 +45,8 @@ struct Grip<'a> {
 
 impl<'a> Grip<'a> {
     #[inline]
-    fn new(memory: &Memory, end: &'a End) -> Grip<'a> {
-        let guard = end.lock.lock();
+    fn new(memory: &Memory, end: &'a End, until: Until) -> Option<Grip<'a>> {
+        let guard = until.lock(&end.lock)?;
         let inherited = guard.after_a_death();
         if inherited {
             memory.header().alloc.dirty.store(1, Ordering::SeqCst);
@@ -54,7 +55,8 @@ impl<'a> Grip<'a> {
         }
         let commit = end.commit.load(Relaxed);
         let slot = (commit & 1) as usize;
-        Grip { end, _guard: guard, inherited, count: commit >> 1, slot, place: Place(end.place[slot].load(Relaxed)) }
+        let place = Place(end.place[slot].load(Relaxed));
+        Some(Grip { end, _guard: guard, inherited, count: commit >> 1, slot, place })
     }
 
     /// Makes it true that `count` items have passed and the end is at `place`.
@@ -94,14 +96,16 @@ pub(crate) struct Tail<'a> {
     place: Place,
     added: u64,
     bytes: u64,
+    until: Until,
 }
 
 impl<'a> Tail<'a> {
+    /// Locks this end; `None` if somebody else has it until then. What is done meanwhile keeps that time too.
     #[inline]
-    pub(crate) fn lock(memory: &'a Memory, links: &'a Links) -> Tail<'a> {
-        let grip = Grip::new(memory, &links.tail);
+    pub(crate) fn lock(memory: &'a Memory, links: &'a Links, until: Until) -> Option<Tail<'a>> {
+        let grip = Grip::new(memory, &links.tail, until)?;
         let place = grip.place;
-        Tail { memory, links, grip, place, added: 0, bytes: links.tail.bytes.load(Relaxed) }
+        Some(Tail { memory, links, grip, place, added: 0, bytes: links.tail.bytes.load(Relaxed), until })
     }
 
     pub(crate) fn inherited(&self) -> bool {
@@ -122,7 +126,7 @@ impl<'a> Tail<'a> {
 
     /// The number for the next packet of descriptors: none was ever used before.
     pub(crate) fn next_parcel(&self) -> u64 {
-        let number = self.links.tail.parcel.load(Relaxed) + 1;
+        let number = self.links.tail.parcel.load(Relaxed).wrapping_add(1);
         self.links.tail.parcel.store(number, Relaxed);
         number
     }
@@ -202,7 +206,7 @@ impl<'a> Tail<'a> {
 
     fn new_block(&self) -> Result<Place, Snag> {
         let large = self.memory.extents() >= DEEP;
-        let extent = self.memory.allocate(Place::size(large)).map_err(Snag::NoExtent)?;
+        let extent = self.memory.allocate(Place::size(large), self.until).map_err(Snag::NoExtent)?;
         self.memory.word(extent.at).ok_or(Snag::Garbled)?.store(extent.number.into(), Relaxed);
         self.memory.queue_up(extent)?;
         Ok(Place::first(extent.at, large))
@@ -232,11 +236,12 @@ pub(crate) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
+    /// Locks this end; `None` if somebody else has it until then.
     #[inline]
-    pub(crate) fn lock(memory: &'a Memory, links: &'a Links) -> Head<'a> {
-        let grip = Grip::new(memory, &links.head);
+    pub(crate) fn lock(memory: &'a Memory, links: &'a Links, until: Until) -> Option<Head<'a>> {
+        let grip = Grip::new(memory, &links.head, until)?;
         let place = grip.place;
-        Head { memory, links, grip, place, taken: 0, bytes: links.head.bytes.load(Relaxed), behind: None }
+        Some(Head { memory, links, grip, place, taken: 0, bytes: links.head.bytes.load(Relaxed), behind: None })
     }
 
     pub(crate) fn inherited(&self) -> bool {
@@ -409,20 +414,20 @@ mod tests {
         let limits = Limits { items: 10, window: 1 << 20 };
         let (_outlet, _inlet) = chain(&memory, 0, limits).expect("there is memory");
         let links = &memory.header().chains[0];
-        let mut tail = Tail::lock(&memory, links);
+        let mut tail = Tail::lock(&memory, links, Until::FOREVER).expect("it is free");
         tail.push(b"one", None).expect("it fits");
         tail.intend();
         assert_eq!(links.len(), 0, "nothing has happened yet");
         links.tail.complete();
         assert_eq!(links.len(), 1);
-        let mut head = Head::lock(&memory, links);
+        let mut head = Head::lock(&memory, links, Until::FOREVER).expect("it is free");
         let mut buffer = Vec::new();
         assert!(matches!(head.take(&mut buffer, false, &|_, _| Ok(())), Ok(Some(Taken::Bytes { parcel: None }))));
         head.publish(None);
         assert_eq!(buffer, b"one");
         // The one who has the lock goes on as if nothing had been.
         tail.publish();
-        let mut tail = Tail::lock(&memory, links);
+        let mut tail = Tail::lock(&memory, links, Until::FOREVER).expect("it is free");
         tail.push(b"two", None).expect("it fits");
         tail.publish();
         links.tail.complete();

@@ -3,16 +3,21 @@
 //! Touching a fresh page of shared memory costs seven times as much as using one again, so what is freed last is handed out
 //! first. What is free beyond need is punched out: the memory goes back to the machine, the extent stays for later.
 //!
+//! Giving an extent back takes no lock: it goes on a stack, and whoever has the lock next puts it where it belongs. So a process
+//! that was stopped with the lock holds up those who want an extent, and nobody who has done with one.
+//!
 //! Who owns an extent is written in its entry. All that a death can spoil are the lists, which are made anew from the
 //! entries, and extents that nobody has any more, which `sweep.rs` finds.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use procession_core::os::identity::Identity;
 use procession_core::{Arena, MappingError};
 use procession_sync::RobustGuard;
 
 use crate::layout::{CLASSES, ENTRIES_A_PAGE, EXTENTS, Entry, FREE, PAGE, SMALLEST, TABLE};
+use crate::patience::Until;
 use crate::ring::Memory;
 
 /// What is kept free at least, in bytes.
@@ -32,19 +37,21 @@ pub(crate) struct Extent {
 #[derive(Debug)]
 pub(crate) enum NoExtent {
     Memory(MappingError),
+    /// Somebody else had the lists all the time.
+    Busy,
     /// The table is full, or what is in it cannot be.
     Table,
 }
 
 impl Memory {
     /// Hands out an extent of at least `len` bytes, with memory behind them.
-    pub(crate) fn allocate(&self, len: u64) -> Result<Extent, NoExtent> {
+    pub(crate) fn allocate(&self, len: u64, until: Until) -> Result<Extent, NoExtent> {
         let class = class_of(len).ok_or(NoExtent::Table)?;
-        let number = self.hand_out(class)?;
+        let number = self.hand_out(class, until)?;
         let entry = self.entry(number).ok_or(NoExtent::Table)?;
         let (at, backed, wanted) = (entry.at(), entry.backed.load(Relaxed), len.next_multiple_of(PAGE));
         if backed < wanted {
-            if let Err(error) = self.arena().back(at + backed, wanted - backed) {
+            if let Err(error) = self.arena().back(at.saturating_add(backed), wanted - backed) {
                 self.free(number);
                 return Err(NoExtent::Memory(error));
             }
@@ -53,7 +60,8 @@ impl Memory {
         Ok(Extent { number, at })
     }
 
-    /// Takes an extent back, and with it the memory if there is more than enough.
+    /// Takes an extent back, and with it the memory if there is more than enough. Until it is on the stack it is this process's,
+    /// so that a death leaves it with the dead.
     pub(crate) fn free(&self, number: u32) {
         let alloc = &self.header().alloc;
         let Some(entry) = self.entry(number) else { return };
@@ -63,9 +71,17 @@ impl Memory {
             let punched = self.arena().punch(entry.at(), entry.size());
             entry.backed.store(if punched.is_ok() { 0 } else { backed }, Relaxed);
         }
-        let guard = self.lock_extents();
-        self.put_back(number, entry);
-        drop(guard);
+        entry.owner.store(Identity::current().to_bits(), Relaxed);
+        alloc.spare.fetch_add(entry.backed.load(Relaxed), Relaxed);
+        let mut first = alloc.returned.load(Relaxed);
+        loop {
+            entry.next.store(first, Relaxed);
+            // Pairs with the swap of who takes the whole stack, and reads what was written here.
+            match alloc.returned.compare_exchange_weak(first, number.wrapping_add(1), Release, Relaxed) {
+                Ok(_) => return,
+                Err(other) => first = other,
+            }
+        }
     }
 
     /// Takes note of the size of a large message, for what is worth keeping.
@@ -83,27 +99,58 @@ impl Memory {
         (len <= entry.size()).then(|| Extent { number, at: entry.at() })
     }
 
-    /// Locks the lists, and makes them anew if somebody has died with the lock.
-    pub(crate) fn lock_extents(&self) -> RobustGuard<'_> {
-        let guard = self.header().alloc.lock.lock();
+    /// Locks the lists, and makes them anew if somebody has died with the lock; `None` if somebody else has it until then.
+    pub(crate) fn lock_extents(&self, until: Until) -> Option<RobustGuard<'_>> {
+        let guard = until.lock(&self.header().alloc.lock)?;
         if guard.after_a_death() {
             self.header().alloc.dirty.store(1, Relaxed);
             self.relist();
             guard.absolve();
         }
-        guard
+        self.collect();
+        Some(guard)
     }
 
     /// Makes the lists anew. The caller has the lock.
     pub(crate) fn relist(&self) {
+        self.collect();
         let alloc = &self.header().alloc;
         alloc.warm.iter().chain(&alloc.cold).for_each(|list| list.store(0, Relaxed));
         alloc.spare.store(0, Relaxed);
         for number in (0..self.extents()).rev() {
             if let Some(entry) = self.entry(number).filter(|entry| entry.owner.load(Relaxed) == FREE) {
-                self.put_back(number, entry);
+                self.reclaim(number, entry);
             }
         }
+    }
+
+    /// Puts what was given back into the lists, the last on top. The caller has the lock.
+    fn collect(&self) {
+        let returned = &self.header().alloc.returned;
+        if returned.load(Relaxed) == 0 {
+            return;
+        }
+        let last = self.each_from(returned.swap(0, Acquire), |before, number, entry| {
+            entry.next.store(before, Relaxed);
+            number + 1
+        });
+        self.each_from(last, |_, number, entry| {
+            self.put_back(number, entry);
+            0
+        });
+    }
+
+    /// Goes along a chain of entries, and hands what each step answers to the next.
+    fn each_from(&self, first: u32, mut step: impl FnMut(u32, u32, &Entry) -> u32) -> u32 {
+        let (mut next, mut told) = (first, 0);
+        // More steps than there are extents would be a circle that somebody scribbled.
+        for _ in 0..self.extents() {
+            let Some(number) = next.checked_sub(1).filter(|number| *number < self.extents()) else { break };
+            let Some(entry) = self.entry(number) else { break };
+            next = entry.next.load(Relaxed);
+            told = step(told, number, entry);
+        }
+        told
     }
 
     /// How many extents there are.
@@ -121,24 +168,30 @@ impl Memory {
             if living.contains(&holder) {
                 continue;
             }
-            if !dead.contains(&holder) && holder.is_alive() {
-                living.push(holder);
-                continue;
+            if !dead.contains(&holder) {
+                if holder.is_alive() {
+                    living.push(holder);
+                    continue;
+                }
+                // It may have given some back shortly before; now it gives nothing back any more.
+                self.collect();
+                dead.push(holder);
             }
-            dead.push(holder);
-            self.put_back(number, entry);
+            if entry.owner.load(Relaxed) == holder.to_bits() {
+                self.reclaim(number, entry);
+            }
         }
     }
 
-    fn hand_out(&self, class: usize) -> Result<u32, NoExtent> {
-        let _guard = self.lock_extents();
+    fn hand_out(&self, class: usize, until: Until) -> Result<u32, NoExtent> {
+        let _guard = self.lock_extents(until).ok_or(NoExtent::Busy)?;
         let alloc = &self.header().alloc;
         if let Some(number) = self.pop(class) {
             return Ok(number);
         }
         if alloc.count.load(Relaxed) >= alloc.reap_at.load(Relaxed).max(16) {
             self.reap();
-            alloc.reap_at.store(alloc.count.load(Relaxed) * 2, Relaxed);
+            alloc.reap_at.store(alloc.count.load(Relaxed).saturating_mul(2), Relaxed);
             if let Some(number) = self.pop(class) {
                 return Ok(number);
             }
@@ -155,8 +208,8 @@ impl Memory {
         let entry = self.entry(number).filter(|entry| entry.class() == class && entry.owner.load(Relaxed) == FREE)?;
         entry.owner.store(Identity::current().to_bits(), Relaxed);
         list.store(entry.next.load(Relaxed), Relaxed);
-        let spare = alloc.spare.load(Relaxed).saturating_sub(entry.backed.load(Relaxed));
-        alloc.spare.store(spare, Relaxed);
+        let backed = entry.backed.load(Relaxed);
+        let _spare = alloc.spare.fetch_update(Relaxed, Relaxed, |spare| Some(spare.saturating_sub(backed)));
         Some(number)
     }
 
@@ -175,19 +228,24 @@ impl Memory {
         entry.place.store(at | class as u64, Relaxed);
         entry.backed.store(0, Relaxed);
         entry.owner.store(Identity::current().to_bits(), Relaxed);
-        alloc.end.store(at + size, Relaxed);
+        alloc.end.store(at.checked_add(size).ok_or(NoExtent::Table)?, Relaxed);
         alloc.count.store(u64::from(number) + 1, Relaxed);
         Ok(number)
     }
 
+    /// Takes an extent back that nobody has any more. The caller has the lock.
+    pub(crate) fn reclaim(&self, number: u32, entry: &Entry) {
+        self.header().alloc.spare.fetch_add(entry.backed.load(Relaxed), Relaxed);
+        self.put_back(number, entry);
+    }
+
     /// Puts an extent in front of the list where it belongs. The caller has the lock.
-    pub(crate) fn put_back(&self, number: u32, entry: &Entry) {
+    fn put_back(&self, number: u32, entry: &Entry) {
         let (alloc, backed) = (&self.header().alloc, entry.backed.load(Relaxed));
         let Some(list) = list_of(entry, if backed > 0 { &alloc.warm } else { &alloc.cold }) else { return };
         entry.owner.store(FREE, Relaxed);
         entry.next.store(list.load(Relaxed), Relaxed);
         list.store(number + 1, Relaxed);
-        alloc.spare.fetch_add(backed, Relaxed);
     }
 }
 
@@ -236,12 +294,12 @@ mod tests {
     #[test]
     fn what_was_freed_last_is_used_first() {
         let memory = memory();
-        let [one, two] = [(); 2].map(|()| memory.allocate(100).expect("there is memory"));
+        let [one, two] = [(); 2].map(|()| memory.allocate(100, Until::FOREVER).expect("there is memory"));
         assert_ne!(one.at, two.at);
         memory.free(one.number);
         memory.free(two.number);
-        assert_eq!(memory.allocate(SMALLEST).expect("there is memory"), two);
-        assert_eq!(memory.allocate(1).expect("there is memory"), one);
+        assert_eq!(memory.allocate(SMALLEST, Until::FOREVER).expect("there is memory"), two);
+        assert_eq!(memory.allocate(1, Until::FOREVER).expect("there is memory"), one);
         assert_eq!(memory.header().alloc.spare.load(Relaxed), 0);
     }
 
@@ -249,19 +307,22 @@ mod tests {
     fn large_extents_are_aligned_and_hold_what_was_asked_for() {
         let memory = memory();
         for len in [1, SMALLEST + 1, 5 << 20, 100_000_000] {
-            let extent = memory.allocate(len).expect("there is memory");
+            let extent = memory.allocate(len, Until::FOREVER).expect("there is memory");
             assert!(memory.bytes(extent.at, len).is_some());
             assert!(extent.at.is_multiple_of(len.next_power_of_two().max(SMALLEST)));
             memory.free(extent.number);
         }
-        assert!(matches!(memory.allocate(u64::MAX), Err(NoExtent::Table)));
-        assert!(matches!(memory.allocate(1 << 42), Err(NoExtent::Memory(error)) if error.is_out_of_memory()));
+        assert!(matches!(memory.allocate(u64::MAX, Until::FOREVER), Err(NoExtent::Table)));
+        assert!(
+            matches!(memory.allocate(1 << 42, Until::FOREVER), Err(NoExtent::Memory(error)) if error.is_out_of_memory())
+        );
     }
 
     #[test]
     fn more_free_memory_than_needed_is_given_back() {
         let memory = memory();
-        let extents: Vec<_> = (0..100).map(|_| memory.allocate(SMALLEST).expect("there is memory")).collect();
+        let extents: Vec<_> =
+            (0..100).map(|_| memory.allocate(SMALLEST, Until::FOREVER).expect("there is memory")).collect();
         extents.iter().for_each(|extent| memory.free(extent.number));
         assert!(memory.header().alloc.spare.load(Relaxed) <= KEPT);
         let backed = |extent: &Extent| memory.entry(extent.number).expect("it exists").backed.load(Relaxed);
@@ -274,7 +335,8 @@ mod tests {
         for (len, kept) in [((1 << 20) + 5, 4), (MODEST + 1, 3)] {
             let memory = memory();
             memory.note_size(len);
-            let extents: Vec<_> = (0..6).map(|_| memory.allocate(len).expect("there is memory")).collect();
+            let extents: Vec<_> =
+                (0..6).map(|_| memory.allocate(len, Until::FOREVER).expect("there is memory")).collect();
             extents.iter().for_each(|extent| memory.free(extent.number));
             let is_backed = |extent: &&Extent| memory.entry(extent.number).expect("it exists").backed.load(Relaxed) > 0;
             assert_eq!(extents.iter().filter(is_backed).count(), kept);
@@ -284,7 +346,7 @@ mod tests {
     #[test]
     fn extents_of_the_dead_and_of_nobody_are_swept_up() {
         let memory = memory();
-        let [held, lost, mine] = [(); 3].map(|()| memory.allocate(1).expect("there is memory"));
+        let [held, lost, mine] = [(); 3].map(|()| memory.allocate(1, Until::FOREVER).expect("there is memory"));
         let owner = |extent: Extent| &memory.entry(extent.number).expect("it exists").owner;
         // No process has that number.
         owner(held).store((1 << 22) - 1, Relaxed);
@@ -299,10 +361,10 @@ mod tests {
     #[test]
     fn lists_that_somebody_scribbled_over_are_not_believed() {
         let memory = memory();
-        let first = memory.allocate(1).expect("there is memory");
+        let first = memory.allocate(1, Until::FOREVER).expect("there is memory");
         for scribble in [u32::MAX, 77, first.number + 1] {
             memory.header().alloc.warm[0].store(scribble, Relaxed);
-            let other = memory.allocate(1).expect("there is memory");
+            let other = memory.allocate(1, Until::FOREVER).expect("there is memory");
             assert_ne!(other, first);
         }
         assert!(memory.extent(u64::MAX, 0).is_none());

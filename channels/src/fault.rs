@@ -181,7 +181,7 @@ impl From<NoExtent> for Fault {
     fn from(none: NoExtent) -> Fault {
         match none {
             NoExtent::Memory(error) => Fault::Memory(error),
-            NoExtent::Table => Fault::TooMany,
+            NoExtent::Table | NoExtent::Busy => Fault::TooMany,
         }
     }
 }

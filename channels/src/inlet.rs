@@ -28,6 +28,8 @@ pub(crate) struct Inlet {
     noted: AtomicBool,
     /// How often all senders were found gone.
     ends: AtomicU64,
+    /// Whether somebody else was in the way when this was last armed for others, so that the descriptor may not tell.
+    unarmed: AtomicBool,
 }
 
 /// Why no message was received.
@@ -83,8 +85,8 @@ pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
 
 impl Inlet {
     pub(crate) fn new(memory: Memory, which: usize, socket: Packet) -> Inlet {
-        let (noted, ends) = (AtomicBool::new(true), AtomicU64::new(0));
-        Inlet { memory, which, socket: Some(socket), spin: Spin::default(), noted, ends }
+        let (noted, ends, unarmed) = (AtomicBool::new(true), AtomicU64::new(0), AtomicBool::new(false));
+        Inlet { memory, which, socket: Some(socket), spin: Spin::default(), noted, ends, unarmed }
     }
 
     #[inline]
@@ -118,7 +120,7 @@ impl Inlet {
         until: Until,
         check: impl Fn(&Memory, u64) -> Result<(), Fault>,
     ) -> Result<Parcel, Unreceived> {
-        self.wait_for(until, || self.try_recv(sink, &check))
+        self.wait_for(until, || self.try_recv(sink, until, &check))
     }
 
     /// Receives up to `most` small messages under one lock, waiting for the first; none if the next one is large or has
@@ -130,7 +132,7 @@ impl Inlet {
         until: Until,
         check: impl Fn(&Memory, u64) -> Result<(), Fault>,
     ) -> Result<(), Unreceived> {
-        self.wait_for(until, || self.try_batch(batch, most, &check).map(|there| there.then_some(())))
+        self.wait_for(until, || self.try_batch(batch, most, until, &check).map(|there| there.then_some(())))
     }
 
     /// Whether all senders are gone. There may still be items.
@@ -153,16 +155,17 @@ impl Inlet {
         }
     }
 
-    /// Makes the descriptor tell when there is an item; `true` when there is one already.
+    /// Makes the descriptor tell when there is an item; `true` when there is one already, `None` when somebody else was in the
+    /// way until then.
     ///
     /// With both locks nobody adds anything, or tells of it, meanwhile. So whoever adds something later finds the mark. And when
     /// the queue is empty then notes are of no use to others, who would find nothing either.
-    pub(crate) fn arm(&self) -> bool {
-        // Whoever woke this thread may have been pushed aside by it in the act, and has waited long enough.
-        if self.links().tail.lock.is_held() {
-            thread::yield_now();
+    pub(crate) fn arm(&self, until: Until) -> Option<bool> {
+        if self.links().tail.lock.is_held() && self.is_about_to_come() {
+            return Some(true);
         }
-        let (tail, head) = (Tail::lock(&self.memory, self.links()), Head::lock(&self.memory, self.links()));
+        let tail = Tail::lock(&self.memory, self.links(), until)?;
+        let head = Head::lock(&self.memory, self.links(), until)?;
         let inherited = tail.inherited() || head.inherited();
         let ready = !self.links().is_empty();
         if !ready {
@@ -177,20 +180,38 @@ impl Inlet {
         if inherited {
             self.memory.sweep_if_needed();
         }
-        ready
+        Some(ready)
     }
 
-    /// As [`arm`](Self::arm), for those who wait for the descriptor by themselves.
-    pub(crate) fn arm_for_others(&self) -> bool {
+    /// As [`arm`](Self::arm), for those who wait for the descriptor by themselves, and without waiting for anybody.
+    pub(crate) fn arm_for_others(&self) -> Option<bool> {
         self.noted.store(true, Relaxed);
-        let ready = self.arm();
+        let ready = self.arm(Until::Now);
         self.noted.store(true, Relaxed);
-        ready || self.is_disconnected()
+        self.unarmed.store(ready.is_none(), Relaxed);
+        if ready != Some(true) && self.is_disconnected() { Some(true) } else { ready }
+    }
+
+    /// Whether it could not be armed, so that one must look again before long.
+    pub(crate) fn is_unarmed(&self) -> bool {
+        self.unarmed.load(Relaxed)
+    }
+
+    /// Whether there is an item, now that the one who has the lock of the tail had a moment for it. Whoever woke this thread may
+    /// have been pushed aside by it in the act, and has waited long enough; if it was stopped, it is helped.
+    fn is_about_to_come(&self) -> bool {
+        thread::yield_now();
+        self.links().tail.complete();
+        !self.links().is_empty()
     }
 
     /// Looks for what is wanted until it is there, all senders are gone, or the time is over.
     #[inline]
-    fn wait_for<R>(&self, until: Until, mut look: impl FnMut() -> Result<Option<R>, Fault>) -> Result<R, Unreceived> {
+    fn wait_for<R>(
+        &self,
+        until: Until,
+        mut look: impl FnMut() -> Result<Option<R>, Unreceived>,
+    ) -> Result<R, Unreceived> {
         if let Some(found) = look()? {
             return Ok(found);
         }
@@ -221,7 +242,7 @@ impl Inlet {
     /// an item has told of it before.
     fn sleep(&self, until: Until) -> std::io::Result<()> {
         self.memory.sweep_if_needed();
-        if self.arm() {
+        if self.arm(until) != Some(false) {
             return Ok(());
         }
         let (note, gone) = self.socket().wait(until.deadline())?;
@@ -240,9 +261,10 @@ impl Inlet {
     fn try_recv(
         self: &Arc<Self>,
         sink: &mut impl Sink,
+        until: Until,
         check: &impl Fn(&Memory, u64) -> Result<(), Fault>,
-    ) -> Result<Option<Parcel>, Fault> {
-        let mut head = Head::lock(&self.memory, self.links());
+    ) -> Result<Option<Parcel>, Unreceived> {
+        let mut head = Head::lock(&self.memory, self.links(), until).ok_or(Unreceived::Empty)?;
         let inherited = head.inherited();
         let taken = head.take(sink, false, check)?;
         let answer = match taken {
@@ -270,9 +292,10 @@ impl Inlet {
         &self,
         batch: &mut Batch,
         most: usize,
+        until: Until,
         check: &impl Fn(&Memory, u64) -> Result<(), Fault>,
-    ) -> Result<bool, Fault> {
-        let mut head = Head::lock(&self.memory, self.links());
+    ) -> Result<bool, Unreceived> {
+        let mut head = Head::lock(&self.memory, self.links(), until).ok_or(Unreceived::Empty)?;
         let inherited = head.inherited();
         // What comes after this look is left for the next one: what is taken here must be answered for here.
         let there = head.has_item();
@@ -283,7 +306,7 @@ impl Inlet {
                 Ok(None) => break,
                 // Those before it are answered for first, and the next look meets the same fault.
                 Err(_) if batch.ends.len() > before => break,
-                Err(fault) => return Err(fault),
+                Err(fault) => return Err(fault.into()),
             }
         }
         head.publish(None);

@@ -123,7 +123,7 @@ impl<T> JoinableSender<T> {
     /// ```
     #[must_use]
     pub fn unfinished(&self) -> u64 {
-        self.sender.outlet.memory().standing(false).unfinished
+        self.sender.outlet.memory().standing().unfinished
     }
 
     fn join_until(&self, until: Until) -> Result<(), JoinError> {
@@ -134,7 +134,8 @@ impl<T> JoinableSender<T> {
             let before = moves.load(std::sync::atomic::Ordering::SeqCst);
             // Asked before the count: whatever was finished by receivers that are gone is counted then.
             let gone = self.sender.outlet.is_disconnected();
-            let standing = memory.standing(true);
+            memory.bury_the_dead(until);
+            let standing = memory.standing();
             if standing.unfinished == 0 {
                 return self.tell_losses(standing.lost, standing.culprit);
             }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use procession_core::Arena;
 use procession_sync::RobustLock;
 
-/// "Procession's channel, layout 3": changes whenever the layout or the protocol does.
-pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"prochan\x03");
+/// "Procession's channel, layout 4": changes whenever the layout or the protocol does.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"prochan\x04");
 /// A pipe has a chain for each direction.
 pub(crate) const CHAINS: usize = 2;
 /// Where the table of extents begins.
@@ -109,6 +109,9 @@ pub(crate) struct Alloc {
     pub(crate) largest: AtomicU64,
     /// Somebody has died in the middle of something: extents may be in nobody's hands.
     pub(crate) dirty: AtomicU64,
+    /// The last extent that was given back and is not in a list yet (its number plus 1). Giving one back needs no lock, so that
+    /// it never waits for anybody: who has the lock next puts it in its list.
+    pub(crate) returned: AtomicU32,
     /// For each size the first free extent with memory behind it (its number plus 1).
     pub(crate) warm: [AtomicU32; CLASSES],
     /// For each size the first free extent without.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 use procession_core::os::packet::{MOST_DESCRIPTORS, Packet, Received};
 
 use crate::chain::{Snag, Tail};
-use crate::extents::Extent;
+use crate::extents::{Extent, NoExtent};
 use crate::fault::Fault;
 use crate::layout::Links;
 use crate::patience::{self, Slices, Spin, Until};
@@ -112,18 +112,17 @@ impl Outlet {
     }
 
     /// An extent of this process to write a large message into. Give it to [`send_extent`](Self::send_extent).
-    pub(crate) fn extent(&self, len: usize) -> Result<Draft<'_>, Fault> {
+    pub(crate) fn extent(&self, len: usize, until: Until) -> Result<Draft<'_>, Unsent> {
         self.memory.note_size(len as u64);
-        let extent = self.memory.allocate(len as u64)?;
+        let extent = self.memory.allocate(len as u64, until)?;
         Ok(Draft { memory: &self.memory, extent, len: len as u64, queued: false })
     }
 
     /// Sends what was written into an extent.
     pub(crate) fn send_extent(&self, mut draft: Draft<'_>, fds: &[OwnedFd], until: Until) -> Result<(), Unsent> {
         let (extent, len) = (draft.extent, draft.len);
-        self.insert(fds, until, |tail, parcel| tail.push_extent(extent, len, parcel))?;
-        draft.queued = true;
-        Ok(())
+        // Once it is written down it is part of the chain, even where nobody is left to be told of it.
+        self.insert(fds, until, |tail, parcel| tail.push_extent(extent, len, parcel).inspect(|()| draft.queued = true))
     }
 
     /// Whether all receivers are gone.
@@ -140,7 +139,7 @@ impl Outlet {
     }
 
     fn send_large(&self, bytes: &[u8], descriptors: &[OwnedFd], until: Until) -> Result<(), Unsent> {
-        let mut draft = self.extent(bytes.len())?;
+        let mut draft = self.extent(bytes.len(), until)?;
         draft.bytes().ok_or(Fault::Garbled)?.copy_from_slice(bytes);
         self.send_extent(draft, descriptors, until)
     }
@@ -159,14 +158,14 @@ impl Outlet {
         let mut slices = None;
         loop {
             let plenty = until != Until::Now && slices.is_none();
-            if self.try_insert(descriptors, plenty, &mut push)? {
+            if self.try_insert(descriptors, plenty, until, &mut push)? {
                 return Ok(());
             }
             if self.is_disconnected() {
                 return Err(Unsent::Disconnected);
             }
             if until.is_over() {
-                let found = plenty && self.try_insert(descriptors, false, &mut push)?;
+                let found = plenty && self.try_insert(descriptors, false, until, &mut push)?;
                 return if found { Ok(()) } else { Err(Unsent::Full) };
             }
             let slices = slices.get_or_insert_with(|| Slices::new(until));
@@ -179,16 +178,17 @@ impl Outlet {
         &self,
         descriptors: &[OwnedFd],
         plenty: bool,
+        until: Until,
         push: &mut impl FnMut(&mut Tail<'_>, Option<u64>) -> Result<(), Snag>,
     ) -> Result<bool, Unsent> {
-        let mut tail = Tail::lock(&self.memory, self.links());
+        let mut tail = Tail::lock(&self.memory, self.links(), until).ok_or(Unsent::Full)?;
         let inherited = tail.inherited();
         let done = tail.has_room(plenty);
         let mut rung = Ok(());
         if done {
             let parcel = if descriptors.is_empty() { None } else { Some(tail.next_parcel()) };
             match parcel.map_or(Ok(()), |number| self.post(number, descriptors)) {
-                Ok(()) => push(&mut tail, parcel).map_err(Fault::from)?,
+                Ok(()) => push(&mut tail, parcel)?,
                 Err(Unsent::Full) => return Ok(false),
                 Err(unsent) => return Err(unsent),
             }
@@ -295,6 +295,23 @@ fn numbered(kind: u8, number: u64) -> [u8; 9] {
     let mut packet = [kind; 9];
     packet[1..].copy_from_slice(&number.to_le_bytes());
     packet
+}
+
+impl From<Snag> for Unsent {
+    #[cold]
+    fn from(snag: Snag) -> Unsent {
+        match snag {
+            Snag::NoExtent(none) => none.into(),
+            other => Unsent::Fault(other.into()),
+        }
+    }
+}
+
+impl From<NoExtent> for Unsent {
+    #[cold]
+    fn from(none: NoExtent) -> Unsent {
+        if matches!(none, NoExtent::Busy) { Unsent::Full } else { Unsent::Fault(none.into()) }
+    }
 }
 
 impl From<Fault> for Unsent {

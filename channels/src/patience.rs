@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, Ordering::Relaxed, comp
 use std::thread;
 use std::time::{Duration, Instant};
 
+use procession_sync::{RobustGuard, RobustLock};
+
 /// Being woken costs 20 to 50 microseconds; longer than that it does not pay to stay awake.
 const SPIN: Duration = Duration::from_micros(50);
 /// Who is waited for may have been woken on this very core.
@@ -13,6 +15,9 @@ const YIELD: Duration = Duration::from_micros(5);
 /// The first sleep of one who waits for room, which may be there although it is too little for being woken.
 const FIRST_SLICE: Duration = Duration::from_millis(50);
 const LAST_SLICE: Duration = Duration::from_millis(3200);
+/// How long a call that does not wait tries for a lock. Who holds one is done within microseconds if it runs, and within a few
+/// milliseconds if others run on its core. One that was stopped must not hold up those who only try.
+const TRY_FOR: Duration = Duration::from_millis(3);
 /// So many vain spins in a row, and only one wait in [`SELDOM`] spins.
 const VAIN: u32 = 4;
 const SELDOM: u32 = 16;
@@ -58,6 +63,15 @@ impl Until {
             Until::Now => Some(Instant::now()),
             Until::Deadline(until) => until,
         }
+    }
+
+    /// Takes a lock, unless that takes too long: its holder may have been stopped.
+    #[inline]
+    pub(crate) fn lock(self, lock: &RobustLock) -> Option<RobustGuard<'_>> {
+        lock.lock_until(|| match self {
+            Until::Now => Instant::now().checked_add(TRY_FOR),
+            Until::Deadline(until) => until,
+        })
     }
 
     pub(crate) fn is_over(self) -> bool {

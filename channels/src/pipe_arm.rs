@@ -13,11 +13,24 @@ impl<T> PipeReceiver<T> {
         self.inlet.links().is_empty()
     }
 
-    /// Makes the descriptor readable when there is something to receive; `true` when there is already, or will never be.
+    /// Makes the descriptor readable when there is something to receive; `true` when there is already, or will never be. `None`
+    /// when it could not be done, because the process at the other side takes its time in the middle of sending: it may have been
+    /// stopped. The descriptor may not tell then, so look again before long. This takes a few milliseconds at the longest.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn try_arm(&self) -> Option<bool> {
+        self.inlet.arm_for_others()
+    }
+
+    /// As [`try_arm`](Self::try_arm), where nobody can be in the way for long.
     #[doc(hidden)]
     #[must_use]
     pub fn arm(&self) -> bool {
-        self.inlet.arm_for_others()
+        loop {
+            if let Some(ready) = self.try_arm() {
+                return ready;
+            }
+        }
     }
 }
 

@@ -19,7 +19,8 @@ const BYTES: u64 = 1;
 const EXTENT: u64 = 2;
 const JUMP: u64 = 3;
 
-/// A place in a block: an offset, which is a multiple of 8, plus 1 if the block is a large one.
+/// A place in a block: an offset, which is a multiple of 8, plus 1 if the block is a large one. It may have been read from memory that
+/// somebody has scribbled over, so any number can be one; where there is no memory, there is no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(pub(crate) u64);
 
@@ -47,7 +48,7 @@ pub(crate) struct Found {
 impl Place {
     /// The first place of a block. `large` tells its size.
     pub(crate) fn first(block: u64, large: bool) -> Place {
-        Place(block + FIRST + u64::from(large))
+        Place(block.wrapping_add(FIRST + u64::from(large)))
     }
 
     /// How large a block is.
@@ -70,11 +71,11 @@ impl Place {
 
     /// How many bytes are left for records.
     fn left(self) -> u64 {
-        (self.block() + self.block_size() - JUMP_LEN).saturating_sub(self.at())
+        self.block().saturating_add(self.block_size() - JUMP_LEN).saturating_sub(self.at())
     }
 
     fn plus(self, len: u64) -> Place {
-        Place(self.0 + len)
+        Place(self.0.wrapping_add(len))
     }
 }
 
@@ -158,11 +159,12 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::Until;
 
     #[test]
     fn records_are_read_as_they_were_written() {
         let memory = Memory::create().expect("there is memory");
-        let block = memory.allocate(Place::size(false)).expect("there is memory");
+        let block = memory.allocate(Place::size(false), Until::FOREVER).expect("there is memory");
         let start = Place::first(block.at, false);
         assert_eq!(start.block(), block.at);
         let second = memory.write_bytes(start, b"abc", None).expect("it fits");
@@ -178,7 +180,7 @@ mod tests {
     #[test]
     fn what_can_be_no_record_is_none() {
         let memory = Memory::create().expect("there is memory");
-        let block = memory.allocate(Place::size(false)).expect("there is memory");
+        let block = memory.allocate(Place::size(false), Until::FOREVER).expect("there is memory");
         let start = Place::first(block.at, false);
         for head in [0, u64::MAX, 5 << 32, (BYTES << 32) | 70_000] {
             memory.word(block.at + FIRST).expect("memory").store(head, Relaxed);

@@ -1,11 +1,13 @@
 //! After a death in the middle of something: extents that are in no chain and in no living process's hands are freed.
 //!
 //! Everybody is kept out meanwhile, by taking all locks of the channel in one order. It takes as long as it takes to look at
-//! every item that is queued, but only deaths at the wrong microsecond cause it.
+//! every item that is queued, but only deaths at the wrong microsecond cause it. Where one of the locks is not to be had, because
+//! its holder was stopped, it is put off: nobody needs it now.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use crate::layout::{End, Links, QUEUED};
+use crate::patience::Until;
 use crate::record::{Place, Record};
 use crate::ring::Memory;
 
@@ -21,8 +23,8 @@ impl Memory {
     fn sweep(&self) {
         let header = self.header();
         let locks = header.chains.iter().flat_map(|links| [&links.tail.lock, &links.head.lock]);
-        let guards: Vec<_> = locks.map(procession_sync::RobustLock::lock).collect();
-        let extents = self.lock_extents();
+        let Some(guards) = locks.map(|lock| Until::Now.lock(lock)).collect::<Option<Vec<_>>>() else { return };
+        let Some(extents) = self.lock_extents(Until::Now) else { return };
         // Those who died before are dealt with here. Whoever dies from now on is found by the next one who takes a lock.
         guards.iter().for_each(|guard| guard.absolve());
         header.chains.iter().for_each(|links| links.tail.complete());
@@ -46,7 +48,7 @@ impl Memory {
         }
         self.mark_block(place, queued)?;
         // Each item is passed once, and each block is left once. More steps would be a circle that somebody scribbled.
-        let mut steps = links.len() + u64::from(self.extents());
+        let mut steps = links.len().saturating_add(self.extents().into());
         while place != last {
             steps = steps.checked_sub(1)?;
             let found = self.record(place)?;
@@ -70,7 +72,7 @@ impl Memory {
         let numbers = (0..self.extents()).zip(queued).filter(|(_, queued)| !**queued);
         for (number, _) in numbers {
             if let Some(entry) = self.entry(number).filter(|entry| entry.owner.load(Relaxed) == QUEUED) {
-                self.put_back(number, entry);
+                self.reclaim(number, entry);
             }
         }
     }

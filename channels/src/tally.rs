@@ -6,7 +6,7 @@
 //! finished or lost.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use procession_core::os::futex;
 use procession_core::os::identity::Identity;
@@ -14,6 +14,7 @@ use procession_core::os::identity::Identity;
 use crate::chain::Head;
 use crate::fault::Fault;
 use crate::layout::{Holder, Tally};
+use crate::patience::Until;
 use crate::ring::Memory;
 
 /// How a joinable queue stands.
@@ -53,34 +54,38 @@ impl Memory {
     pub(crate) fn end_one(&self, hint: &AtomicU32, ending: Ending) -> bool {
         let links = &self.header().chains[0];
         let (tally, me) = (self.tally(), Identity::current().to_bits());
-        let lock = Head::lock(self, links);
-        let Some((_, holder)) = self.row_of(me, hint).filter(|(_, holder)| holder.holds(me)) else { return false };
+        let row = || self.row_of(me, hint).filter(|(_, holder)| holder.holds(me));
+        let locked = Head::lock(self, links, Until::FOREVER).and_then(|lock| Some((lock, row()?.1)));
+        let Some((lock, holder)) = locked else { return false };
         match ending {
             Ending::Finished => tally.finished.fetch_add(1, Relaxed),
             Ending::Lost => {
                 tally.culprit.store(me, Relaxed);
-                tally.lost.fetch_add(1, Relaxed)
+                tally.lost.fetch_add(1, Release)
             }
         };
         holder.count.fetch_sub(1, Relaxed);
         let sent = links.tail.commit.load(Acquire) >> 1;
-        let all = tally.finished.load(Relaxed) + tally.lost.load(Relaxed) >= sent;
+        let all = tally.ended() >= sent;
         drop(lock);
         self.tell(all);
         true
     }
 
-    /// How the queue stands. With `bury`, items of dead processes are counted as lost first.
-    pub(crate) fn standing(&self, bury: bool) -> Standing {
-        let links = &self.header().chains[0];
-        let tally = self.tally();
-        let head = Head::lock(self, links);
-        if bury {
+    /// Counts items of dead processes as lost, unless somebody else is in the way until then.
+    pub(crate) fn bury_the_dead(&self, until: Until) {
+        if let Some(head) = Head::lock(self, &self.header().chains[0], until) {
             self.bury(head.passed());
         }
-        let sent = links.tail.commit.load(Acquire) >> 1;
-        let lost = tally.lost.load(Relaxed);
-        let ended = tally.finished.load(Relaxed) + lost;
+    }
+
+    /// How the queue stands. It waits for nobody.
+    pub(crate) fn standing(&self) -> Standing {
+        let tally = self.tally();
+        let lost = tally.lost.load(Acquire);
+        let ended = tally.finished.load(Acquire).saturating_add(lost);
+        // Loaded last: nothing ends before it was sent.
+        let sent = self.header().chains[0].tail.commit.load(Acquire) >> 1;
         let culprit = Identity::from_bits(tally.culprit.load(Relaxed)).map(Identity::pid);
         Standing { unfinished: sent.saturating_sub(ended), lost, culprit }
     }
@@ -97,9 +102,9 @@ impl Memory {
     /// Counts what dead processes hold as lost. The caller has the lock of the head, which so many items have passed.
     fn bury(&self, passed: u64) {
         let tally = self.tally();
-        let held: u64 = tally.holders.iter().map(|holder| holder.count.load(Relaxed)).sum();
-        let ended = tally.finished.load(Relaxed) + tally.lost.load(Relaxed);
-        let mut excess = (held + ended).saturating_sub(passed);
+        let counts = tally.holders.iter().map(|holder| holder.count.load(Relaxed));
+        let held = counts.fold(0, u64::saturating_add);
+        let mut excess = held.saturating_add(tally.ended()).saturating_sub(passed);
         for holder in tally.holders.iter().filter(|holder| holder.count.load(Relaxed) > 0) {
             let who = Identity::from_bits(holder.who.load(Relaxed));
             if who.is_some_and(Identity::is_alive) {
@@ -110,7 +115,7 @@ impl Memory {
             excess -= too_many;
             if count > too_many {
                 tally.culprit.store(holder.who.load(Relaxed), Relaxed);
-                tally.lost.fetch_add(count - too_many, Relaxed);
+                tally.lost.fetch_add(count - too_many, Release);
             }
             holder.count.store(0, Relaxed);
         }
@@ -127,6 +132,13 @@ impl Memory {
         let free = || rows.iter().position(|holder| holder.count.load(Relaxed) == 0);
         let row = own().or_else(free)?;
         Some((row as u32, &rows[row]))
+    }
+}
+
+impl Tally {
+    /// How many items are over with. What somebody has scribbled there may be any number.
+    fn ended(&self) -> u64 {
+        self.finished.load(Relaxed).saturating_add(self.lost.load(Relaxed))
     }
 }
 

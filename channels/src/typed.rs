@@ -39,7 +39,8 @@ pub(crate) fn chain(memory: &Memory, which: usize, limits: Limits) -> Result<(Ou
     let links = &memory.header().chains[which];
     links.wake.capacity.store(limits.items, std::sync::atomic::Ordering::Relaxed);
     links.wake.window.store(limits.window, std::sync::atomic::Ordering::Relaxed);
-    Tail::lock(memory, links).found()?;
+    // Nobody else knows of it yet, so the lock is free.
+    Tail::lock(memory, links, Until::FOREVER).ok_or(Fault::Garbled)?.found()?;
     let (here, there) = Packet::pair()?;
     Ok((Outlet::new(memory.clone(), which, here), Inlet::new(memory.clone(), which, there)))
 }

@@ -2,12 +2,16 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use procession_core::Waitable;
 use procession_core::os::poll::{Pollable, deadline_after, poll};
 
 use crate::{Connection, JoinableReceiver, Listener, PipeReceiver, Receiver, SocketConnection};
+
+/// After this time one looks again at what could not be armed, because a process was stopped in the middle of using it.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Waits until at least one is ready, and answers which are: their places in `what`, in order. None are when the timeout, which
 /// need not be given, has passed before.
@@ -16,7 +20,7 @@ use crate::{Connection, JoinableReceiver, Listener, PipeReceiver, Receiver, Sock
 /// Ready means that the next `recv` finds something, or learns that there will be nothing any more; that `accept` has something
 /// to do; that the process has ended. Another thread or process may take it before.
 ///
-/// With no things and no timeout it would wait for ever, so it returns at once.
+/// With no things it waits for the timeout. Without a timeout either it would wait for ever, so it returns at once.
 ///
 /// # Errors
 ///
@@ -46,10 +50,12 @@ use crate::{Connection, JoinableReceiver, Listener, PipeReceiver, Receiver, Sock
 /// ```
 #[doc(alias = "multiprocessing.connection.wait")]
 pub fn wait(what: &[&dyn Waitable], timeout: impl Into<Option<Duration>>) -> io::Result<Vec<usize>> {
+    let timeout = timeout.into();
     if what.is_empty() {
+        timeout.into_iter().for_each(thread::sleep);
         return Ok(Vec::new());
     }
-    let deadline = timeout.into().and_then(deadline_after);
+    let deadline = timeout.and_then(deadline_after);
     let mut shown = vec![false; what.len()];
     loop {
         let ready = ready(what, &shown);
@@ -59,8 +65,17 @@ pub fn wait(what: &[&dyn Waitable], timeout: impl Into<Option<Duration>>) -> io:
         if deadline.is_some_and(|at| at <= Instant::now()) {
             return Ok(ready);
         }
-        shown = look(what, deadline)?;
+        shown = look(what, sooner(what, deadline))?;
     }
+}
+
+/// When to look again at the latest: before long if the descriptor of something may not tell.
+fn sooner(what: &[&dyn Waitable], deadline: Option<Instant>) -> Option<Instant> {
+    if what.iter().any(|one| one.is_unsure()) {
+        let soon = Instant::now() + AGAIN;
+        return Some(deadline.map_or(soon, |deadline| deadline.min(soon)));
+    }
+    deadline
 }
 
 /// Which are ready, of those whose descriptors were last seen as `shown`. All others are armed afterwards.
@@ -90,7 +105,11 @@ impl<T> Waitable for Receiver<T> {
     }
 
     fn arm(&self) -> Option<bool> {
-        Some(self.inlet.arm_for_others())
+        Some(self.inlet.arm_for_others().unwrap_or(false))
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.inlet.is_unarmed()
     }
 }
 
@@ -100,7 +119,11 @@ impl<T> Waitable for PipeReceiver<T> {
     }
 
     fn arm(&self) -> Option<bool> {
-        Some(self.inlet.arm_for_others())
+        Some(self.inlet.arm_for_others().unwrap_or(false))
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.inlet.is_unarmed()
     }
 }
 
@@ -112,6 +135,10 @@ impl<T> Waitable for JoinableReceiver<T> {
     fn arm(&self) -> Option<bool> {
         self.receiver.arm()
     }
+
+    fn is_unsure(&self) -> bool {
+        self.receiver.is_unsure()
+    }
 }
 
 impl<A, B> Waitable for Connection<A, B> {
@@ -121,6 +148,10 @@ impl<A, B> Waitable for Connection<A, B> {
 
     fn arm(&self) -> Option<bool> {
         Waitable::arm(self.receiver())
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.receiver().is_unsure()
     }
 }
 

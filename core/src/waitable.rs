@@ -31,6 +31,12 @@ pub trait Waitable {
     fn arm(&self) -> Option<bool> {
         None
     }
+
+    /// Whether it could not be [armed](Self::arm) the last time, because another process was in the way and takes its time: it may
+    /// have been stopped. The descriptor may not tell then, so whoever waits looks again before long.
+    fn is_unsure(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Waitable + ?Sized> Waitable for &T {
@@ -40,6 +46,10 @@ impl<T: Waitable + ?Sized> Waitable for &T {
 
     fn arm(&self) -> Option<bool> {
         (**self).arm()
+    }
+
+    fn is_unsure(&self) -> bool {
+        (**self).is_unsure()
     }
 }
 

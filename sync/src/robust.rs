@@ -1,5 +1,7 @@
 //! [`RobustLock`]: the lock word alone, for the other crates of this workspace that keep locks in shared memory of their own.
 
+use std::time::Instant;
+
 use procession_core::os::identity::Identity;
 
 use crate::raw::mutex::RawMutex;
@@ -39,6 +41,21 @@ impl RobustLock {
         RobustGuard { lock: self, me }
     }
 
+    /// Takes the lock, or gives up when the deadline has passed; without one it is always taken. The deadline is asked for only
+    /// when the lock is not free, so that nobody looks at the clock for nothing.
+    #[inline]
+    pub fn lock_until(&self, deadline: impl FnOnce() -> Option<Instant>) -> Option<RobustGuard<'_>> {
+        let me = Identity::current();
+        let taken = self.0.take_if_free(me) || self.0.lock_slowly(me, deadline());
+        taken.then_some(RobustGuard { lock: self, me })
+    }
+
+    /// Takes the lock if it is free, or if its holder is dead.
+    pub fn try_lock(&self) -> Option<RobustGuard<'_>> {
+        let me = Identity::current();
+        self.0.try_lock(me).then_some(RobustGuard { lock: self, me })
+    }
+
     /// Whether somebody holds the lock now.
     pub fn is_held(&self) -> bool {
         self.0.holder().is_some()
@@ -63,5 +80,26 @@ impl Drop for RobustGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.lock.0.unlock(self.me);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_is_given_up_at_the_deadline() {
+        let mapping = procession_core::Mapping::new(64).expect("there is memory");
+        // SAFETY: a page that stays mapped, zeros are a free lock, and it is made of atomics.
+        let lock: &RobustLock = unsafe { mapping.as_ptr().cast().as_ref() };
+        let guard = lock.lock();
+        assert!(lock.try_lock().is_none());
+        assert!(lock.lock_until(|| Instant::now().checked_add(Duration::from_millis(1))).is_none());
+        drop(guard);
+        let guard = lock.lock_until(|| unreachable!("it is free"));
+        assert!(guard.is_some_and(|guard| !guard.after_a_death()));
+        assert!(lock.try_lock().is_some());
     }
 }

@@ -47,6 +47,13 @@ impl Watch {
         Ok(Watch { descriptor, reminder: (tells == Tells::NotAll).then(Reminder::new) })
     }
 
+    /// Says whether to look again from time to time.
+    fn remind(&mut self, wanted: bool) {
+        if wanted != self.reminder.is_some() {
+            self.reminder = wanted.then(Reminder::new);
+        }
+    }
+
     /// Waits until something has happened, or it is time to look again anyway.
     pub(crate) async fn news(&mut self, interest: Interest) -> io::Result<()> {
         poll_fn(|cx| self.poll_news(interest, cx)).await
@@ -88,6 +95,7 @@ pub(crate) async fn when_ready<R>(
             None => poll(&[Pollable::readable(what.descriptor())], Some(Instant::now()))?[0],
         };
         if !is_ready {
+            watch.remind(tells == Tells::NotAll || what.is_unsure());
             watch.news(Interest::READABLE).await?;
         } else if in_vain {
             give_way().await;

@@ -6,3 +6,4 @@ mod death;
 mod joinable;
 mod pipe;
 mod queue;
+mod stopped;

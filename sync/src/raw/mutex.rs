@@ -55,11 +55,16 @@ impl RawMutex {
         }
     }
 
+    /// Takes the lock if it is free, whatever became of a holder.
+    #[inline]
+    pub(crate) fn take_if_free(&self, me: Identity) -> bool {
+        self.word.compare_exchange_weak(0, word_of(me), Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
     /// Takes the lock, and answers `false` only when the deadline has passed.
     #[inline]
     pub(crate) fn lock(&self, me: Identity, until: Deadline) -> bool {
-        let taken = self.word.compare_exchange_weak(0, word_of(me), Ordering::Acquire, Ordering::Relaxed);
-        taken.is_ok() || self.lock_slowly(me, until)
+        self.take_if_free(me) || self.lock_slowly(me, until)
     }
 
     /// Gives the lock back. Does nothing when `me` does not hold it, as in a process that was copied from its holder.
@@ -119,8 +124,9 @@ impl RawMutex {
         self.fallen.store(0, Ordering::Relaxed);
     }
 
+    /// As [`lock`](Self::lock), where the lock was just seen not to be free.
     #[cold]
-    fn lock_slowly(&self, me: Identity, until: Deadline) -> bool {
+    pub(crate) fn lock_slowly(&self, me: Identity, until: Deadline) -> bool {
         let mut patience = Patience::with_a_holder(until);
         let mut mine = word_of(me);
         let mut seen = self.spin();
