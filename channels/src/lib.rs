@@ -127,6 +127,7 @@ mod extents;
 mod layout;
 mod record;
 mod ring;
+mod room;
 mod sweep;
 mod tally;
 
