@@ -7,6 +7,7 @@ mod ci;
 mod command;
 mod disk;
 mod failure;
+mod matrix;
 mod model;
 mod number;
 mod properties;
@@ -20,8 +21,8 @@ use std::process::ExitCode;
 use command::{Command, asks_for_help};
 use failure::Failure;
 
-const COMMANDS: [Command; 6] =
-    [ci::COMMAND, tidy::COMMAND, bench::COMMAND, chaos::COMMAND, properties::COMMAND, model::COMMAND];
+const COMMANDS: [Command; 7] =
+    [ci::COMMAND, tidy::COMMAND, bench::COMMAND, chaos::COMMAND, properties::COMMAND, model::COMMAND, matrix::COMMAND];
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().skip(1).collect();
