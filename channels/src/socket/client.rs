@@ -17,6 +17,7 @@ use super::connection::{MAX_MESSAGE, SocketConnection};
 use super::error::{ConnectError, HandshakeError};
 use super::handshake::Talk;
 use super::listener::HANDSHAKE_TIMEOUT;
+use super::liveness::{PEER_TIMEOUT, watch};
 use super::secret::{Choice, Unusable};
 use super::stream::await_readable;
 
@@ -86,6 +87,7 @@ impl Client {
             connect_timeout: CONNECT_TIMEOUT,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_message: MAX_MESSAGE,
+            peer_timeout: Some(PEER_TIMEOUT),
         }
     }
 }
@@ -111,6 +113,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     handshake_timeout: Duration,
     max_message: usize,
+    peer_timeout: Option<Duration>,
 }
 
 impl ClientBuilder {
@@ -206,6 +209,28 @@ impl ClientBuilder {
         self
     }
 
+    /// How long the machine of the other side may be silent before a connection over TCP counts as gone; a minute unless this is
+    /// called, and `None` for ever.
+    ///
+    /// A machine that lost power or its network never says that it is gone. So the kernel asks an idle one from time to time, and
+    /// gives up one that does not confirm what is sent to it. Whoever waits for it then learns that it is
+    /// [unreachable](crate::SocketRecvError::Unreachable). A peer that only takes its time is never given up: its machine answers.
+    /// Before Linux 6.15, and below 15 seconds, one that does not read at all for so long is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::Client;
+    /// use std::time::Duration;
+    ///
+    /// let client = Client::builder().key("the key").peer_timeout(Duration::from_secs(20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peer_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.peer_timeout = limit.into();
+        self
+    }
+
     /// The longest message that is received, in bytes, as
     /// [`with_max_message`](SocketConnection::with_max_message) sets it.
     ///
@@ -249,7 +274,7 @@ impl ClientBuilder {
             Unusable::NoKey => ConnectError::NoKey,
             Unusable::EmptyKey => ConnectError::EmptyKey,
         })?;
-        let socket = match connected(&address, self.connect_timeout) {
+        let socket = match connected(&address, self.connect_timeout, self.peer_timeout) {
             Ok(socket) => socket,
             Err(error) if is_late(&error) => return Err(ConnectError::TimedOut { address }),
             Err(source) => return Err(ConnectError::Io { address, source }),
@@ -263,7 +288,7 @@ impl ClientBuilder {
     }
 }
 
-fn connected(address: &Address, timeout: Duration) -> io::Result<OwnedFd> {
+fn connected(address: &Address, timeout: Duration, peer_timeout: Option<Duration>) -> io::Result<OwnedFd> {
     // The kernel takes a time of zero for none at all.
     let timeout = timeout.max(Duration::from_micros(1));
     match address {
@@ -272,6 +297,7 @@ fn connected(address: &Address, timeout: Duration) -> io::Result<OwnedFd> {
         Address::Tcp(address) => {
             let stream = TcpStream::connect_timeout(address, timeout)?;
             stream.set_nodelay(true)?;
+            watch(&stream, peer_timeout)?;
             Ok(stream.into())
         }
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::address::Address;
 use super::gate::Gate;
+use super::liveness::{PEER_TIMEOUT, watch};
 use super::sending::Sending;
 use super::stream::await_readable;
 use super::wire::Decoder;
@@ -123,6 +124,30 @@ impl SocketConnection {
         self.receiving.pass(Some(Instant::now())).is_some_and(|decoder| decoder.has_begun())
     }
 
+    /// Sets how long the machine of the other side may be silent before a connection over TCP counts as gone; `None` for ever. It
+    /// is a minute unless the builder of the client or listener said otherwise; see
+    /// [`ClientBuilder::peer_timeout`](crate::ClientBuilder::peer_timeout). Connections inside one machine need no such limit, and are
+    /// left alone.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::SocketConnection;
+    /// use std::{net::{TcpListener, TcpStream}, time::Duration};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let connection = SocketConnection::from(TcpStream::connect(listener.local_addr()?)?);
+    /// connection.set_peer_timeout(Duration::from_secs(600))?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn set_peer_timeout(&self, limit: impl Into<Option<Duration>>) -> io::Result<()> {
+        watch(&self.socket, limit.into())
+    }
+
     /// Ends the connection in both directions, for everybody who has it. Calls that wait in other threads return.
     ///
     /// # Errors
@@ -180,8 +205,11 @@ impl From<UnixStream> for SocketConnection {
     }
 }
 
+/// The machine of the other side may be silent for a minute, see [`set_peer_timeout`](SocketConnection::set_peer_timeout).
 impl From<TcpStream> for SocketConnection {
     fn from(stream: TcpStream) -> Self {
+        // It works as it did before if the kernel refuses.
+        let _watched = watch(&stream, Some(PEER_TIMEOUT));
         SocketConnection::new(stream.into(), MAX_MESSAGE)
     }
 }

@@ -197,6 +197,10 @@ pub enum SocketSendError {
     /// The peer is gone.
     #[error("the other side of the connection is gone")]
     Disconnected,
+    /// The machine at the other side, or the network between, has been silent for longer than the
+    /// [limit](crate::SocketConnection::set_peer_timeout), so it counts as gone.
+    #[error("the machine at the other side does not answer any more: it, or the network between, is down")]
+    Unreachable,
     /// The peer took nothing in time. Nothing was sent: it may be tried again.
     #[error("the other side took nothing of the message in time")]
     TimedOut,
@@ -218,7 +222,11 @@ pub enum SocketSendError {
 
 impl From<io::Error> for SocketSendError {
     fn from(error: io::Error) -> Self {
-        if is_gone(&error) { SocketSendError::Disconnected } else { SocketSendError::Io(error) }
+        match error {
+            error if is_gone(&error) => SocketSendError::Disconnected,
+            error if is_silent(&error) => SocketSendError::Unreachable,
+            error => SocketSendError::Io(error),
+        }
     }
 }
 
@@ -248,6 +256,10 @@ pub enum SocketRecvError {
     /// The peer is gone, and had not read all that was sent to it.
     #[error("the other side went away without reading all that was sent to it")]
     Reset,
+    /// The machine at the other side, or the network between, has been silent for longer than the
+    /// [limit](crate::SocketConnection::set_peer_timeout), so it counts as gone.
+    #[error("the machine at the other side does not answer any more: it, or the network between, is down")]
+    Unreachable,
     /// The stream ended inside a message.
     #[error("the other side went away in the middle of a message")]
     Truncated,
@@ -289,10 +301,20 @@ impl From<WireError> for SocketRecvError {
 
 impl From<io::Error> for SocketRecvError {
     fn from(error: io::Error) -> Self {
-        if is_gone(&error) { SocketRecvError::Reset } else { SocketRecvError::Io(error) }
+        match error {
+            error if is_gone(&error) => SocketRecvError::Reset,
+            error if is_silent(&error) => SocketRecvError::Unreachable,
+            error => SocketRecvError::Io(error),
+        }
     }
 }
 
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// What the kernel says when it has given up the peer: that its time is over, or why it could not be reached all the time.
+fn is_silent(error: &io::Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(error.kind(), TimedOut | HostUnreachable | NetworkUnreachable)
 }

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use procession_core::os::random;
+
 use super::auth::{Handshake, LONGEST, RANDOM, Secret, Step};
 use super::error::HandshakeError;
 use super::stream::{Patience, receive, transmit};
@@ -22,7 +24,7 @@ pub(super) struct Talk {
 impl Talk {
     /// The accepting side: sends its challenge at once.
     pub(super) fn listener(socket: OwnedFd, secret: Arc<Secret>) -> Result<Talk, HandshakeError> {
-        let (handshake, opening) = Handshake::listener(secret, random()?);
+        let (handshake, opening) = Handshake::listener(secret, question()?);
         let talk = Talk { socket, decoder: Decoder::default(), handshake, heard: 0 };
         talk.say(&opening)?;
         Ok(talk)
@@ -30,7 +32,7 @@ impl Talk {
 
     /// The connecting side, which listens first.
     pub(super) fn client(socket: OwnedFd, secret: Arc<Secret>) -> Result<Talk, HandshakeError> {
-        let handshake = Handshake::client(secret, random()?);
+        let handshake = Handshake::client(secret, question()?);
         Ok(Talk { socket, decoder: Decoder::default(), handshake, heard: 0 })
     }
 
@@ -93,8 +95,8 @@ impl AsFd for Talk {
 }
 
 /// Bytes that nobody can guess.
-fn random() -> io::Result<[u8; RANDOM]> {
+fn question() -> io::Result<[u8; RANDOM]> {
     let mut bytes = [0; RANDOM];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    random::fill(&mut bytes)?;
     Ok(bytes)
 }

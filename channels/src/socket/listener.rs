@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::Backlog;
 use procession_core::os::epoll::Epoll;
 use procession_core::os::poll::{Pollable, deadline_after};
 
@@ -16,6 +15,7 @@ use super::door::{Door, Manners, Refusals, is_limit};
 use super::error::{AcceptError, BindError, HandshakeError};
 use super::gate::{Gate, Pass};
 use super::listener_builder::ListenerBuilder;
+use super::liveness::watch;
 use super::place::Place;
 
 /// How long a handshake may take unless another time was set.
@@ -74,6 +74,8 @@ pub(super) struct Rules {
     pub(super) secret: Option<Arc<Secret>>,
     pub(super) manners: Manners,
     pub(super) max_message: usize,
+    /// How long the machine of a peer may be silent.
+    pub(super) peer_timeout: Option<Duration>,
 }
 
 /// A connection that a [`Listener`] did not accept, and why.
@@ -144,8 +146,7 @@ impl Listener {
         ListenerBuilder::new()
     }
 
-    pub(super) fn open(address: &Address, backlog: Backlog, rules: Rules) -> io::Result<Listener> {
-        let place = Place::take(address, backlog)?;
+    pub(super) fn open(place: Place, rules: Rules) -> io::Result<Listener> {
         let set = Epoll::new()?;
         set.add(Pollable::readable(place.as_fd()), NEWCOMER)?;
         Ok(Listener { place, set, door: Gate::new(Door::default()), refusals: Refusals::default(), rules })
@@ -305,7 +306,8 @@ impl Listener {
     /// The next of those who have connected. When no descriptor is left for it, one of those who wait has to go.
     fn newcomer(&self, door: &mut Pass<'_, Door>) -> io::Result<Option<std::os::fd::OwnedFd>> {
         loop {
-            match self.place.accept() {
+            let accepted = self.place.accept();
+            match accepted.and_then(|socket| watch(&socket, self.rules.peer_timeout).map(|()| socket)) {
                 Ok(socket) => return Ok(Some(socket)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if is_passing(&error) => {}

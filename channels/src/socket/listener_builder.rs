@@ -10,6 +10,8 @@ use super::connection::MAX_MESSAGE;
 use super::door::Manners;
 use super::error::BindError;
 use super::listener::{HANDSHAKE_TIMEOUT, Listener, Rules};
+use super::liveness::PEER_TIMEOUT;
+use super::place::Place;
 use super::secret::{Choice, Unusable};
 
 /// How many handshakes may be under way unless another number was set.
@@ -39,12 +41,22 @@ pub struct ListenerBuilder {
     backlog: Option<u16>,
     manners: Manners,
     max_message: usize,
+    peer_timeout: Option<Duration>,
+    mode: Option<u32>,
 }
 
 impl ListenerBuilder {
     pub(super) fn new() -> Self {
         let manners = Manners { timeout: HANDSHAKE_TIMEOUT, most: MAX_PENDING };
-        Self { choice: Choice::default(), legacy: false, backlog: None, manners, max_message: MAX_MESSAGE }
+        Self {
+            choice: Choice::default(),
+            legacy: false,
+            backlog: None,
+            manners,
+            max_message: MAX_MESSAGE,
+            peer_timeout: Some(PEER_TIMEOUT),
+            mode: None,
+        }
     }
 
     /// The key that both sides must know: some bytes, the more random the better.
@@ -156,6 +168,29 @@ impl ListenerBuilder {
         self
     }
 
+    /// How long the machine of the other side may be silent before a connection over TCP counts as gone; a minute unless this is
+    /// called, and `None` for ever.
+    ///
+    /// A machine that lost power or its network never says that it is gone. So the kernel asks an idle one from time to time, and
+    /// gives up one that does not confirm what is sent to it. Whoever waits for it then learns that it is
+    /// [unreachable](crate::SocketRecvError::Unreachable). A peer that only takes its time is never given up: its machine answers.
+    /// Before Linux 6.15, and below 15 seconds, one that does not read at all for so long is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::{Address, Listener};
+    /// use std::time::Duration;
+    ///
+    /// let here: Address = "127.0.0.1:0".parse()?;
+    /// let listener = Listener::builder().key("the key").peer_timeout(Duration::from_secs(20)).bind(here)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peer_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.peer_timeout = limit.into();
+        self
+    }
+
     /// The longest message that an accepted connection receives, in bytes, as
     /// [`with_max_message`](crate::SocketConnection::with_max_message) sets it.
     ///
@@ -173,6 +208,26 @@ impl ListenerBuilder {
     /// ```
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
+        self
+    }
+
+    /// The mode of the socket's file: who may write to it may connect. It holds from the moment when the file is there. Without
+    /// this, the file is as the umask of the process says. Ports and abstract addresses are no files.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::Listener;
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("socket");
+    /// let _listener = Listener::builder().key("the key").mode(0o600).bind(path.as_path())?;
+    /// assert_eq!(path.metadata()?.permissions().mode() & 0o777, 0o600);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
         self
     }
 
@@ -200,8 +255,10 @@ impl ListenerBuilder {
             Unusable::EmptyKey => BindError::EmptyKey,
         })?;
         let backlog = self.backlog.and_then(|length| Backlog::new(length).ok()).unwrap_or(Backlog::MAXCONN);
-        let rules = Rules { secret, manners: self.manners, max_message: self.max_message };
-        Listener::open(&address, backlog, rules).map_err(|source| match source.kind() {
+        let rules =
+            Rules { secret, manners: self.manners, max_message: self.max_message, peer_timeout: self.peer_timeout };
+        let opened = Place::take(&address, backlog, self.mode).and_then(|place| Listener::open(place, rules));
+        opened.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => BindError::InUse { address },
             _ => BindError::Io { address, source },
         })

@@ -14,6 +14,7 @@ mod gate;
 mod handshake;
 mod listener;
 mod listener_builder;
+mod liveness;
 mod place;
 mod receiving;
 mod secret;

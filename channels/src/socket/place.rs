@@ -1,20 +1,25 @@
 //! [`Place`]: the socket that a listener listens on, and the file that it leaves nowhere.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 
 use super::address::Address;
+
+/// How long one waits for others that are about to replace a dead socket in the same folder.
+const LOCK_FOR: Duration = Duration::from_secs(1);
 
 /// A listening socket that never blocks.
 #[derive(Debug)]
@@ -32,7 +37,7 @@ enum Socket {
 }
 
 impl Place {
-    pub(super) fn take(address: &Address, backlog: Backlog) -> io::Result<Place> {
+    pub(super) fn take(address: &Address, backlog: Backlog, mode: Option<u32>) -> io::Result<Place> {
         let (socket, address, file) = match address {
             Address::Tcp(wanted) => {
                 let socket = TcpListener::bind(wanted)?;
@@ -43,12 +48,15 @@ impl Place {
             }
             Address::Abstract(name) => {
                 let name = if name.is_empty() { UnixAddr::new_unnamed() } else { UnixAddr::new_abstract(name)? };
-                let socket = listening(&name, backlog)?;
+                let socket = listening(&name, backlog, None)?;
                 let address = own_name(&socket)?;
                 (Socket::Unix(socket), address, None)
             }
             Address::Unix(path) => {
-                let socket = take_path(path, backlog)?;
+                let socket = take_path(path, backlog, mode)?;
+                if let Some(mode) = mode {
+                    fs::set_permissions(path, Permissions::from_mode(mode))?;
+                }
                 let file = Footprint::of(path)?;
                 (Socket::Unix(socket), address.clone(), Some(file))
             }
@@ -118,11 +126,17 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-fn listening(name: &UnixAddr, backlog: Backlog) -> io::Result<UnixListener> {
+/// Listens at a name. A file gets this mode, without the bits of the umask, at the moment when it is there.
+fn listening(name: &UnixAddr, backlog: Backlog, mode: Option<u32>) -> io::Result<UnixListener> {
     let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let socket = File::from(socket);
+    if let Some(mode) = mode {
+        // The kernel makes the file like the socket.
+        socket.set_permissions(Permissions::from_mode(mode))?;
+    }
     socket::bind(socket.as_raw_fd(), name)?;
     socket::listen(&socket, backlog)?;
-    Ok(socket.into())
+    Ok(OwnedFd::from(socket).into())
 }
 
 fn own_name(socket: &UnixListener) -> io::Result<Address> {
@@ -131,24 +145,35 @@ fn own_name(socket: &UnixListener) -> io::Result<Address> {
 }
 
 /// Listens at a path, in place of a dead socket there.
-fn take_path(path: &Path, backlog: Backlog) -> io::Result<UnixListener> {
+fn take_path(path: &Path, backlog: Backlog, mode: Option<u32>) -> io::Result<UnixListener> {
     let name = UnixAddr::new(path)?;
-    match listening(&name, backlog) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+    match listening(&name, backlog, mode) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_dead(path)? => {}
         result => return result,
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = File::open(parent)?;
     // Two that find the same dead socket must not both replace it: the second would unlink what the first has made.
-    folder.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => io::ErrorKind::AddrInUse.into(),
-        TryLockError::Error(error) => error,
-    })?;
+    lock_within(&folder, LOCK_FOR)?;
     if !is_dead(path)? {
         return Err(io::ErrorKind::AddrInUse.into());
     }
     fs::remove_file(path)?;
-    listening(&name, backlog)
+    listening(&name, backlog, mode)
+}
+
+/// Locks a folder until it is closed, or waits for that long in vain. Others may lock a folder that they can read for ever, and must
+/// not keep anybody from listening: who listens needs it for a moment only.
+fn lock_within(folder: &File, limit: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_FOR / 100),
+        }
+    }
 }
 
 /// Whether this is a socket that nobody has any more.

@@ -3,6 +3,7 @@
 procession_process::init_at_load!();
 
 mod carrying;
+mod cut_off;
 mod hostile;
 mod places;
 mod python;

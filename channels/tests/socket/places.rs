@@ -55,6 +55,30 @@ fn a_dead_socket_is_replaced_also_while_its_connections_live() {
 }
 
 #[test]
+fn a_folder_that_somebody_has_locked_keeps_nobody_from_listening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    drop(UnixListener::bind(&path).unwrap());
+    let theirs = fs::File::open(folder.path()).unwrap();
+    theirs.lock().unwrap();
+    let listener = Listener::bind(path.as_path(), KEY).unwrap();
+    connected(&listener);
+}
+
+#[test]
+fn a_socket_file_has_the_mode_that_was_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    for mode in [0o600, 0o666] {
+        let path = folder.path().join(format!("{mode:o}"));
+        let listener = Listener::builder().key(KEY).mode(mode).bind(path.as_path()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        connected(&listener);
+    }
+}
+
+#[test]
 fn a_file_that_is_no_socket_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letter");

@@ -33,9 +33,11 @@ pub mod packet;
 pub mod pidfd;
 pub mod poll;
 pub mod priority;
+pub mod random;
 pub(crate) mod region;
 pub mod signal;
 pub mod stdio;
+pub mod tcp;
 pub mod threads;
 pub mod wake;
 

@@ -48,7 +48,7 @@ const ARROWS: &[Arrows] = &[
         package: CHANNELS,
         ours: &[SYNC, CORE],
         optional: &[],
-        others: &["getrandom", "hmac", "md-5", "nix", "serde", "sha2", "sha3", "thiserror", "tokio"],
+        others: &["hmac", "md-5", "nix", "serde", "sha2", "sha3", "thiserror", "tokio"],
     },
     Arrows {
         package: POOL,
