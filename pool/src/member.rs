@@ -170,6 +170,7 @@ impl Member {
         // Else the worker would keep them open, and the other side of a pipe would wait for its end.
         if !serials.is_empty() {
             self.tell(&Order::TakeBack { serials });
+            self.line.announce_mail();
         }
         taken
     }
@@ -211,6 +212,7 @@ impl Member {
     pub(crate) fn forget(&mut self, work: u32) {
         if self.works.remove(&work) {
             self.tell(&Order::Forget { work });
+            self.line.announce_mail();
         }
     }
 

@@ -105,6 +105,12 @@ impl Lines {
         self.orders.word(2)
     }
 
+    /// 1 when the pool has said something on the control link that is to be heeded before the worker next sleeps.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> &AtomicU64 {
+        self.orders.word(3)
+    }
+
     /// 0, or the [`Bell`] by which the pool wants to be woken.
     #[inline]
     pub(crate) fn pool_sleeps(&self) -> &AtomicU64 {
@@ -168,6 +174,11 @@ impl Line {
     /// Opens what a worker has lent; `None` if there is no such thing.
     pub(crate) fn borrow(&self, item: &Item<'_>) -> Option<Borrowed> {
         self.borrower.open(codec::decode_from(item.body, Vec::new()).ok()?)
+    }
+
+    /// Has the worker look at its control link though it may have other things to do.
+    pub(crate) fn announce_mail(&self) {
+        self.lines.has_mail().store(1, Ordering::SeqCst);
     }
 
     /// Whether something did not fit into the ring.

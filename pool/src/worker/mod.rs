@@ -6,7 +6,7 @@ mod report;
 mod run;
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use procession_core::codec::Message;
 use procession_core::os::clock;
-use procession_core::{Borrower, Control, Function, Lender, LinkError, Method, Passed, Ring};
+use procession_core::{Borrower, Control, Function, Lender, LinkError, Method, Passed, Ring, TryRecv};
 use procession_process::{cpu_count, ignore_interrupt, panics};
 
 use self::pace::Pace;
@@ -32,6 +32,8 @@ const SPIN: Duration = Duration::from_micros(50);
 const LOOKS: u32 = 32;
 /// After so long a sleep it gives back memory that it lent its results in.
 const RESTLESS: Duration = Duration::from_secs(1);
+/// So many works are remembered as forgotten: more than can be on their way at once when their jobs end.
+const MOST_FORGOTTEN: usize = 256;
 /// What the pool's builder has had this worker make.
 static STATE: OnceLock<Box<dyn Any + Send + Sync>> = OnceLock::new();
 
@@ -107,6 +109,8 @@ struct Worker {
     borrower: Borrower,
     inbox: Inbox,
     skills: HashMap<u32, Rc<Skill>>,
+    /// What was forgotten last, and is known to be.
+    forgotten: VecDeque<u32>,
     /// The one that was needed last, and its number.
     skill: (u32, Rc<Skill>),
     /// What came along the control link before the task that needs it.
@@ -134,8 +138,8 @@ impl Worker {
             borrower,
             inbox: Inbox::default(),
             skills: HashMap::new(),
-            // No work has this number before 2^32 others were done.
-            skill: (u32::MAX, Rc::new(Skill::Spoilt("it is not known".to_owned()))),
+            forgotten: VecDeque::new(),
+            skill: unskilled(),
             enclosures: HashMap::new(),
             descriptors: Vec::new(),
             scratch: Vec::new(),
@@ -150,6 +154,10 @@ impl Worker {
     /// An error means that the pool is gone, or cannot be understood any more: it sees the end of the link either way.
     fn work(mut self) -> Option<()> {
         while !self.leaving {
+            self.read_mail().ok()?;
+            if self.leaving {
+                break;
+            }
             let claim = Claim::read(self.lines.claim());
             self.take_in();
             match self.inbox.next(claim) {
@@ -159,6 +167,28 @@ impl Worker {
             }
         }
         Some(())
+    }
+
+    /// Heeds what the pool has said that concerns no task to come, however much there is to do.
+    #[inline]
+    fn read_mail(&mut self) -> Result<(), LinkError> {
+        let has_mail = self.lines.has_mail();
+        if has_mail.load(Ordering::Relaxed) == 1 && has_mail.swap(0, Ordering::SeqCst) == 1 {
+            self.obey_all()?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn obey_all(&mut self) -> Result<(), LinkError> {
+        while !self.leaving {
+            match self.control.try_recv()? {
+                TryRecv::Value(order) => self.obey(order),
+                TryRecv::Empty => break,
+                TryRecv::End => self.leaving = true,
+            }
+        }
+        Ok(())
     }
 
     /// Reads what the pool has sent.
@@ -232,12 +262,25 @@ impl Worker {
                 };
                 self.skills.insert(work, Rc::new(skill));
             }
-            Order::Forget { work } => drop(self.skills.remove(&work)),
+            Order::Forget { work } => self.forget(work),
             Order::Descriptors { serial, with } => drop(self.enclosures.insert(serial, with.into_parts().1)),
             Order::TakeBack { serials } => self.enclosures.retain(|serial, _| !serials.contains(serial)),
             Order::Leave => self.leaving = true,
             Order::Bell => {}
         }
+    }
+
+    /// Lets go of what belonged to a job: its context may hold things open that others wait for the end of.
+    fn forget(&mut self, work: u32) {
+        let in_hand = (self.skill.0 == work).then(|| std::mem::replace(&mut self.skill, unskilled()));
+        // Tasks of it may still be on their way that could not be taken back.
+        let forgotten = (self.skills.insert(work, unskilled().1), in_hand);
+        self.forgotten.push_back(work);
+        if self.forgotten.len() > MOST_FORGOTTEN {
+            self.forgotten.pop_front().map(|oldest| self.skills.remove(&oldest));
+        }
+        // A context that panics when it is dropped belongs to a job that has ended, and hurts no other.
+        let _panicked = panics::catch(|| drop(forgotten));
     }
 
     /// Takes up another skill, once it is known. Answers whether it was.
@@ -265,6 +308,11 @@ impl Worker {
         }
         Ok(Vec::new())
     }
+}
+
+/// No work has this number before 2^32 others were done.
+fn unskilled() -> (u32, Rc<Skill>) {
+    (u32::MAX, Rc::new(Skill::Spoilt("it is not known".to_owned())))
 }
 
 /// Looks until something is so, but only briefly. Answers whether it is.

@@ -4,6 +4,7 @@ procession_process::init_at_load!();
 
 mod asynchronous;
 mod company;
+mod contexts;
 mod deaths;
 mod endless;
 mod ends;
