@@ -5,9 +5,10 @@
 //! that [`Function`](crate::Function) made.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
+use nix::sys::socket::{Shutdown, shutdown};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -194,6 +195,28 @@ impl Control {
     /// ```
     pub fn close_in_copy(self) {
         self.0.close_in_copy();
+    }
+
+    /// Lets nobody send any more; what has been sent can still be received. The other side finds this end gone, so that what it
+    /// has not said by now it never will have said.
+    ///
+    /// # Errors
+    ///
+    /// The other side is gone already.
+    ///
+    /// ```
+    /// use procession_core::{Control, LinkError};
+    ///
+    /// let (mut here, mut there) = Control::pair()?;
+    /// there.send("in time")?;
+    /// here.stop_listening()?;
+    /// assert!(matches!(there.send("too late"), Err(LinkError::Disconnected)));
+    /// assert_eq!(here.recv::<String>(None)?.as_deref(), Some("in time"));
+    /// assert!(here.recv::<String>(None)?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stop_listening(&self) -> io::Result<()> {
+        Ok(shutdown(self.socket().as_raw_fd(), Shutdown::Read)?)
     }
 
     /// Copies this process; in the copy, every descriptor but the standard three and this end's is closed.

@@ -5,7 +5,9 @@
 //! what the two compare before the first call.
 
 use std::ffi::c_void;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use nix::libc;
@@ -40,9 +42,39 @@ impl Image {
     }
 }
 
+/// The program that `/proc/self/exe` leads to, where that is not this image but what runs it: the loader, started with this
+/// program as its argument, an emulator, Valgrind. Executing it would run something else.
+pub(crate) fn run_by_another() -> Option<PathBuf> {
+    static OTHER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    OTHER.get_or_init(find_other).clone()
+}
+
+fn find_other() -> Option<PathBuf> {
+    let maps = std::fs::read("/proc/self/maps").ok()?;
+    let (link, file) = (std::fs::read_link("/proc/self/exe").ok()?, std::fs::metadata("/proc/self/exe").ok()?);
+    let (number, path) = mapped_file(&maps, Loaded::own().start)?;
+    // File systems in layers may tell the number of another layer, so that one of the two is enough.
+    (file.ino() != number && link.as_os_str().as_bytes() != path).then_some(link)
+}
+
+/// The number and the path of the file that is mapped at an address; `None` where it is no file.
+fn mapped_file(maps: &[u8], address: u64) -> Option<(u64, &[u8])> {
+    maps.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.splitn(6, |byte| *byte == b' ');
+        let (range, number) = (std::str::from_utf8(fields.next()?).ok()?, fields.nth(3)?);
+        let (start, end) = range.split_once('-')?;
+        let bound = |text| u64::from_str_radix(text, 16).ok();
+        let path = fields.next()?.trim_ascii_start();
+        let inside = (bound(start)?..bound(end)?).contains(&address) && path.starts_with(b"/");
+        inside.then_some((std::str::from_utf8(number).ok()?.parse().ok()?, path))
+    })
+}
+
 /// The running image, and where it was loaded.
 struct Loaded {
     base: u64,
+    /// Where its first segment lies.
+    start: u64,
     image: Image,
 }
 
@@ -53,7 +85,7 @@ impl Loaded {
     }
 
     fn look() -> Loaded {
-        let mut found = Loaded { base: 0, image: Image { identity: Vec::new(), code: Vec::new() } };
+        let mut found = Loaded { base: 0, start: 0, image: Image { identity: Vec::new(), code: Vec::new() } };
         // SAFETY: the callback has the required signature and `found` lives across the call.
         unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut found).cast()) };
         if found.image.identity.is_empty() {
@@ -107,6 +139,8 @@ extern "C" fn first_object(info: *mut libc::dl_phdr_info, _size: libc::size_t, f
     // SAFETY: the loader says how many headers there are, and they are mapped as long as the program is.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     found.base = info.dlpi_addr;
+    let first = headers.iter().find(|one| one.p_type == libc::PT_LOAD).map_or(0, |one| one.p_vaddr);
+    found.start = info.dlpi_addr + first;
     found.image.code =
         headers.iter().filter(|one| is_code(one)).map(|one| (one.p_vaddr, one.p_vaddr + one.p_memsz)).collect();
     let notes = headers.iter().filter(|one| one.p_type == libc::PT_NOTE);
@@ -166,6 +200,17 @@ mod tests {
         assert_eq!(Place::of(in_the_library), None);
         assert_eq!(Place::of((&raw const *Loaded::own()).cast()), None);
         assert_eq!(Place::at(u64::MAX), None);
+    }
+
+    #[test]
+    fn the_file_behind_an_address_is_found() {
+        let maps = b"1000-2000 r--p 00000000 fe:00 77   /a b/program\n2000-3000 rw-p 00000000 00:00 0   [heap]\n\
+            5000-6000 rw-p 00000000 00:00 0 \n";
+        assert_eq!(mapped_file(maps, 0x1fff), Some((77, &b"/a b/program"[..])));
+        for none in [0xfff, 0x2000, 0x3000, 0x5000] {
+            assert_eq!(mapped_file(maps, none), None);
+        }
+        assert_eq!(run_by_another(), None, "a test is its own program");
     }
 
     #[test]

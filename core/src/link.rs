@@ -15,8 +15,10 @@ use thiserror::Error;
 use crate::blob::Blob;
 use crate::codec::Message;
 use crate::frame::FrameDecoder;
+use crate::os::descriptors::{above_standard, above_standard_if_possible};
 use crate::os::limits;
 use crate::os::poll::{Pollable, poll};
+use crate::os::refusal::refused;
 use crate::outgoing::{DESCRIPTORS_A_PIECE, Outgoing, SPILLED, garbled};
 
 /// Above this size, in bytes, a message travels in a memory file and not through the socket.
@@ -136,8 +138,9 @@ impl Link {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pair() -> io::Result<(Link, Link)> {
-        let (here, there) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
-        Ok((Link::from(here), Link::from(there)))
+        let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC);
+        let (here, there) = pair.map_err(|error| refused("socketpair", error))?;
+        Ok((Link::from(above_standard(here)?), Link::from(above_standard(there)?)))
     }
 
     /// Sends a message, waiting for room where there is none.
@@ -338,7 +341,8 @@ impl Link {
         for message in received.cmsgs().map_err(|errno| LinkError::Io(errno.into()))? {
             if let ControlMessageOwned::ScmRights(fds) = message {
                 // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
-                self.arrived.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+                let arrived = fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+                self.arrived.extend(arrived.map(above_standard_if_possible));
             }
         }
         if cut {

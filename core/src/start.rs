@@ -19,18 +19,23 @@
 //! }
 //! ```
 
-use std::ffi::{CStr, CString, OsString};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, io};
 
-use crate::control::Control;
-use crate::os::auxv;
-use crate::os::exec::Exec;
-use crate::os::pidfd::PidFd;
+use nix::libc;
 
-/// Set for a child, to how deep it is below the first process of its family.
+use crate::control::Control;
+use crate::image;
+use crate::os::exec::Exec;
+use crate::os::pidfd::{PidFd, own_number};
+use crate::os::refusal::{no_proc, refused};
+use crate::os::{auxv, check, threads};
+
+/// Set for a child: see [`Mark`].
 const MARK: &str = "PROCESSION_CHILD";
 
 /// The number of the control link in an executed child: the first after the standard three.
@@ -45,7 +50,8 @@ const DEEPEST: u32 = 100;
 ///
 /// # Errors
 ///
-/// `/proc` is not mounted, a limit of the machine, a family of processes that is too deep, or no memory.
+/// `/proc` is not mounted, or leads to another program, as where the loader was started with this one as its argument; a
+/// limit of the machine; an environment that is too large to be handed on; a family of processes that is too deep.
 ///
 /// ```
 /// use procession_core::{Control, os::stdio::null, start::{inherited, reexec}};
@@ -62,9 +68,15 @@ const DEEPEST: u32 = 100;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn reexec(control: &Control, standard: [BorrowedFd<'_>; 3]) -> io::Result<(u32, PidFd)> {
+    if let Some(other) = image::run_by_another() {
+        let text = "/proc/self/exe is not this program but the one that runs it";
+        let remedy = "start the program directly, and not through the loader, Valgrind or another interpreter";
+        return Err(io::Error::other(format!("{text}, {}: {remedy}", other.display())));
+    }
     let [input, output, error] = standard;
     let arguments = c_strings(env::args_os())?;
-    let environment = c_strings(env::vars_os().filter(|(name, _)| name != MARK).map(pair).chain([mark()?]))?;
+    let mark = Mark::of_next_child(control)?.variable();
+    let environment = c_strings(env::vars_os().filter(|(name, _)| name != MARK).map(pair).chain([mark]))?;
     let exec = Exec {
         program: c"/proc/self/exe",
         arguments: &arguments.iter().map(CString::as_c_str).collect::<Vec<&CStr>>(),
@@ -72,16 +84,46 @@ pub fn reexec(control: &Control, standard: [BorrowedFd<'_>; 3]) -> io::Result<(u
         descriptors: &[input, output, error, control.socket().as_fd()],
         directory: None,
     };
-    exec.start()
+    exec.start().map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOENT) if Path::new("/proc/self/exe").exists() => {
+            let text = "this program's loader is not found (is it there under this root directory?)";
+            io::Error::new(error.kind(), format!("{text}: {error}"))
+        }
+        Some(libc::ENOENT) => no_proc(error),
+        Some(libc::E2BIG) => too_large(&error, &environment),
+        Some(libc::EACCES | libc::EPERM | libc::ENOSYS) => io::Error::new(
+            error.kind(),
+            format!("this program may not be executed once more (its file, or the system call `execve`): {error}"),
+        ),
+        _ => error,
+    })
+}
+
+/// The most bytes that the kernel takes for one variable with its name (`MAX_ARG_STRLEN`).
+const MOST_IN_A_VARIABLE: usize = 128 * 1024;
+
+/// The error of a program that could not be executed because of what it was to be handed.
+fn too_large(error: &io::Error, environment: &[CString]) -> io::Error {
+    let largest = environment.iter().max_by_key(|one| one.as_bytes_with_nul().len());
+    let Some(largest) = largest.filter(|one| one.as_bytes_with_nul().len() > MOST_IN_A_VARIABLE) else {
+        let total: usize = environment.iter().map(|one| one.as_bytes_with_nul().len()).sum();
+        let text = format!("the environment ({total} bytes) and the arguments are too large for a new program");
+        return io::Error::other(format!("{text} (a quarter of `ulimit -s` is allowed): {error}"));
+    };
+    let name = largest.to_string_lossy();
+    let name = name.split('=').find(|part| !part.is_empty()).unwrap_or_default();
+    let text = format!("the environment variable `{name}` has {} bytes", largest.as_bytes().len());
+    io::Error::other(format!("{text}, and no program is executed with one above {MOST_IN_A_VARIABLE}: {error}"))
 }
 
 /// The control link that this process was executed with, once, and `None` in a process that is no child.
 ///
-/// Takes the mark out of the environment, so that programs which this one starts do not mistake themselves for children.
+/// Takes the mark out of the environment, so that programs which this one starts do not mistake themselves for children; with
+/// several threads about it stays there, because another might be reading, and is not believed by those programs.
 ///
 /// # Errors
 ///
-/// The mark is there but the program must not obey it, or there is no link.
+/// The mark is of this process but there is no link, or the program must not obey it.
 ///
 /// ```
 /// // This program was not started by another of its kind.
@@ -90,24 +132,31 @@ pub fn reexec(control: &Control, standard: [BorrowedFd<'_>; 3]) -> io::Result<(u
 /// ```
 pub fn inherited() -> io::Result<Option<Control>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
-    let Some(mark) = env::var_os(MARK) else { return Ok(None) };
+    let Some(variable) = env::var_os(MARK) else { return Ok(None) };
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Ok(None);
     }
-    // SAFETY: this runs first in `main` or before it, where a program has one thread; a program that has started others
-    // by then and reads its environment meanwhile is warned in the documentation of `init`.
-    unsafe { env::remove_var(MARK) };
-    let depth = mark.to_str().and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-    DEPTH.store(depth, Ordering::Relaxed);
-    if auxv::is_privileged() {
-        return Err(io::Error::other("a program with more rights than its starter obeys no one"));
+    if threads::is_single().unwrap_or(false) {
+        // SAFETY: this is the only thread.
+        unsafe { env::remove_var(MARK) };
     }
-    // SAFETY: `reexec` puts the link there, and nothing else of this fresh process has looked at the number yet.
-    let socket = unsafe { OwnedFd::from_raw_fd(CONTROL) };
-    if !is_socket(&socket) {
-        std::mem::forget(socket);
+    let Some(mark) = Mark::read(&variable) else { return Ok(None) };
+    DEPTH.store(mark.depth, Ordering::Relaxed);
+    if mark.is_of_another() {
+        return Ok(None);
+    }
+    if auxv::is_privileged() {
+        return Err(io::Error::other(
+            "a program with more rights than its starter obeys no one: it is set-user-id, or its starter acts for another \
+             user than its real one",
+        ));
+    }
+    if cookie(CONTROL).ok() != Some(mark.cookie) {
         return Err(io::Error::other(format!("{MARK} is set, but descriptor {CONTROL} is no link to a parent")));
     }
+    // SAFETY: `reexec` puts the link there. The number is that of the very socket whose cookie the parent has written into
+    // the mark, and no socket ever has the cookie of another; nothing else of this process knows of it.
+    let socket = unsafe { OwnedFd::from_raw_fd(CONTROL) };
     nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
     Ok(Some(Control::from_socket(socket)))
 }
@@ -115,13 +164,52 @@ pub fn inherited() -> io::Result<Option<Control>> {
 /// How deep this process is below the first of its family.
 static DEPTH: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
-fn mark() -> io::Result<OsString> {
-    let depth = DEPTH.load(Ordering::Relaxed) + 1;
-    if depth > DEEPEST {
-        let text = format!("processes have started each other {DEEPEST} levels deep; does a child start itself again?");
-        return Err(io::Error::other(text));
+/// What a child finds in its environment. A program that the child starts may find it too, and must not believe it.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    /// How deep the child is below the first process of its family.
+    depth: u32,
+    /// Who has started it.
+    parent: u32,
+    /// The kernel's number of its control link, which no other socket has.
+    cookie: u64,
+}
+
+impl Mark {
+    fn of_next_child(control: &Control) -> io::Result<Mark> {
+        let depth = DEPTH.load(Ordering::Relaxed) + 1;
+        if depth > DEEPEST {
+            let text =
+                format!("processes have started each other {DEEPEST} levels deep; does a child start itself again?");
+            return Err(io::Error::other(text));
+        }
+        let cookie = cookie(control.socket().as_raw_fd()).map_err(|error| refused("getsockopt", error))?;
+        Ok(Mark { depth, parent: own_number(), cookie })
     }
-    Ok(format!("{MARK}={depth}").into())
+
+    fn variable(&self) -> OsString {
+        format!("{MARK}={}.{}.{}", self.depth, self.parent, self.cookie).into()
+    }
+
+    fn read(value: &OsStr) -> Option<Mark> {
+        let mut parts = value.to_str()?.split('.');
+        let (depth, parent, cookie) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Mark { depth: depth.parse().ok()?, parent: parent.parse().ok()?, cookie: cookie.parse().ok()? })
+    }
+
+    /// Whether it was made for another process, whose environment this one has got.
+    fn is_of_another(&self) -> bool {
+        std::os::unix::process::parent_id() != self.parent && cookie(CONTROL).ok() != Some(self.cookie)
+    }
+}
+
+/// The kernel's number of a socket, which it gives to no other.
+fn cookie(socket: RawFd) -> io::Result<u64> {
+    let (mut cookie, mut size) = (0_u64, size_of::<u64>() as libc::socklen_t);
+    let value = (&raw mut cookie).cast();
+    // SAFETY: the kernel writes at most `size` bytes to `cookie`; a number that is no socket is an error.
+    check(unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_COOKIE, value, &raw mut size) })?;
+    Ok(cookie)
 }
 
 /// Sets how deep this process is, in a copy of a process that was not executed.
@@ -132,10 +220,6 @@ fn mark() -> io::Result<OsString> {
 /// ```
 pub fn descend() {
     DEPTH.fetch_add(1, Ordering::Relaxed);
-}
-
-fn is_socket(fd: &OwnedFd) -> bool {
-    nix::sys::stat::fstat(fd).is_ok_and(|stat| stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFSOCK)
 }
 
 fn pair((name, value): (OsString, OsString)) -> OsString {
@@ -149,11 +233,12 @@ fn c_strings(strings: impl Iterator<Item = OsString>) -> io::Result<Vec<CString>
     strings.map(|one| CString::new(one.into_vec()).map_err(io::Error::other)).collect()
 }
 
-/// Makes `variables` the whole environment of this process.
+/// Makes `variables` the whole environment of this process, as they are: a name that is there twice, or that begins with
+/// `=`, is taken over too.
 ///
 /// # Errors
 ///
-/// This process has more than one thread: another could be reading the environment.
+/// This process has more than one thread: another could be reading the environment. A name or value holds a zero byte.
 ///
 /// ```
 /// std::thread::spawn(std::thread::park);
@@ -161,12 +246,20 @@ fn c_strings(strings: impl Iterator<Item = OsString>) -> io::Result<Vec<CString>
 /// ```
 pub fn set_environment(variables: &[(OsString, OsString)]) -> io::Result<()> {
     refuse_threads()?;
-    let stale: Vec<OsString> = env::vars_os().map(|(name, _)| name).collect();
-    for name in stale.iter().filter(|one| !one.is_empty()) {
-        // SAFETY: this is the only thread.
-        unsafe { env::remove_var(name) };
-    }
-    variables.iter().try_for_each(|(name, value)| set_variable(name, Some(value)))
+    let strings = c_strings(variables.iter().cloned().map(pair))?;
+    let mut pointers: Vec<*mut libc::c_char> = strings.into_iter().map(CString::into_raw).collect();
+    pointers.push(std::ptr::null_mut());
+    // The C library never frees what was put there by hand, and neither may we.
+    let list = Box::leak(pointers.into_boxed_slice()).as_mut_ptr();
+    // SAFETY: this is the only thread, so nobody reads it meanwhile; the list ends with a null pointer, and it and its strings
+    // live for ever.
+    unsafe { environ = list };
+    Ok(())
+}
+
+unsafe extern "C" {
+    /// The environment, as POSIX has it: a program may put a list of its own there.
+    static mut environ: *mut *mut libc::c_char;
 }
 
 /// Sets one variable of the environment, or removes it.
@@ -200,4 +293,35 @@ fn refuse_threads() -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other("the environment cannot be changed once there are several threads"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written_and_nonsense_is_none() {
+        let (here, _there) = Control::pair().unwrap();
+        let mark = Mark::of_next_child(&here).unwrap();
+        let text = mark.variable().into_string().unwrap();
+        assert_eq!(Mark::read(OsStr::new(text.split_once('=').unwrap().1)), Some(mark));
+        for nonsense in ["", "1", "1.2", "1.2.x", "-1.2.3"] {
+            assert_eq!(Mark::read(OsStr::new(nonsense)), None);
+        }
+    }
+
+    #[test]
+    fn no_two_sockets_have_one_cookie() {
+        let (here, there) = Control::pair().unwrap();
+        assert_ne!(cookie(here.socket().as_raw_fd()).unwrap(), cookie(there.socket().as_raw_fd()).unwrap());
+        cookie(-1).unwrap_err();
+    }
+
+    #[test]
+    fn the_variable_that_is_too_large_is_named() {
+        let error = || io::Error::from_raw_os_error(libc::E2BIG);
+        let large = CString::new(format!("LARGE={}", "x".repeat(MOST_IN_A_VARIABLE))).unwrap();
+        assert!(too_large(&error(), &[c"A=1".to_owned(), large]).to_string().contains("variable `LARGE` has 131078"));
+        assert!(too_large(&error(), &[c"A=1".to_owned()]).to_string().contains("the environment (4 bytes)"));
+    }
 }

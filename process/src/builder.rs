@@ -1,9 +1,9 @@
 //! [`Builder`]: a process before it is started.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use procession_core::codec::{Descriptor, Message};
 use procession_core::{Control, Function};
@@ -15,7 +15,7 @@ use crate::identity::{self, Identity};
 use crate::job::{self, Job, Surroundings};
 use crate::process::Process;
 use crate::spawn_error::SpawnError;
-use crate::start::{self, StartMethod};
+use crate::start::{self, StartMethod, Until};
 use crate::stdio::{self, Pipes, Stdio};
 use crate::{init, registry};
 
@@ -214,7 +214,38 @@ impl Builder {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        self.start(Function::of(function)?, job::encode(&argument)?, None)
+        self.start(Function::of(function)?, job::encode(&argument)?, None, Until::default())
+    }
+
+    /// As [`spawn`](Builder::spawn), and starting takes `timeout` at the longest. What starting takes is mostly less than a
+    /// millisecond; a machine that hangs, a program that starts slowly, or other threads that start processes make it more.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::TimedOut`] when the process was not about to call its function by then: it never will. Else as
+    /// [`spawn`](Builder::spawn), which has a limit of 30 seconds.
+    ///
+    /// ```
+    /// # use procession_process::{Process, SpawnError};
+    /// # use std::time::Duration;
+    /// # procession_process::init();
+    /// let late = Process::builder().spawn_timeout(|n: u64| n * n, 12, Duration::ZERO).unwrap_err();
+    /// assert!(matches!(late, SpawnError::TimedOut { .. }));
+    /// let process = Process::builder().spawn_timeout(|n: u64| n * n, 12, Duration::from_secs(60))?;
+    /// assert_eq!(process.join()?, 144);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spawn_timeout<A, R>(
+        self,
+        function: fn(A) -> R,
+        argument: A,
+        timeout: Duration,
+    ) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.start(Function::of(function)?, job::encode(&argument)?, None, Until::within(timeout))
     }
 
     /// Starts a function that is handed a control link beside its argument, and answers the other end: for crates that build
@@ -235,7 +266,7 @@ impl Builder {
     {
         let argument = job::encode(&argument)?;
         let (here, there) = Control::pair().map_err(SpawnError::from_io)?;
-        let process = self.start(Function::with_control(function)?, argument, Some(there))?;
+        let process = self.start(Function::with_control(function)?, argument, Some(there), Until::default())?;
         Ok((process, here))
     }
 
@@ -244,12 +275,13 @@ impl Builder {
         function: Function,
         argument: Message,
         control: Option<Control>,
+        until: Until,
     ) -> Result<Process<R>, SpawnError> {
         init::require()?;
         let method = self.method;
         let (mut job, pipes) = self.job(function, argument, control)?;
         let (name, daemon) = (job.identity.name.clone(), job.identity.daemon);
-        let started = start::start(method, &mut job)?;
+        let started = start::start(method, &mut job, until)?;
         let child = Child::new(name, daemon, started.pid, started.pidfd, started.control);
         registry::add(&child).map_err(SpawnError::from_io)?;
         Ok(Process::new(child, pipes))
@@ -261,8 +293,7 @@ impl Builder {
         let identity = Identity::next_child(name, daemon.unwrap_or_else(|| identity::own().daemon));
         let lifeline = identity.daemon.then(start::lifeline).transpose().map_err(SpawnError::from_io)?;
         let (standard, pipes) = stdio::open(input, output, error).map_err(SpawnError::from_io)?;
-        let directory = directory.map(absolute).transpose().map_err(SpawnError::from_io)?;
-        let surroundings = Surroundings { named, standard, environment: None, changes, directory };
+        let surroundings = Surroundings { named, standard, environment: None, changes, place: None, directory };
         let lifeline = lifeline.map(|end: OwnedFd| Descriptor::from(end));
         let job = Job {
             image: None,
@@ -277,8 +308,4 @@ impl Builder {
         };
         Ok((job, pipes))
     }
-}
-
-fn absolute(directory: PathBuf) -> std::io::Result<OsString> {
-    Ok(if directory.is_absolute() { directory } else { env::current_dir()?.join(directory) }.into_os_string())
 }

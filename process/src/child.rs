@@ -5,7 +5,7 @@ use std::{env, io, process};
 
 use procession_core::codec::Message;
 use procession_core::os::pidfd::own_number;
-use procession_core::os::{exit, lifeline, signal, stdio};
+use procession_core::os::{directory, exit, lifeline, signal, stdio};
 use procession_core::{Control, Function, Image, start};
 use std::os::fd::OwnedFd;
 
@@ -95,6 +95,9 @@ fn settle(around: Surroundings, lifeline: Option<OwnedFd>) -> Result<(), String>
     }
     for (name, value) in &around.changes {
         start::set_variable(name, value.as_ref()).map_err(step("change its environment"))?;
+    }
+    if let Some(place) = around.place {
+        directory::enter(OwnedFd::from(place)).map_err(step("enter its parent's working directory"))?;
     }
     if let Some(directory) = around.directory {
         env::set_current_dir(&directory).map_err(|error| format!("cannot enter {}: {error}", directory.display()))?;

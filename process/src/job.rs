@@ -12,6 +12,7 @@
 //! The job is written before the child exists. A child that ends without `Started` has run nothing.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use procession_core::codec::{self, Descriptor, EncodeError, Message};
 use procession_core::{Control, Function, Image, SPILL};
@@ -67,7 +68,10 @@ pub(crate) struct Surroundings {
     pub(crate) environment: Option<Vec<(OsString, OsString)>>,
     /// What is set (or removed) on top of it.
     pub(crate) changes: Vec<(OsString, Option<OsString>)>,
-    pub(crate) directory: Option<OsString>,
+    /// The parent's working directory, where it is not the one that the child has anyway.
+    pub(crate) place: Option<Descriptor>,
+    /// Its own, which may be told as seen from the parent's.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// What a child tells.

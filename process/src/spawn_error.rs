@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use procession_core::codec::EncodeError;
 use procession_core::os::limits;
@@ -66,6 +67,12 @@ pub enum SpawnError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// The time that the caller has given was over before the process was about to call its function, which it will not do.
+    #[error("the new process had not started after {timeout:?}, and was given up")]
+    TimedOut {
+        /// The time that was given.
+        timeout: Duration,
+    },
     /// The operating system refused.
     #[error("no new process: {0}")]
     Io(#[source] io::Error),
@@ -88,6 +95,9 @@ enum Told {
     Refused(String),
     Silent {
         seconds: u64,
+    },
+    TimedOut {
+        timeout: Duration,
     },
     /// An error number of the operating system.
     System(i32),
@@ -141,6 +151,7 @@ impl Told {
             SpawnError::Died { status, stderr } => Told::Died { status: *status, stderr: stderr.clone() },
             SpawnError::Refused(reason) => Told::Refused(reason.clone()),
             SpawnError::Silent { seconds } => Told::Silent { seconds: *seconds },
+            SpawnError::TimedOut { timeout } => Told::TimedOut { timeout: *timeout },
             SpawnError::Io(system) => {
                 system.raw_os_error().map_or_else(|| Told::Words(error.to_string()), Told::System)
             }
@@ -158,6 +169,7 @@ impl From<Told> for SpawnError {
             Told::Died { status, stderr } => SpawnError::Died { status, stderr },
             Told::Refused(reason) => SpawnError::Refused(reason),
             Told::Silent { seconds } => SpawnError::Silent { seconds },
+            Told::TimedOut { timeout } => SpawnError::TimedOut { timeout },
             Told::System(number) => SpawnError::Io(io::Error::from_raw_os_error(number)),
             Told::Words(text) => SpawnError::Told(text),
         }
@@ -194,6 +206,7 @@ mod tests {
             },
             SpawnError::Refused("it is Sunday".to_owned()),
             SpawnError::Silent { seconds: 30 },
+            SpawnError::TimedOut { timeout: Duration::from_millis(1500) },
             SpawnError::Io(io::Error::from_raw_os_error(12)),
             SpawnError::Io(io::Error::other("in words")),
             SpawnError::Told("at second hand".to_owned()),

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use procession_core::codec::{Descriptor, fd};
+use procession_core::os::descriptors::pipe;
 use procession_core::os::stdio;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -111,7 +112,7 @@ pub(crate) fn open(input: Stdio, output: Stdio, error: Stdio) -> io::Result<([St
 
 fn reading(stream: Stdio) -> io::Result<(Stream, Option<PipeWriter>)> {
     if let Stdio::Piped = stream {
-        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = pipe()?;
         return Ok((given(reader), Some(writer)));
     }
     Ok((unpiped(stream, Standard::Input), None))
@@ -119,7 +120,7 @@ fn reading(stream: Stdio) -> io::Result<(Stream, Option<PipeWriter>)> {
 
 fn writing(stream: Stdio, own: Standard) -> io::Result<(Stream, Option<PipeReader>)> {
     if let Stdio::Piped = stream {
-        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = pipe()?;
         return Ok((given(writer), Some(reader)));
     }
     Ok((unpiped(stream, own), None))

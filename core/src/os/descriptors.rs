@@ -8,6 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::refusal::no_proc;
+
 /// The first number that is none of the standard three.
 const FIRST: RawFd = 3;
 
@@ -29,6 +31,11 @@ const FIRST: RawFd = 3;
 #[inline]
 pub fn above_standard(made: OwnedFd) -> io::Result<OwnedFd> {
     if made.as_raw_fd() < FIRST { moved(&made) } else { Ok(made) }
+}
+
+/// As [`above_standard`], for what has arrived: where there is no other number, it keeps the one that it has.
+pub(crate) fn above_standard_if_possible(arrived: OwnedFd) -> OwnedFd {
+    if arrived.as_raw_fd() < FIRST { moved(&arrived).unwrap_or(arrived) } else { arrived }
 }
 
 /// A pipe, reader and writer, neither of which has a standard number.
@@ -64,6 +71,17 @@ pub(crate) fn open_numbers() -> io::Result<Vec<RawFd>> {
     numbers.retain(|number| is_open(*number));
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// The highest number that is taken.
+pub(crate) fn highest() -> io::Result<RawFd> {
+    open_numbers().map(|numbers| numbers.last().copied().unwrap_or(0)).map_err(no_proc)
+}
+
+/// Whether the call that closes a range of descriptors is to be had (since Linux 5.9, where no filter refuses it).
+pub(crate) fn can_close_ranges() -> bool {
+    // SAFETY: it takes three integers, and there can be no descriptor with this number.
+    unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) == 0 }
 }
 
 fn is_open(number: RawFd) -> bool {

@@ -7,7 +7,9 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::sys::epoll::{EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::descriptors::above_standard;
 use super::poll::Pollable;
+use super::refusal::refused;
 
 /// How many are told of at once.
 const BATCH: usize = 64;
@@ -42,7 +44,9 @@ impl Epoll {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new() -> io::Result<Epoll> {
-        Ok(Epoll(nix::sys::epoll::Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+        let set = nix::sys::epoll::Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
+        let set = set.map_err(|error| refused("epoll_create1", error))?;
+        Ok(Epoll(nix::sys::epoll::Epoll(above_standard(set.0)?)))
     }
 
     /// Adds one.

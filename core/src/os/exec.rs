@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow};
 
-use super::check;
 use super::pidfd::PidFd;
+use super::{check, descriptors};
 
 /// Enough for a few system calls and the C library's wrappers of them.
 const STACK: usize = 64 * 1024;
@@ -64,7 +64,7 @@ impl Exec<'_> {
     /// assert_eq!(nowhere.start().unwrap_err().kind(), std::io::ErrorKind::NotFound);
     /// ```
     pub fn start(&self) -> io::Result<(u32, PidFd)> {
-        let plan = Plan::new(self);
+        let plan = Plan::new(self)?;
         let mut stack = vec![0_u128; STACK / size_of::<u128>()];
         let masked = BlockedSignals::new()?;
         let started = plan.clone_vfork(&mut stack);
@@ -93,11 +93,13 @@ struct Plan {
     directory: *const libc::c_char,
     /// Why the child could not execute the program; it writes this into our memory.
     failure: AtomicI32,
+    /// The highest number to close one by one, where the call that closes a range is refused; else −1.
+    highest: RawFd,
 }
 
 impl Plan {
-    fn new(exec: &Exec<'_>) -> Plan {
-        Plan {
+    fn new(exec: &Exec<'_>) -> io::Result<Plan> {
+        Ok(Plan {
             program: exec.program.as_ptr(),
             arguments: null_terminated(exec.arguments),
             environment: null_terminated(exec.environment),
@@ -105,7 +107,8 @@ impl Plan {
             copies: exec.descriptors.iter().map(|_| AtomicI32::new(-1)).collect(),
             directory: exec.directory.map_or(std::ptr::null(), CStr::as_ptr),
             failure: AtomicI32::new(0),
-        }
+            highest: if descriptors::can_close_ranges() { -1 } else { descriptors::highest()? },
+        })
     }
 
     fn clone_vfork(&self, stack: &mut [u128]) -> io::Result<(u32, PidFd)> {
@@ -119,7 +122,8 @@ impl Plan {
         let pid = check(unsafe { libc::clone(child, top, flags, plan, &raw mut pidfd) })?;
         // SAFETY: the clone succeeded, so the kernel has made this descriptor for us.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-        Ok((pid.unsigned_abs(), PidFd::from(pidfd)))
+        let pid = pid.unsigned_abs();
+        Ok((pid, PidFd::made_with(pid, pidfd)?))
     }
 }
 
@@ -181,9 +185,20 @@ fn place(plan: &Plan) -> Result<(), i32> {
         // SAFETY: the table is this child's own: what had this number is either copied above or not wanted.
         ok_or_errno(unsafe { libc::dup2(copy.load(Ordering::Relaxed), number as RawFd) })?;
     }
-    // SAFETY: as above: nothing of the parent is closed.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, count, RawFd::MAX, 0) };
-    if closed < 0 { Err(errno()) } else { Ok(()) }
+    close_from(count, plan.highest)
+}
+
+fn close_from(first: RawFd, highest: RawFd) -> Result<(), i32> {
+    if highest < 0 {
+        // SAFETY: the table is this child's own: nothing of the parent is closed.
+        let closed = unsafe { libc::syscall(libc::SYS_close_range, first, RawFd::MAX, 0) };
+        return if closed < 0 { Err(errno()) } else { Ok(()) };
+    }
+    for number in first..=highest {
+        // SAFETY: as above.
+        let _not_open = unsafe { libc::close(number) };
+    }
+    Ok(())
 }
 
 fn enter(directory: *const libc::c_char) -> Result<(), i32> {

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
 
+use super::refusal::no_proc;
 use super::threads::Counter;
 use super::{check, descriptors};
 
@@ -178,7 +179,7 @@ struct Stand {
 impl Stand {
     /// For all descriptors above the standard three that are not in `keep`.
     fn for_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<Stand> {
-        let mut numbers = descriptors::open_numbers()?;
+        let mut numbers = descriptors::open_numbers().map_err(no_proc)?;
         numbers.retain(|fd| *fd > 2 && keep.iter().all(|one| one.as_raw_fd() != *fd));
         Ok(Stand { nowhere: descriptors::nowhere()?, numbers })
     }

@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use nix::libc;
 
-use super::check;
 use super::poll::{Pollable, poll};
+use super::refusal::no_proc;
+use super::{check, descriptors};
 
 /// The parent's side. Dropping it ends all children that hold on to the other side.
 ///
@@ -52,7 +53,7 @@ impl Lifeline {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new() -> io::Result<Lifeline> {
-        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = descriptors::pipe()?;
         Ok(Lifeline { writer, reader })
     }
 
@@ -87,7 +88,8 @@ impl Lifeline {
 pub fn die_with(end: &OwnedFd) -> io::Result<()> {
     // The owner of the signal belongs to the open file, and siblings share the one that was handed to them: open our own.
     let path = format!("/proc/self/fd/{}", end.as_raw_fd());
-    let own = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
+    let own = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
+    let own = descriptors::above_standard(own.map_err(no_proc)?.into())?;
     let me = i32::try_from(std::process::id()).map_err(io::Error::other)?;
     set(own.as_fd(), libc::F_SETOWN, me)?;
     set(own.as_fd(), F_SETSIG, libc::SIGKILL)?;

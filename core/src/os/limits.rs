@@ -85,9 +85,27 @@ pub fn explain(error: &io::Error) -> Option<String> {
             soft(Resource::RLIMIT_NOFILE)
         )),
         libc::EAGAIN => Some(process_limits()),
-        libc::ENOMEM => Some("the machine has no memory left for it".to_owned()),
+        libc::ENOMEM => Some(memory_limits().map_or_else(
+            || "the machine has no memory left for it".to_owned(),
+            |limits| format!("there is no memory for it within the limits of this process ({limits})"),
+        )),
         _ => None,
     }
+}
+
+/// The limits on this process's own memory and their values; `None` where there are none.
+///
+/// ```
+/// assert_eq!(procession_core::os::limits::memory_limits(), None);
+/// ```
+#[must_use]
+pub fn memory_limits() -> Option<String> {
+    let limits = [(Resource::RLIMIT_AS, "RLIMIT_AS", "ulimit -v"), (Resource::RLIMIT_DATA, "RLIMIT_DATA", "ulimit -d")];
+    let is_set = |one: &Resource| getrlimit(*one).is_ok_and(|(soft, _)| soft != libc::RLIM_INFINITY);
+    let set = limits.iter().filter(|(resource, ..)| is_set(resource));
+    let told: Vec<String> =
+        set.map(|(resource, name, remedy)| format!("{name} = {} bytes, see `{remedy}`", soft(*resource))).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// A failed fork does not say which of the limits on processes it hit: name them all with their values.

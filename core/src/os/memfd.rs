@@ -13,6 +13,8 @@ use nix::sys::stat::fstat;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::sys::uio::pwrite;
 
+use super::descriptors::above_standard;
+use super::refusal::refused;
 use super::{limits, memory};
 
 /// Neither end of the file can move, and nobody can undo that.
@@ -82,10 +84,15 @@ pub(crate) fn create(label: &str) -> Result<OwnedFd, MemoryFault> {
     if KNOWS_NOEXEC.load(Ordering::Relaxed) {
         match memfd_create(name.as_c_str(), flags | MFdFlags::from_bits_retain(NOEXEC_SEAL)) {
             Err(Errno::EINVAL) => KNOWS_NOEXEC.store(false, Ordering::Relaxed),
-            other => return other.map_err(|error| MemoryFault::system("create shared memory", error)),
+            other => return created(other),
         }
     }
-    memfd_create(name.as_c_str(), flags).map_err(|error| MemoryFault::system("create shared memory", error))
+    created(memfd_create(name.as_c_str(), flags))
+}
+
+fn created(file: nix::Result<OwnedFd>) -> Result<OwnedFd, MemoryFault> {
+    let file = file.map_err(|error| refused("memfd_create", error)).and_then(above_standard);
+    file.map_err(|error| MemoryFault::system("create shared memory", error))
 }
 
 /// Gives an empty file `size` bytes, all of them backed by memory: what does not fit fails here and not at the first
@@ -203,7 +210,10 @@ fn back_from(fd: impl AsFd, start: u64, end: u64) -> Result<(), MemoryFault> {
             Ok(()) => done += step,
             Err(Errno::EINTR) => {}
             Err(Errno::ENOSPC | Errno::ENOMEM) => return Err(no_room(size)),
-            Err(error) => return Err(MemoryFault::system(format!("allocate {size} bytes of shared memory"), error)),
+            Err(error) => {
+                let action = format!("allocate {size} bytes of shared memory");
+                return Err(MemoryFault::system(action, refused("fallocate", error)));
+            }
         }
     }
     Ok(())

@@ -14,6 +14,8 @@ use nix::sys::socket::{
 };
 
 use super::check;
+use super::descriptors::{above_standard, above_standard_if_possible};
+use super::refusal::refused;
 
 /// The kernel's limit on descriptors beside one packet (`SCM_MAX_FD`).
 ///
@@ -89,8 +91,9 @@ impl Packet {
     /// ```
     pub fn pair() -> io::Result<(Packet, Packet)> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let (here, there) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        Ok((Packet(here), Packet(there)))
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags);
+        let (here, there) = pair.map_err(|error| refused("socketpair", error))?;
+        Ok((Packet(above_standard(here)?), Packet(above_standard(there)?)))
     }
 
     /// Sends a packet.
@@ -180,7 +183,8 @@ impl Packet {
         for message in received.cmsgs()? {
             if let ControlMessageOwned::ScmRights(fds) = message {
                 // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
-                descriptors.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+                let arrived = fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+                descriptors.extend(arrived.map(above_standard_if_possible));
             }
         }
         if received.flags.contains(MsgFlags::MSG_CTRUNC) {

@@ -5,8 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 
-use super::check;
+use super::descriptors::above_standard;
 use super::poll::{Pollable, poll};
+use super::refusal::{is_refusal, refused};
+use super::{check, pidfd_info};
 
 /// How a process ended, as the kernel tells it.
 ///
@@ -40,13 +42,18 @@ pub enum Exit {
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]
-pub struct PidFd(Named);
+pub struct PidFd {
+    named: Named,
+    /// Its number, where it is a child of this process: good until its status is taken, and the way out where a filter
+    /// refuses the calls that take descriptors. 0: not known.
+    child: u32,
+}
 
 #[derive(Debug)]
 enum Named {
     Process(OwnedFd),
-    /// A child that had ended, and whose status somebody else had taken, before it could be named. The descriptor is of the
-    /// null device, which is always readable, as that of a process that has ended is.
+    /// A child that had ended, and whose status somebody else had taken, before it could be named. The descriptor is one
+    /// that is always readable, as that of a process that has ended is.
     Gone(OwnedFd),
 }
 
@@ -63,10 +70,22 @@ impl PidFd {
     /// ```
     pub fn open(pid: u32) -> io::Result<PidFd> {
         // SAFETY: pidfd_open takes two integers and touches no memory of ours.
-        let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-        let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+        let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) });
+        let fd = RawFd::try_from(fd.map_err(|error| refused("pidfd_open", error))?).map_err(io::Error::other)?;
         // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
-        Ok(PidFd(Named::Process(unsafe { OwnedFd::from_raw_fd(fd) })))
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(PidFd { named: Named::Process(above_standard(fd)?), child: 0 })
+    }
+
+    /// Names a child that was made with this descriptor.
+    pub(crate) fn made_with(pid: u32, fd: OwnedFd) -> io::Result<PidFd> {
+        match above_standard(fd) {
+            Ok(fd) => Ok(PidFd { named: Named::Process(fd), child: pid }),
+            Err(error) => {
+                end_child(pid);
+                Err(error)
+            }
+        }
     }
 
     /// Names a child of this process that has just said that it has this number.
@@ -76,7 +95,7 @@ impl PidFd {
     ///
     /// # Errors
     ///
-    /// The limit on descriptors.
+    /// The limit on descriptors, or a filter refuses the call. The child is left as it is: see [`end_child`].
     ///
     /// ```
     /// # use procession_core::os::pidfd::PidFd;
@@ -92,8 +111,8 @@ impl PidFd {
             other => Some(other?),
         };
         match found {
-            Some(pidfd) if pidfd.is_child() => Ok(pidfd),
-            _ended => Ok(PidFd(Named::Gone(super::stdio::null()?))),
+            Some(pidfd) if pidfd.is_child() => Ok(PidFd { child: pid, ..pidfd }),
+            _ended => Ok(PidFd { named: Named::Gone(always_readable()?), child: 0 }),
         }
     }
 
@@ -102,7 +121,8 @@ impl PidFd {
     ///
     /// # Errors
     ///
-    /// What `pidfd_send_signal` reports: `EPERM` for a process of someone else, `EINVAL` for no such signal.
+    /// What `pidfd_send_signal` reports: `EPERM` for a process of someone else, `EINVAL` for no such signal. Where a filter
+    /// refuses the call, a child is signalled by its number.
     ///
     /// ```
     /// # use procession_core::os::pidfd::PidFd;
@@ -111,7 +131,7 @@ impl PidFd {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn signal(&self, number: i32) -> io::Result<bool> {
-        if let Named::Gone(_) = self.0 {
+        if let Named::Gone(_) = self.named {
             return Ok(false);
         }
         let no_info = std::ptr::null::<libc::siginfo_t>();
@@ -120,7 +140,20 @@ impl PidFd {
         match sent {
             Ok(_) => Ok(true),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            // A filter says the same as the kernel does of a process of somebody else: that one is not a child, or is refused
+            // to `kill` as well.
+            Err(error) if is_refusal(&error) => self.signal_by_number(number, error),
             Err(error) => Err(error),
+        }
+    }
+
+    /// A child's number is its own while its status has not been taken.
+    fn signal_by_number(&self, number: i32, error: io::Error) -> io::Result<bool> {
+        match libc::pid_t::try_from(self.child) {
+            Ok(0) | Err(_) => Err(error),
+            Ok(_) if self.has_ended()? => Ok(false),
+            // SAFETY: kill takes two integers.
+            Ok(pid) => check(unsafe { libc::kill(pid, number) }).map(|_| true),
         }
     }
 
@@ -145,7 +178,8 @@ impl PidFd {
     ///
     /// # Errors
     ///
-    /// What `waitid` reports, but for `ECHILD`, which is [`Exit::Lost`] once the process has ended.
+    /// What `waitid` reports, but for `ECHILD`: somebody else has taken the status. The kernel may still know it (Linux 6.15),
+    /// else it is [`Exit::Lost`], once the process has ended.
     ///
     /// ```
     /// # use procession_core::os::pidfd::{Exit, PidFd};
@@ -156,20 +190,40 @@ impl PidFd {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn reap(&self) -> io::Result<Option<Exit>> {
-        if let Named::Gone(_) = self.0 {
+        if let Named::Gone(_) = self.named {
             return Ok(Some(Exit::Lost));
         }
         match self.waitid(0) {
             Ok(info) => Ok(exit_of(&info)),
-            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(self.has_ended()?.then_some(Exit::Lost)),
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.taken_by_others(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.reap(),
-            Err(error) => Err(error),
+            Err(error) if is_refusal(&error) && self.child != 0 => self.reap_by_number(),
+            Err(error) => Err(refused("waitid", error)),
         }
+    }
+
+    fn reap_by_number(&self) -> io::Result<Option<Exit>> {
+        if !self.has_ended()? {
+            return Ok(None);
+        }
+        match wait_for(self.child) {
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.taken_by_others(),
+            waited => waited.map(Some),
+        }
+    }
+
+    /// The status of a process that is not, or no longer, a child of this one.
+    fn taken_by_others(&self) -> io::Result<Option<Exit>> {
+        Ok(self.has_ended()?.then(|| pidfd_info::exit(self.as_fd()).unwrap_or(Exit::Lost)))
     }
 
     /// Whether it is a child of this process whose status is still to be had.
     fn is_child(&self) -> bool {
-        self.waitid(libc::WNOWAIT).is_ok()
+        match self.waitid(libc::WNOWAIT) {
+            Ok(_) => true,
+            // Then nobody can tell without taking the status.
+            Err(error) => is_refusal(&error),
+        }
     }
 
     fn waitid(&self, more: libc::c_int) -> io::Result<libc::siginfo_t> {
@@ -203,16 +257,53 @@ pub fn own_number() -> u32 {
 
 impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.0 {
+        match &self.named {
             Named::Process(fd) | Named::Gone(fd) => fd.as_fd(),
         }
     }
 }
 
-impl From<OwnedFd> for PidFd {
-    fn from(fd: OwnedFd) -> PidFd {
-        PidFd(Named::Process(fd))
+/// Ends a child that cannot be named, and takes its status, so that nothing of it stays.
+///
+/// ```
+/// let child = std::process::Command::new("sleep").arg("3600").spawn()?;
+/// procession_core::os::pidfd::end_child(child.id());
+/// # std::io::Result::Ok(())
+/// ```
+pub fn end_child(pid: u32) {
+    // 0 would be this process's whole group.
+    if let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0) {
+        // SAFETY: kill takes two integers; the child's number is its own until its status is taken.
+        let _ended_meanwhile = unsafe { libc::kill(pid, libc::SIGKILL) };
+        let _taken_by_others = wait_for(pid.unsigned_abs());
     }
+}
+
+/// Waits for a child by its number and takes its status.
+fn wait_for(child: u32) -> io::Result<Exit> {
+    let (pid, mut status) = (libc::pid_t::try_from(child).map_err(io::Error::other)?, 0);
+    loop {
+        // SAFETY: the kernel writes one integer to `status`, and nothing through a null pointer.
+        match check(unsafe { libc::wait4(pid, &raw mut status, libc::__WALL, std::ptr::null_mut()) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            waited => return waited.map(|_| Exit::of_status(status)),
+        }
+    }
+}
+
+impl Exit {
+    /// Of a status as `wait` tells it.
+    pub(super) fn of_status(status: i32) -> Exit {
+        if libc::WIFEXITED(status) {
+            return Exit::Code(libc::WEXITSTATUS(status));
+        }
+        Exit::Signal { number: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) }
+    }
+}
+
+/// A descriptor that is readable, and stays so.
+fn always_readable() -> io::Result<OwnedFd> {
+    super::stdio::nothing_to_read()
 }
 
 /// What a filled `siginfo_t` says; `None` when `WNOHANG` found nothing to report.
@@ -225,5 +316,48 @@ fn exit_of(info: &libc::siginfo_t) -> Option<Exit> {
         _ if pid == 0 => None,
         libc::CLD_EXITED => Some(Exit::Code(status)),
         code => Some(Exit::Signal { number: status, core_dumped: code == libc::CLD_DUMPED }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn ended(code: &str) -> (std::process::Child, PidFd) {
+        let child = Command::new("sh").args(["-c", code]).spawn().expect("a shell");
+        let pidfd = PidFd::of_child(child.id()).expect("it is named");
+        poll(&[Pollable::readable(pidfd.as_fd())], None).expect("it ends");
+        (child, pidfd)
+    }
+
+    #[test]
+    fn a_status_that_others_have_taken_is_asked_of_the_kernel() {
+        for (code, exit) in [("exit 3", Exit::Code(3)), ("kill -9 $$", Exit::Signal { number: 9, core_dumped: false })]
+        {
+            let (mut child, pidfd) = ended(code);
+            child.wait().expect("the status goes to another");
+            let found = pidfd.reap().expect("it has ended").expect("it has ended");
+            // Linux before 6.15 has forgotten it.
+            assert!(found == exit || found == Exit::Lost && !pidfd_info::is_known(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn by_number_the_same_is_found() {
+        let (_child, pidfd) = ended("exit 3");
+        assert_eq!(pidfd.reap_by_number().expect("it has ended"), Some(Exit::Code(3)));
+        let mut child = Command::new("sleep").arg("3600").spawn().expect("it starts");
+        let pidfd = PidFd::of_child(child.id()).expect("it is named");
+        assert_eq!(pidfd.reap_by_number().expect("nothing is wrong"), None);
+        let error = || io::Error::from_raw_os_error(libc::EPERM);
+        assert!(pidfd.signal_by_number(libc::SIGKILL, error()).expect("it is a child"));
+        poll(&[Pollable::readable(pidfd.as_fd())], None).expect("it ends");
+        assert!(!pidfd.signal_by_number(libc::SIGKILL, error()).expect("it is a child"));
+        assert!(matches!(pidfd.reap_by_number(), Ok(Some(Exit::Signal { number: 9, .. }))));
+        child.wait().expect_err("its status has been taken");
+        let stranger = PidFd::open(std::process::id()).expect("it is named");
+        assert!(stranger.signal_by_number(0, error()).is_err());
     }
 }

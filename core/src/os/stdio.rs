@@ -10,6 +10,10 @@ use nix::libc::{S_IFCHR, S_IFMT, makedev};
 use nix::sys::stat::fstat;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
+use super::descriptors::{above_standard, pipe};
+use super::limits;
+use super::refusal::refused;
+
 /// Puts `streams` in the place of this process's standard descriptors: input, output, error. `None` is the null device.
 ///
 /// # Errors
@@ -26,16 +30,21 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 /// ```
 pub fn install(streams: [Option<OwnedFd>; 3]) -> io::Result<()> {
     let [input, output, error] = streams;
-    replace(input, 0, dup2_stdin)?;
-    replace(output, 1, dup2_stdout)?;
-    replace(error, 2, dup2_stderr)
+    replace(input, 0, nothing_to_read, dup2_stdin)?;
+    replace(output, 1, null, dup2_stdout)?;
+    replace(error, 2, null, dup2_stderr)
 }
 
-fn replace(wanted: Option<OwnedFd>, number: RawFd, dup2: impl Fn(OwnedFd) -> nix::Result<()>) -> io::Result<()> {
+fn replace(
+    wanted: Option<OwnedFd>,
+    number: RawFd,
+    none: impl Fn() -> io::Result<OwnedFd>,
+    dup2: impl Fn(OwnedFd) -> nix::Result<()>,
+) -> io::Result<()> {
     match wanted {
         Some(fd) => Ok(dup2(fd)?),
         None if is_null(number) => Ok(()),
-        None => Ok(dup2(null()?)?),
+        None => Ok(dup2(none()?)?),
     }
 }
 
@@ -62,7 +71,28 @@ fn is_null(number: RawFd) -> bool {
 /// # std::io::Result::Ok(())
 /// ```
 pub fn null() -> io::Result<OwnedFd> {
-    Ok(File::options().read(true).write(true).open("/dev/null")?.into())
+    let file = File::options().read(true).write(true).open("/dev/null");
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot open /dev/null: {error}"));
+    above_standard(file.map_err(|error| if is_limit(&error) { error } else { named(error) })?.into())
+}
+
+/// A descriptor that has nothing to read: of the null device, and where there is none, of a pipe that nobody writes to.
+///
+/// # Errors
+///
+/// The limit on descriptors.
+///
+/// ```
+/// let nothing = std::fs::File::from(procession_core::os::stdio::nothing_to_read()?);
+/// assert_eq!(std::io::read_to_string(nothing)?, "");
+/// # std::io::Result::Ok(())
+/// ```
+pub fn nothing_to_read() -> io::Result<OwnedFd> {
+    null().or_else(|_| pipe().map(|(reader, _)| reader.into()))
+}
+
+fn is_limit(error: &io::Error) -> bool {
+    limits::explain(error).is_some()
 }
 
 /// A file in memory, for output that nobody may be there to read.
@@ -84,7 +114,8 @@ pub fn null() -> io::Result<OwnedFd> {
 /// ```
 pub fn memory_file(label: &CStr) -> io::Result<File> {
     use nix::sys::memfd::{MFdFlags, memfd_create};
-    Ok(memfd_create(label, MFdFlags::MFD_CLOEXEC)?.into())
+    let file = memfd_create(label, MFdFlags::MFD_CLOEXEC).map_err(|error| refused("memfd_create", error))?;
+    Ok(above_standard(file)?.into())
 }
 
 /// Writes out what waits in the buffers of std's stdout and of the C library's streams.

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::{io, process, thread, time};
 
+use super::descriptors::above_standard;
+use super::refusal::no_proc;
+
 /// How long a thread that was joined may still be on its way out of the kernel's count.
 const LEAVING: time::Duration = time::Duration::from_millis(20);
 
@@ -35,7 +38,8 @@ impl Counter {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new() -> io::Result<Counter> {
-        Ok(Counter { threads: File::open("/proc/self/task")?, owner: process::id() })
+        let threads = File::open("/proc/self/task").map_err(no_proc)?;
+        Ok(Counter { threads: above_standard(threads.into())?.into(), owner: process::id() })
     }
 
     /// The number of threads, as the kernel counts them.

@@ -5,7 +5,9 @@ use std::os::fd::AsFd;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::descriptors::above_standard;
 use super::poll::Pollable;
+use super::refusal::refused;
 
 /// Wakes whoever polls it. Waking twice before the drain is waking once.
 ///
@@ -36,7 +38,10 @@ impl Waker {
     /// ```
     pub fn new() -> io::Result<Waker> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        Ok(Waker(EventFd::from_value_and_flags(0, flags)?))
+        let counter = EventFd::from_value_and_flags(0, flags).map_err(|error| refused("eventfd2", error))?;
+        let counter = above_standard(counter.into())?;
+        // SAFETY: it is the descriptor of the counter that was just made, or a duplicate of it.
+        Ok(Waker(unsafe { EventFd::from_owned_fd(counter) }))
     }
 
     /// Sets it. A counter that is full is set as well, so nothing can fail here.

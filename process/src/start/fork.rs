@@ -1,32 +1,34 @@
 //! [`StartMethod::Fork`](super::StartMethod::Fork): a copy of this process.
 
-use std::io;
-
 use procession_core::Control;
 use procession_core::os::fork::Forked;
 use procession_core::os::{stdio, threads};
 use procession_core::start;
 
-use super::{Answer, Reserve, Started, answer, failure};
+use super::until::Until;
+use super::{Answer, Reserve, Started, answer_in_time, failure, unsent};
 use crate::child::{self, Leave};
 use crate::job::Job;
 use crate::registry;
 use crate::spawn_error::SpawnError;
 
-pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
+pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> {
     if !threads::is_single().map_err(SpawnError::from_io)? {
         return Err(SpawnError::Threads);
     }
     let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
-    here.send(job).map_err(SpawnError::from_link)?;
+    here.send(job).map_err(unsent)?;
     // What waits in the buffer would be written twice, by this process and by its copy.
     stdio::flush_all();
-    let reserve = Reserve::new(io::stderr()).or_else(|_| Reserve::new(stdio::null()?)).map_err(SpawnError::from_io)?;
+    let reserve = Reserve::new().map_err(SpawnError::from_io)?;
     match there.fork().map_err(SpawnError::from_io)? {
-        (Forked::Child, there) => live(there),
+        (Forked::Child, there) => {
+            drop(reserve);
+            live(there)
+        }
         (Forked::Parent(pid), there) => {
             drop(there);
-            parent(pid, here, reserve)
+            parent(pid, here, reserve, until)
         }
     }
 }
@@ -40,8 +42,8 @@ fn live(control: Control) -> ! {
     child::receive(control, Leave::AsCopy)
 }
 
-fn parent(pid: u32, mut here: Control, reserve: Reserve) -> Result<Started, SpawnError> {
-    let answer = answer(&mut here);
+fn parent(pid: u32, mut here: Control, reserve: Reserve, until: Until) -> Result<Started, SpawnError> {
+    let answer = answer_in_time(&mut here, until);
     let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
     match answer {
         Answer::Started(_) => Ok(Started { pid, pidfd, control: here }),

@@ -3,6 +3,8 @@
 mod fork;
 mod server;
 mod spawn;
+mod turn;
+mod until;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 use procession_core::os::identity::Identity;
 use procession_core::os::lifeline::Lifeline;
 use procession_core::os::limits;
-use procession_core::os::pidfd::PidFd;
+use procession_core::os::pidfd::{PidFd, end_child, own_number};
 use procession_core::os::poll::{Pollable, poll, poll_briefly};
 use procession_core::{Control, LinkError};
 
@@ -20,10 +22,8 @@ use crate::exit_status::ExitStatus;
 use crate::job::{Job, Report};
 use crate::spawn_error::SpawnError;
 
-pub(crate) use server::{disown, stop};
-
-/// How long a new process may take to reach `init`. Machines under load are slow; only a mistake takes this long.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) use turn::{disown, stop};
+pub(crate) use until::Until;
 
 /// How a process is started. All three give it exactly the descriptors that it was handed.
 ///
@@ -74,11 +74,14 @@ pub(crate) struct Started {
 }
 
 /// Starts a child for the job.
-pub(crate) fn start(method: StartMethod, job: &mut Job) -> Result<Started, SpawnError> {
+pub(crate) fn start(method: StartMethod, job: &mut Job, until: Until) -> Result<Started, SpawnError> {
+    if until.left().is_some_and(|left| left.is_zero()) {
+        return Err(until.silent());
+    }
     match method {
-        StartMethod::Server => server::start(job),
-        StartMethod::Spawn => spawn::start(job),
-        StartMethod::Fork => fork::start(job),
+        StartMethod::Server => server::start(job, until),
+        StartMethod::Spawn => spawn::start(job, until),
+        StartMethod::Fork => fork::start(job, until),
     }
 }
 
@@ -110,17 +113,18 @@ struct Line {
 }
 
 /// A descriptor's place, kept so that a child can be named once it runs.
-pub(crate) struct Reserve(OwnedFd);
+pub(crate) struct Reserve(PidFd);
 
 impl Reserve {
-    pub(crate) fn new(any: impl AsFd) -> io::Result<Reserve> {
-        any.as_fd().try_clone_to_owned().map(Reserve)
+    /// Names this process, so that it is known before anything runs that processes can be named here.
+    pub(crate) fn new() -> io::Result<Reserve> {
+        PidFd::open(own_number()).map(Reserve)
     }
 
-    /// Names a child that has just answered.
+    /// Names a child that has just answered. One that cannot be named is ended.
     pub(crate) fn name(self, pid: u32) -> io::Result<PidFd> {
         drop(self.0);
-        PidFd::of_child(pid)
+        PidFd::of_child(pid).inspect_err(|_| end_child(pid))
     }
 }
 
@@ -130,19 +134,46 @@ enum Answer {
     Refused(String),
     /// It ended, or was never made.
     Gone,
-    Silent,
+    /// Nothing by then, which is this error.
+    Silent(SpawnError),
 }
 
 /// Waits for a child's first word.
-fn answer(control: &mut Control) -> Answer {
-    let _not_yet = poll_briefly(control.pollable(), None);
-    match control.recv::<Report>(Some(Instant::now() + PATIENCE)) {
+fn answer(control: &mut Control, deadline: Instant, until: Until) -> Answer {
+    let _not_yet = poll_briefly(control.pollable(), Some(deadline));
+    match control.recv::<Report>(Some(deadline)) {
         Ok(Some(Report::Started { pid })) => Answer::Started(pid),
         Ok(Some(Report::Refused(reason))) => Answer::Refused(reason),
         Ok(Some(other)) => Answer::Refused(format!("it spoke out of turn: {other:?}")),
-        Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Answer::Silent,
+        Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => Answer::Silent(until.silent()),
         Err(LinkError::Garbled(text) | LinkError::Limit(text)) => Answer::Refused(text),
         Ok(None) | Err(_) => Answer::Gone,
+    }
+}
+
+/// The answer of a child that has kept silent for too long. If it is silence, then for ever: the child will not call its
+/// function, because it cannot say so any more.
+fn last_answer(control: &mut Control, until: Until) -> Answer {
+    let _gone = control.stop_listening();
+    match answer(control, Instant::now(), until) {
+        Answer::Gone => Answer::Silent(until.silent()),
+        told => told,
+    }
+}
+
+/// Waits for a child's first word until it must have come.
+fn answer_in_time(control: &mut Control, until: Until) -> Answer {
+    match answer(control, until.answered(), until) {
+        Answer::Silent(_) => last_answer(control, until),
+        told => told,
+    }
+}
+
+/// The error of a job that cannot be sent, which says nothing of the process that it was for.
+fn unsent(error: LinkError) -> SpawnError {
+    match error {
+        LinkError::Io(error) => SpawnError::Refused(format!("what it is to be handed cannot be sent: {error}")),
+        other => SpawnError::from_link(other),
     }
 }
 
@@ -160,13 +191,18 @@ fn bury(pidfd: &PidFd) -> ExitStatus {
 
 /// The error of a child that did not start, once it has been buried.
 fn failure(answer: Answer, pidfd: &PidFd, stderr: impl FnOnce() -> String) -> SpawnError {
-    if let Answer::Silent = answer {
+    if let Answer::Silent(_) = answer {
         let _ended_meanwhile = pidfd.signal(procession_core::os::signal::SIGKILL);
     }
     let status = bury(pidfd);
     match answer {
         Answer::Refused(reason) => SpawnError::Refused(reason),
-        Answer::Silent => SpawnError::Silent { seconds: PATIENCE.as_secs() },
-        Answer::Started(..) | Answer::Gone => SpawnError::Died { status, stderr: stderr() },
+        Answer::Silent(error) => error,
+        Answer::Started(..) | Answer::Gone => SpawnError::Died { status, stderr: stderr() + &limited() },
     }
+}
+
+/// What a new process may have died of without a word of its own: it does not even load under a tight limit.
+fn limited() -> String {
+    limits::memory_limits().map_or_else(String::new, |limits| format!("\nnote: its memory is limited: {limits}"))
 }

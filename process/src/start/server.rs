@@ -2,17 +2,20 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use procession_core::codec::Descriptor;
+use procession_core::os::directory;
 use procession_core::os::identity::Identity;
-use procession_core::os::limits;
-use procession_core::os::pidfd::PidFd;
+use procession_core::os::pidfd::{PidFd, end_child};
+use procession_core::os::rights::Rights;
+use procession_core::os::signal::SIGKILL;
 use procession_core::{Control, Image, LinkError};
 
 use super::spawn::{EarlyStderr, Executed, execute};
-use super::{Answer, PATIENCE, Reserve, Started, answer, bury, failure};
+use super::turn::Turn;
+use super::until::Until;
+use super::{Answer, Reserve, Started, answer, bury, failure, last_answer, spawn, unsent};
 use crate::init::Role;
 use crate::job::Job;
 use crate::server::{Order, Reply};
@@ -21,75 +24,87 @@ use crate::spawn_error::SpawnError;
 /// How often a start is tried when servers die under it.
 const ATTEMPTS: u32 = 5;
 
-/// The server of this process, while there is one.
-static SERVER: Mutex<Option<Server>> = Mutex::new(None);
+/// How often a server that keeps silent is looked at: nearly every start takes less than a hundredth of this.
+const LOOK: Duration = Duration::from_millis(250);
 
-struct Server {
+/// A server of this process.
+pub(super) struct Server {
     /// Whose server it is: a copy of that process finds it here as well, and its children would not be the copy's.
     owner: Identity,
+    pid: u32,
     link: Control,
     pidfd: PidFd,
     stderr: EarlyStderr,
     /// The link of the next child, made while the last one started.
     next: Option<(Control, Control)>,
-    inheritance: Inheritance,
+    /// What a child takes over from it and no message can change.
+    rights: Rights,
     environment: Vec<(OsString, OsString)>,
-    directory: Option<PathBuf>,
+    directory: Option<(u64, u64)>,
+    /// Whether it can be asked again: it lives, as far as is known, and its link holds whole orders only.
+    usable: bool,
+    /// Whether the last order was given up: a child may come of it, which will find that nobody listens, and end.
+    given_up: bool,
 }
 
-/// What a child takes over from the server and no message can change: when it differs, a new server is needed.
-#[derive(PartialEq, Eq)]
-struct Inheritance {
-    limits: Vec<(u64, u64)>,
-    credentials: [u32; 6],
-}
-
-pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
-    let mut slot = lock();
+pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> {
+    let mut turn = Turn::take(until)?;
+    // A child of the server is named by its number. Where that cannot be, one is made that comes with its name.
+    let Some(mut reserve) = reserve()? else {
+        drop(turn);
+        return spawn::start(job, until);
+    };
     for _ in 0..ATTEMPTS {
-        let mut server = match slot.take() {
+        let mut server = match turn.server.take() {
             Some(server) if server.fits() => server,
-            _outdated_or_none => Server::new()?,
+            _outdated_or_none => Server::new(until)?,
         };
-        match server.start(job) {
-            Ok(Some(started)) => {
-                *slot = Some(server);
-                return Ok(started);
-            }
+        let outcome = server.start(job, reserve, until);
+        turn.server = Some(server).filter(|server| server.usable);
+        match outcome? {
+            Some(started) => return Ok(started),
             // It died: the next turn makes a new one.
-            Ok(None) => drop(server),
-            Err(error) => {
-                *slot = Some(server);
-                return Err(error);
-            }
+            None => reserve = Reserve::new().map_err(SpawnError::from_io)?,
         }
     }
     Err(SpawnError::Refused(format!("{ATTEMPTS} server processes in a row died while they were asked")))
 }
 
-/// Ends the server, if there is one.
-pub(crate) fn stop() {
-    drop(lock().take());
-}
-
-/// Lets go of the server, which is that of the process that this one was copied from.
-pub(crate) fn disown() {
-    drop(lock().take());
+/// `None` where the system does not name processes by descriptors.
+fn reserve() -> Result<Option<Reserve>, SpawnError> {
+    match Reserve::new() {
+        Ok(reserve) => Ok(Some(reserve)),
+        // The error of a refused call names it, and has no number of its own.
+        Err(error) if error.raw_os_error().is_none() => Ok(None),
+        Err(error) => Err(SpawnError::from_io(error)),
+    }
 }
 
 impl Server {
-    fn new() -> Result<Server, SpawnError> {
-        let inheritance = Inheritance::now();
-        let (environment, directory) = (env::vars_os().collect(), env::current_dir().ok());
-        let Executed { control: mut link, pidfd, stderr } = execute(&Role::Server(Image::own().clone()))?;
-        let first = match link.recv::<Reply>(Some(Instant::now() + PATIENCE)) {
+    fn new(until: Until) -> Result<Server, SpawnError> {
+        let rights = Rights::current();
+        let (environment, directory) = (env::vars_os().collect(), directory::current().ok());
+        let Executed { control: mut link, pid, pidfd, stderr } = execute(&Role::Server(Image::own().clone()))?;
+        let first = match link.recv::<Reply>(Some(until.answered())) {
             Ok(Some(Reply::Ready)) => {
                 stderr.pass_on();
-                let owner = Identity::current();
-                return Ok(Server { owner, link, pidfd, stderr, next: None, inheritance, environment, directory });
+                let (owner, next, usable, given_up) = (Identity::current(), None, true, false);
+                return Ok(Server {
+                    owner,
+                    pid,
+                    link,
+                    pidfd,
+                    stderr,
+                    next,
+                    rights,
+                    environment,
+                    directory,
+                    usable,
+                    given_up,
+                });
             }
             Ok(Some(Reply::Refused(reason))) => Answer::Refused(reason),
-            Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Silent,
+            Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Silent(until.silent()),
             Err(LinkError::Garbled(text)) => Answer::Refused(text),
             _ended => Answer::Gone,
         };
@@ -98,78 +113,118 @@ impl Server {
 
     /// Whether it can make children that have what this process has.
     fn fits(&self) -> bool {
-        self.owner == Identity::current() && self.inheritance == Inheritance::now()
+        self.owner == Identity::current() && self.rights == Rights::current()
     }
 
     /// Has a child made. `None`: the server is gone, and no child has run anything.
-    fn start(&mut self, job: &mut Job) -> Result<Option<Started>, SpawnError> {
-        let added = self.surround(job);
-        let reserve = Reserve::new(&self.pidfd).map_err(SpawnError::from_io)?;
+    fn start(&mut self, job: &mut Job, reserve: Reserve, until: Until) -> Result<Option<Started>, SpawnError> {
+        self.bury_given_up(until);
+        let added = self.surround(job)?;
         let (mut here, there) = self.next.take().map_or_else(Control::pair, Ok).map_err(SpawnError::from_io)?;
         let sent = self.link.send(&Order::Copy(&*job, &there));
         added.take_back(job);
         drop(there);
-        match sent {
-            Ok(()) => {}
-            Err(LinkError::Disconnected | LinkError::Io(_)) => return Ok(None),
-            Err(error) => return Err(SpawnError::from_link(error)),
+        if let Err(error) = sent {
+            // Half of the order may be on its way.
+            self.usable = false;
+            return if let LinkError::Disconnected = error { Ok(None) } else { Err(unsent(error)) };
         }
         // Where there is no room for it now, there may be by then.
         self.next = Control::pair().ok();
-        match answer(&mut here) {
+        match self.hear(&mut here, until) {
             Answer::Started(pid) => {
                 let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
                 Ok(Some(Started { pid, pidfd, control: here }))
+            }
+            Answer::Silent(SpawnError::TimedOut { timeout }) => {
+                self.given_up = true;
+                Err(SpawnError::TimedOut { timeout })
             }
             other => self.explain(other),
         }
     }
 
+    /// Waits for the new child's first word. A server that is stopped keeps nobody waiting: it is ended, and then the end of
+    /// the child's link says that there is none.
+    fn hear(&mut self, here: &mut Control, until: Until) -> Answer {
+        let last = until.answered();
+        loop {
+            match answer(here, last.min(Instant::now() + LOOK), until) {
+                Answer::Silent(_) if Instant::now() >= last => return last_answer(here, until),
+                Answer::Silent(_) if self.usable && is_stopped(self.pid) => {
+                    self.usable = false;
+                    let _ended_meanwhile = self.pidfd.signal(SIGKILL);
+                }
+                Answer::Silent(_) => {}
+                heard => return heard,
+            }
+        }
+    }
+
     /// Tells the child what has changed since the server was started: the environment and the working directory.
-    fn surround(&self, job: &mut Job) -> Added {
+    fn surround(&mut self, job: &mut Job) -> Result<Added, SpawnError> {
         let environment: Vec<_> = env::vars_os().collect();
         let changed = environment != self.environment;
         job.surroundings.environment = changed.then_some(environment);
-        let here = env::current_dir().ok();
-        let moved = job.surroundings.directory.is_none() && here != self.directory;
-        if moved {
-            job.surroundings.directory = here.map(PathBuf::into_os_string);
+        let here = directory::current().ok();
+        if here != self.directory {
+            job.surroundings.place = Some(Descriptor::from(directory::open().map_err(SpawnError::from_io)?));
         }
-        Added { directory: moved }
+        Ok(Added)
     }
 
     /// Why no child started.
     fn explain(&mut self, answer: Answer) -> Result<Option<Started>, SpawnError> {
-        match self.reply() {
+        match self.reply(Until::default().answered()) {
             Some(Reply::Forked(pid)) => {
-                let pidfd = PidFd::of_child(pid).map_err(SpawnError::from_io)?;
+                let pidfd = PidFd::of_child(pid).inspect_err(|_| end_child(pid)).map_err(SpawnError::from_io)?;
                 Err(failure(answer, &pidfd, || self.stderr.last_lines()))
             }
             Some(Reply::Failed(errno)) => Err(SpawnError::from_io(std::io::Error::from_raw_os_error(errno))),
             Some(Reply::Refused(reason)) => Err(SpawnError::Refused(reason)),
-            Some(Reply::Ready) | None => Ok(None),
+            Some(Reply::Ready) | None => {
+                self.usable = false;
+                Ok(None)
+            }
         }
     }
 
-    /// What became of the last order; `None` when the server is gone.
-    fn reply(&mut self) -> Option<Reply> {
+    /// What became of the last order; `None` when the server is gone, or does not say so in time.
+    fn reply(&mut self, deadline: Instant) -> Option<Reply> {
+        if !self.usable {
+            return None;
+        }
         self.link.send(&Order::<(), ()>::Explain).ok()?;
-        self.link.recv(Some(Instant::now() + PATIENCE)).ok().flatten()
+        self.link.recv(Some(deadline)).ok().flatten()
+    }
+
+    /// Takes the status of a child that came of an order that was given up.
+    fn bury_given_up(&mut self, until: Until) {
+        if std::mem::take(&mut self.given_up) {
+            match self.reply(until.at_most(LOOK)) {
+                Some(Reply::Forked(pid)) => end_child(pid),
+                Some(_none_was_made) => {}
+                None => self.usable = false,
+            }
+        }
     }
 }
 
-/// What `surround` has put into a job, so that the next server is not told what held for this one.
-struct Added {
-    directory: bool,
-}
+/// That `surround` has put something into a job, which the next server is not to be told, because it held for this one.
+struct Added;
 
 impl Added {
-    fn take_back(&self, job: &mut Job) {
-        job.surroundings.environment = None;
-        if self.directory {
-            job.surroundings.directory = None;
-        }
+    fn take_back(self, job: &mut Job) {
+        (job.surroundings.environment, job.surroundings.place) = (None, None);
     }
+}
+
+/// Whether a process is stopped, by a signal or a debugger.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    matches!(state, Some('T' | 't'))
 }
 
 impl Drop for Server {
@@ -178,19 +233,13 @@ impl Drop for Server {
         if self.owner != Identity::current() {
             return;
         }
+        self.bury_given_up(Until::default());
+        if !self.usable {
+            let _ended_meanwhile = self.pidfd.signal(SIGKILL);
+        }
         if let Ok((closed, _)) = Control::pair() {
             drop(std::mem::replace(&mut self.link, closed));
         }
         bury(&self.pidfd);
     }
-}
-
-impl Inheritance {
-    fn now() -> Inheritance {
-        Inheritance { limits: limits::inheritable(), credentials: limits::credentials() }
-    }
-}
-
-fn lock() -> MutexGuard<'static, Option<Server>> {
-    SERVER.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::{limits, stdio};
 use procession_core::{Control, Image, LinkError, start};
 
-use super::{Answer, Started, answer, bury, failure};
+use super::until::Until;
+use super::{Answer, Started, answer_in_time, bury, failure, unsent};
 use crate::init::Role;
 use crate::job::Job;
 use crate::spawn_error::SpawnError;
@@ -21,17 +22,17 @@ const LINES: usize = 20;
 /// How much of what a child wrote before it was set up is passed on, in bytes. No honest program writes as much.
 const MOST: u64 = 1 << 20;
 
-pub(super) fn start(job: &mut Job) -> Result<Started, SpawnError> {
+pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> {
     job.image = Some(Image::own().clone());
-    let Executed { mut control, pidfd, stderr } = execute(&Role::Child)?;
+    let Executed { mut control, pid: _, pidfd, stderr } = execute(&Role::Child)?;
     let sent = control.send(job);
     let answer = match sent {
         // A child that is gone already is found out here.
-        Ok(()) | Err(LinkError::Disconnected | LinkError::Io(_)) => answer(&mut control),
+        Ok(()) | Err(LinkError::Disconnected) => answer_in_time(&mut control, until),
         Err(error) => {
             drop(control);
             bury(&pidfd);
-            return Err(SpawnError::from_link(error));
+            return Err(unsent(error));
         }
     };
     match answer {
@@ -50,6 +51,7 @@ const ACTS_FOR_ANOTHER: &str = "this process acts for another user or group than
 /// This program, executed once more and told its role.
 pub(super) struct Executed {
     pub(super) control: Control,
+    pub(super) pid: u32,
     pub(super) pidfd: PidFd,
     pub(super) stderr: EarlyStderr,
 }
@@ -61,13 +63,15 @@ pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
         return Err(SpawnError::Refused(ACTS_FOR_ANOTHER.to_owned()));
     }
     let (mut control, there) = Control::pair().map_err(SpawnError::from_io)?;
-    let null = stdio::null().map_err(SpawnError::from_io)?;
+    let input = stdio::nothing_to_read().map_err(SpawnError::from_io)?;
+    let output = stdio::null().or_else(|_| stdio::memory_file(c"procession-stdout").map(OwnedFd::from));
+    let output = output.map_err(SpawnError::from_io)?;
     let stderr = stdio::memory_file(c"procession-stderr").map_err(SpawnError::from_io)?;
-    let (_pid, pidfd) =
-        start::reexec(&there, [null.as_fd(), null.as_fd(), stderr.as_fd()]).map_err(SpawnError::from_io)?;
+    let (pid, pidfd) =
+        start::reexec(&there, [input.as_fd(), output.as_fd(), stderr.as_fd()]).map_err(SpawnError::from_io)?;
     drop(there);
     let _gone = control.send(role);
-    Ok(Executed { control, pidfd, stderr: EarlyStderr(stderr) })
+    Ok(Executed { control, pid, pidfd, stderr: EarlyStderr(stderr) })
 }
 
 /// What a child wrote to stderr before it was set up, in a memory file, so that nobody has to read along.

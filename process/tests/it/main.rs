@@ -13,6 +13,7 @@ mod hostile;
 mod joining;
 mod leaks;
 mod programs;
+mod refusals;
 mod rights;
 mod streams;
 mod support;

@@ -1,0 +1,55 @@
+//! Errors of system calls that are not there, or that a filter forbids: they name the call, because nobody else does.
+
+use std::io;
+
+use nix::libc;
+use thiserror::Error;
+
+/// A call that this system does not let us make.
+#[derive(Debug, Error)]
+#[error("the system call `{call}` is refused here (by a seccomp filter, a container or an old kernel): {source}")]
+struct Refused {
+    call: &'static str,
+    source: io::Error,
+}
+
+/// Whether an error says that the call itself is not to be had.
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
+}
+
+/// Names the call that has failed with this error, where the call itself was refused. Other errors stay what they are.
+///
+/// ```
+/// let error = std::io::Error::from_raw_os_error(38); // ENOSYS
+/// let error = procession_core::os::refusal::refused("memfd_create", error);
+/// assert!(error.to_string().contains("`memfd_create` is refused here"));
+/// ```
+pub fn refused(call: &'static str, error: impl Into<io::Error>) -> io::Error {
+    let error = error.into();
+    if is_refusal(&error) { io::Error::new(error.kind(), Refused { call, source: error }) } else { error }
+}
+
+/// The error of a file in `/proc` that could not be opened: where there is none, nothing is mounted there.
+pub(crate) fn no_proc(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::NotFound {
+        return error;
+    }
+    io::Error::new(
+        error.kind(),
+        "/proc is not mounted, and procession needs it (in a chroot: `mount -t proc proc /proc`)",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_call_is_named_and_a_limit_is_not() {
+        let error = |number| refused("memfd_create", io::Error::from_raw_os_error(number));
+        let text = error(libc::ENOSYS).to_string();
+        assert!(text.contains("`memfd_create`") && text.contains("os error 38"), "{text}");
+        assert_eq!(error(libc::EMFILE).raw_os_error(), Some(libc::EMFILE));
+    }
+}
