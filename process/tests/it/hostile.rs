@@ -88,6 +88,75 @@ fn m16_children_outlive_their_server() {
 }
 
 #[test]
+fn a_server_that_is_stopped_keeps_nobody_waiting() {
+    fn frozen((): ()) {
+        for late in [false, true] {
+            alone(|()| (), ());
+            let victim = server();
+            victim.signal(Signal::SIGSTOP as i32).unwrap();
+            let begin = std::time::Instant::now();
+            let results: Vec<_> = thread::scope(|scope| {
+                let starts = [(); 3].map(|()| scope.spawn(|| alone(|n: u8| n, 7)));
+                starts.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(results, [7, 7, 7]);
+            // A guard against waiting for the server as long as for a program that never reaches `init`.
+            assert!(begin.elapsed() < std::time::Duration::from_secs(30), "{late}: {:?}", begin.elapsed());
+            assert!(victim.has_ended().unwrap());
+            stop_server();
+            assert!(children().is_empty(), "a process is left");
+        }
+    }
+    alone(frozen, ());
+}
+
+#[test]
+fn a_start_that_is_given_up_runs_nothing_and_leaves_nothing() {
+    fn impatient(path: PathBuf) {
+        alone(|()| (), ());
+        let victim = server();
+        victim.signal(Signal::SIGSTOP as i32).unwrap();
+        let timeout = std::time::Duration::from_millis(1);
+        let error = Process::builder().spawn_timeout(note, (path.clone(), 1), timeout).unwrap_err();
+        assert!(matches!(error, SpawnError::TimedOut { .. }) && error.to_string().contains("1ms"), "{error}");
+        // It makes the child now, which finds that nobody listens.
+        victim.signal(Signal::SIGCONT as i32).unwrap();
+        assert_eq!(alone(note, (path, 2)), 2);
+        assert!(!victim.has_ended().unwrap(), "the server is still good");
+        stop_server();
+        assert!(children().is_empty(), "a process is left");
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    alone(impatient, file.path().to_owned());
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "2\n");
+}
+
+#[test]
+fn a_start_is_given_up_by_every_method() {
+    fn impatient(path: PathBuf) {
+        for method in [StartMethod::Server, StartMethod::Spawn, StartMethod::Fork] {
+            let builder = || Process::builder().start_method(method);
+            let none = std::time::Duration::ZERO;
+            let error = builder().spawn_timeout(note, (path.clone(), 1), none).unwrap_err();
+            assert!(matches!(error, SpawnError::TimedOut { .. }), "{method:?}: {error}");
+            let short = std::time::Duration::from_micros(50);
+            for _ in 0..20 {
+                // Either way: what did not start in time has not run and is gone.
+                if let Ok(process) = builder().spawn_timeout(|n: u8| n, 3, short) {
+                    assert_eq!(process.join().unwrap(), 3);
+                }
+            }
+            assert_eq!(builder().spawn_timeout(|n: u8| n, 3, std::time::Duration::MAX).unwrap().join().unwrap(), 3);
+        }
+        stop_server();
+        assert!(children().is_empty(), "a process is left");
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    alone(impatient, file.path().to_owned());
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "");
+}
+
+#[test]
 fn a_stopped_server_is_replaced() {
     fn stop((): ()) {
         stop_server();

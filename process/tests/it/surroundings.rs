@@ -106,6 +106,91 @@ fn what_the_parent_changes_is_seen_by_later_children() {
 }
 
 #[test]
+fn children_are_where_their_parent_is_and_not_where_its_path_leads() {
+    fn check(top: std::path::PathBuf) {
+        use std::os::unix::fs::MetadataExt;
+        let here = || std::fs::metadata(".").map(|here| (here.dev(), here.ino())).unwrap();
+        let work = top.join("work");
+        std::fs::create_dir(&work).unwrap();
+        env::set_current_dir(&work).unwrap();
+        alone(|()| (), ());
+        // Removed: the path leads nowhere.
+        std::fs::remove_dir(&work).unwrap();
+        assert_eq!(everywhere(), vec![here(); 3]);
+        // Another of that name: the path leads elsewhere.
+        std::fs::create_dir(&work).unwrap();
+        assert_eq!(everywhere(), vec![here(); 3]);
+        env::set_current_dir(&work).unwrap();
+        assert_eq!(everywhere(), vec![here(); 3]);
+        std::fs::remove_dir(&work).unwrap();
+        std::fs::create_dir(&work).unwrap();
+        assert_eq!(everywhere(), vec![here(); 3]);
+        env::set_current_dir(&work).unwrap();
+        // Deeper than a path can say.
+        for _ in 0..20 {
+            let name = "x".repeat(250);
+            std::fs::create_dir(&name).unwrap();
+            env::set_current_dir(&name).unwrap();
+        }
+        assert_eq!(everywhere(), vec![here(); 3]);
+        // A path that is relative begins there.
+        std::fs::create_dir("below").unwrap();
+        let below = std::fs::metadata("below").unwrap();
+        for method in ALL {
+            let child = Process::builder().start_method(method).current_dir("below").spawn(look, ()).unwrap();
+            assert_eq!(child.join().unwrap(), (below.dev(), below.ino()), "{method:?}");
+        }
+        env::set_current_dir("/").unwrap();
+    }
+    fn look((): ()) -> (u64, u64) {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(".").map(|here| (here.dev(), here.ino())).unwrap()
+    }
+    fn everywhere() -> Vec<(u64, u64)> {
+        let start = |method| Process::builder().start_method(method).spawn(look, ()).unwrap().join().unwrap();
+        ALL.map(start).to_vec()
+    }
+    let folder = tempfile::tempdir().unwrap();
+    alone(check, folder.path().canonicalize().unwrap());
+}
+
+#[test]
+fn an_environment_is_taken_over_as_it_is() {
+    fn check((): ()) {
+        let pair = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+        alone(|()| (), ());
+        let odd = vec![pair("=C:", "C:\\x"), pair("TWICE", "first"), pair("A", ""), pair("TWICE", "second")];
+        procession_core::start::set_environment(&odd).unwrap();
+        assert_eq!(env::vars_os().collect::<Vec<_>>(), odd);
+        for method in ALL {
+            let seen = Process::builder().start_method(method).spawn(|()| env::vars_os().collect::<Vec<_>>(), ());
+            assert_eq!(seen.unwrap().join().unwrap(), odd, "{method:?}");
+            let first = Process::builder().start_method(method).spawn(variable, "TWICE".to_owned());
+            assert_eq!(first.unwrap().join().unwrap().as_deref(), Some("first"), "{method:?}");
+            let changed = Process::builder().start_method(method).env("TWICE", "third").spawn(variable, "TWICE".into());
+            assert_eq!(changed.unwrap().join().unwrap().as_deref(), Some("third"), "{method:?}");
+        }
+    }
+    alone(check, ());
+}
+
+#[test]
+fn a_variable_that_is_too_large_is_named() {
+    fn check((): ()) {
+        set_variable(&OsString::from("LARGE"), Some(&OsString::from("x".repeat(200_000)))).unwrap();
+        for method in METHODS {
+            let error = Process::builder().start_method(method).spawn(|()| (), ()).unwrap_err().to_string();
+            assert!(error.contains("`LARGE` has 200006 bytes"), "{method:?}: {error}");
+        }
+        // Beyond what is executed there is no such limit.
+        set_variable(&OsString::from("LARGE"), None).unwrap();
+        let large = Process::builder().env("LARGE", "x".repeat(200_000)).spawn(variable, "LARGE".to_owned()).unwrap();
+        assert_eq!(large.join().unwrap().map(|text| text.len()), Some(200_000));
+    }
+    alone(check, ());
+}
+
+#[test]
 fn a_directory_that_was_deleted_hinders_nobody() {
     fn lost((): ()) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
