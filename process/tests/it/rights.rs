@@ -89,8 +89,16 @@ fn what_anybody_can_give_up_children_do_not_have() {
             after(|| refuse(&[libc::SYS_mincore], libc::EPERM));
         }),
         ("a group of processes", |()| after(|| setpgid(Pid::from_raw(0), Pid::from_raw(0)).unwrap())),
-        ("a session", |()| after(|| drop(setsid().unwrap()))),
-        ("an ignored signal", |()| after(|| drop(set(SIGHUP, Disposition::Ignore).unwrap()))),
+        ("a session", |()| {
+            after(|| {
+                setsid().unwrap();
+            })
+        }),
+        ("an ignored signal", |()| {
+            after(|| {
+                set(SIGHUP, Disposition::Ignore).unwrap();
+            })
+        }),
         ("limits", |()| {
             after(|| {
                 for one in
