@@ -11,7 +11,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{CreateError, Fault};
 use crate::raw::barrier::{Cause, MOST, RawBarrier};
-use crate::raw::patience::Deadline;
 use crate::segment::{Machine, Segment};
 
 /// A meeting point for a fixed number of parties: all wait until the last has come, then all go on, round after round.
@@ -21,13 +20,16 @@ use crate::segment::{Machine, Segment};
 /// # When a party dies
 ///
 /// A process that has waited here is a party. When it dies, while it waits or between two rounds, the others could
-/// wait for ever: so the barrier breaks, within 50 ms of a wait, and [`BrokenBarrierError`] says who it was. A process that
+/// wait for ever: so the barrier breaks, within 50 ms of a wait, and [`BrokenBarrierError`] says who it was. If it died after it had arrived, and
+/// all others arrive before its death is found, that round is complete and the next one breaks. A process that
 /// drops its last handle leaves in peace and is not missed. One that dies before it ever came is not known to
 /// the barrier: use [`wait_timeout`](Self::wait_timeout) where that can happen.
 ///
 /// # Differences from Python's `Barrier`
 ///
-/// The number of parties is checked. There is no action: the party with [`is_leader`](BarrierWaitResult::is_leader) can do it.
+/// The number of parties is checked. The action is not the barrier's but the call's: [`wait_with`](Self::wait_with) takes one, and the party
+/// that comes last runs its own while all others still wait, as in Python. (The party with [`is_leader`](BarrierWaitResult::is_leader) finds out
+/// that it was last when the others go on already.)
 ///
 /// # Examples
 ///
@@ -39,13 +41,12 @@ use crate::segment::{Machine, Segment};
 /// assert_eq!(index + other.join().unwrap(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Barrier {
     seat: Arc<Seat>,
 }
 
 /// The barrier as one process has it.
-#[derive(Debug)]
 struct Seat {
     segment: Segment<RawBarrier, ()>,
     /// Whether this process has waited through this handle or a clone of it.
@@ -95,7 +96,7 @@ impl Barrier {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrierError> {
-        self.meet(None)
+        self.meet(|machine, me| machine.wait(me, None))
     }
 
     /// As [`wait`](Self::wait), but for a limited time. When it is over, the barrier breaks for all: they would miss this party.
@@ -114,7 +115,59 @@ impl Barrier {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BrokenBarrierError> {
-        self.meet(deadline_after(timeout))
+        self.meet(|machine, me| machine.wait(me, deadline_after(timeout)))
+    }
+
+    /// As [`wait`](Self::wait); the party that comes last runs `action` while all others still wait.
+    ///
+    /// Each party brings the action; only one of them runs, in the process that came last. When it panics, the barrier breaks for all.
+    ///
+    /// # Errors
+    ///
+    /// The barrier is broken, or breaks meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Barrier, Mutex};
+    ///
+    /// let (barrier, rounds) = (Barrier::new(2)?, Mutex::new(0)?);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..2 {
+    ///         scope.spawn(|| {
+    ///             barrier.wait_with(|| *rounds.lock().unwrap() += 1).unwrap();
+    ///             // Nobody comes here before the action has returned.
+    ///             assert_eq!(*rounds.lock().unwrap(), 1);
+    ///         });
+    ///     }
+    /// });
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[doc(alias = "action")]
+    pub fn wait_with(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BrokenBarrierError> {
+        self.meet(|machine, me| machine.wait_with(me, None, action))
+    }
+
+    /// As [`wait_with`](Self::wait_with), but for a limited time, as [`wait_timeout`](Self::wait_timeout). The action itself is not limited.
+    ///
+    /// # Errors
+    ///
+    /// The time is over, the barrier is broken, or breaks meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// let error = barrier.wait_timeout_with(std::time::Duration::ZERO, || unreachable!("nobody came last")).unwrap_err();
+    /// assert!(error.is_timeout());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    pub fn wait_timeout_with(
+        &self,
+        timeout: Duration,
+        action: impl FnOnce(),
+    ) -> Result<BarrierWaitResult, BrokenBarrierError> {
+        self.meet(|machine, me| machine.wait_with(me, deadline_after(timeout), action))
     }
 
     /// Breaks the barrier: all who wait, and all who come later, get an error.
@@ -128,7 +181,7 @@ impl Barrier {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn abort(&self) {
-        self.machine().abort(Identity::current());
+        self.machine().abort();
     }
 
     /// Sends those who wait away with an error, and makes the barrier new for those who come after.
@@ -188,9 +241,12 @@ impl Barrier {
         self.machine().waiting()
     }
 
-    fn meet(&self, until: Deadline) -> Result<BarrierWaitResult, BrokenBarrierError> {
+    fn meet(
+        &self,
+        wait: impl FnOnce(&RawBarrier, Identity) -> Result<u32, Cause>,
+    ) -> Result<BarrierWaitResult, BrokenBarrierError> {
         self.seat.came.store(true, Ordering::Relaxed);
-        match self.machine().wait(Identity::current(), until) {
+        match wait(self.machine(), Identity::current()) {
             Ok(before) => Ok(BarrierWaitResult { index: before, leader: before.saturating_add(1) >= self.parties() }),
             Err(cause) => Err(BrokenBarrierError { cause }),
         }
@@ -212,6 +268,18 @@ impl Drop for Seat {
         if *self.came.get_mut() {
             self.segment.machine().leave(Identity::current());
         }
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Barrier");
+        shown.field("parties", &self.parties()).field("waiting", &self.waiting());
+        match self.machine().broken() {
+            Some(cause) => shown.field("broken", &format_args!("{}", BrokenBarrierError { cause })),
+            None => shown.field("broken", &false),
+        };
+        shown.finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Condvar`]: waiting for a condition on data under a [`Mutex`](crate::Mutex).
 
+use std::fmt;
 use std::sync::{LockResult, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ use crate::segment::{Machine, Segment};
 /// # When a waiter dies
 ///
 /// Nobody waits for a waiter, so its death hurts nobody. A notification that it was given and could not act upon any more
-/// is made up for: every sleeper looks at its condition again twice a second. That is also why a wait may end early, as with
+/// is made up for: twice a second each sleeper looks whether there was a notification that it has slept through. A wait that
+/// nobody has notified never ends before its time; but a notification may end more waits than it was for, as with
 /// std's: check the condition in a loop, or use [`wait_while`](Self::wait_while).
 ///
 /// # Differences from Python's `Condition`
@@ -45,7 +47,7 @@ use crate::segment::{Machine, Segment};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "Condition")]
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Condvar {
     segment: Segment<Bell, ()>,
@@ -57,7 +59,8 @@ unsafe impl Machine for Bell {
     const NAME: &str = "condition variable";
 }
 
-/// The longest sleep before looking at the condition again.
+/// The longest sleep, in ms, before looking whether the bell rang. It makes up for a notification that died with a waiter that had it:
+/// a larger value makes that rare case last longer, a smaller one wakes idle processors more often.
 const NAP: Duration = Duration::from_millis(500);
 
 impl Condvar {
@@ -232,7 +235,7 @@ impl Condvar {
         self.segment.machine().ring_all();
     }
 
-    /// One sleep, with the lock given up.
+    /// Sleeps until notified, or until the deadline, with the lock given up.
     fn nap<'a, T: Shape + ?Sized>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -241,10 +244,18 @@ impl Condvar {
         let bell = self.segment.machine();
         // Before the lock is given up: whoever changes the condition after that rings after this.
         let ticket = bell.listen();
-        let nap = deadline_after(NAP);
-        let wake_at = until.into_iter().chain(nap).min();
-        guard.without(|| bell.wait(ticket, wake_at));
+        guard.without(|| {
+            while bell.is_silent_since(ticket) && !is_over(until) {
+                bell.wait(ticket, until.into_iter().chain(deadline_after(NAP)).min());
+            }
+        });
         guard.checked()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar").field("has_waiters", &self.segment.machine().has_listeners()).finish()
     }
 }
 

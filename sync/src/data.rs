@@ -22,16 +22,17 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 ///
 /// # Examples
 ///
+/// A struct of one's own, checked by [`plain!`](crate::plain):
+///
 /// ```
-/// use procession_sync::{Mutex, Plain};
+/// use procession_sync::{Mutex, plain};
 ///
-/// struct Account {
-///     cents: i64,
-///     bookings: u64,
+/// plain! {
+///     struct Account {
+///         cents: i64,
+///         bookings: u64,
+///     }
 /// }
-///
-/// // SAFETY: two integers: any bytes are valid, there is no address in them and nothing to drop.
-/// unsafe impl Plain for Account {}
 ///
 /// let account = Mutex::new(Account { cents: 0, bookings: 0 })?;
 /// let mut held = account.lock().unwrap();
@@ -60,8 +61,9 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot lie in memory that several processes share",
     label = "not `Plain` data",
-    note = "`Plain` are numbers, atomics, and tuples and arrays of them; an address means nothing in another process, so a `String`, a \
-            `Vec`, a `Box` or a reference cannot be: send it in a message, or keep it in a manager"
+    note = "`Plain` are numbers, atomic numbers, and tuples and arrays of them: for a struct of these, define it inside the macro `plain!`; for a \
+            `bool`, of which only two bytes are values, use a `u8` or an `AtomicU8`, or an `Event` to wait for; an address means nothing in \
+            another process, so a `String`, a `Vec`, a `Box` or a reference cannot be: send it in a message, or keep it in a manager"
 )]
 pub unsafe trait Plain: Send + 'static {}
 
@@ -103,6 +105,82 @@ plain_tuple!(A B C);
 plain_tuple!(A B C D);
 plain_tuple!(A B C D E);
 plain_tuple!(A B C D E F);
+
+/// Defines a struct that can lie in shared memory: all its fields are [`Plain`], which the compiler checks.
+///
+/// This is the way for crates that have no `unsafe` of their own. Attributes, such as derives, and visibility go where they always go.
+///
+/// # Examples
+///
+/// ```
+/// #![forbid(unsafe_code)]
+///
+/// use procession_sync::{Mutex, plain};
+///
+/// plain! {
+///     /// Where a worker is, and how far.
+///     #[derive(Clone, Copy, Debug, Default, PartialEq)]
+///     pub struct Progress {
+///         pub file: u32,
+///         /// 1 when it has ended.
+///         pub has_ended: u8,
+///         pub speed: [f64; 2],
+///     }
+/// }
+///
+/// let progress = Mutex::new(Progress::default())?;
+/// progress.lock().unwrap().file = 7;
+/// assert_eq!(progress.lock().unwrap().file, 7);
+/// # Ok::<(), procession_sync::CreateError>(())
+/// ```
+///
+/// What means nothing in another process does not compile:
+///
+/// ```compile_fail,E0277
+/// procession_sync::plain! {
+///     struct Named {
+///         name: String,
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// procession_sync::plain! {
+///     struct Flag {
+///         is_set: bool,
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! plain {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $name:ident {
+            $($(#[$field_attribute:meta])* $field_visibility:vis $field:ident: $type:ty),* $(,)?
+        }
+    ) => {
+        $(#[$attribute])*
+        $visibility struct $name {
+            $($(#[$field_attribute])* $field_visibility $field: $type),*
+        }
+
+        const _: () = {
+            const fn is_plain<T: $crate::Plain>() {}
+            $(is_plain::<$type>();)*
+            assert!(!::core::mem::needs_drop::<$name>(), "plain data has nothing to drop");
+            // The struct has these fields and no others, whatever an attribute has made of it.
+            #[allow(dead_code, reason = "it is only compiled")]
+            fn has_these_fields(value: $name) {
+                let $name { $($field),* } = value;
+                $(let _: $type = $field;)*
+            }
+        };
+
+        // SAFETY: its fields, all of which were named above, are plain data one after another; padding may hold anything. It is `Send`
+        // and `'static` or does not compile, and has nothing to drop.
+        unsafe impl $crate::Plain for $name {}
+    };
+}
 
 /// What a shared value can be: one `T` or a row of them, `[T]`, whose length is known at run time.
 ///

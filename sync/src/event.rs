@@ -1,5 +1,6 @@
 //! [`Event`]: a flag to wait for.
 
+use std::fmt;
 use std::time::Duration;
 
 use procession_core::os::poll::deadline_after;
@@ -32,7 +33,7 @@ use crate::segment::{Machine, Segment};
 /// assert!(start.is_set());
 /// # Ok::<(), procession_sync::CreateError>(())
 /// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Event {
     segment: Segment<RawEvent, ()>,
@@ -131,5 +132,11 @@ impl Event {
     #[must_use]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.segment.machine().wait(deadline_after(timeout))
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("is_set", &self.is_set()).finish()
     }
 }

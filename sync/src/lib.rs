@@ -124,9 +124,11 @@
 
 mod barrier;
 mod condvar;
+mod copy;
 mod data;
 mod error;
 mod event;
+mod holding;
 mod mutex;
 mod mutex_guard;
 mod name;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
+use crate::holding::LockedBy;
 use crate::mutex_guard::MutexGuard;
 use crate::poison::{self, Culprit};
 use crate::raw::mutex::RawMutex;
@@ -233,6 +234,22 @@ impl<T: Shape + ?Sized> Mutex<T> {
         self.raw().holder().is_some()
     }
 
+    /// The number of the process that holds the lock at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::Lock::new(())?;
+    /// let held = lock.lock().unwrap();
+    /// assert_eq!(lock.locked_by(), Some(std::process::id()));
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn locked_by(&self) -> Option<u32> {
+        self.raw().holder().map(Identity::pid)
+    }
+
     /// Whether a holder died or panicked since the poison was last cleared.
     ///
     /// # Examples
@@ -307,7 +324,7 @@ impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for Mutex<T> {
         match self.try_lock() {
             Ok(guard) => shown.field("data", &&*guard),
             Err(TryLockError::Poisoned(error)) => shown.field("data", &&**error.get_ref()),
-            Err(TryLockError::WouldBlock) => shown.field("data", &format_args!("<locked>")),
+            Err(TryLockError::WouldBlock) => shown.field("data", &LockedBy(self.locked_by())),
         };
         shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }

@@ -1,20 +1,19 @@
 //! [`MutexGuard`]: the proof that a lock is held.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::LockResult;
-use std::thread;
 
 use procession_core::os::identity::Identity;
 
 use crate::data::Shape;
+use crate::holding::Holding;
 use crate::mutex::Mutex;
 use crate::poison::{self, Culprit};
 
 /// The lock is held, and its data can be used, until this is dropped.
 ///
-/// It stays in the thread that took the lock:
+/// It stays in the thread that took the lock, and is of no use in a copy of the process: using it there panics.
 ///
 /// ```compile_fail,E0277
 /// let lock = procession_sync::Mutex::new(1).unwrap();
@@ -37,16 +36,14 @@ use crate::poison::{self, Culprit};
 #[must_use = "if unused the lock is given back at once"]
 pub struct MutexGuard<'a, T: Shape + ?Sized> {
     lock: &'a Mutex<T>,
-    /// Whether the thread was panicking when it took the lock: then a panic is not this holder's.
-    panicking: bool,
-    of_this_thread: PhantomData<*const ()>,
+    holding: Holding,
 }
 
 impl<'a, T: Shape + ?Sized> MutexGuard<'a, T> {
     /// For one who has just taken the lock.
     #[inline]
     pub(crate) fn new(lock: &'a Mutex<T>) -> MutexGuard<'a, T> {
-        MutexGuard { lock, panicking: thread::panicking(), of_this_thread: PhantomData }
+        MutexGuard { lock, holding: Holding::begin() }
     }
 
     /// The holder that died or panicked; ask the guard inside a [`PoisonError`](std::sync::PoisonError).
@@ -70,6 +67,7 @@ impl<'a, T: Shape + ?Sized> MutexGuard<'a, T> {
 
     /// Gives the lock up while `nap` runs, and takes it again.
     pub(crate) fn without<R>(&mut self, nap: impl FnOnce() -> R) -> R {
+        self.holding.check();
         let me = Identity::current();
         self.lock.raw().unlock(me);
         let result = nap();
@@ -87,16 +85,20 @@ impl<T: Shape + ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     #[inline]
+    #[track_caller]
     fn deref(&self) -> &T {
-        // SAFETY: the segment holds a valid value there (any bytes are one); this thread holds the lock, so nobody writes to it
-        // while the guard is borrowed.
+        self.holding.check();
+        // SAFETY: the segment holds a valid value there (any bytes are one); this process and thread hold the lock, so nobody
+        // writes to it while the guard is borrowed.
         unsafe { self.lock.data().as_ref() }
     }
 }
 
 impl<T: Shape + ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
+    #[track_caller]
     fn deref_mut(&mut self) -> &mut T {
+        self.holding.check();
         // SAFETY: as for `deref`, and the guard is borrowed for this alone, so nobody reads either.
         unsafe { self.lock.data().as_mut() }
     }
@@ -105,10 +107,7 @@ impl<T: Shape + ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: Shape + ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let me = Identity::current();
-        if !self.panicking && thread::panicking() {
-            self.lock.raw().panicked(me);
-        }
+        let me = self.holding.end(self.lock.raw());
         self.lock.raw().unlock(me);
     }
 }

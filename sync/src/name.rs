@@ -1,26 +1,32 @@
 //! Names for shared memory: a record of who has it, from which the next one gets a descriptor.
 //!
-//! The record is a small file, `procession.NAME` in `/dev/shm`, locked while it is read and written:
+//! The record is a small file of this user's alone, `procession.NAME` in `/dev/shm`, locked while it is read and written:
 //!
 //! ```text
-//! procession 1 ID LENGTH
+//! procession 2 ID LENGTH
 //! IDENTITY DESCRIPTOR
 //! IDENTITY DESCRIPTOR
 //! ```
 //!
-//! `ID` is in the memory, too, so that a descriptor which means something else by now is not mistaken for it. Dead holders
-//! are dropped from the record by the next one who opens the name.
+//! `ID` is in the memory, too, so that a descriptor which means something else by now is not mistaken for it.
+//!
+//! Whoever opens the name adds a line, in one write: if it is killed in the middle, the lines before are still there, and half a line
+//! is passed over. The file is written anew only when nobody living has the memory, and by renaming a whole one over it when many
+//! of its lines are those of dead holders.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use procession_core::Mapping;
 use procession_core::os::identity::Identity;
+use procession_core::os::own_file;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CreateError;
@@ -111,7 +117,7 @@ mod words {
 }
 
 /// One process that has the memory, and under which number it has the descriptor.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Holder {
     who: Identity,
     descriptor: RawFd,
@@ -127,11 +133,7 @@ struct Record {
 pub(crate) fn create(name: &str, memory: impl FnOnce() -> Result<Memory, CreateError>) -> Result<Memory, NameError> {
     let path = path_of(name)?;
     let fault = |error| Fault::Record(name.to_owned(), error);
-    let mut file = locked(
-        || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path),
-        &path,
-    )
-    .map_err(fault)?;
+    let mut file = locked(&path, true).map_err(fault)?;
     if read(&mut file).map_err(fault)?.is_some_and(|record| record.find().is_some()) {
         return Err(Fault::Taken(name.to_owned()).into());
     }
@@ -139,7 +141,9 @@ pub(crate) fn create(name: &str, memory: impl FnOnce() -> Result<Memory, CreateE
     let id = new_id();
     memory.id().store(id, Ordering::Relaxed);
     let record = Record { id, len: memory.mapping().len(), holders: vec![Holder::this(&memory)] };
-    write(&mut file, &record).map_err(fault)?;
+    // Nobody living is in the old record, so nobody misses what is lost when this is cut short.
+    file.set_len(0).and_then(|()| file.rewind()).map_err(fault)?;
+    file.write_all(record.text().as_bytes()).map_err(fault)?;
     Ok(memory)
 }
 
@@ -149,12 +153,21 @@ pub(crate) fn open(name: &str) -> Result<Memory, NameError> {
         io::ErrorKind::NotFound => Fault::NotFound(name.to_owned()),
         _ => Fault::Record(name.to_owned(), error),
     };
-    let mut file = locked(|| OpenOptions::new().read(true).write(true).open(&path), &path).map_err(fault)?;
+    let mut file = locked(&path, false).map_err(fault)?;
     let mut record = read(&mut file).map_err(fault)?.ok_or_else(|| Fault::NotFound(name.to_owned()))?;
     let memory = record.find().ok_or_else(|| Fault::NotFound(name.to_owned()))?;
+    let this = Holder::this(&memory);
+    if record.holders.contains(&this) {
+        // An earlier handle of this process had the same number.
+        return Ok(memory);
+    }
+    if record.holders.len() < MANY_HOLDERS {
+        append(&mut file, this).map_err(fault)?;
+        return Ok(memory);
+    }
     record.holders.retain(|holder| holder.who.is_alive());
-    record.holders.push(Holder::this(&memory));
-    write(&mut file, &record).map_err(fault)?;
+    record.holders.push(this);
+    replace(&path, &record).map_err(fault)?;
     Ok(memory)
 }
 
@@ -177,6 +190,16 @@ impl Record {
     }
 }
 
+impl Record {
+    fn text(&self) -> String {
+        let mut text = format!("procession 2 {} {}\n", self.id, self.len);
+        for Holder { who, descriptor } in &self.holders {
+            let _into_a_string_always = writeln!(text, "{} {descriptor}", who.to_bits());
+        }
+        text
+    }
+}
+
 impl Holder {
     fn this(memory: &Memory) -> Holder {
         Holder { who: Identity::current(), descriptor: memory.mapping().as_fd().as_raw_fd() }
@@ -193,15 +216,40 @@ fn path_of(name: &str) -> Result<PathBuf, Fault> {
     Ok(folder.join(format!("procession.{name}")))
 }
 
+/// How many lines a record may have before those of the dead are dropped: at some 30 bytes each, a page or two to read at each opening.
+const MANY_HOLDERS: usize = 256;
+
+/// How long to wait for the lock of a record. It is held for microseconds, unless its holder is stopped.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+
+/// The pause between two tries: as long as a few openings take, and too short to be felt.
+const PAUSE: Duration = Duration::from_micros(200);
+
 /// Opens the record and waits for its lock; opens it again when it was taken away meanwhile.
-fn locked(open: impl Fn() -> io::Result<File>, path: &PathBuf) -> io::Result<File> {
+fn locked(path: &Path, create: bool) -> io::Result<File> {
+    let until = Instant::now() + LOCK_LIMIT;
     loop {
-        let file = open()?;
-        file.lock()?;
+        let file = own_file::open(path, create)?;
+        lock_until(&file, until)?;
         let ours = file.metadata()?;
-        match std::fs::metadata(path) {
+        match std::fs::symlink_metadata(path) {
             Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => return Ok(file),
             _ => {}
+        }
+    }
+}
+
+/// The kernel has no such lock with a time limit.
+fn lock_until(file: &File, until: Instant) -> io::Result<()> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                let text = "another process of this user has locked it, and is stopped perhaps";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
         }
     }
 }
@@ -218,7 +266,7 @@ fn read(file: &mut File) -> io::Result<Option<Record>> {
 
 fn parse(text: &str) -> Option<Record> {
     let mut lines = text.lines();
-    let (id, len) = lines.next()?.strip_prefix("procession 1 ")?.split_once(' ')?;
+    let (id, len) = lines.next()?.strip_prefix("procession 2 ")?.split_once(' ')?;
     let holder = |line: &str| {
         let (who, descriptor) = line.split_once(' ')?;
         let who = Identity::from_bits(who.parse().ok()?)?;
@@ -227,14 +275,21 @@ fn parse(text: &str) -> Option<Record> {
     Some(Record { id: id.parse().ok()?, len: len.parse().ok()?, holders: lines.filter_map(holder).collect() })
 }
 
-fn write(file: &mut File, record: &Record) -> io::Result<()> {
-    let mut text = format!("procession 1 {} {}\n", record.id, record.len);
-    for Holder { who, descriptor } in &record.holders {
-        writeln!(text, "{} {descriptor}", who.to_bits()).map_err(io::Error::other)?;
-    }
+/// Adds a line. It begins with the end of the line before, which may have been cut short.
+fn append(file: &mut File, holder: Holder) -> io::Result<()> {
+    file.seek(SeekFrom::End(0))?;
+    file.write_all(format!("\n{} {}\n", holder.who.to_bits(), holder.descriptor).as_bytes())
+}
+
+/// Puts a whole new record in the place of the old one, whose lock is held.
+fn replace(path: &Path, record: &Record) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // No name begins with a dot. One that was left by a killed process is used again.
+    let beside = path.with_file_name(format!(".{name}"));
+    let mut file = own_file::open(&beside, true)?;
     file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(text.as_bytes())
+    file.write_all(record.text().as_bytes())?;
+    std::fs::rename(&beside, path)
 }
 
 /// A number that no other memory of this user has: from a hasher that the system seeds.

@@ -1,11 +1,9 @@
 //! [`ReentrantLock`]: a lock that its holder can take again.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LockResult, TryLockError, TryLockResult};
-use std::thread;
 use std::time::Duration;
 
 use procession_core::os::identity::Identity;
@@ -14,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
+use crate::holding::{Holding, LockedBy};
 use crate::poison::{self, Culprit};
 use crate::raw::reentrant::RawReentrant;
 use crate::segment::{Machine, Segment};
@@ -153,6 +152,36 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         }
     }
 
+    /// Whether a thread holds the lock at this moment, perhaps this one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!procession_sync::ReentrantLock::new(())?.is_locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "locked")]
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.locked_by().is_some()
+    }
+
+    /// The number of the process that holds the lock at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::ReentrantLock::new(())?;
+    /// let held = lock.lock().unwrap();
+    /// assert_eq!(lock.locked_by(), Some(std::process::id()));
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn locked_by(&self) -> Option<u32> {
+        self.machine().raw().holder().map(Identity::pid)
+    }
+
     /// Whether a holder died or panicked since the poison was last cleared.
     ///
     /// # Examples
@@ -198,7 +227,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     }
 
     fn guard(&self) -> LockResult<ReentrantLockGuard<'_, T>> {
-        let guard = ReentrantLockGuard { lock: self, panicking: thread::panicking(), of_this_thread: PhantomData };
+        let guard = ReentrantLockGuard { lock: self, holding: Holding::begin() };
         poison::checked(self.machine().raw(), guard)
     }
 }
@@ -224,8 +253,11 @@ impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for ReentrantLock<T> {
         match self.try_lock() {
             Ok(guard) => shown.field("data", &&*guard),
             Err(TryLockError::Poisoned(error)) => shown.field("data", &&**error.get_ref()),
-            Err(TryLockError::WouldBlock) => shown.field("data", &format_args!("<locked>")),
+            Err(TryLockError::WouldBlock) => shown.field("data", &LockedBy(self.locked_by())),
         };
+        if self.is_locked() {
+            shown.field("depth", &self.machine().depth());
+        }
         shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }
 }
@@ -252,8 +284,7 @@ impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for ReentrantLock<T> {
 #[must_use = "if unused the lock is given back at once"]
 pub struct ReentrantLockGuard<'a, T: Shape + ?Sized> {
     lock: &'a ReentrantLock<T>,
-    panicking: bool,
-    of_this_thread: PhantomData<*const ()>,
+    holding: Holding,
 }
 
 impl<T: Shape + ?Sized> ReentrantLockGuard<'_, T> {
@@ -279,7 +310,9 @@ impl<T: Shape + ?Sized> ReentrantLockGuard<'_, T> {
 impl<T: Shape + ?Sized> Deref for ReentrantLockGuard<'_, T> {
     type Target = T;
 
+    #[track_caller]
     fn deref(&self) -> &T {
+        self.holding.check();
         // SAFETY: the segment holds a valid value there (any bytes are one); this thread holds the lock, and while it does only
         // it has references, all of them shared.
         unsafe { self.lock.segment.data().as_ref() }
@@ -288,10 +321,7 @@ impl<T: Shape + ?Sized> Deref for ReentrantLockGuard<'_, T> {
 
 impl<T: Shape + ?Sized> Drop for ReentrantLockGuard<'_, T> {
     fn drop(&mut self) {
-        let me = Identity::current();
-        if !self.panicking && thread::panicking() {
-            self.lock.machine().raw().panicked(me);
-        }
+        let me = self.holding.end(self.lock.machine().raw());
         self.lock.machine().unlock(me);
     }
 }

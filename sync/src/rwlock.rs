@@ -1,10 +1,8 @@
 //! [`RwLock`]: data for many readers or one writer.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, TryLockError, TryLockResult};
-use std::thread;
 use std::time::Duration;
 
 use procession_core::os::identity::Identity;
@@ -13,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
+use crate::holding::{Holding, LockedBy};
 use crate::poison::{self, Culprit};
 use crate::raw::rwlock::{RawRwLock, Slot};
 use crate::segment::{Machine, Segment};
@@ -215,6 +214,39 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         }
     }
 
+    /// Whether one writes, or many read, at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::RwLock::new(7)?;
+    /// assert!(!lock.is_locked());
+    /// let reading = lock.read().unwrap();
+    /// assert!(lock.is_locked());
+    /// # drop(reading);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.machine().is_used()
+    }
+
+    /// The number of the process that writes at this moment, or waits for readers in order to write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::RwLock::new(7)?;
+    /// let writing = lock.write().unwrap();
+    /// assert_eq!(lock.locked_by(), Some(std::process::id()));
+    /// # drop(writing);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn locked_by(&self) -> Option<u32> {
+        self.machine().writer().holder().map(Identity::pid)
+    }
+
     /// Whether a writer died or panicked since the poison was last cleared.
     ///
     /// # Examples
@@ -260,11 +292,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     }
 
     fn reading(&self, slot: Slot) -> LockResult<RwLockReadGuard<'_, T>> {
-        poison::checked(self.machine().writer(), RwLockReadGuard { lock: self, slot, of_this_thread: PhantomData })
+        poison::checked(self.machine().writer(), RwLockReadGuard { lock: self, slot, holding: Holding::begin() })
     }
 
     fn writing(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let guard = RwLockWriteGuard { lock: self, panicking: thread::panicking(), of_this_thread: PhantomData };
+        let guard = RwLockWriteGuard { lock: self, holding: Holding::begin() };
         poison::checked(self.machine().writer(), guard)
     }
 }
@@ -281,7 +313,7 @@ impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLock<T> {
         match self.try_read() {
             Ok(guard) => shown.field("data", &&*guard),
             Err(TryLockError::Poisoned(error)) => shown.field("data", &&**error.get_ref()),
-            Err(TryLockError::WouldBlock) => shown.field("data", &format_args!("<locked>")),
+            Err(TryLockError::WouldBlock) => shown.field("data", &LockedBy(self.locked_by())),
         };
         shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }
@@ -310,13 +342,15 @@ impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLock<T> {
 pub struct RwLockReadGuard<'a, T: Shape + Sync + ?Sized> {
     lock: &'a RwLock<T>,
     slot: Slot,
-    of_this_thread: PhantomData<*const ()>,
+    holding: Holding,
 }
 
 impl<T: Shape + Sync + ?Sized> Deref for RwLockReadGuard<'_, T> {
     type Target = T;
 
+    #[track_caller]
     fn deref(&self) -> &T {
+        self.holding.check();
         // SAFETY: the segment holds a valid value there (any bytes are one), and nobody writes while this slot is claimed.
         unsafe { self.lock.segment.data().as_ref() }
     }
@@ -352,21 +386,24 @@ impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLockReadGuard<'_, T
 #[must_use = "if unused the lock is given back at once"]
 pub struct RwLockWriteGuard<'a, T: Shape + Sync + ?Sized> {
     lock: &'a RwLock<T>,
-    panicking: bool,
-    of_this_thread: PhantomData<*const ()>,
+    holding: Holding,
 }
 
 impl<T: Shape + Sync + ?Sized> Deref for RwLockWriteGuard<'_, T> {
     type Target = T;
 
+    #[track_caller]
     fn deref(&self) -> &T {
+        self.holding.check();
         // SAFETY: the segment holds a valid value there (any bytes are one); this thread alone has the lock.
         unsafe { self.lock.segment.data().as_ref() }
     }
 }
 
 impl<T: Shape + Sync + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    #[track_caller]
     fn deref_mut(&mut self) -> &mut T {
+        self.holding.check();
         // SAFETY: as for `deref`, and the guard is borrowed for this alone.
         unsafe { self.lock.segment.data().as_mut() }
     }
@@ -374,10 +411,7 @@ impl<T: Shape + Sync + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T: Shape + Sync + ?Sized> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
-        let me = Identity::current();
-        if !self.panicking && thread::panicking() {
-            self.lock.machine().writer().panicked(me);
-        }
+        let me = self.holding.end(self.lock.machine().writer());
         self.lock.machine().done_writing(me);
     }
 }

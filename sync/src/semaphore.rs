@@ -1,5 +1,6 @@
 //! [`Semaphore`]: a number of permits.
 
+use std::fmt;
 use std::time::Duration;
 
 use procession_core::os::identity::Identity;
@@ -46,7 +47,7 @@ use crate::segment::{Machine, Segment};
 /// # Ok::<(), procession_sync::CreateError>(())
 /// ```
 #[doc(alias = "BoundedSemaphore")]
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Semaphore {
     segment: Segment<RawSemaphore, ()>,
@@ -163,7 +164,7 @@ impl Semaphore {
     /// ```
     pub fn release(&self, permits: u32) -> Result<(), ReleaseError> {
         let refused = |exist| ReleaseError { permits, exist, bound: self.machine().bound() };
-        self.machine().release(Identity::current(), permits).map_err(refused)
+        self.machine().release(permits).map_err(refused)
     }
 
     /// How many permits could be taken at this moment.
@@ -182,6 +183,27 @@ impl Semaphore {
 
     fn machine(&self) -> &RawSemaphore {
         self.segment.machine()
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let holders: Vec<_> = self.machine().holders().map(|(who, held)| (who.pid(), held)).collect();
+        let mut shown = f.debug_struct("Semaphore");
+        shown.field("available", &self.available()).field("holders", &Holders(&holders));
+        if self.machine().bound() != MOST {
+            shown.field("bound", &self.machine().bound());
+        }
+        shown.finish()
+    }
+}
+
+/// Which process holds how many permits.
+struct Holders<'a>(&'a [(u32, u32)]);
+
+impl fmt::Debug for Holders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().copied()).finish()
     }
 }
 

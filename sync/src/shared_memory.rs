@@ -1,9 +1,11 @@
 //! [`SharedMemory`]: bytes that several processes see.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use serde::{Deserialize, Serialize};
 
+use crate::copy;
 use crate::error::CreateError;
 use crate::name::{self, Named};
 use crate::segment::{Machine, Segment};
@@ -41,7 +43,7 @@ pub use crate::name::NameError;
 /// ```
 #[doc(alias = "ShareableList")]
 #[doc(alias = "multiprocessing.shared_memory")]
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SharedMemory {
     segment: Segment<Block, [AtomicU8]>,
@@ -202,7 +204,7 @@ impl SharedMemory {
     #[track_caller]
     pub fn read(&self, offset: usize, into: &mut [u8]) {
         let from = self.range(offset, into.len());
-        into.iter_mut().zip(from).for_each(|(to, byte)| *to = byte.load(Ordering::Relaxed));
+        copy::out_of(from, into);
     }
 
     /// Copies bytes in, from `offset` on.
@@ -224,7 +226,7 @@ impl SharedMemory {
     #[track_caller]
     pub fn write(&self, offset: usize, from: &[u8]) {
         let to = self.range(offset, from.len());
-        to.iter().zip(from).for_each(|(to, byte)| to.store(*byte, Ordering::Relaxed));
+        copy::into(to, from);
     }
 
     #[track_caller]
@@ -235,6 +237,12 @@ impl SharedMemory {
             panic!("{len} bytes from {offset} on are not inside {} bytes of shared memory", all.len())
         });
         &all[offset..end]
+    }
+}
+
+impl fmt::Debug for SharedMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedMemory").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -28,3 +28,6 @@ mod event;
 
 #[path = "model/barrier.rs"]
 mod barrier;
+
+#[path = "model/reentrant.rs"]
+mod reentrant;

@@ -3,15 +3,17 @@
 //! A process number alone is given again after its process has ended; together with the moment the process started it
 //! is not. The pair fits 62 bits, so it can be the value of a lock word: who holds it can be read in one load.
 
-use std::fs;
 use std::num::NonZeroU64;
+use std::os::fd::RawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io, thread};
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, close};
 
 use super::pidfd::PidFd;
 
@@ -95,7 +97,7 @@ impl Identity {
     /// Whether the process still runs: `false` once its last thread is gone, so that it cannot touch memory any more,
     /// even while nobody has waited for it yet.
     ///
-    /// Where the system tells less (no descriptor is free, `/proc` is not there) a zombie, or another process with the
+    /// Where the system tells less (a filter forbids the call, `/proc` is not there) a zombie, or another process with the
     /// number, may be taken for this one. A process that runs is never called dead.
     ///
     /// ```
@@ -105,9 +107,21 @@ impl Identity {
     #[must_use]
     pub fn is_alive(self) -> bool {
         match PidFd::open(self.pid()) {
+            // The question needs descriptors, and this process has none free: ask from a thread that has.
+            Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
+                with_room_for_descriptors(move || self.is_process(PidFd::open(self.pid())))
+                    .unwrap_or_else(|| has_a_number(self.pid()))
+            }
+            opened => self.is_process(opened),
+        }
+    }
+
+    /// Whether what was opened by this number is this process, and runs.
+    fn is_process(self, opened: io::Result<PidFd>) -> bool {
+        match opened {
             // A process number that names nothing, or by now a thread.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => false,
-            // No descriptor is free, or a filter forbids the call.
+            // The machine has no descriptor left, or a filter forbids the call.
             Err(_) => has_a_number(self.pid()),
             // Whoever has the number has ended: it was this one, or one that came after it.
             Ok(process) if process.has_ended().unwrap_or(false) => false,
@@ -165,6 +179,27 @@ fn find_out() -> Identity {
     me
 }
 
+/// Runs `question` in a thread with a descriptor table of its own, a copy of this process's in which a few numbers are free;
+/// `None` where there can be no such thread.
+fn with_room_for_descriptors(question: impl FnOnce() -> bool + Send) -> Option<bool> {
+    /// As many as opening and reading a file beside a process descriptor takes, and one to spare.
+    const NEEDED: usize = 3;
+    /// As high as descriptors go on any Linux, by default (`fs.nr_open`).
+    const MOST: RawFd = 1 << 20;
+    /// The question calls the kernel and reads a small file. In bytes.
+    const STACK: usize = 128 << 10;
+    let ask = || {
+        unshare(CloneFlags::CLONE_FILES).ok()?;
+        // In the copy only: everybody else keeps them. The process has none free, so the lowest numbers are all in use.
+        let closed = (0..MOST).filter(|number| close(*number).is_ok()).take(NEEDED).count();
+        (closed == NEEDED).then(question)
+    };
+    thread::scope(|scope| {
+        let asking = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, ask).ok()?;
+        asking.join().ok()?
+    })
+}
+
 /// Whether a process has this number, even one that ended and that nobody has waited for.
 fn has_a_number(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
@@ -184,6 +219,7 @@ fn start_in(stat: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -206,6 +242,13 @@ mod tests {
         let me = Identity::current();
         let elder = Identity::of(me.pid(), me.start() ^ 1).expect("a valid pair");
         assert!(!elder.is_alive());
+    }
+
+    #[test]
+    fn a_question_gets_descriptors_where_none_are_free() {
+        let opened = with_room_for_descriptors(|| PidFd::open(std::process::id()).is_ok() && started(1).is_some());
+        assert_eq!(opened, Some(true));
+        assert!(io::stdin().as_fd().try_clone_to_owned().is_ok(), "this process has kept all of its own");
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod lifeline;
 pub mod limits;
 pub(crate) mod memfd;
 pub(crate) mod memory;
+pub mod own_file;
 pub mod packet;
 pub mod pidfd;
 mod pidfd_info;

@@ -1,22 +1,33 @@
 //! A meeting point of a fixed number of parties, who are known by name once they came, so that a dead one is missed.
 //!
-//! `round` holds the number of the current round (low half) and how the last 32 rounds ended (high half: bit `n` is 1 when
-//! round `n` modulo 32 was completed, 0 when it was given up), so that one store both ends a round and says how.
-//! A row says how often one process has arrived in which round; rows of earlier rounds count as 0, so nothing has
-//! to be cleared. Everything changes under `lock`:
+//! `round` says all that waiters want to know, so that one step both ends a round and says how:
 //!
-//! | step | commit | killed before | killed after |
-//! | --- | --- | --- | --- |
-//! | arrive | own row | nothing happened | dead: whoever waits finds it and breaks the barrier |
-//! | the last arrives | `round` | as if it had not arrived: dead, the barrier breaks | the round is complete |
-//! | break | `broken` | nothing happened | broken; sleepers find it after their nap |
-//! | reset | `round`, then `broken` to 0 | nothing happened | given up; still broken until the next reset |
+//! | bits | meaning |
+//! | --- | --- |
+//! | 0 to 30 | the number of the current round |
+//! | 31 | the barrier is broken, and `cause` says why |
+//! | 32 to 63 | how the last 32 rounds ended: bit `32 + n % 32` is 1 when round `n` was completed, 0 when it was given up |
+//!
+//! A row says how often one process has arrived in which round; rows of earlier rounds count as 0, so nothing has
+//! to be cleared. Arrivals are counted under `lock`; all else is single atomic steps, which nobody who is stopped can hold up.
+//!
+//! | step | lock | commit | killed before | killed after |
+//! | --- | --- | --- | --- | --- |
+//! | arrive | yes | own row | nothing happened | dead: whoever waits finds it and breaks the barrier |
+//! | open, by the last, after its action | no | `round` | dead: whoever waits finds it and breaks the barrier | the round is complete |
+//! | break | no | `round` | nothing happened | broken; sleepers find it after their nap |
+//! | reset | no | `round` | nothing happened | given up; sleepers find it after their nap |
+//! | leave | no | own row's name to 0 | dead: as any dead party | not missed |
+//!
+//! An arrival counts even if its process dies after it: when all others have arrived before anybody has found the death, the round is
+//! complete, and the next one is broken. One who is *stopped* while it arrives holds `lock`: those with a deadline leave when it has
+//! passed, and break the barrier.
 
 use super::PARTICIPANTS;
 use super::bell::Bell;
 use super::mutex::RawMutex;
 use super::patience::{Deadline, Patience};
-use super::shim::{self, AtomicU32, AtomicU64, Identity, Ordering};
+use super::shim::{self, AtomicU32, AtomicU64, Identity, Ordering, fence};
 
 /// The most parties: each may be a process with a row of its own.
 pub(crate) const MOST: u32 = PARTICIPANTS as u32;
@@ -24,11 +35,16 @@ pub(crate) const MOST: u32 = PARTICIPANTS as u32;
 /// How far back `round` remembers how rounds ended.
 const HISTORY: u32 = 32;
 
-/// `broken`: nobody's fault, somebody asked for it.
+/// The part of `round` that is the number.
+const NUMBER: u64 = (1 << 31) - 1;
+/// The bit of `round` that says "broken".
+const BROKEN: u64 = 1 << 31;
+
+/// `cause`: nobody's fault, somebody asked for it.
 const ABORTED: u64 = 1;
-/// `broken`: a wait ran out of time.
+/// `cause`: a wait ran out of time.
 const TIMED_OUT: u64 = 2;
-/// `broken`: the rest of the word is the identity of the dead party.
+/// `cause`: the rest of the word is the identity of the dead party.
 const DIED: u64 = 3;
 
 /// A meeting point.
@@ -37,7 +53,8 @@ const DIED: u64 = 3;
 pub(crate) struct RawBarrier {
     lock: RawMutex,
     round: AtomicU64,
-    broken: AtomicU64,
+    /// Why the barrier is broken, once `round` says that it is.
+    cause: AtomicU64,
     /// Rings when a round ends or the barrier breaks.
     end: Bell,
     parties: AtomicU32,
@@ -72,123 +89,158 @@ impl RawBarrier {
         self.parties.load(Ordering::Relaxed)
     }
 
-    /// Arrives and waits for the others. The answer is how many came before in this round.
+    /// Arrives and waits for the others; returns how many came before in this round.
     pub(crate) fn wait(&self, me: Identity, until: Deadline) -> Result<u32, Cause> {
-        let (index, round) = self.locked(me, || self.arrive(me))?;
-        let mut patience = Patience::with_a_holder(until);
-        loop {
-            let ticket = self.end.listen();
-            if let Some(end) = self.outcome_of(round) {
-                return end.map(|()| index);
-            }
-            if patience.is_over() {
-                self.locked(me, || self.break_round(round, TIMED_OUT));
-                continue;
-            }
-            self.end.wait(ticket, patience.nap());
-            if patience.slept_through() {
-                self.locked(me, || self.miss_the_dead());
-            }
+        let place = self.arrive(me, until, true)?;
+        self.until_over(place.round, until).map(|()| place.before)
+    }
+
+    /// As [`wait`](Self::wait); whoever comes last runs `action` while the others still wait.
+    ///
+    /// A panic of the action breaks the barrier: the others would wait for ever.
+    pub(crate) fn wait_with(&self, me: Identity, until: Deadline, action: impl FnOnce()) -> Result<u32, Cause> {
+        let place = self.arrive(me, until, false)?;
+        if place.before.saturating_add(1) == self.parties() {
+            let unfinished = BreakOnDrop(self);
+            action();
+            std::mem::forget(unfinished);
+            self.end_round(place.round, true);
         }
+        self.until_over(place.round, until).map(|()| place.before)
     }
 
     /// Breaks the barrier for everybody who waits or comes later.
-    pub(crate) fn abort(&self, me: Identity) {
-        self.locked(me, || self.break_now(ABORTED));
+    pub(crate) fn abort(&self) {
+        self.break_with(ABORTED, |_| true);
     }
 
     /// Sends those who wait away, and begins anew.
     pub(crate) fn reset(&self, me: Identity) {
-        self.locked(me, || {
-            self.end_round(false);
-            self.broken.store(0, Ordering::Release);
-            for row in self.used() {
-                row.who.store(0, Ordering::Relaxed);
-            }
-            self.end.ring_all();
-        });
+        let next = |now| Some(next_round(now, false));
+        // Release: pairs with the Acquire loads of `round`, as in `end_round`.
+        let _always = self.round.fetch_update(Ordering::Release, Ordering::Relaxed, next);
+        // The living are forgotten, too, unless somebody is stopped in here: then their end will be missed.
+        if self.lock.lock_briefly(me) {
+            self.used().iter().for_each(|row| row.who.store(0, Ordering::Relaxed));
+            self.lock.unlock(me);
+        }
+        self.end.ring_all();
     }
 
     /// How many wait now.
     pub(crate) fn waiting(&self) -> u32 {
-        let round = round_in(self.round.load(Ordering::Acquire));
+        let round = number_in(self.round.load(Ordering::Acquire));
         let arrived = self.used().iter().map(|row| row.in_round(round)).fold(0, u32::saturating_add);
         arrived.min(self.parties())
     }
 
     pub(crate) fn broken(&self) -> Option<Cause> {
-        cause_in(self.broken.load(Ordering::Acquire))
+        self.cause_in(self.round.load(Ordering::Acquire))
     }
 
     /// This process is no party any more, unless it waits: its end will not be missed.
     pub(crate) fn leave(&self, me: Identity) {
-        self.locked(me, || {
-            let round = round_in(self.round.load(Ordering::Relaxed));
-            let mine = self.used().iter().find(|row| row.is(me));
-            if let Some(row) = mine.filter(|row| row.in_round(round) == 0) {
-                row.who.store(0, Ordering::Relaxed);
+        let number = || number_in(self.round.load(Ordering::Relaxed));
+        let mine = self.used().iter().find(|row| row.is(me) && row.in_round(number()) == 0);
+        let Some(row) = mine else { return };
+        row.rename(me.to_bits(), 0);
+        // Another thread of this process may arrive meanwhile. Pairs with the fence in `enter`: either it names the row again
+        // after this, or its arrival is seen here.
+        fence(Ordering::SeqCst);
+        if row.in_round(number()) != 0 {
+            row.rename(0, me.to_bits());
+        }
+    }
+
+    /// Waits until no round is full (one may be, while its last party acts), and arrives. `opens`: the last one ends the round.
+    fn arrive(&self, me: Identity, until: Deadline, opens: bool) -> Result<Place, Cause> {
+        loop {
+            if !self.lock.lock(me, until) {
+                // The time is over before one could even arrive: the others would miss this party.
+                self.break_with(TIMED_OUT, |_| true);
+                return Err(self.broken().unwrap_or(Cause::TimedOut));
             }
-        });
+            let entered = self.enter(me, opens);
+            self.lock.unlock(me);
+            let place = entered?;
+            if place.before < self.parties() {
+                return Ok(place);
+            }
+            self.until_over(place.round, until)?;
+        }
     }
 
-    fn locked<R>(&self, me: Identity, step: impl FnOnce() -> R) -> R {
-        self.lock.lock(me, None);
-        let result = step();
-        self.lock.unlock(me);
-        result
-    }
-
-    /// Answers how many came before, and in which round.
-    fn arrive(&self, me: Identity) -> Result<(u32, u32), Cause> {
-        if let Some(cause) = self.broken() {
+    /// Under the lock: writes an arrival down, unless all have arrived already.
+    fn enter(&self, me: Identity, opens: bool) -> Result<Place, Cause> {
+        let now = self.round.load(Ordering::Relaxed);
+        if let Some(cause) = self.cause_in(now) {
             return Err(cause);
         }
-        let round = round_in(self.round.load(Ordering::Relaxed));
-        let before = self.waiting();
-        // There is a row for each party; when others fill the table, one that does not wait makes room.
-        let Some(row) = self.row_of(me, round) else { return Err(Cause::Aborted) };
-        let mine = row.in_round(round);
-        row.arrived.store(u64::from(round) << 32 | u64::from(mine.saturating_add(1)), Ordering::Relaxed);
-        if before.saturating_add(1) >= self.parties() {
-            self.end_round(true);
-            self.end.ring_all();
+        let place = Place { round: number_in(now), before: self.waiting() };
+        if place.before >= self.parties() {
+            return Ok(place);
         }
-        Ok((before, round))
+        // There is a row for each party; when others fill the table, one that does not wait makes room.
+        let Some(row) = self.row_of(me, place.round) else { return Err(Cause::Aborted) };
+        let mine = row.in_round(place.round).saturating_add(1);
+        row.arrived.store(u64::from(place.round) << 32 | u64::from(mine), Ordering::Relaxed);
+        // Pairs with the fence in `leave`, of another thread of this process.
+        fence(Ordering::SeqCst);
+        row.who.store(me.to_bits(), Ordering::Relaxed);
+        if opens && place.before.saturating_add(1) == self.parties() {
+            self.end_round(place.round, true);
+        }
+        Ok(place)
+    }
+
+    /// Waits until the round has ended or the barrier is broken.
+    fn until_over(&self, round: u32, until: Deadline) -> Result<(), Cause> {
+        let mut patience = Patience::with_a_holder(until);
+        loop {
+            let ticket = self.end.listen();
+            if let Some(end) = self.outcome_of(round) {
+                return end;
+            }
+            if patience.is_over() {
+                self.break_with(TIMED_OUT, |now| now == round);
+                continue;
+            }
+            self.end.wait(ticket, patience.nap());
+            if patience.slept_through() {
+                self.miss_the_dead();
+            }
+        }
     }
 
     /// How a round ended, if it has.
     fn outcome_of(&self, round: u32) -> Option<Result<(), Cause>> {
-        // The round first: one that was completed stays so, even if the barrier broke after it.
+        // Acquire: pairs with the Release in `end_round` and `break_with`. What the others did before they came is seen.
         let now = self.round.load(Ordering::Acquire);
-        if round_in(now) == round {
-            let cause = self.broken()?;
-            // Both changed between the two looks: the round has the last word.
-            let still = round_in(self.round.load(Ordering::Acquire)) == round;
-            return if still { Some(Err(cause)) } else { self.outcome_of(round) };
+        if number_in(now) == round {
+            return self.cause_in(now).map(Err);
         }
         let completed = now >> (32 + round % HISTORY) & 1 != 0;
         Some(if completed { Ok(()) } else { Err(Cause::Aborted) })
     }
 
-    fn end_round(&self, completed: bool) {
-        let now = self.round.load(Ordering::Relaxed);
-        let round = round_in(now);
-        let bit = 1u64 << (32 + round % HISTORY);
-        let history = if completed { now | bit } else { now & !bit };
-        self.round.store(history >> 32 << 32 | u64::from(round.wrapping_add(1)), Ordering::Release);
-    }
-
-    /// Breaks the barrier unless the round has ended meanwhile.
-    fn break_round(&self, round: u32, cause: u64) {
-        if round_in(self.round.load(Ordering::Relaxed)) == round {
-            self.break_now(cause);
+    /// Ends the round, if it is the current one and the barrier is not broken.
+    fn end_round(&self, round: u32, completed: bool) {
+        let next = |now| (now & (NUMBER | BROKEN) == u64::from(round)).then(|| next_round(now, completed));
+        // Release: pairs with the Acquire in `outcome_of`. Acquire: the last one hands on what it has seen of the others.
+        if self.round.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next).is_ok() {
+            self.end.ring_all();
         }
     }
 
-    fn break_now(&self, cause: u64) {
-        if self.broken.load(Ordering::Relaxed) == 0 {
-            self.broken.store(cause, Ordering::Release);
+    /// Breaks the barrier unless it is broken, or in another round than `is_meant` wants.
+    fn break_with(&self, cause: u64, is_meant: impl Fn(u32) -> bool) {
+        let broken = |now| (now & BROKEN == 0 && is_meant(number_in(now))).then_some(now | BROKEN);
+        if broken(self.round.load(Ordering::Relaxed)).is_some() {
+            // Whoever breaks it at the same time may have the last word: then that cause is as true.
+            self.cause.store(cause, Ordering::Relaxed);
         }
+        // Release: pairs with the Acquire loads of `round`, after which `cause` is read.
+        let _already = self.round.fetch_update(Ordering::Release, Ordering::Relaxed, broken);
         self.end.ring_all();
     }
 
@@ -199,18 +251,24 @@ impl RawBarrier {
         for row in self.used() {
             let bits = row.who.load(Ordering::Relaxed);
             if bits != 0 && Identity::from_bits(bits).is_none_or(|who| !shim::is_alive(who)) {
-                self.break_now(bits << 2 | DIED);
-                row.who.store(0, Ordering::Relaxed);
+                self.break_with(bits << 2 | DIED, |_| true);
+                row.rename(bits, 0);
             }
         }
     }
 
-    /// My row, or one that becomes mine: a free one, else one whose process does not wait.
+    /// Why the barrier is broken, if `round` was seen to say that it is.
+    fn cause_in(&self, round: u64) -> Option<Cause> {
+        (round & BROKEN != 0).then(|| cause_in(self.cause.load(Ordering::Relaxed)))
+    }
+
+    /// Under the lock: my row, or one that becomes mine: a free one, else one whose process does not wait.
     fn row_of(&self, me: Identity, round: u32) -> Option<&Row> {
         self.used().iter().find(|row| row.is(me)).or_else(|| {
-            let free = |row: &Row| row.who.load(Ordering::Relaxed) == 0;
+            let absent = |row: &Row| row.in_round(round) == 0;
+            let free = |row: &Row| row.who.load(Ordering::Relaxed) == 0 && absent(row);
             let rows = &self.rows;
-            let index = rows.iter().position(free).or_else(|| rows.iter().position(|row| row.in_round(round) == 0))?;
+            let index = rows.iter().position(free).or_else(|| rows.iter().position(absent))?;
             self.high.fetch_max(index as u32 + 1, Ordering::Relaxed);
             // A row that was given up in this round has arrivals of the one before.
             rows[index].arrived.store(0, Ordering::Relaxed);
@@ -225,9 +283,30 @@ impl RawBarrier {
     }
 }
 
+/// A party's place in a round.
+struct Place {
+    round: u32,
+    /// How many came before; as many as there are parties if it is full.
+    before: u32,
+}
+
+/// Breaks the barrier when the last party's action panics.
+struct BreakOnDrop<'a>(&'a RawBarrier);
+
+impl Drop for BreakOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Row {
     fn is(&self, who: Identity) -> bool {
         self.who.load(Ordering::Relaxed) == who.to_bits()
+    }
+
+    /// Gives the row another name, if it has the one that it should have.
+    fn rename(&self, from: u64, to: u64) {
+        let _another_meanwhile = self.who.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     fn in_round(&self, round: u32) -> u32 {
@@ -236,16 +315,23 @@ impl Row {
     }
 }
 
-fn round_in(word: u64) -> u32 {
-    word as u32
+fn number_in(round: u64) -> u32 {
+    (round & NUMBER) as u32
 }
 
-fn cause_in(word: u64) -> Option<Cause> {
+/// `round` with the next number, not broken, and how the one before ended.
+fn next_round(now: u64, completed: bool) -> u64 {
+    let number = number_in(now);
+    let bit = 1u64 << (32 + number % HISTORY);
+    let history = if completed { now | bit } else { now & !bit };
+    history >> 32 << 32 | (u64::from(number) + 1) & NUMBER
+}
+
+fn cause_in(word: u64) -> Cause {
     match word & 3 {
-        0 => None,
-        ABORTED => Some(Cause::Aborted),
-        TIMED_OUT => Some(Cause::TimedOut),
-        _ => Some(Cause::Died(Identity::from_bits(word >> 2))),
+        TIMED_OUT => Cause::TimedOut,
+        DIED => Cause::Died(Identity::from_bits(word >> 2)),
+        _ => Cause::Aborted,
     }
 }
 
@@ -255,7 +341,7 @@ impl RawBarrier {
         RawBarrier {
             lock: RawMutex::fresh(),
             round: AtomicU64::new(0),
-            broken: AtomicU64::new(0),
+            cause: AtomicU64::new(0),
             end: Bell::fresh(),
             parties: AtomicU32::new(0),
             high: AtomicU32::new(0),

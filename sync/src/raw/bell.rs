@@ -37,6 +37,16 @@ impl Bell {
         self.0.wait(ticket.0, until);
     }
 
+    /// Whether the bell has not rung since the ticket was given. The mark of listeners may have gone and come meanwhile.
+    pub(crate) fn is_silent_since(&self, ticket: Ticket) -> bool {
+        (self.0.load(Ordering::Relaxed) ^ ticket.0) & !LISTENERS == 0
+    }
+
+    /// Whether somebody may listen.
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & LISTENERS != 0
+    }
+
     /// Wakes everybody. Change the condition before this.
     #[inline]
     pub(crate) fn ring_all(&self) {

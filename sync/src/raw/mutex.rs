@@ -18,6 +18,8 @@
 //! Killed while holding: the word names the dead one. Killed between the last store and the wake, or after having been
 //! woken: the word is 0 and the sleepers find it so at the end of their nap.
 
+use std::time::{Duration, Instant};
+
 use super::patience::{Deadline, Patience};
 use super::shim::{self, AtomicU64, Identity, Ordering, Seeded, Word64};
 use super::spin::Spin;
@@ -33,6 +35,10 @@ pub(crate) struct RawMutex {
     /// Who brought the lock's data into doubt, by dying (times 2) or by panicking (times 2, plus 1); 0 for nobody.
     fallen: AtomicU64,
 }
+
+/// How long one who only tries waits for a lock inside a primitive. Its holders need less than a microsecond: a smaller value
+/// takes one that lost its processor for a moment for a stopped one, a larger one makes tries slow while somebody is stopped.
+const BRIEFLY: Duration = Duration::from_millis(5);
 
 /// The word of a holder.
 #[inline]
@@ -59,6 +65,12 @@ impl RawMutex {
     #[inline]
     pub(crate) fn take_if_free(&self, me: Identity) -> bool {
         self.word.compare_exchange_weak(0, word_of(me), Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes a lock that is never held for long, but by one who is stopped: `false` when that seems to be so.
+    #[inline]
+    pub(crate) fn lock_briefly(&self, me: Identity) -> bool {
+        self.try_lock(me) || self.lock(me, Instant::now().checked_add(BRIEFLY))
     }
 
     /// Takes the lock, and answers `false` only when the deadline has passed.

@@ -1,21 +1,26 @@
 //! The lock word with a memory of the thread that holds it and of how often.
 //!
-//! | `thread` | `depth` | meaning |
-//! | --- | --- | --- |
-//! | 0 or another's | any | this thread does not hold the lock |
-//! | mine, and the word names my process | n | this thread holds the lock n times |
+//! | `owner` | `thread` | `depth` | meaning |
+//! | --- | --- | --- | --- |
+//! | not my process | any | any | this thread does not hold the lock |
+//! | my process | another's | any | this thread does not hold the lock |
+//! | my process, and so says the word | mine | n | this thread holds the lock n times |
 //!
-//! Both are written by the holder only. A thread of another process may have the same number: the word decides.
+//! All three are written by the holder only, `owner` last when the lock is taken and first when it is given back. So they speak
+//! of the same holding, also while one who took the lock over from a dead holder has not yet written its own: numbers of threads
+//! are given in each process anew, but `owner` then still names the dead process, which is no one's.
 
 use super::mutex::RawMutex;
 use super::patience::Deadline;
-use super::shim::{AtomicU32, AtomicU64, Identity, Ordering};
+use super::shim::{self, AtomicU32, AtomicU64, Identity, Ordering, Seeded};
 
 /// A lock that its holding thread can take again.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct RawReentrant {
     lock: RawMutex,
+    /// The process that `thread` belongs to, as a number; 0 for none.
+    owner: AtomicU64,
     thread: AtomicU64,
     depth: AtomicU32,
 }
@@ -27,11 +32,11 @@ impl RawReentrant {
     ///
     /// The thread holds the lock 2^32 - 1 times already.
     pub(crate) fn lock(&self, me: Identity, thread: u64, until: Deadline) -> bool {
-        self.deepen(me, thread) || (self.lock.lock(me, until) && self.begin(thread))
+        self.deepen(me, thread) || (self.lock.lock(me, until) && self.begin(me, thread))
     }
 
     pub(crate) fn try_lock(&self, me: Identity, thread: u64) -> bool {
-        self.deepen(me, thread) || (self.lock.try_lock(me) && self.begin(thread))
+        self.deepen(me, thread) || (self.lock.try_lock(me) && self.begin(me, thread))
     }
 
     /// Gives the lock back once.
@@ -43,7 +48,8 @@ impl RawReentrant {
         let depth = self.depth.load(Ordering::Relaxed).saturating_sub(1);
         self.depth.store(depth, Ordering::Relaxed);
         if depth == 0 {
-            self.thread.store(0, Ordering::Relaxed);
+            // Before the lock is free: the next holder writes it after having taken the lock.
+            self.owner.store(0, Ordering::Relaxed);
             self.lock.unlock(me);
         }
     }
@@ -55,8 +61,11 @@ impl RawReentrant {
 
     /// Once more, if this thread holds the lock.
     fn deepen(&self, me: Identity, thread: u64) -> bool {
-        // Only this thread writes its own number, so it reads its own writes; every other number is a "no".
-        let mine = self.thread.load(Ordering::Relaxed) == thread && self.lock.holder() == Some(me);
+        // Acquire: pairs with the Release in `begin`. Who sees its own process as the owner sees that holding's thread, too.
+        let owned = self.owner.load(Ordering::Acquire) == me.to_bits();
+        let mine = (owned || shim::seeded(Seeded::TakeOverWithoutOwner))
+            && self.thread.load(Ordering::Relaxed) == thread
+            && self.lock.holder() == Some(me);
         if mine {
             let depth = self.depth.load(Ordering::Relaxed).checked_add(1);
             self.depth.store(depth.expect("a thread took a reentrant lock 2^32 times"), Ordering::Relaxed);
@@ -64,10 +73,29 @@ impl RawReentrant {
         mine
     }
 
+    /// How often this thread holds the lock now.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth.load(Ordering::Relaxed)
+    }
+
     /// The first time. Always `true`.
-    fn begin(&self, thread: u64) -> bool {
+    fn begin(&self, me: Identity, thread: u64) -> bool {
         self.depth.store(1, Ordering::Relaxed);
         self.thread.store(thread, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `deepen`.
+        self.owner.store(me.to_bits(), Ordering::Release);
         true
+    }
+}
+
+#[cfg(loom)]
+impl RawReentrant {
+    pub(crate) fn fresh() -> RawReentrant {
+        RawReentrant {
+            lock: RawMutex::fresh(),
+            owner: AtomicU64::new(0),
+            thread: AtomicU64::new(0),
+            depth: AtomicU32::new(0),
+        }
     }
 }

@@ -107,6 +107,11 @@ impl RawRwLock {
         self.writer.unlock_for_all(me);
     }
 
+    /// Whether somebody reads or writes.
+    pub(crate) fn is_used(&self) -> bool {
+        self.writer.holder().is_some() || !self.is_unread()
+    }
+
     /// The writer's lock, for its record of the fallen.
     #[inline]
     pub(crate) fn writer(&self) -> &RawMutex {

@@ -141,3 +141,91 @@ fn producers_and_consumers_lose_nothing() {
     assert_eq!(taken, 2 * EACH);
     assert_eq!(*stock.0.lock().unwrap(), [0, 2 * EACH, 0]);
 }
+
+#[test]
+fn the_last_one_acts_before_anybody_goes_on() {
+    const PARTIES: u32 = 4;
+    const ROUNDS: u32 = 200;
+    fn meet((barrier, acted): (Barrier, Shared<AtomicU32>)) -> bool {
+        (1..=ROUNDS).all(|round| {
+            let count = || {
+                acted.fetch_add(1, Ordering::SeqCst);
+            };
+            barrier.wait_timeout_with(GUARD, count).is_ok() && acted.load(Ordering::SeqCst) == round && {
+                // The next round's action may not run before all have looked.
+                barrier.wait_timeout(GUARD).is_ok()
+            }
+        })
+    }
+    let barrier = Barrier::new(PARTIES).unwrap();
+    let acted = Shared::new(AtomicU32::new(0)).unwrap();
+    let children: Vec<_> = (0..PARTIES).map(|_| child(meet, (barrier.clone(), acted.clone()))).collect();
+    assert!(children.iter().all(value));
+    assert_eq!(acted.load(Ordering::SeqCst), ROUNDS, "one action a round");
+}
+
+#[test]
+fn one_party_too_many_waits_for_the_next_round_while_the_last_one_acts() {
+    let (barrier, acting, goes_on) = (Barrier::new(1).unwrap(), Event::new().unwrap(), Event::new().unwrap());
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            barrier.wait_with(|| {
+                acting.set();
+                assert!(goes_on.wait_timeout(GUARD));
+            })
+        });
+        assert!(acting.wait_timeout(GUARD));
+        let second = scope.spawn(|| barrier.wait_timeout(GUARD));
+        assert_eq!(barrier.waiting(), 1);
+        goes_on.set();
+        assert_eq!(first.join().unwrap().unwrap().index(), 0);
+        assert_eq!(second.join().unwrap().unwrap().index(), 0, "the first of its own round");
+    });
+}
+
+#[test]
+fn an_action_that_fails_breaks_the_barrier() {
+    let barrier = Barrier::new(2).unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| barrier.wait_timeout_with(GUARD, || {}));
+        while barrier.waiting() == 0 {
+            std::thread::yield_now();
+        }
+        let acts = scope.spawn(|| barrier.wait_timeout_with(GUARD, || panic!("the action fails")));
+        assert!(acts.join().is_err(), "the panic goes on");
+        assert!(!waits.join().unwrap().unwrap_err().is_timeout());
+    });
+    assert!(barrier.is_broken());
+}
+
+#[test]
+fn who_dies_in_its_action_is_named() {
+    fn act((barrier, there): (Barrier, Event)) {
+        let _never = barrier.wait_with(|| crate::helpers::stay(&there));
+    }
+    let barrier = Barrier::new(2).unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| barrier.wait_timeout_with(GUARD, || {}));
+        while barrier.waiting() == 0 {
+            std::thread::yield_now();
+        }
+        let pid = crate::helpers::kill_at(act, barrier.clone());
+        assert_eq!(waits.join().unwrap().unwrap_err().dead_party(), Some(pid));
+    });
+}
+
+#[test]
+fn debug_shows_what_one_looks_for_when_something_hangs() {
+    let (event, seats) = (Event::new().unwrap(), procession_sync::Semaphore::bounded(3).unwrap());
+    event.set();
+    let _seat = seats.acquire();
+    let pid = std::process::id();
+    let barrier = Barrier::new(2).unwrap();
+    barrier.abort();
+    let shown = format!("{event:?} {seats:?} {barrier:?}");
+    let expected = format!(
+        "Event {{ is_set: true }} Semaphore {{ available: 2, holders: {{{pid}: 1}}, bound: 3 }} Barrier {{ parties: 2, waiting: 0, \
+         broken: the barrier was broken by a party that gave up, reset it to use it again }}"
+    );
+    assert_eq!(shown, expected);
+}

@@ -70,9 +70,13 @@ fn debug_prints_as_std_does() {
     let lock = Mutex::new(5).unwrap();
     assert_eq!(format!("{lock:?}"), "Mutex { data: 5, poisoned: false, .. }");
     let held = lock.lock().unwrap();
-    assert_eq!(format!("{lock:?}"), "Mutex { data: <locked>, poisoned: false, .. }");
+    let pid = std::process::id();
+    assert_eq!(format!("{lock:?}"), format!("Mutex {{ data: <locked by process {pid}>, poisoned: false, .. }}"));
     assert_eq!((format!("{held:?}"), format!("{held}")), ("5".to_owned(), "5".to_owned()));
     drop(held);
     assert_eq!(format!("{:?}", RwLock::new(5).unwrap()), "RwLock { data: 5, poisoned: false, .. }");
-    assert_eq!(format!("{:?}", ReentrantLock::new(5).unwrap()), "ReentrantLock { data: 5, poisoned: false, .. }");
+    let reentrant = ReentrantLock::new(5).unwrap();
+    assert_eq!(format!("{reentrant:?}"), "ReentrantLock { data: 5, poisoned: false, .. }");
+    let _outer = reentrant.lock().unwrap();
+    assert_eq!(format!("{reentrant:?}"), "ReentrantLock { data: 5, depth: 1, poisoned: false, .. }");
 }

@@ -77,3 +77,51 @@ fn too_much_is_an_error_that_tells_the_sizes() {
 fn reading_beyond_the_end_panics() {
     SharedMemory::new(10).unwrap().read(8, &mut [0; 3]);
 }
+
+/// Where the record of a name is kept.
+fn record(name: &str) -> std::path::PathBuf {
+    std::path::Path::new("/dev/shm").join(format!("procession.{name}"))
+}
+
+#[test]
+fn a_link_under_the_name_is_not_followed() {
+    let name = name("link");
+    let victim = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(victim.path(), "precious").unwrap();
+    std::os::unix::fs::symlink(victim.path(), record(&name)).unwrap();
+    for error in [SharedMemory::create(&name, 5).unwrap_err(), SharedMemory::open(&name).unwrap_err()] {
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+    }
+    assert_eq!(std::fs::read(victim.path()).unwrap(), b"precious");
+    SharedMemory::unlink(&name).unwrap();
+}
+
+#[test]
+fn half_a_line_costs_nobody_else_the_name() {
+    let name = name("half");
+    let memory = SharedMemory::create(&name, 5).unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(record(&name)).unwrap();
+    std::io::Write::write_all(&mut file, b"\n123456").unwrap();
+    memory.write(0, &[9]);
+    for _ in 0..3 {
+        let mut read = [0];
+        SharedMemory::open(&name).unwrap().read(0, &mut read);
+        assert_eq!(read, [9]);
+    }
+    SharedMemory::unlink(&name).unwrap();
+}
+
+#[test]
+fn a_thousand_openings_leave_a_short_record() {
+    let name = name("often");
+    let memory = SharedMemory::create(&name, 5).unwrap();
+    for _ in 0..1000 {
+        SharedMemory::open(&name).unwrap();
+    }
+    let len = std::fs::metadata(record(&name)).unwrap().len();
+    assert!(len < 1000, "{len} bytes");
+    assert!(SharedMemory::create(&name, 5).unwrap_err().is_taken());
+    drop(memory);
+    assert!(SharedMemory::open(&name).unwrap_err().is_not_found());
+    SharedMemory::unlink(&name).unwrap();
+}

@@ -85,3 +85,14 @@ fn as_many_readers_as_there_are_places() {
     readers.pop();
     assert!(lock.read_timeout(Duration::MAX).is_ok());
 }
+
+/// A sleeper looks around twice a second, which is nobody's business.
+#[test]
+fn a_condition_that_nobody_notifies_is_waited_for_to_the_end() {
+    const LONGER_THAN_A_NAP: Duration = Duration::from_millis(1200);
+    let (changed, lock) = (Condvar::new().unwrap(), Mutex::new(0).unwrap());
+    let began = Instant::now();
+    let (_guard, result) = changed.wait_timeout(lock.lock().unwrap(), LONGER_THAN_A_NAP).unwrap();
+    assert!(result.timed_out());
+    assert!(began.elapsed() >= LONGER_THAN_A_NAP);
+}

@@ -23,4 +23,6 @@ pub(crate) enum Seeded {
     RingWithoutWake,
     /// A lock is taken from its holder without asking whether that one is dead.
     StealFromTheLiving,
+    /// A reentrant lock is known by the number of its thread alone, without that of the process.
+    TakeOverWithoutOwner,
 }

@@ -1,6 +1,9 @@
 //! The crate alone, in a program with one thread whose children are made by a plain `fork`: no other crate of the
 //! workspace, no `init`, handles simply inherited. Without the test harness, which has threads.
 
+mod steps;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,13 +14,21 @@ use procession_sync::{Barrier, Event, Mutex, MutexGuard, RwLock, Semaphore};
 
 const GUARD: Duration = Duration::from_secs(60);
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 14] = [
     ("a_counter_is_exact", a_counter_is_exact),
     ("a_dead_holder_is_noticed", a_dead_holder_is_noticed),
     ("an_inherited_guard_is_not_the_childs", an_inherited_guard_is_not_the_childs),
     ("permits_of_a_dead_child_come_back", permits_of_a_dead_child_come_back),
     ("a_barrier_lets_all_through", a_barrier_lets_all_through),
     ("signals_do_not_end_a_wait", signals_do_not_end_a_wait),
+    ("a_guard_of_the_parents_is_not_used_in_a_copy", a_guard_of_the_parents_is_not_used_in_a_copy),
+    ("stopped_and_killed_in_a_mutex", steps::mutex),
+    ("stopped_and_killed_in_a_reentrant_lock", steps::reentrant_lock),
+    ("stopped_and_killed_in_a_reader_writer_lock", steps::reader_writer_lock),
+    ("stopped_and_killed_in_a_semaphore", steps::semaphore),
+    ("stopped_and_killed_in_a_barrier", steps::barrier),
+    ("stopped_and_killed_in_an_event_or_condition", steps::event_and_condition),
+    ("killed_while_it_opens_a_name", steps::named_memory),
 ];
 
 /// Understands as much of the test harness's command line as test runners use: `--list`, `--ignored`, and names.
@@ -110,6 +121,23 @@ fn an_inherited_guard_is_not_the_childs() {
     assert!(ends_well(another));
     drop(held);
     assert!(lock.try_lock().is_ok() && rwlock.try_write().is_ok());
+}
+
+/// Two processes would have `&mut` to one value.
+fn a_guard_of_the_parents_is_not_used_in_a_copy() {
+    let (lock, rwlock, other) = (Mutex::new(1).unwrap(), RwLock::new(1).unwrap(), RwLock::new(1).unwrap());
+    let (mut held, mut writing, reading) = (lock.lock().unwrap(), rwlock.write().unwrap(), other.read().unwrap());
+    let child = in_child(|| {
+        std::panic::set_hook(Box::new(|_| {}));
+        let panics = |use_it: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(use_it)).is_err();
+        panics(&mut || *held = 2)
+            && panics(&mut || *writing = 2)
+            && panics(&mut || assert_eq!(*held, 1))
+            && panics(&mut || assert_eq!(*reading, 1))
+            && !lock.is_poisoned()
+    });
+    assert!(ends_well(child));
+    assert_eq!((*held, *writing, *reading), (1, 1, 1));
 }
 
 fn permits_of_a_dead_child_come_back() {
