@@ -9,6 +9,7 @@ use procession_core::os::identity::Identity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::barrier_end::{BarrierWaitResult, BrokenBarrierError};
 use crate::error::{CreateError, Fault};
 use crate::raw::barrier::{Cause, MOST, RawBarrier};
 use crate::segment::{Machine, Segment};
@@ -247,8 +248,8 @@ impl Barrier {
     ) -> Result<BarrierWaitResult, BrokenBarrierError> {
         self.seat.came.store(true, Ordering::Relaxed);
         match wait(self.machine(), Identity::current()) {
-            Ok(before) => Ok(BarrierWaitResult { index: before, leader: before.saturating_add(1) >= self.parties() }),
-            Err(cause) => Err(BrokenBarrierError { cause }),
+            Ok(before) => Ok(BarrierWaitResult::new(before, self.parties())),
+            Err(cause) => Err(BrokenBarrierError::new(cause)),
         }
     }
 
@@ -276,7 +277,7 @@ impl fmt::Debug for Barrier {
         let mut shown = f.debug_struct("Barrier");
         shown.field("parties", &self.parties()).field("waiting", &self.waiting());
         match self.machine().broken() {
-            Some(cause) => shown.field("broken", &format_args!("{}", BrokenBarrierError { cause })),
+            Some(cause) => shown.field("broken", &format_args!("{}", BrokenBarrierError::new(cause))),
             None => shown.field("broken", &false),
         };
         shown.finish()
@@ -292,145 +293,5 @@ impl Serialize for Barrier {
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Segment::deserialize(deserializer).map(Barrier::from)
-    }
-}
-
-/// What a party learns when all have come.
-///
-/// # Examples
-///
-/// ```
-/// let result = procession_sync::Barrier::new(1)?.wait()?;
-/// assert!(result.is_leader());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BarrierWaitResult {
-    index: u32,
-    leader: bool,
-}
-
-impl BarrierWaitResult {
-    /// How many parties came before this one in this round: each has a number of its own, from 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert_eq!(procession_sync::Barrier::new(1)?.wait()?.index(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn index(&self) -> u32 {
-        self.index
-    }
-
-    /// Whether this party came last, which is true for exactly one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// assert!(procession_sync::Barrier::new(1)?.wait()?.is_leader());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn is_leader(&self) -> bool {
-        self.leader
-    }
-}
-
-/// A barrier is broken: somebody is missing, and those who wait would wait for ever.
-///
-/// # Examples
-///
-/// ```
-/// let barrier = procession_sync::Barrier::new(2)?;
-/// barrier.abort();
-/// let error = barrier.wait().unwrap_err();
-/// assert_eq!(error.to_string(), "the barrier was broken by a party that gave up, reset it to use it again");
-/// # Ok::<(), procession_sync::CreateError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "Told", from = "Told")]
-pub struct BrokenBarrierError {
-    cause: Cause,
-}
-
-/// What another process is told of a broken barrier.
-#[derive(Serialize, Deserialize)]
-enum Told {
-    Aborted,
-    TimedOut,
-    Died(Option<u64>),
-}
-
-impl BrokenBarrierError {
-    /// Whether a wait ran out of time, this one or another party's.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let barrier = procession_sync::Barrier::new(2)?;
-    /// barrier.abort();
-    /// assert!(!barrier.wait().unwrap_err().is_timeout());
-    /// # Ok::<(), procession_sync::CreateError>(())
-    /// ```
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        self.cause == Cause::TimedOut
-    }
-
-    /// The number of the process that died, if that was the cause.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let barrier = procession_sync::Barrier::new(2)?;
-    /// barrier.abort();
-    /// assert_eq!(barrier.wait().unwrap_err().dead_party(), None);
-    /// # Ok::<(), procession_sync::CreateError>(())
-    /// ```
-    #[must_use]
-    pub fn dead_party(&self) -> Option<u32> {
-        match self.cause {
-            Cause::Died(who) => who.map(Identity::pid),
-            Cause::Aborted | Cause::TimedOut => None,
-        }
-    }
-}
-
-impl fmt::Display for BrokenBarrierError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the barrier was broken by ")?;
-        match self.cause {
-            Cause::Aborted => f.write_str("a party that gave up")?,
-            Cause::TimedOut => f.write_str("a wait that ran out of time")?,
-            Cause::Died(Some(who)) => write!(f, "the death of process {}", who.pid())?,
-            Cause::Died(None) => f.write_str("the death of a party")?,
-        }
-        f.write_str(", reset it to use it again")
-    }
-}
-
-impl std::error::Error for BrokenBarrierError {}
-
-impl From<BrokenBarrierError> for Told {
-    fn from(error: BrokenBarrierError) -> Told {
-        match error.cause {
-            Cause::Aborted => Told::Aborted,
-            Cause::TimedOut => Told::TimedOut,
-            Cause::Died(who) => Told::Died(who.map(Identity::to_bits)),
-        }
-    }
-}
-
-impl From<Told> for BrokenBarrierError {
-    fn from(told: Told) -> BrokenBarrierError {
-        let cause = match told {
-            Told::Aborted => Cause::Aborted,
-            Told::TimedOut => Cause::TimedOut,
-            // A number that no process has names nobody.
-            Told::Died(who) => Cause::Died(who.and_then(Identity::from_bits)),
-        };
-        BrokenBarrierError { cause }
     }
 }

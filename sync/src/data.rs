@@ -169,7 +169,7 @@ macro_rules! plain {
             $(is_plain::<$type>();)*
             assert!(!::core::mem::needs_drop::<$name>(), "plain data has nothing to drop");
             // The struct has these fields and no others, whatever an attribute has made of it.
-            #[allow(dead_code, reason = "it is only compiled")]
+            #[expect(dead_code, reason = "it is only compiled")]
             fn has_these_fields(value: $name) {
                 let $name { $($field),* } = value;
                 $(let _: $type = $field;)*

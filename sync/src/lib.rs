@@ -123,6 +123,7 @@
 #![cfg(not(loom))]
 
 mod barrier;
+mod barrier_end;
 mod condvar;
 mod copy;
 mod data;
@@ -137,12 +138,14 @@ mod raw;
 mod reentrant;
 mod robust;
 mod rwlock;
+mod rwlock_guard;
 mod segment;
 mod semaphore;
 mod shared;
 mod shared_memory;
 
-pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrierError};
+pub use barrier::Barrier;
+pub use barrier_end::{BarrierWaitResult, BrokenBarrierError};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use data::{Plain, Shape};
 pub use error::CreateError;
@@ -153,7 +156,8 @@ pub use poison::Culprit;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 #[doc(hidden)]
 pub use robust::{RobustGuard, RobustLock};
-pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use rwlock::RwLock;
+pub use rwlock_guard::{RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{ReleaseError, Semaphore, SemaphoreGuard};
 pub use shared::Shared;
 pub use shared_memory::{NameError, SharedMemory};

@@ -1,7 +1,7 @@
 //! [`RwLock`]: data for many readers or one writer.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
-use crate::holding::{Holding, LockedBy};
+use crate::holding::LockedBy;
 use crate::poison::{self, Culprit};
 use crate::raw::rwlock::{RawRwLock, Slot};
+use crate::rwlock_guard::{RwLockReadGuard, RwLockWriteGuard};
 use crate::segment::{Machine, Segment};
 
 /// Data in shared memory that many may read at a time, or one may write.
@@ -287,16 +288,21 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         self.machine().writer().absolve();
     }
 
-    fn machine(&self) -> &RawRwLock {
+    pub(crate) fn machine(&self) -> &RawRwLock {
         self.segment.machine()
     }
 
+    /// Where the data lies, for guards.
+    pub(crate) fn data(&self) -> NonNull<T> {
+        self.segment.data()
+    }
+
     fn reading(&self, slot: Slot) -> LockResult<RwLockReadGuard<'_, T>> {
-        poison::checked(self.machine().writer(), RwLockReadGuard { lock: self, slot, holding: Holding::begin() })
+        poison::checked(self.machine().writer(), RwLockReadGuard::new(self, slot))
     }
 
     fn writing(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let guard = RwLockWriteGuard { lock: self, holding: Holding::begin() };
+        let guard = RwLockWriteGuard::new(self);
         poison::checked(self.machine().writer(), guard)
     }
 }
@@ -316,111 +322,5 @@ impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLock<T> {
             Err(TryLockError::WouldBlock) => shown.field("data", &LockedBy(self.locked_by())),
         };
         shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
-    }
-}
-
-/// The lock is held for reading until this is dropped. It stays in the thread that took it.
-///
-/// ```compile_fail,E0277
-/// let lock = procession_sync::RwLock::new(1).unwrap();
-/// let guard = lock.read().unwrap();
-/// std::thread::scope(|scope| {
-///     scope.spawn(move || drop(guard));
-/// });
-/// ```
-///
-/// # Examples
-///
-/// ```
-/// let lock = procession_sync::RwLock::new(7)?;
-/// let guard = lock.read().unwrap();
-/// assert_eq!(*guard, 7);
-/// # drop(guard);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use = "if unused the lock is given back at once"]
-pub struct RwLockReadGuard<'a, T: Shape + Sync + ?Sized> {
-    lock: &'a RwLock<T>,
-    slot: Slot,
-    holding: Holding,
-}
-
-impl<T: Shape + Sync + ?Sized> Deref for RwLockReadGuard<'_, T> {
-    type Target = T;
-
-    #[track_caller]
-    fn deref(&self) -> &T {
-        self.holding.check();
-        // SAFETY: the segment holds a valid value there (any bytes are one), and nobody writes while this slot is claimed.
-        unsafe { self.lock.segment.data().as_ref() }
-    }
-}
-
-impl<T: Shape + Sync + ?Sized> Drop for RwLockReadGuard<'_, T> {
-    fn drop(&mut self) {
-        self.lock.machine().done_reading(Identity::current(), self.slot);
-    }
-}
-
-// SAFETY: a shared guard gives out `&T` and nothing else.
-unsafe impl<T: Shape + Sync + ?Sized> Sync for RwLockReadGuard<'_, T> {}
-
-impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-/// The lock is held for writing until this is dropped. It stays in the thread that took it.
-///
-/// # Examples
-///
-/// ```
-/// let lock = procession_sync::RwLock::new(7)?;
-/// let mut guard = lock.write().unwrap();
-/// *guard = 8;
-/// drop(guard);
-/// assert_eq!(*lock.read().unwrap(), 8);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use = "if unused the lock is given back at once"]
-pub struct RwLockWriteGuard<'a, T: Shape + Sync + ?Sized> {
-    lock: &'a RwLock<T>,
-    holding: Holding,
-}
-
-impl<T: Shape + Sync + ?Sized> Deref for RwLockWriteGuard<'_, T> {
-    type Target = T;
-
-    #[track_caller]
-    fn deref(&self) -> &T {
-        self.holding.check();
-        // SAFETY: the segment holds a valid value there (any bytes are one); this thread alone has the lock.
-        unsafe { self.lock.segment.data().as_ref() }
-    }
-}
-
-impl<T: Shape + Sync + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
-    #[track_caller]
-    fn deref_mut(&mut self) -> &mut T {
-        self.holding.check();
-        // SAFETY: as for `deref`, and the guard is borrowed for this alone.
-        unsafe { self.lock.segment.data().as_mut() }
-    }
-}
-
-impl<T: Shape + Sync + ?Sized> Drop for RwLockWriteGuard<'_, T> {
-    fn drop(&mut self) {
-        let me = self.holding.end(self.lock.machine().writer());
-        self.lock.machine().done_writing(me);
-    }
-}
-
-// SAFETY: a shared guard gives out `&T` and nothing else.
-unsafe impl<T: Shape + Sync + ?Sized> Sync for RwLockWriteGuard<'_, T> {}
-
-impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }

@@ -1,0 +1,157 @@
+//! How a wait at a barrier ends: [`BarrierWaitResult`] and [`BrokenBarrierError`].
+
+use std::fmt;
+
+use procession_core::os::identity::Identity;
+use serde::{Deserialize, Serialize};
+
+use crate::raw::barrier::Cause;
+
+/// What a party learns when all have come.
+///
+/// # Examples
+///
+/// ```
+/// let result = procession_sync::Barrier::new(1)?.wait()?;
+/// assert!(result.is_leader());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarrierWaitResult {
+    index: u32,
+    leader: bool,
+}
+
+impl BarrierWaitResult {
+    /// For the party before which so many came.
+    pub(crate) fn new(before: u32, parties: u32) -> BarrierWaitResult {
+        BarrierWaitResult { index: before, leader: before.saturating_add(1) >= parties }
+    }
+
+    /// How many parties came before this one in this round: each has a number of its own, from 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(procession_sync::Barrier::new(1)?.wait()?.index(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether this party came last, which is true for exactly one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(procession_sync::Barrier::new(1)?.wait()?.is_leader());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.leader
+    }
+}
+
+/// A barrier is broken: somebody is missing, and those who wait would wait for ever.
+///
+/// # Examples
+///
+/// ```
+/// let barrier = procession_sync::Barrier::new(2)?;
+/// barrier.abort();
+/// let error = barrier.wait().unwrap_err();
+/// assert_eq!(error.to_string(), "the barrier was broken by a party that gave up, reset it to use it again");
+/// # Ok::<(), procession_sync::CreateError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Told", from = "Told")]
+pub struct BrokenBarrierError {
+    cause: Cause,
+}
+
+/// What another process is told of a broken barrier.
+#[derive(Serialize, Deserialize)]
+enum Told {
+    Aborted,
+    TimedOut,
+    Died(Option<u64>),
+}
+
+impl BrokenBarrierError {
+    pub(crate) fn new(cause: Cause) -> BrokenBarrierError {
+        BrokenBarrierError { cause }
+    }
+
+    /// Whether a wait ran out of time, this one or another party's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// barrier.abort();
+    /// assert!(!barrier.wait().unwrap_err().is_timeout());
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.cause == Cause::TimedOut
+    }
+
+    /// The number of the process that died, if that was the cause.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// barrier.abort();
+    /// assert_eq!(barrier.wait().unwrap_err().dead_party(), None);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn dead_party(&self) -> Option<u32> {
+        match self.cause {
+            Cause::Died(who) => who.map(Identity::pid),
+            Cause::Aborted | Cause::TimedOut => None,
+        }
+    }
+}
+
+impl fmt::Display for BrokenBarrierError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the barrier was broken by ")?;
+        match self.cause {
+            Cause::Aborted => f.write_str("a party that gave up")?,
+            Cause::TimedOut => f.write_str("a wait that ran out of time")?,
+            Cause::Died(Some(who)) => write!(f, "the death of process {}", who.pid())?,
+            Cause::Died(None) => f.write_str("the death of a party")?,
+        }
+        f.write_str(", reset it to use it again")
+    }
+}
+
+impl std::error::Error for BrokenBarrierError {}
+
+impl From<BrokenBarrierError> for Told {
+    fn from(error: BrokenBarrierError) -> Told {
+        match error.cause {
+            Cause::Aborted => Told::Aborted,
+            Cause::TimedOut => Told::TimedOut,
+            Cause::Died(who) => Told::Died(who.map(Identity::to_bits)),
+        }
+    }
+}
+
+impl From<Told> for BrokenBarrierError {
+    fn from(told: Told) -> BrokenBarrierError {
+        let cause = match told {
+            Told::Aborted => Cause::Aborted,
+            Told::TimedOut => Cause::TimedOut,
+            // A number that no process has names nobody.
+            Told::Died(who) => Cause::Died(who.and_then(Identity::from_bits)),
+        };
+        BrokenBarrierError { cause }
+    }
+}
