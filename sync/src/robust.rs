@@ -46,14 +46,15 @@ impl RobustLock {
     #[inline]
     pub fn lock_until(&self, deadline: impl FnOnce() -> Option<Instant>) -> Option<RobustGuard<'_>> {
         let me = Identity::current();
+        // Not `then_some`: a guard that is made and dropped would unlock what another thread of this process holds.
         let taken = self.0.take_if_free(me) || self.0.lock_slowly(me, deadline());
-        taken.then_some(RobustGuard { lock: self, me })
+        taken.then(|| RobustGuard { lock: self, me })
     }
 
     /// Takes the lock if it is free, or if its holder is dead.
     pub fn try_lock(&self) -> Option<RobustGuard<'_>> {
         let me = Identity::current();
-        self.0.try_lock(me).then_some(RobustGuard { lock: self, me })
+        self.0.try_lock(me).then(|| RobustGuard { lock: self, me })
     }
 
     /// Whether somebody holds the lock now.
