@@ -105,12 +105,12 @@ where
 fn begin<A: Serialize>(plan: Plan<'_>, items: impl IntoIterator<Item = A>) -> Arc<Pending> {
     let work = match plan.work {
         Ok(work) => work,
-        Err(text) => return Pending::ended(Err(unsendable(0, text))),
+        Err(text) => return Pending::ended(Err(undone(0, Kind::Unsendable(text)))),
     };
     let mut batch = Batch::new(0);
     for item in items {
         if let Err(error) = batch.push(&item) {
-            return Pending::ended(Err(unsendable(batch.len() as u64, error.to_string())));
+            return Pending::ended(Err(undone(batch.len() as u64, Kind::Unsendable(error.to_string()))));
         }
     }
     if batch.is_empty() {
@@ -118,13 +118,17 @@ fn begin<A: Serialize>(plan: Plan<'_>, items: impl IntoIterator<Item = A>) -> Ar
     }
     let count = batch.len() as u64;
     let policy = plan.terms.on_failure.unwrap_or(FailurePolicy::FailFast);
-    let ticket = Ticket::open(plan.pool.shared(), work, Terms { tenure: Tenure::Entrusted, ..plan.terms });
-    ticket.entrust(batch);
-    Pending::new(ticket, count, policy)
+    match Ticket::open(plan.pool.shared(), work, Terms { tenure: Tenure::Entrusted, ..plan.terms }) {
+        Ok(ticket) => {
+            ticket.entrust(batch);
+            Pending::new(ticket, count, policy)
+        }
+        Err(kind) => Pending::ended(Err(undone(0, kind))),
+    }
 }
 
-fn unsendable(index: u64, text: String) -> TaskError {
-    TaskError::new(index, Story::of(None, Kind::Unsendable(text)))
+fn undone(index: u64, kind: Kind) -> TaskError {
+    TaskError::new(index, Story::of(None, kind))
 }
 
 /// The value of the one task.

@@ -9,6 +9,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use procession_core::os::identity::Identity;
+
 /// A thread stays for so long after its last callback.
 const LINGER: Duration = Duration::from_millis(200);
 
@@ -16,12 +18,14 @@ pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 /// Callbacks that no thread has taken yet.
 struct Waiting {
+    /// Whose threads they are: a copy of that process has none of them.
+    owner: Option<Identity>,
     callbacks: VecDeque<Callback>,
     /// How many threads wait, less the callbacks that wait.
     spare: isize,
 }
 
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting { callbacks: VecDeque::new(), spare: 0 });
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting { owner: None, callbacks: VecDeque::new(), spare: 0 });
 static CALLED: Condvar = Condvar::new();
 
 /// Has a callback run soon. Never waits for it, nor for another one.
@@ -61,7 +65,14 @@ fn next() -> Option<Callback> {
 }
 
 fn waiting() -> MutexGuard<'static, Waiting> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let me = Some(Identity::current());
+    if waiting.owner != me {
+        // What an original has left is for its own threads to call.
+        std::mem::forget(std::mem::take(&mut waiting.callbacks));
+        (waiting.owner, waiting.spare) = (me, 0);
+    }
+    waiting
 }
 
 #[cfg(test)]

@@ -9,13 +9,18 @@ use std::task::Waker;
 use std::time::Instant;
 use std::{fmt, mem};
 
+use procession_core::os::identity::Identity;
+
 use crate::callbacks;
 use crate::parcel::Parcel;
+use crate::task_error::{Kind, Story};
 use crate::ticket::Ticket;
 use crate::{FailurePolicy, TaskError};
 
 /// A job that is under way without anybody having to wait for it.
 pub(crate) struct Pending {
+    /// The process that it belongs to, whose copies must not touch its locks.
+    owner: Identity,
     state: Mutex<State>,
     /// Told when it has ended, and when the thread that waits for all has stopped waiting.
     changed: Condvar,
@@ -71,19 +76,24 @@ impl Pending {
 
     fn with(state: State, end: OnceLock<End>) -> Arc<Pending> {
         let (state, watchers) = (Mutex::new(state), Mutex::default());
-        Arc::new(Pending { state, changed: Condvar::new(), watchers, end })
+        Arc::new(Pending { owner: Identity::current(), state, changed: Condvar::new(), watchers, end })
     }
 
     /// What has come out; `None` while it has not ended.
     pub(crate) fn end(&self) -> Option<&End> {
-        if self.end.get().is_none() {
-            self.collect();
+        match self.end.get() {
+            None if self.is_ours() => self.collect(),
+            None => self.give_up(),
+            Some(_) => {}
         }
         self.end.get()
     }
 
     /// Waits until it has ended, or until the deadline.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<&End> {
+        if !self.is_ours() {
+            return self.end();
+        }
         let mut state = self.state();
         loop {
             if let Some(end) = self.end.get() {
@@ -135,6 +145,9 @@ impl Pending {
 
     /// Has a waker woken, perhaps more than once, when something has happened, which may be now.
     pub(crate) fn watch(&self, id: WatchId, waker: &Waker) {
+        if !self.is_ours() {
+            return waker.wake_by_ref();
+        }
         let mut watchers = self.watchers();
         match watchers.iter_mut().find(|(other, _)| *other == id) {
             Some((_, present)) => present.clone_from(waker),
@@ -147,6 +160,9 @@ impl Pending {
     }
 
     pub(crate) fn unwatch(&self, id: WatchId) {
+        if !self.is_ours() {
+            return;
+        }
         let unwatched = self.watchers().extract_if(.., |(other, _)| *other == id).next();
         // What it owns may be much, so it goes outside the lock.
         drop(unwatched);
@@ -154,10 +170,21 @@ impl Pending {
 
     /// Has what has not ended cancelled, which will be the end of it soon. Answers whether it had not ended.
     pub(crate) fn cancel(&self) -> bool {
-        self.collect();
+        if self.end().is_some() {
+            return false;
+        }
         let ticket = self.state().ticket.clone();
         ticket.iter().for_each(|ticket| ticket.cancel());
         ticket.is_some()
+    }
+
+    fn is_ours(&self) -> bool {
+        self.owner == Identity::current()
+    }
+
+    /// In a copy of the process that it belongs to, where nothing will arrive.
+    fn give_up(&self) {
+        let _set_once = self.end.set(Err(TaskError::new(0, Story::of(None, Kind::Forked))));
     }
 
     /// Takes in what has arrived, unless a thread is there that will.
@@ -230,7 +257,9 @@ impl State {
 impl Drop for Pending {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ticket) = state.ticket.take().and_then(Arc::into_inner) {
+        if let Some(ticket) = state.ticket.take().and_then(Arc::into_inner)
+            && ticket.is_ours()
+        {
             // This may be under locks of the pool, which told of a result at the moment in which the last one lost interest.
             callbacks::run(Box::new(move || ticket.detach()));
         }

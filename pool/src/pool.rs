@@ -140,12 +140,15 @@ impl Pool {
     /// ```
     pub fn resize(&self, workers: usize) -> Result<(), PoolError> {
         let workers = NonZeroUsize::new(workers).ok_or(Kind::NoWorkers)?.get();
+        if !self.shared.is_ours() {
+            return Err(Kind::Forked.into());
+        }
         self.workers.store(workers, Ordering::Relaxed);
         self.shared.command(Event::Resize { workers });
         Ok(())
     }
 
-    /// What the pool is doing, and has done.
+    /// What the pool is doing, and has done. A copy of its process (`fork`) is told of nothing.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -159,7 +162,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.floor().dispatcher.stats()
+        self.shared.stats()
     }
 
     /// Takes no new jobs from now on. Those that have begun go on to their end, then the workers leave.
@@ -201,8 +204,10 @@ impl Pool {
     #[doc(alias = "terminate_workers")]
     #[doc(alias = "kill_workers")]
     pub fn terminate(&self) {
-        self.shared.status.set_terminated();
-        self.shared.command(Event::Terminate);
+        if self.shared.is_ours() {
+            self.shared.status.set_terminated();
+            self.shared.command(Event::Terminate);
+        }
     }
 
     /// Closes the pool, and waits until what was handed over has come to its end and all workers have left.
@@ -270,6 +275,10 @@ impl Pool {
     }
 
     fn join_until(&self, deadline: Option<Instant>) -> bool {
+        if !self.shared.is_ours() {
+            // A copy has no workers that it could wait for.
+            return true;
+        }
         self.shared.command(Event::Join);
         self.wait_until(deadline)
     }
@@ -294,6 +303,11 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if !self.shared.is_ours() {
+            // All of it is its original's, the thread included, and so it stays.
+            let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+            return std::mem::forget(thread.take());
+        }
         self.shared.command(Event::Drop);
         self.wait_until(deadline_after(LAST_WAIT));
     }

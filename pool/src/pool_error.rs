@@ -53,6 +53,8 @@ pub(crate) enum Kind {
     System(&'static str, #[source] io::Error),
     #[error("the pool's own thread has panicked; this is a defect of procession")]
     Defect,
+    #[error("the pool belongs to the process that this one is a copy of; make one here")]
+    Forked,
     /// It happened in another process.
     #[error("{text}")]
     Elsewhere { text: String, is_initializer: bool },

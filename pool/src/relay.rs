@@ -8,6 +8,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use procession_core::os::identity::Identity;
+
 /// So many bytes may wait.
 const ROOM: usize = 256 << 10;
 /// The thread stays for so long after it has written the last of them.
@@ -15,6 +17,8 @@ const LINGER: Duration = Duration::from_millis(200);
 
 /// What waits.
 struct Waiting {
+    /// Whose thread and bytes they are, and no copy's of that process.
+    owner: Option<Identity>,
     bytes: Vec<u8>,
     /// So many bytes came after those and were dropped.
     dropped: u64,
@@ -25,7 +29,7 @@ struct Waiting {
 }
 
 static WAITING: Mutex<Waiting> =
-    Mutex::new(Waiting { bytes: Vec::new(), dropped: 0, is_served: false, is_writing: false });
+    Mutex::new(Waiting { owner: None, bytes: Vec::new(), dropped: 0, is_served: false, is_writing: false });
 static CHANGED: Condvar = Condvar::new();
 
 /// Has a piece written soon. Never waits.
@@ -74,7 +78,12 @@ fn next() -> Option<(Vec<u8>, u64)> {
 }
 
 fn waiting() -> MutexGuard<'static, Waiting> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let me = Some(Identity::current());
+    if waiting.owner != me {
+        *waiting = Waiting { owner: me, bytes: Vec::new(), dropped: 0, is_served: false, is_writing: false };
+    }
+    waiting
 }
 
 impl Waiting {
@@ -98,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_there_is_no_room_for_is_counted_and_so_is_what_comes_after_it() {
-        let mut waiting = Waiting { bytes: Vec::new(), dropped: 0, is_served: true, is_writing: false };
+        let mut waiting = Waiting { owner: None, bytes: Vec::new(), dropped: 0, is_served: true, is_writing: false };
         waiting.take_in(&vec![1; ROOM - 10]);
         waiting.take_in(&[2; 10]);
         waiting.take_in(&[3; 11]);

@@ -51,7 +51,7 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     pool: PhantomData<&'pool crate::Pool>,
     workers: usize,
     /// None when no task can be sent at all, for this reason.
-    ticket: Result<Ticket, String>,
+    ticket: Result<Ticket, Kind>,
     input: Fuse<I>,
     is_exhausted: bool,
     /// How many tasks were handed over, and have not come back.
@@ -87,7 +87,7 @@ where
 {
     pub(crate) fn new(plan: Plan<'pool>, input: I) -> Self {
         let Plan { pool, work, terms, .. } = plan;
-        let ticket = work.map(|work| Ticket::open(pool.shared(), work, terms));
+        let ticket = work.map_err(Kind::Unsendable).and_then(|work| Ticket::open(pool.shared(), work, terms));
         let is_familiar = ticket.as_ref().is_ok_and(|ticket| !ticket.sink.usual().is_zero());
         Run {
             pool: PhantomData,
@@ -145,6 +145,9 @@ where
 
     /// Waits until something has arrived, and keeps the workers busy meanwhile. Answers `false` when nothing will.
     fn replenish(&mut self, deadline: Option<Instant>) -> Result<bool, Late> {
+        if self.ticket.as_ref().is_ok_and(|ticket| !ticket.is_ours()) {
+            self.give_up();
+        }
         loop {
             self.fill();
             self.take();
@@ -251,7 +254,7 @@ where
     }
 
     fn in_flight(&self) -> u64 {
-        self.batch.end() - self.given
+        self.batch.end().saturating_sub(self.given)
     }
 
     /// How many tasks may be in flight: few at first, and more as results are seen.
@@ -314,6 +317,15 @@ where
         true
     }
 
+    /// What is in flight will never come: one error says so, and is the last of all.
+    #[cold]
+    fn give_up(&mut self) {
+        let (story, next) = (Story::of(None, Kind::Forked), self.given);
+        self.arrived.push_back(Parcel::error(next, 1, story));
+        self.ticket = Err(Kind::Forked);
+        (self.is_exhausted, self.out, self.batch) = (true, 0, Batch::new(next + 1));
+    }
+
     /// Hands over what was gathered.
     fn submit(&mut self) {
         if self.batch.is_empty() {
@@ -326,8 +338,8 @@ where
                 self.out += batch.len() as u64;
                 ticket.submit(batch);
             }
-            Err(text) => {
-                let (story, count) = (Story::of(None, Kind::Unsendable(text.clone())), batch.len() as u64);
+            Err(kind) => {
+                let (story, count) = (Story::of(None, kind.clone()), batch.len() as u64);
                 self.bytes = self.bytes.saturating_sub(batch.weight());
                 self.arrived.push_back(Parcel::error(batch.first, count, story));
             }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use procession_core::os::identity::Identity;
 use procession_process::cpu_count;
 
-use crate::PoolError;
 use crate::dispatcher::Dispatcher;
 use crate::ids::JobId;
 use crate::member::Recruiter;
@@ -15,6 +15,7 @@ use crate::scheduler::Event;
 use crate::status::Status;
 use crate::terms::Staffing;
 use crate::watch::Watch;
+use crate::{PoolError, Stats};
 
 /// How often the pool's own thread looks whether a caller still drives the dispatch.
 const PATROL: Duration = Duration::from_millis(1);
@@ -48,6 +49,9 @@ const SLACK: Duration = Duration::from_micros(100);
 /// wait: the workers' bells would have it take results out that the caller takes out a moment later, in its way and at its cost.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// The process that the pool belongs to. A copy that somebody makes of it by `fork` has neither the pool's thread nor its workers, and
+    /// whatever it did to what lies here would be done to its original.
+    owner: Identity,
     floor: Mutex<Floor>,
     pub(crate) status: Arc<Status>,
     pub(crate) watch: Arc<Watch>,
@@ -73,7 +77,22 @@ impl Shared {
         let watch = Arc::new(Watch::new().map_err(PoolError::system("make what it sleeps over"))?);
         let dispatcher = Dispatcher::new(status.clone(), watch.clone(), recruiter, staffing)?;
         let floor = Floor { dispatcher, is_led: false, is_patrolled: false, sleeps_until: None };
-        Ok(Shared { floor: Mutex::new(floor), status, watch, jobs: AtomicU64::new(0), may_spin: cpu_count() > 1 })
+        let owner = Identity::current();
+        Ok(Shared {
+            owner,
+            floor: Mutex::new(floor),
+            status,
+            watch,
+            jobs: AtomicU64::new(0),
+            may_spin: cpu_count() > 1,
+        })
+    }
+
+    /// Whether this is the process that the pool belongs to, which is to be asked before the lock is taken: nobody would ever give it
+    /// back in a copy that was made while it was held.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.owner == Identity::current()
     }
 
     pub(crate) fn next_job(&self) -> JobId {
@@ -88,8 +107,16 @@ impl Shared {
         self.floor.try_lock().ok()
     }
 
+    /// What the pool is doing; of one that is not this process's own, nothing.
+    pub(crate) fn stats(&self) -> Stats {
+        if self.is_ours() { self.floor().dispatcher.stats() } else { Stats::default() }
+    }
+
     /// Does what the pool's owner wants.
     pub(crate) fn command(&self, event: Event) {
+        if !self.is_ours() {
+            return;
+        }
         self.floor().dispatcher.command(event);
         // The pool's own thread has to see whether it was the end.
         self.watch.wake();

@@ -18,7 +18,7 @@ use crate::Histogram;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Tasks that wait for a worker.

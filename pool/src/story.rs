@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Closed,
     Terminated,
     Dropped,
+    /// The pool belongs to the process that this one is a copy of.
+    Forked,
     Broken(PoolError),
 }
 
@@ -79,6 +81,7 @@ impl fmt::Display for Kind {
             Kind::Closed => f.write_str("the pool is closed"),
             Kind::Terminated => f.write_str("the pool was terminated"),
             Kind::Dropped => f.write_str("the pool was dropped"),
+            Kind::Forked => f.write_str("the pool belongs to the process that this one is a copy of; make one here"),
             Kind::Broken(error) => write!(f, "the pool is broken: {error}"),
         }
     }

@@ -81,7 +81,7 @@ impl TaskError {
         match self.0.story.kind {
             Kind::Panicked(_) | Kind::Died(_) | Kind::TimedOut | Kind::BadResult(_) | Kind::Unreadable(_) => true,
             Kind::Terminated | Kind::Dropped | Kind::Broken(_) | Kind::Cancelled => self.0.story.worker.is_some(),
-            Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::Closed | Kind::Expired => false,
+            Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::Closed | Kind::Expired | Kind::Forked => false,
         }
     }
 
@@ -207,7 +207,8 @@ impl TaskError {
         )
     }
 
-    /// Whether the pool took no part in it any more: it was closed before the job began, terminated, dropped, or broken.
+    /// Whether the pool took no part in it any more: it was closed before the job began, terminated, dropped, or broken, or belongs to
+    /// the process that this one is a copy of (`fork`).
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -223,7 +224,7 @@ impl TaskError {
     /// ```
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(self.0.story.kind, Kind::Closed | Kind::Terminated | Kind::Dropped | Kind::Broken(_))
+        matches!(self.0.story.kind, Kind::Closed | Kind::Terminated | Kind::Dropped | Kind::Forked | Kind::Broken(_))
     }
 
     /// Which attempt at the task this was, counted from 1; 0 if the task did not come to run.

@@ -9,6 +9,7 @@ use crate::ids::JobId;
 use crate::parcel::Parcel;
 use crate::shared::Shared;
 use crate::sink::Sink;
+use crate::task_error::Kind;
 use crate::terms::Terms;
 use crate::works::Work;
 
@@ -32,12 +33,21 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Begins a job.
-    pub(crate) fn open(shared: &Arc<Shared>, work: Work, terms: Terms) -> Ticket {
+    /// Begins a job. In a copy of the pool's process, there is none to begin.
+    pub(crate) fn open(shared: &Arc<Shared>, work: Work, terms: Terms) -> Result<Ticket, Kind> {
+        if !shared.is_ours() {
+            return Err(Kind::Forked);
+        }
         let (job, sink, wants_all) = (shared.next_job(), Arc::new(Sink::default()), terms.wants_all);
         // A pool that has gone says so of each task.
         shared.floor().dispatcher.open(job, work, terms, sink.clone());
-        Ticket { shared: shared.clone(), job, sink, wants_all, is_released: false }
+        Ok(Ticket { shared: shared.clone(), job, sink, wants_all, is_released: false })
+    }
+
+    /// Whether the job is one of this process, and not of the one that it is a copy of.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.shared.is_ours()
     }
 
     /// Adds tasks, for whose results the caller will [`wait`](Ticket::wait).
@@ -87,7 +97,7 @@ impl Ticket {
 
     /// Lets what was submitted run to its end, though nobody wants the results. The pool forgets the job then.
     pub(crate) fn detach(mut self) {
-        if !std::mem::replace(&mut self.is_released, true) {
+        if !std::mem::replace(&mut self.is_released, true) && self.is_ours() {
             let mut floor = self.shared.floor();
             floor.dispatcher.detach(self.job);
             floor.leave(&self.shared.watch);
@@ -96,7 +106,7 @@ impl Ticket {
 
     /// Tells the pool that nothing of this job is wanted any more.
     pub(crate) fn release(&mut self) {
-        if !std::mem::replace(&mut self.is_released, true) {
+        if !std::mem::replace(&mut self.is_released, true) && self.is_ours() {
             let mut floor = self.shared.floor();
             floor.dispatcher.release(self.job, false);
             floor.leave(&self.shared.watch);

@@ -10,6 +10,7 @@ use crate::member::Member;
 use crate::scheduler::{Event, Life};
 use crate::stats::{self, Stats, WorkerState, WorkerStats};
 use crate::task_error::Badge;
+use crate::wire::claim;
 
 /// How often the workers' memory is measured at most.
 const MEASURING: Duration = Duration::from_millis(20);
@@ -41,9 +42,12 @@ impl Dispatcher {
             Life::Ready => WorkerState::Ready,
             _ => WorkerState::Leaving,
         };
+        // What it was sent may not have begun: the worker may have been stopped.
+        let has_begun = claim::distance(member.line.begun(), member.line.number()) < load;
         let task = self
             .scheduler
             .holding(id)
+            .filter(|_| has_begun)
             .map(|(task, _)| (task.index, clock::monotonic().saturating_sub(member.line.running_since())));
         Some(WorkerStats { name: name.to_string(), pid, state, load, done, task, memory: stats::memory(pid) })
     }
