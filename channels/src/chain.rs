@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{Ordering, Ordering::Relaxed};
 
+use procession_core::MappingError;
 use procession_sync::RobustGuard;
 
 use crate::extents::{Extent, NoExtent};
@@ -26,8 +27,18 @@ pub(crate) enum Snag {
     NoExtent(NoExtent),
     /// The items that were written fill the block. They must be published before others go into the next one.
     NewBlock,
+    /// This process cannot map the memory.
+    Unmapped(MappingError),
     /// The memory does not hold what it should.
     Garbled,
+}
+
+impl Snag {
+    /// Why a place has no address.
+    #[cold]
+    fn at_a_place_of(memory: &Memory) -> Snag {
+        memory.arena().refusal().map_or(Snag::Garbled, Snag::Unmapped)
+    }
 }
 
 /// The state of an end that is locked.
@@ -134,7 +145,8 @@ impl<'a> Tail<'a> {
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], parcel: Option<u64>) -> Result<(), Snag> {
         self.reserve(bytes.len(), parcel)?;
-        self.place = self.memory.write_bytes(self.place, bytes, parcel).ok_or(Snag::Garbled)?;
+        self.place =
+            self.memory.write_bytes(self.place, bytes, parcel).ok_or_else(|| Snag::at_a_place_of(self.memory))?;
         self.added += 1;
         self.bytes = self.bytes.wrapping_add(bytes.len() as u64);
         Ok(())
@@ -143,7 +155,10 @@ impl<'a> Tail<'a> {
     /// Writes that the next item lies in an extent, which belongs to the chain when this is published.
     pub(crate) fn push_extent(&mut self, extent: Extent, len: u64, parcel: Option<u64>) -> Result<(), Snag> {
         self.reserve(16, parcel)?;
-        self.place = self.memory.write_extent(self.place, extent.number, len, parcel).ok_or(Snag::Garbled)?;
+        self.place = self
+            .memory
+            .write_extent(self.place, extent.number, len, parcel)
+            .ok_or_else(|| Snag::at_a_place_of(self.memory))?;
         self.memory.queue_up(extent)?;
         self.added += 1;
         self.bytes = self.bytes.wrapping_add(len);
@@ -196,7 +211,7 @@ impl<'a> Tail<'a> {
             return Err(Snag::NewBlock);
         }
         let place = self.new_block()?;
-        self.memory.write_jump(self.place, place).ok_or(Snag::Garbled)?;
+        self.memory.write_jump(self.place, place).ok_or_else(|| Snag::at_a_place_of(self.memory))?;
         self.place = place;
         // It becomes true at once, so that no block is in a chain half the way.
         self.grip.commit(self.grip.count, place);
@@ -206,7 +221,11 @@ impl<'a> Tail<'a> {
     fn new_block(&self) -> Result<Place, Snag> {
         let large = self.memory.extents() >= DEEP;
         let extent = self.memory.allocate(Place::size(large), self.until).map_err(Snag::NoExtent)?;
-        self.memory.word(extent.at).ok_or(Snag::Garbled)?.store(extent.number.into(), Relaxed);
+        let Some(number) = self.memory.word(extent.at) else {
+            self.memory.free(extent.number);
+            return Err(Snag::at_a_place_of(self.memory));
+        };
+        number.store(extent.number.into(), Relaxed);
         self.memory.queue_up(extent)?;
         Ok(Place::first(extent.at, large))
     }
@@ -276,14 +295,14 @@ impl<'a> Head<'a> {
         if !self.has_item() {
             return Ok(None);
         }
-        let mut found = self.memory.record(self.place).ok_or(Snag::Garbled)?;
+        let mut found = self.memory.record(self.place).ok_or_else(|| Snag::at_a_place_of(self.memory))?;
         if let Record::Jump(place) = found.record {
             if only_bytes && self.behind.is_some() {
                 return Ok(None);
             }
             self.behind = Some(self.place.block());
             self.place = place;
-            found = self.memory.record(place).ok_or(Snag::Garbled)?;
+            found = self.memory.record(place).ok_or_else(|| Snag::at_a_place_of(self.memory))?;
         }
         let Found { record, parcel, next } = found;
         let (taken, len) = match record {
@@ -291,13 +310,15 @@ impl<'a> Head<'a> {
             Record::Extent { .. } if only_bytes => return Ok(None),
             Record::Bytes { .. } if only_bytes && parcel.is_some() => return Ok(None),
             Record::Bytes { at, len } => {
-                let bytes = self.memory.bytes(at, len).ok_or(Snag::Garbled)?;
+                let bytes = self.memory.bytes(at, len).ok_or_else(|| Snag::at_a_place_of(self.memory))?;
                 check(self.memory, len)?;
                 sink.put(bytes)?;
                 (Taken::Bytes { parcel }, len)
             }
             Record::Extent { number, len } => {
                 let extent = self.memory.extent(number, len).ok_or(Snag::Garbled)?;
+                // Whoever has it can read it: there it must not fail.
+                self.memory.bytes(extent.at, len).ok_or_else(|| Snag::at_a_place_of(self.memory))?;
                 check(self.memory, len)?;
                 (Taken::Extent { extent, len, parcel }, len)
             }

@@ -228,7 +228,7 @@ impl<T> SendError<T> {
 
     pub(crate) fn new(value: T, unsent: Unsent) -> Self {
         match unsent {
-            Unsent::Full | Unsent::Disconnected => SendError::Disconnected(value),
+            Unsent::Full | Unsent::Crowded | Unsent::Disconnected => SendError::Disconnected(value),
             Unsent::Fault(fault) => SendError::Failed(value, fault.into()),
         }
     }
@@ -250,7 +250,7 @@ impl<T> TrySendError<T> {
 
     pub(crate) fn new(value: T, unsent: Unsent) -> Self {
         match unsent {
-            Unsent::Full => TrySendError::Full(value),
+            Unsent::Full | Unsent::Crowded => TrySendError::Full(value),
             Unsent::Disconnected => TrySendError::Disconnected(value),
             Unsent::Fault(fault) => TrySendError::Failed(value, fault.into()),
         }
@@ -275,7 +275,7 @@ impl<T> SendTimeoutError<T> {
 
     pub(crate) fn new(value: T, unsent: Unsent) -> Self {
         match unsent {
-            Unsent::Full => SendTimeoutError::Timeout(value),
+            Unsent::Full | Unsent::Crowded => SendTimeoutError::Timeout(value),
             Unsent::Disconnected => SendTimeoutError::Disconnected(value),
             Unsent::Fault(fault) => SendTimeoutError::Failed(value, fault.into()),
         }

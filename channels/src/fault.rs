@@ -41,6 +41,11 @@ pub(crate) enum Fault {
     TooShort { len: u64, room: usize },
     #[error("a message can carry at most {MOST_DESCRIPTORS} descriptors, not {0}")]
     Descriptors(usize),
+    #[error(
+        "as many messages with descriptors are on their way as the kernel lets a channel hold, some 250: receive some first, or use a \
+         `queue`, which waits until some were received"
+    )]
+    Crowded,
     #[error("the descriptors of a message were lost with the process that sent or received them")]
     LostDescriptors,
     #[error("the descriptors of a message could not be opened here, and are lost: {}", told(.0))]
@@ -191,6 +196,7 @@ impl From<Snag> for Fault {
     fn from(snag: Snag) -> Fault {
         match snag {
             Snag::NoExtent(none) => none.into(),
+            Snag::Unmapped(error) => Fault::Memory(error),
             Snag::Garbled | Snag::NewBlock => Fault::Garbled,
         }
     }

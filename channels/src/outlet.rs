@@ -44,6 +44,8 @@ pub(crate) struct Outlet {
 pub(crate) enum Unsent {
     /// There is no room, and the time is over.
     Full,
+    /// As many descriptors are on their way as the kernel lets a channel hold.
+    Crowded,
     /// Nobody will ever receive it.
     Disconnected,
     Fault(Fault),
@@ -140,7 +142,7 @@ impl Outlet {
 
     fn send_large(&self, bytes: &[u8], descriptors: &[OwnedFd], until: Until) -> Result<(), Unsent> {
         let mut draft = self.extent(bytes.len(), until)?;
-        draft.bytes().ok_or(Fault::Garbled)?.copy_from_slice(bytes);
+        draft.bytes()?.copy_from_slice(bytes);
         self.send_extent(draft, descriptors, until)
     }
 
@@ -189,8 +191,7 @@ impl Outlet {
             let parcel = if descriptors.is_empty() { None } else { Some(tail.next_parcel()) };
             match parcel.map_or(Ok(()), |number| self.post(number, descriptors)) {
                 Ok(()) => push(&mut tail, parcel)?,
-                Err(Unsent::Full) => return Ok(false),
-                Err(unsent) => return Err(unsent),
+                Err(unsent) => return self.unposted(unsent, until),
             }
             if self.links().wake.items.load(Relaxed) == ARMED {
                 tail.intend();
@@ -207,6 +208,19 @@ impl Outlet {
         rung.map(|()| done)
     }
 
+    /// What it means that the descriptors could not be sent: that there is no room for now. But where room is never waited for,
+    /// because there is no limit, it must not be waited for here in silence.
+    #[cold]
+    fn unposted(&self, unsent: Unsent, until: Until) -> Result<bool, Unsent> {
+        match unsent {
+            Unsent::Crowded if until == Until::FOREVER && self.links().is_unlimited() && !self.is_disconnected() => {
+                Err(Fault::Crowded.into())
+            }
+            Unsent::Full | Unsent::Crowded => Ok(false),
+            other => Err(other),
+        }
+    }
+
     /// Sends descriptors ahead of their record.
     fn post(&self, number: u64, descriptors: &[OwnedFd]) -> Result<(), Unsent> {
         if descriptors.len() > MOST_DESCRIPTORS {
@@ -216,7 +230,8 @@ impl Outlet {
         let posted = self.socket.post(&numbered(PARCEL, number), &lent);
         posted.and_then(|()| self.note_behind(number)).map_err(|error| match error.kind() {
             // A receiver that is gone is found out again by the caller, who then says so.
-            ErrorKind::BrokenPipe | ErrorKind::WouldBlock => Unsent::Full,
+            ErrorKind::BrokenPipe => Unsent::Full,
+            ErrorKind::WouldBlock => Unsent::Crowded,
             _ => Fault::System(error).into(),
         })
     }
@@ -331,8 +346,9 @@ pub(crate) struct Draft<'a> {
 
 impl Draft<'_> {
     /// The place for its bytes.
-    pub(crate) fn bytes(&mut self) -> Option<&mut [u8]> {
-        self.memory.bytes_mut(self.extent.at, self.len)
+    pub(crate) fn bytes(&mut self) -> Result<&mut [u8], Fault> {
+        let bytes = self.memory.bytes_mut(self.extent.at, self.len);
+        bytes.ok_or_else(|| self.memory.arena().refusal().map_or(Fault::Garbled, Fault::Memory))
     }
 }
 

@@ -9,7 +9,8 @@ use crate::typed::{Limits, chain};
 /// Makes a queue with room for `capacity` values.
 ///
 /// Values come out in the order in which they were sent, each at one receiver. Whoever sends into a full queue waits, so
-/// nothing grows without bounds.
+/// nothing grows without bounds. Values that carry descriptors (files, sockets, handles of this library) also wait while the kernel
+/// holds as many as it lets one queue have on their way: some 250 such values, whatever the capacity.
 ///
 /// # Errors
 ///
@@ -42,7 +43,10 @@ pub fn queue<T>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), ChannelErro
 
 /// Makes a queue without a limit: sending never waits.
 ///
-/// The values lie in shared memory that grows as long as there is any, and that is given back when they were received.
+/// The values lie in shared memory that grows as long as there is any, and that is given back when they were received. Descriptors
+/// (files, sockets, handles of this library) do not lie in memory: the kernel holds them, and not more than those of some 250 values.
+/// One more is an error of [`send`](Sender::send), [`Full`](crate::TrySendError::Full) for `try_send`, and waited for with a timeout,
+/// in tasks, and in a [`queue`] with a capacity.
 ///
 /// # Errors
 ///

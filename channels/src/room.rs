@@ -19,6 +19,12 @@ impl Links {
         self.len() == 0
     }
 
+    /// Whether senders never wait for room.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        let Wake { capacity, window, .. } = &self.wake;
+        capacity.load(Relaxed) >= Limits::NONE && window.load(Relaxed) >= Limits::NONE
+    }
+
     /// Whether senders must wait.
     pub(crate) fn is_full(&self) -> bool {
         !self.wake.has_room(self.len(), self.bytes())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use procession_core::Arena;
 use procession_core::codec::{self, Descriptor};
+use procession_core::os::large;
 use procession_core::os::packet::Packet;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -189,7 +190,7 @@ impl Inlet {
             return Err(Fault::NotBytes.into());
         }
         if let Some(lent) = lent {
-            buffer.extend_from_slice(&lent);
+            large::append(buffer, &lent);
         }
         Ok(())
     }

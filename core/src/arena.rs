@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde::de::Error as _;
@@ -50,6 +50,8 @@ struct Inner {
     windows: [OnceLock<Region>; WINDOWS],
     /// The size of the file when it was last looked at. It never shrinks.
     size: AtomicU64,
+    /// What the kernel said when a window could not be mapped the last time; 0 if it could.
+    refused: AtomicI32,
     memory: OwnedFd,
 }
 
@@ -163,6 +165,20 @@ impl Arena {
         memfd::punch(&self.0.memory, offset, len).map_err(MappingError::from)
     }
 
+    /// Why a place that is there has no address: what the kernel said when this process could not map it the last time. `None` if
+    /// everything that was asked for could be mapped.
+    ///
+    /// ```
+    /// let arena = procession_core::Arena::with_label("procession: example", 4096)?;
+    /// assert!(arena.at(8192, 8).is_none() && arena.refusal().is_none(), "there is no such place");
+    /// # Ok::<(), procession_core::MappingError>(())
+    /// ```
+    #[must_use]
+    pub fn refusal(&self) -> Option<MappingError> {
+        let errno = Some(self.0.refused.load(Ordering::Relaxed)).filter(|errno| *errno != 0)?;
+        Some(MappingError::from(cannot_map(std::io::Error::from_raw_os_error(errno))))
+    }
+
     fn create(label: &str, backed: u64) -> Result<Self, MemoryFault> {
         let memory = memfd::create(label)?;
         memfd::allocate_at(&memory, 0, backed)?;
@@ -178,7 +194,7 @@ impl Arena {
     fn map(memory: OwnedFd, size: u64) -> Result<Self, MemoryFault> {
         let head = Region::shared_from(&memory, 0, HEAD_LEN).map_err(cannot_map)?;
         let windows = [const { OnceLock::new() }; WINDOWS];
-        Ok(Self(Arc::new(Inner { head, windows, size: AtomicU64::new(size), memory })))
+        Ok(Self(Arc::new(Inner { head, windows, size: AtomicU64::new(size), refused: AtomicI32::new(0), memory })))
     }
 
     #[cold]
@@ -192,7 +208,10 @@ impl Arena {
     fn map_window(&self, window: u32) -> Option<&Region> {
         let place = &self.0.windows[(window - FIRST_WINDOW) as usize];
         let len = NonZeroUsize::new(1 << window)?;
-        let region = Region::shared_from(&self.0.memory, 1 << window, len).ok()?;
+        let region = Region::shared_from(&self.0.memory, 1 << window, len);
+        let refused = region.as_ref().err().map_or(0, |error| error.raw_os_error().unwrap_or(0));
+        self.0.refused.store(refused, Ordering::Relaxed);
+        let region = region.ok()?;
         // Where another thread was faster, its window is used and this one unmapped.
         Some(place.get_or_init(|| region))
     }
@@ -212,7 +231,7 @@ impl AsFd for Arena {
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { head, windows, size, memory } = &*self.0;
+        let Inner { head, windows, size, refused: _, memory } = &*self.0;
         let windows = windows.iter().filter(|window| window.get().is_some()).count();
         let mut shown = f.debug_struct("Arena");
         shown

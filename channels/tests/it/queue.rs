@@ -200,6 +200,50 @@ fn more_descriptors_than_a_socket_holds_count_as_full() {
 }
 
 #[test]
+fn sending_without_a_limit_never_waits_for_descriptors_either() {
+    let (sender, receiver) = unbounded::<Descriptor>().expect("a queue");
+    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let one = || Descriptor::from(std::os::fd::OwnedFd::from(reader.try_clone().expect("a duplicate")));
+    let mut sends = (0..100_000).map(|sent| (sent, sender.send(one())));
+    let (sent, refused) = sends.find(|(_, sent)| sent.is_err()).expect("the kernel has a limit");
+    let procession_channels::SendError::Failed(_, error) = refused.expect_err("it was found so") else {
+        panic!("the receiver is there")
+    };
+    assert!(error.to_string().contains("receive some first"), "{error}");
+    (0..sent).for_each(|_| drop(receiver.try_recv().expect("it was sent")));
+    sender.send(one()).expect("there is room again");
+}
+
+/// Takes what there is until it fails, under a limit of address space, and says how it failed, and how many bytes came before.
+fn receive_in_little_space(receiver: Receiver<String>) -> (usize, String) {
+    use nix::sys::resource::{Resource, setrlimit};
+
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("it is there");
+    let used = pages.split(' ').next().and_then(|pages| pages.parse::<u64>().ok()).expect("a number") * 4096;
+    setrlimit(Resource::RLIMIT_AS, used + (40 << 20), used + (40 << 20)).expect("it can be lowered");
+    let mut bytes = 0;
+    loop {
+        match receiver.recv() {
+            Ok(text) => bytes += text.len(),
+            Err(error) => return (bytes, error.to_string()),
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_address_space_is_not_taken_for_damage() {
+    let (sender, receiver) = unbounded::<String>().expect("a queue");
+    for _ in 0..300 {
+        sender.send("a".repeat(200_000)).expect("there is memory");
+    }
+    let child = procession_process::Process::spawn(receive_in_little_space, receiver.clone()).expect("it starts");
+    let (bytes, error) = child.join().expect("it ends");
+    assert!(error.contains("memory") && !error.contains("somebody else"), "{error}");
+    // What it could not map is still there, and nothing came without its bytes.
+    assert_eq!(receiver.try_iter().map(|text| text.expect("it is whole").len()).sum::<usize>() + bytes, 60_000_000);
+}
+
+#[test]
 fn what_cannot_be_decoded_is_one_error_and_the_queue_goes_on() {
     let (sender, receiver) = queue::<u32>(10).expect("a queue");
     let ends = procession_core::codec::encode(&receiver).expect("it can be sent");

@@ -26,6 +26,7 @@ pub mod exit;
 pub mod fork;
 pub mod futex;
 pub mod identity;
+pub mod large;
 pub mod lifeline;
 pub mod limits;
 pub(crate) mod memfd;
