@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Alignment(usize),
     #[error("a barrier for {asked} parties would never open, use 1 to {most}")]
     Parties { asked: u32, most: u32 },
+    #[error("a row cannot have {asked} parts, use 1 to {most}")]
+    Parts { asked: usize, most: usize },
     #[error("a semaphore cannot have {asked} permits, use at most {most}")]
     Permits { asked: u32, most: u32 },
     #[error("{text}")]

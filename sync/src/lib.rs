@@ -30,7 +30,7 @@
 //! address of something in its own process, and does not compile. For a row whose length is known at run time there is `Mutex<[T]>`;
 //! for something outside the memory, such as a file, there is [`Lock`].
 //!
-//! [`ReentrantLock`] can be taken again by its holder, [`RwLock`] by many readers at a time.
+//! [`Parts`] is a row that several processes write to at once, each its part. [`ReentrantLock`] can be taken again by its holder, [`RwLock`] by many readers at a time.
 //!
 //! # When the holder dies
 //!
@@ -133,6 +133,7 @@ mod holding;
 mod mutex;
 mod mutex_guard;
 mod name;
+mod parts;
 mod poison;
 mod raw;
 mod reentrant;
@@ -152,6 +153,7 @@ pub use error::CreateError;
 pub use event::Event;
 pub use mutex::{Lock, Mutex};
 pub use mutex_guard::MutexGuard;
+pub use parts::{PartGuard, Parts};
 pub use poison::Culprit;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 #[doc(hidden)]

@@ -17,8 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::data::{self, Layout, Plain};
 use crate::error::{CreateError, Fault};
 
-/// "Procession's sync, layout 1": changes whenever a machine's layout or protocol does.
-const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x01");
+/// "Procession's sync, layout 2": changes whenever a machine's layout or protocol does.
+const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x02");
 /// Headers, machines and data do not share cache lines.
 const LINE: usize = 64;
 /// A mapping begins with a page, so this alignment is the most there is.

@@ -8,6 +8,7 @@ mod counter;
 mod death;
 mod hostile;
 mod meeting;
+mod parts;
 mod passing;
 mod permits;
 mod poison;
