@@ -133,6 +133,7 @@ mod holding;
 mod mutex;
 mod mutex_guard;
 mod name;
+mod part_guard;
 mod parts;
 mod poison;
 mod raw;
@@ -153,7 +154,8 @@ pub use error::CreateError;
 pub use event::Event;
 pub use mutex::{Lock, Mutex};
 pub use mutex_guard::MutexGuard;
-pub use parts::{PartGuard, Parts};
+pub use part_guard::PartGuard;
+pub use parts::Parts;
 pub use poison::Culprit;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 #[doc(hidden)]

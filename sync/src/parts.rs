@@ -1,7 +1,7 @@
 //! [`Parts`]: a row of values in parts that different processes write at the same time.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Plain;
 use crate::error::{CreateError, Fault};
-use crate::holding::{Holding, LockedBy};
+use crate::holding::LockedBy;
+use crate::part_guard::PartGuard;
 use crate::poison::{self, Culprit};
 use crate::raw::mutex::RawMutex;
 use crate::raw::shim::{AtomicU32, Ordering};
@@ -283,7 +284,7 @@ impl<T: Plain> Parts<T> {
             let _taken = lock.lock(me, None);
         }
         let fallen = self.locks(0..count).iter().find(|lock| lock.fallen().is_some());
-        let guard = PartGuard { row: self, parts: 0..count, range: 0..self.len(), holding: Holding::begin() };
+        let guard = PartGuard::new(self, 0..count, 0..self.len());
         poison::checked(fallen.unwrap_or_else(|| self.lock_of(0)), guard)
     }
 
@@ -327,7 +328,7 @@ impl<T: Plain> Parts<T> {
     }
 
     fn guard(&self, part: usize, range: Range<usize>) -> LockResult<PartGuard<'_, T>> {
-        let guard = PartGuard { row: self, parts: part..part + 1, range, holding: Holding::begin() };
+        let guard = PartGuard::new(self, part..part + 1, range);
         poison::checked(self.lock_of(part), guard)
     }
 
@@ -335,7 +336,12 @@ impl<T: Plain> Parts<T> {
         &self.segment.machine().locks[part]
     }
 
-    fn locks(&self, parts: Range<usize>) -> &[RawMutex] {
+    /// Where all values lie, for guards.
+    pub(crate) fn data(&self) -> NonNull<[T]> {
+        self.segment.data()
+    }
+
+    pub(crate) fn locks(&self, parts: Range<usize>) -> &[RawMutex] {
         &self.segment.machine().locks[parts]
     }
 }
@@ -362,88 +368,5 @@ impl<T: Plain> fmt::Debug for Parts<T> {
             .field("count", &self.count())
             .field("locked", &locked)
             .finish_non_exhaustive()
-    }
-}
-
-/// A part of a row, or all of it, is this thread's until this is dropped. It stays in the thread that took it, and is of no use in a copy
-/// of the process.
-///
-/// # Examples
-///
-/// ```
-/// let row = procession_sync::Parts::from_slice(&[1, 2, 3, 4], 2)?;
-/// let mut second = row.lock(1).unwrap();
-/// second[0] = 30;
-/// assert_eq!((second.range(), &*second), (2..4, &[30, 4][..]));
-/// # drop(second);
-/// # Ok::<(), procession_sync::CreateError>(())
-/// ```
-#[must_use = "if unused the part is given back at once"]
-pub struct PartGuard<'a, T: Plain> {
-    row: &'a Parts<T>,
-    parts: Range<usize>,
-    range: Range<usize>,
-    holding: Holding,
-}
-
-impl<T: Plain> PartGuard<'_, T> {
-    /// Which values of the row these are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let row = procession_sync::Parts::from_slice(&[1, 2, 3], 2)?;
-    /// assert_eq!(row.lock(1).unwrap().range(), 1..3);
-    /// # Ok::<(), procession_sync::CreateError>(())
-    /// ```
-    #[must_use]
-    pub fn range(&self) -> Range<usize> {
-        self.range.clone()
-    }
-
-    fn place(&self) -> NonNull<[T]> {
-        let all = self.row.segment.data();
-        // SAFETY: the range was checked against the length of the row when the part was taken, and neither changes.
-        let start = unsafe { all.cast::<T>().add(self.range.start) };
-        NonNull::slice_from_raw_parts(start, self.range.len())
-    }
-}
-
-impl<T: Plain> Deref for PartGuard<'_, T> {
-    type Target = [T];
-
-    #[track_caller]
-    fn deref(&self) -> &[T] {
-        self.holding.check();
-        // SAFETY: the segment holds valid values there (any bytes are one); this process and thread hold the locks of all parts in
-        // the range, and parts do not overlap, so nobody writes to it while the guard is borrowed.
-        unsafe { self.place().as_ref() }
-    }
-}
-
-impl<T: Plain> DerefMut for PartGuard<'_, T> {
-    #[track_caller]
-    fn deref_mut(&mut self) -> &mut [T] {
-        self.holding.check();
-        // SAFETY: as for `deref`, and the guard is borrowed for this alone, so nobody reads either.
-        unsafe { self.place().as_mut() }
-    }
-}
-
-impl<T: Plain> Drop for PartGuard<'_, T> {
-    fn drop(&mut self) {
-        for lock in self.row.locks(self.parts.clone()) {
-            let me = self.holding.end(lock);
-            lock.unlock(me);
-        }
-    }
-}
-
-// SAFETY: a shared guard gives out `&[T]` and nothing else.
-unsafe impl<T: Plain + Sync> Sync for PartGuard<'_, T> {}
-
-impl<T: Plain + fmt::Debug> fmt::Debug for PartGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }

@@ -13,7 +13,7 @@ fn each_process_fills_its_part() {
     }
     let row = Parts::from_fn(1003, 7, |_| 0_u64).unwrap();
     let children: Vec<_> = (0..row.count()).map(|part| child(fill, (row.clone(), part))).collect();
-    children.iter().for_each(|child| value(child));
+    children.iter().for_each(value);
     assert!(row.lock_all().unwrap().iter().enumerate().all(|(at, value)| *value == (at as u64).pow(2)));
 }
 
