@@ -75,6 +75,8 @@ struct Loaded {
     base: u64,
     /// Where its first segment lies.
     start: u64,
+    /// Its table of constructors: where it lies, and how many bytes it has.
+    constructors: (u64, u64),
     image: Image,
 }
 
@@ -85,7 +87,8 @@ impl Loaded {
     }
 
     fn look() -> Loaded {
-        let mut found = Loaded { base: 0, start: 0, image: Image { identity: Vec::new(), code: Vec::new() } };
+        let mut found =
+            Loaded { base: 0, start: 0, constructors: (0, 0), image: Image { identity: Vec::new(), code: Vec::new() } };
         // SAFETY: the callback has the required signature and `found` lives across the call.
         unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut found).cast()) };
         if found.image.identity.is_empty() {
@@ -141,6 +144,9 @@ extern "C" fn first_object(info: *mut libc::dl_phdr_info, _size: libc::size_t, f
     found.base = info.dlpi_addr;
     let first = headers.iter().find(|one| one.p_type == libc::PT_LOAD).map_or(0, |one| one.p_vaddr);
     found.start = info.dlpi_addr + first;
+    let dynamic = headers.iter().find(|one| one.p_type == libc::PT_DYNAMIC);
+    found.constructors =
+        dynamic.map_or((0, 0), |one| table_of_constructors(info.dlpi_addr, mapped(info.dlpi_addr, one)));
     found.image.code =
         headers.iter().filter(|one| is_code(one)).map(|one| (one.p_vaddr, one.p_vaddr + one.p_memsz)).collect();
     let notes = headers.iter().filter(|one| one.p_type == libc::PT_NOTE);
@@ -151,6 +157,33 @@ extern "C" fn first_object(info: *mut libc::dl_phdr_info, _size: libc::size_t, f
 
 fn is_code(header: &libc::Elf64_Phdr) -> bool {
     header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0
+}
+
+/// Where the constructors are, as the program's dynamic section tells: pairs of a kind and a value, ended by two zeros.
+fn table_of_constructors(base: u64, dynamic: &[u8]) -> (u64, u64) {
+    const INIT_ARRAY: u64 = 25;
+    const INIT_ARRAY_SIZE: u64 = 27;
+    let words = dynamic.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)));
+    let words: Vec<u64> = words.collect();
+    let value =
+        |kind| words.chunks_exact(2).take_while(|pair| pair[0] != 0).find(|pair| pair[0] == kind).map(|pair| pair[1]);
+    match (value(INIT_ARRAY), value(INIT_ARRAY_SIZE)) {
+        (Some(address), Some(size)) => (base + address, size),
+        _none => (0, 0),
+    }
+}
+
+/// The addresses of this program's constructors, in the order in which the loader runs them. None are found in a static program
+/// that is always loaded at one address.
+pub(crate) fn constructors() -> &'static [usize] {
+    let (address, size) = Loaded::own().constructors;
+    if address == 0 {
+        return &[];
+    }
+    let start = std::ptr::with_exposed_provenance(address as usize);
+    // SAFETY: the loader has relocated the table before it runs the first entry; it stays mapped and unchanged as long as the
+    // program runs, and the linker has aligned it.
+    unsafe { std::slice::from_raw_parts(start, size as usize / size_of::<usize>()) }
 }
 
 /// The bytes of a segment of the running program.

@@ -79,6 +79,7 @@
 //! Linux 5.10 or newer on x86-64 and aarch64, with glibc and `/proc`.
 
 pub mod codec;
+pub mod constructors;
 pub mod frame;
 pub mod os;
 pub mod start;

@@ -161,6 +161,12 @@ pub fn inherited() -> io::Result<Option<Control>> {
     Ok(Some(Control::from_socket(socket)))
 }
 
+/// Whether this process was executed as a child, and has not found its control link yet.
+pub(crate) fn is_child() -> bool {
+    let mark = env::var_os(MARK).and_then(|value| Mark::read(&value));
+    mark.is_some_and(|mark| cookie(CONTROL).ok() == Some(mark.cookie))
+}
+
 /// How deep this process is below the first of its family.
 static DEPTH: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 

@@ -105,8 +105,10 @@ pub fn ignore_interrupt() {
 /// Does what [`init`](crate::init) does when the program is loaded, before `main`: one line at the top of a test file, a benchmark
 /// or a library whose callers should need nothing.
 ///
-/// It adds one function to the program's load-time constructors (`.init_array`), which is why a crate that forbids unsafe
-/// code cannot use it at its root; its tests, which are crates of their own, can.
+/// It adds one function to the program's load-time constructors (`.init_array`). In a child that function first runs the
+/// constructors that stand after it, so that what other crates have registered there (`inventory`, `typetag`, objects of C++)
+/// is there for the child's function. Two things are not, because they come with `main`: the main thread of a child has no
+/// name, and an overflow of its stack is a bare SIGSEGV, without std's message.
 ///
 /// ```
 /// procession_process::init_at_load!();
@@ -124,13 +126,25 @@ macro_rules! init_at_load {
         const _: () = {
             #[used]
             #[unsafe(link_section = ".init_array")]
-            static INIT: extern "C" fn() = $crate::__init_at_load;
+            static INIT: $crate::__Constructor = {
+                extern "C" fn init(
+                    count: ::std::ffi::c_int,
+                    arguments: *const *const ::std::ffi::c_char,
+                    environment: *const *const ::std::ffi::c_char,
+                ) {
+                    // SAFETY: the loader calls the entry, which is the only way to this function, with these arguments.
+                    if unsafe { $crate::__finish_loading(&INIT, count, arguments, environment) } {
+                        $crate::__init_at_load();
+                    }
+                }
+                init
+            };
         };
     };
 }
 
 /// What the constructor of [`init_at_load!`](crate::init_at_load) calls.
 #[doc(hidden)]
-pub extern "C" fn __init_at_load() {
+pub fn __init_at_load() {
     init();
 }

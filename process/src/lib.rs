@@ -140,6 +140,8 @@ pub use procession_core::codec::{Descriptor, fd};
 
 #[doc(hidden)]
 pub use init::__init_at_load;
+#[doc(hidden)]
+pub use procession_core::constructors::{Constructor as __Constructor, finish_loading as __finish_loading};
 
 /// The README, whose code is run as well.
 #[cfg(doctest)]

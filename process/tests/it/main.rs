@@ -3,6 +3,7 @@
 procession_process::init_at_load!();
 
 mod carrying;
+mod constructors;
 mod copies;
 mod descriptors;
 mod endings;
