@@ -184,6 +184,10 @@ impl PoolBuilder {
     /// A function that each worker runs after its last task, when it leaves: to flush a file, or to say goodbye. A worker that is
     /// killed does not get to it.
     ///
+    /// It may take as long as it likes: [`join`](Pool::join) waits for it. What limits it is [`join_timeout`](Pool::join_timeout), if the pool is
+    /// dropped or [terminated](Pool::terminate) afterwards; a pool that is dropped gives it five seconds. One that panics, or is cut off, is told of
+    /// on standard error and by [`finalizer_errors`](Pool::finalizer_errors).
+    ///
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -302,7 +306,8 @@ impl PoolBuilder {
         let most = NonZeroUsize::new(workers.unwrap_or_else(cpu_count)).ok_or(Kind::NoWorkers)?.get();
         let least = if staffing.idle_timeout.is_some() { least.unwrap_or(1).clamp(1, most) } else { most };
         let recruiter = Recruiter { method, preparation, keeps_stderr, processors };
-        Pool::start(recruiter, Staffing { least, most, ..staffing }, chunk_size)
+        let farewell = staffing.farewell.filter(|_| recruiter.preparation.finalizer.is_none());
+        Pool::start(recruiter, Staffing { least, most, farewell, ..staffing }, chunk_size)
     }
 }
 

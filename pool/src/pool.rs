@@ -248,6 +248,24 @@ impl Pool {
         self.join_until(deadline_after(timeout))
     }
 
+    /// What became of the [finalizers](PoolBuilder::finalizer) that panicked or were cut off, as far as is known by now: of all when the
+    /// pool was joined. Of very many, the first ones.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).finalizer(|_: u8| panic!("not yet"), 1).build()?;
+    /// pool.join();
+    /// assert_eq!(pool.finalizer_errors()[0].panic().unwrap().message(), "not yet");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn finalizer_errors(&self) -> Vec<PoolError> {
+        if self.shared.is_ours() { self.shared.status.farewells() } else { Vec::new() }
+    }
+
     pub(crate) fn start(
         recruiter: Recruiter,
         staffing: Staffing,

@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     InitializerArgument(#[source] EncodeError),
     #[error("workers end before they are ready, one after the other; the last one, `{worker}`, ended with {end}")]
     Stillborn { worker: String, end: String },
+    #[error("the finalizer failed in worker `{worker}`: {failure}")]
+    Finalizer { worker: String, failure: InitFailure },
     #[error("cannot share memory with a worker: {0}")]
     Memory(#[source] MappingError),
     #[error("the pool cannot {0}: {1}")]
@@ -108,7 +110,8 @@ impl PoolError {
     #[must_use]
     pub fn panic(&self) -> Option<&Panic> {
         match &*self.kind {
-            Kind::Initializer { failure: InitFailure::Panicked(panic), .. } => Some(panic),
+            Kind::Initializer { failure: InitFailure::Panicked(panic), .. }
+            | Kind::Finalizer { failure: InitFailure::Panicked(panic), .. } => Some(panic),
             _ => None,
         }
     }

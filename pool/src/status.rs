@@ -7,6 +7,9 @@ use std::time::Instant;
 use crate::PoolError;
 use crate::task_error::Kind;
 
+/// So many failures of finalizers are kept, the first ones.
+const MOST_FAREWELLS: usize = 64;
+
 /// How a pool is.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
@@ -21,6 +24,8 @@ struct State {
     terminated: bool,
     broken: Option<PoolError>,
     ended: bool,
+    /// What became of finalizers that failed.
+    farewells: Vec<PoolError>,
 }
 
 /// How many tasks came to which end.
@@ -42,6 +47,18 @@ impl Status {
 
     pub(crate) fn set_terminated(&self) {
         self.change(|state| state.terminated = true);
+    }
+
+    /// Keeps what became of a finalizer, unless so many have failed that one more says nothing new.
+    pub(crate) fn add_farewell(&self, error: PoolError) {
+        let mut state = self.state();
+        if state.farewells.len() < MOST_FAREWELLS {
+            state.farewells.push(error);
+        }
+    }
+
+    pub(crate) fn farewells(&self) -> Vec<PoolError> {
+        self.state().farewells.clone()
     }
 
     pub(crate) fn set_ended(&self) {

@@ -54,10 +54,15 @@ pub(crate) struct Staffing {
     pub(crate) max_age: Option<Duration>,
     /// A worker that takes up more memory, in bytes, is replaced.
     pub(crate) max_memory: Option<u64>,
+    /// How long a worker that has nothing to do may take to leave; `None` for as long as it likes.
+    pub(crate) farewell: Option<Duration>,
     /// How long a worker may take to end after it was asked to, before it is killed.
     pub(crate) grace: Duration,
 }
 
+/// How long a worker may take to leave that has nothing to do, and no function to run before it goes; and any worker of a pool that
+/// was dropped. It takes a moment, but the machine may be busy.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 /// The time that a task gets to clean up after itself when it is stopped.
 pub(crate) const GRACE: Duration = Duration::from_millis(200);
 
@@ -65,6 +70,15 @@ impl Staffing {
     /// So many workers, for ever.
     pub(crate) fn fixed(workers: usize) -> Staffing {
         let (idle_timeout, max_tasks, max_age, max_memory) = (None, None, None, None);
-        Staffing { least: workers, most: workers, idle_timeout, max_tasks, max_age, max_memory, grace: GRACE }
+        Staffing {
+            least: workers,
+            most: workers,
+            idle_timeout,
+            max_tasks,
+            max_age,
+            max_memory,
+            farewell: Some(FAREWELL),
+            grace: GRACE,
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::desk::Noted;
 use crate::ids::WorkerId;
 use crate::member::Member;
 use crate::parcel::{Parcel, Values};
-use crate::pool_error;
+use crate::pool_error::{self, PoolError};
+use crate::relay;
 use crate::scheduler::Event;
 use crate::task_error::{Death, Kind, Story};
 use crate::trace;
@@ -49,11 +50,31 @@ impl Dispatcher {
                 self.status.set_ready();
                 self.tell(Event::Ready { worker });
             }
+            Report::FinalizerFailed(failure) => {
+                let name = self.reported(worker);
+                self.finalizer_failed(name, failure);
+            }
             Report::InitFailed(failure) => {
                 let name = self.reported(worker);
                 self.init_failed(name, failure);
                 self.tell(Event::InitFailed { worker });
             }
+        }
+    }
+
+    /// Nobody asks for what a finalizer brings, so it is said where people look, too.
+    pub(super) fn finalizer_failed(&mut self, worker: String, failure: InitFailure) {
+        let error: PoolError = pool_error::Kind::Finalizer { worker, failure }.into();
+        relay::pass_on(format!("procession: {error}\n").as_bytes());
+        self.status.add_farewell(error);
+    }
+
+    /// Notes that the end of a worker cut its finalizer off, if it did.
+    pub(super) fn note_farewell(&mut self, member: &Member, status: ExitStatus) {
+        let has_one = self.recruiter.preparation.finalizer.is_some() && member.has_reported;
+        if has_one && member.is_leaving() && !status.success() {
+            let failure = InitFailure::NotRun(format!("its worker ended with {status} before it had come to its end"));
+            self.finalizer_failed(member.badge().name.to_string(), failure);
         }
     }
 
@@ -171,6 +192,7 @@ impl Dispatcher {
         let Some(mut member) = self.members.remove(&id) else { return };
         member.last_words.pass_on();
         self.watch.forget(id, &member);
+        self.note_farewell(&member, status);
         let badge = member.badge().clone();
         trace::worker_ended(&badge.name, badge.pid, &status, member.is_leaving());
         if !member.has_reported {

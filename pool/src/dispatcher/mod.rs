@@ -275,9 +275,12 @@ impl Dispatcher {
         let until = Instant::now() + BURIAL;
         for (id, mut member) in std::mem::take(&mut self.members) {
             // One that the kernel does not let go of is left to it.
-            let _stuck = member.child().wait_timeout(until.saturating_duration_since(Instant::now()));
+            let ended = member.child().wait_timeout(until.saturating_duration_since(Instant::now()));
             member.last_words.pass_on();
             self.watch.forget(id, &member);
+            if let Ok(Some(status)) = ended {
+                self.note_farewell(&member, status);
+            }
         }
         self.status.set_ended();
     }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use crate::terms::FAREWELL;
 use crate::wire::claim::MOST_HELD;
 
 use super::{Action, JobId, Life, Phase, Scheduler, WorkerId};
 
-/// How long a worker that has nothing to do may take to leave.
-const IDLE_GRACE: Duration = Duration::from_secs(5);
 /// How long a worker may take to leave that is busy with something that nobody waits for.
 pub(super) const BUSY_GRACE: Duration = Duration::from_millis(100);
 /// So much work that has not begun is worth being taken back for somebody who is idle.
@@ -138,12 +137,14 @@ impl Scheduler {
                 worker.life = Life::Retiring;
             }
         }
+        // It has not come yet, so it has no leave to take.
+        let until = now + FAREWELL;
         for id in self.crew.surplus(now) {
             let Some(worker) = self.crew.get_mut(id) else { continue };
             if worker.is_ready() {
                 self.retire(id);
             } else {
-                worker.life = Life::Leaving { until: now + IDLE_GRACE };
+                worker.life = Life::Leaving { until };
                 self.actions.push_back(Action::Leave { worker: id });
             }
         }
@@ -152,19 +153,25 @@ impl Scheduler {
     /// Asks those to leave that have retired and done their work, when whoever replaces them is there.
     pub(super) fn let_go(&mut self, now: Duration) {
         let must_wait = self.is_working() && self.crew.is_expecting();
+        let until = self.farewell(now);
         for (id, worker) in self.crew.iter_mut() {
             if worker.life == Life::Retiring && worker.load() == 0 && !worker.is_recalling && !must_wait {
-                worker.life = Life::Leaving { until: now + IDLE_GRACE };
+                worker.life = Life::Leaving { until };
                 self.actions.push_back(Action::Leave { worker: id });
             }
         }
     }
 
     pub(super) fn dismiss(&mut self, now: Duration) {
+        let idle = self.farewell(now);
         for (id, worker) in self.crew.iter_mut() {
+            let until = match worker.life {
+                Life::Starting => now + FAREWELL,
+                _ if worker.load() == 0 => idle,
+                _ => now + BUSY_GRACE,
+            };
             if matches!(worker.life, Life::Starting | Life::Ready | Life::Retiring) {
-                let grace = if worker.load() == 0 { IDLE_GRACE } else { BUSY_GRACE };
-                worker.life = Life::Leaving { until: now + grace };
+                worker.life = Life::Leaving { until };
                 self.actions.push_back(Action::Leave { worker: id });
             }
         }
@@ -177,7 +184,7 @@ impl Scheduler {
     pub(super) fn clear(&mut self, now: Duration) {
         for id in self.crew.ids() {
             let Some(worker) = self.crew.get_mut(id) else { continue };
-            let until = now + if worker.life == Life::Starting { BUSY_GRACE } else { IDLE_GRACE };
+            let until = now + if worker.life == Life::Starting { BUSY_GRACE } else { FAREWELL };
             match worker.life {
                 Life::Leaving { until: before } => worker.life = Life::Leaving { until: until.min(before) },
                 Life::Starting | Life::Ready | Life::Retiring if worker.load() == 0 => {

@@ -28,7 +28,7 @@ pub(crate) use event::{Action, End, Event, Refusal};
 
 use crate::histogram::Histogram;
 use crate::ids::{JobId, Span, TaskId, WorkerId};
-use crate::terms::{Staffing, Tenure, Terms};
+use crate::terms::{FAREWELL, Staffing, Tenure, Terms};
 use crew::Crew;
 use job::{Job, Waiting};
 use turns::Turns;
@@ -191,7 +191,12 @@ impl Scheduler {
 
     fn ready(&mut self, id: WorkerId, now: Duration) {
         if !self.crew.ready(id, now) {
-            self.kill(id);
+            return self.kill(id);
+        }
+        let until = self.farewell(now);
+        if let Some(Life::Leaving { until: before }) = self.crew.get_mut(id).map(|worker| &mut worker.life) {
+            // It was asked to leave before it had come, and has as much time as the others from now on.
+            *before = until.max(*before);
         }
     }
 
@@ -301,6 +306,13 @@ impl Scheduler {
             worker.life = Life::Doomed;
             self.actions.push_back(Action::Kill { worker: id });
         }
+    }
+
+    /// Until when a worker may take to leave that has nothing to do.
+    fn farewell(&self, now: Duration) -> Duration {
+        let is_dropped = self.phase == Phase::Ending(Refusal::Dropped);
+        let limit = if is_dropped { Some(FAREWELL) } else { self.crew.staffing.farewell };
+        limit.map_or(Duration::MAX, |limit| now.saturating_add(limit))
     }
 
     fn refusal(&self) -> Refusal {

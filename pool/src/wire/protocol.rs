@@ -90,13 +90,15 @@ pub(crate) enum Order<M> {
 pub(crate) enum Report {
     Ready,
     InitFailed(InitFailure),
+    /// It leaves now.
+    FinalizerFailed(InitFailure),
     /// What goes with the next result that says that something does.
     Descriptors(Message),
     /// Look at the rings.
     Bell,
 }
 
-/// Why a worker could not be prepared.
+/// Why a worker could not be prepared, or did not take its leave as it should.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum InitFailure {
     /// The initializer returned an error, with this text.

@@ -20,11 +20,11 @@ use procession_core::{Borrower, Control, Function, Lender, LinkError, Method, Pa
 use procession_process::{cpu_count, ignore_interrupt, panics};
 
 use self::pace::Pace;
-use self::prepare::{made, make, place, prepare};
+use self::prepare::{finalize, made, make, place, prepare};
 use crate::inbox::Inbox;
 use crate::wire::Lines;
 use crate::wire::claim::Claim;
-use crate::wire::protocol::{Call, Order, Preparation, Report, Setup};
+use crate::wire::protocol::{Order, Preparation, Report, Setup};
 
 /// How long a worker looks for orders before it goes to sleep.
 const SPIN: Duration = Duration::from_micros(50);
@@ -80,10 +80,12 @@ pub(crate) fn live(mut control: Control, (): ()) {
         Err(failure) => control.send(&Report::InitFailed(failure.clone())),
     };
     if prepared.is_ok() && told.is_ok() {
-        Worker::new(control, lines).work();
-        if let Some(Call { function, argument }) = finalizer {
-            // There is nobody left to tell how it went.
-            let _outcome = panics::catch(|| function.call(argument, None));
+        let mut worker = Worker::new(control, lines);
+        // However the work ended, this worker leaves.
+        let _gone = worker.work();
+        if let Err(failure) = finalizer.map_or(Ok(()), finalize) {
+            // A pool that is gone does not want to know.
+            let _gone = worker.control.send(&Report::FinalizerFailed(failure));
         }
     }
 }
@@ -152,7 +154,7 @@ impl Worker {
     }
 
     /// An error means that the pool is gone, or cannot be understood any more: it sees the end of the link either way.
-    fn work(mut self) -> Option<()> {
+    fn work(&mut self) -> Option<()> {
         while !self.leaving {
             self.read_mail().ok()?;
             if self.leaving {

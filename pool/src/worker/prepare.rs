@@ -1,4 +1,4 @@
-//! What a worker does before its first task.
+//! What a worker does before its first task, and after its last one.
 
 use std::any::Any;
 use std::io;
@@ -33,6 +33,12 @@ pub(super) fn prepare(initializer: Initializer) -> Result<(), InitFailure> {
         Ok(Some(text)) => Err(InitFailure::Error(text)),
         Err(error) => Err(InitFailure::NotRun(error.to_string())),
     }
+}
+
+/// Runs the finalizer.
+pub(super) fn finalize(Call { function, argument }: Call) -> Result<(), InitFailure> {
+    let result = panics::catch(|| function.call(argument, None)).map_err(InitFailure::Panicked)?;
+    result.map(drop).map_err(|error| InitFailure::NotRun(error.to_string()))
 }
 
 /// Makes what this worker is to keep.

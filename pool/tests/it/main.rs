@@ -8,6 +8,7 @@ mod contexts;
 mod deaths;
 mod endless;
 mod ends;
+mod farewells;
 mod figures;
 mod hostile;
 mod last_words;

@@ -8,7 +8,7 @@ use super::world::{Step, World};
 use crate::ids::{JobId, Span, TaskId, WorkerId};
 use crate::scheduler::balance::BUSY_GRACE;
 use crate::scheduler::{Action, End, Event, Refusal, Scheduler, steps};
-use crate::terms::{Staffing, Terms};
+use crate::terms::{FAREWELL, Staffing, Terms};
 
 /// A world with `wanted` workers that are ready, and a job of `count` tasks, of which `chunk` stay together.
 fn at_work(wanted: usize, chunk: usize, count: u64) -> World {
@@ -132,6 +132,19 @@ fn a_worker_that_does_not_leave_is_killed() {
     assert!(!world.peers.values().next().unwrap().is_killed);
     assert_eq!(world.scheduler.deadline(), Some(world.now + BUSY_GRACE));
     world.take(&Step::Pass { millis: 100 });
+    assert!(world.peers.values().next().unwrap().is_killed);
+}
+
+#[test]
+fn a_worker_that_takes_its_leave_is_killed_when_its_pool_is_dropped_and_not_before() {
+    let mut world = World::with(Staffing { farewell: None, ..Staffing::fixed(1) });
+    world.take(&Step::Ready { worker: 0 });
+    world.take(&Step::Join);
+    world.take(&Step::Pass { millis: 3_600_000 });
+    assert!(!world.peers.values().next().unwrap().is_killed);
+    world.take(&Step::Drop);
+    assert!(!world.peers.values().next().unwrap().is_killed);
+    world.take(&Step::Pass { millis: FAREWELL.as_millis() as u64 });
     assert!(world.peers.values().next().unwrap().is_killed);
 }
 
