@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
+use procession_core::os::descriptors::above_standard;
 use procession_core::os::poll::deadline_after;
 
 use super::address::Address;
@@ -274,7 +275,7 @@ impl ClientBuilder {
             Unusable::NoKey => ConnectError::NoKey,
             Unusable::EmptyKey => ConnectError::EmptyKey,
         })?;
-        let socket = match connected(&address, self.connect_timeout, self.peer_timeout) {
+        let socket = match connected(&address, self.connect_timeout, self.peer_timeout).and_then(above_standard) {
             Ok(socket) => socket,
             Err(error) if is_late(&error) => return Err(ConnectError::TimedOut { address }),
             Err(source) => return Err(ConnectError::Io { address, source }),

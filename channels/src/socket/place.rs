@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
+use procession_core::os::descriptors::above_standard;
 
 use super::address::Address;
 
@@ -40,7 +41,7 @@ impl Place {
     pub(super) fn take(address: &Address, backlog: Backlog, mode: Option<u32>) -> io::Result<Place> {
         let (socket, address, file) = match address {
             Address::Tcp(wanted) => {
-                let socket = TcpListener::bind(wanted)?;
+                let socket = TcpListener::from(above_standard(TcpListener::bind(wanted)?.into())?);
                 // The second call changes nothing but the length of the queue.
                 socket::listen(&socket, backlog)?;
                 let address = Address::Tcp(socket.local_addr()?);
@@ -76,12 +77,12 @@ impl Place {
     /// Takes the next connection, if there is one.
     pub(super) fn accept(&self) -> io::Result<OwnedFd> {
         match &self.socket {
-            Socket::Unix(socket) => Ok(socket.accept()?.0.into()),
+            Socket::Unix(socket) => above_standard(socket.accept()?.0.into()),
             Socket::Tcp(socket) => {
                 let stream = socket.accept()?.0;
                 // Every message is written at once, so waiting for more of it only delays.
                 stream.set_nodelay(true)?;
-                Ok(stream.into())
+                above_standard(stream.into())
             }
         }
     }
@@ -129,7 +130,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// Listens at a name. A file gets this mode, without the bits of the umask, at the moment when it is there.
 fn listening(name: &UnixAddr, backlog: Backlog, mode: Option<u32>) -> io::Result<UnixListener> {
     let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    let socket = File::from(socket);
+    let socket = File::from(above_standard(socket)?);
     if let Some(mode) = mode {
         // The kernel makes the file like the socket.
         socket.set_permissions(Permissions::from_mode(mode))?;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use log::{Level, Record};
+use procession_core::os::descriptors::above_standard;
 use procession_core::os::poll::{Pollable, poll};
 
 use super::record::{self, Entry, Travelling};
@@ -57,6 +58,8 @@ impl Collector {
     /// Makes one, and the thread that waits for records.
     pub(super) fn start() -> io::Result<Arc<Collector>> {
         let (socket, outgoing) = UnixStream::pair()?;
+        let socket = UnixStream::from(above_standard(socket.into())?);
+        let outgoing = UnixStream::from(above_standard(outgoing.into())?);
         socket.set_nonblocking(true)?;
         // A child that finds no room drops its record instead of waiting.
         outgoing.set_nonblocking(true)?;

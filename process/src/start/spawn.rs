@@ -70,7 +70,15 @@ pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
     let (pid, pidfd) =
         start::reexec(&there, [input.as_fd(), output.as_fd(), stderr.as_fd()]).map_err(SpawnError::from_io)?;
     drop(there);
-    let _gone = control.send(role);
+    match control.send(role) {
+        // One that is gone already is found out when it is listened to.
+        Ok(()) | Err(LinkError::Disconnected) => {}
+        Err(error) => {
+            drop(control);
+            bury(&pidfd);
+            return Err(unsent(error));
+        }
+    }
     Ok(Executed { control, pid, pidfd, stderr: EarlyStderr(stderr) })
 }
 

@@ -3,9 +3,13 @@
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
-use procession_process::{Process, StartMethod};
+use procession_core::os::epoll::Epoll;
+use procession_core::os::packet::Packet;
+use procession_core::os::wake::Waker;
+use procession_core::{Control, Mapping};
+use procession_process::{Descriptor, Process, StartMethod, Stdio};
 
-use crate::support::alone;
+use crate::support::{Gate, alone, pass};
 
 /// Where each descriptor of the calling process leads, but for the one that looks.
 fn open_descriptors((): ()) -> Vec<(i32, String)> {
@@ -51,5 +55,40 @@ fn p19_three_streams_the_link_and_for_daemons_the_lifeline() {
         for daemon in [false, true] {
             alone(check, (method.to_owned(), daemon));
         }
+    }
+}
+
+#[test]
+fn in_a_program_without_streams_nothing_of_ours_takes_their_numbers() {
+    fn check(daemon: bool) {
+        let gate = Gate::new();
+        for number in [0, 1, 2] {
+            nix::unistd::close(number).unwrap();
+        }
+        let free = |number: &i32| std::fs::read_link(format!("/proc/self/fd/{number}")).is_err();
+        for method in [StartMethod::Server, StartMethod::Spawn, StartMethod::Fork] {
+            let builder = Process::builder().start_method(method).daemon(daemon).stdout(Stdio::Piped);
+            let child = builder.spawn(pass, gate.side()).unwrap();
+            // What is printed here ends nobody, and is read by nobody.
+            println!("hello");
+            eprintln!("hello");
+            assert!(child.is_alive() && [0, 1, 2].iter().all(free), "{method:?}");
+            child.kill();
+            child.child().wait().unwrap();
+        }
+        let (mut here, mut there) = Control::pair().unwrap();
+        let (one, other) = Packet::pair().unwrap();
+        let (_waker, _set) = (Waker::new().unwrap(), Epoll::new().unwrap());
+        let _memory = Mapping::new(1).unwrap();
+        // What arrives may be anything of anybody's.
+        here.send(&gate.side()).unwrap();
+        let _side = there.recv::<Descriptor>(None).unwrap().unwrap();
+        let side = std::os::fd::OwnedFd::from(gate.side());
+        one.post(b"!", &[side.as_fd()]).unwrap();
+        let _received = other.take(&mut [0]).unwrap();
+        assert!([0, 1, 2].iter().all(free));
+    }
+    for daemon in [false, true] {
+        alone(check, daemon);
     }
 }

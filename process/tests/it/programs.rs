@@ -52,6 +52,36 @@ fn what_is_printed_before_init_is_printed_once() {
 }
 
 #[test]
+fn started_through_the_loader_a_program_executes_nobody_else() {
+    let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"].map(Path::new);
+    let Some(loader) = loaders.into_iter().find(|one| one.exists()) else {
+        return eprintln!("left out, because there is no loader where one was looked for");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let victim = folder.path().join("touched");
+    let program = example("early_words");
+    let output = run(loader, &[program.to_str().unwrap(), "/usr/bin/touch", victim.to_str().unwrap()]);
+    assert!(output.err.contains("start the program directly"), "{}", output.err);
+    assert!(!output.status.success() && !victim.exists());
+}
+
+#[test]
+fn a_mark_that_was_made_for_another_is_not_believed() {
+    let run = |mark: &str| {
+        let done = Command::new(example("early_words")).env("PROCESSION_CHILD", mark).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+    };
+    for stale in ["", "1", "1.1.99", "yes"] {
+        let (code, out, err) = run(stale);
+        assert_eq!((code, out.matches("child ").count()), (Some(0), 3), "{err}");
+    }
+    // Ours, and yet without a link: whatever is open there is left alone.
+    let (code, out, err) = run(&format!("1.{}.99", std::process::id()));
+    assert_eq!((code, out.contains("child")), (Some(1), false), "{err}");
+    assert!(err.contains("descriptor 3 is no link to a parent"), "{err}");
+}
+
+#[test]
 fn threads_before_init_are_refused_by_the_server_and_no_trouble_otherwise() {
     let refused = run(&example("early_trouble"), &["thread", "server"]).out;
     assert!(refused.contains("make `init` the first line of `main`"), "{refused}");

@@ -1,7 +1,7 @@
 //! Where the kernel says no: system calls that a filter refuses, `/proc` and `/dev/null` that are not there. A start works all the
 //! same, or is an error that names what is missing, before anything has run; and no child is left.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -113,6 +113,30 @@ fn what_is_only_sometimes_needed_hinders_nobody() {
     ] {
         check(call, name, [true; 3]);
     }
+}
+
+#[test]
+fn what_cannot_be_sent_is_told_as_such_and_at_once() {
+    fn mute((): ()) -> (Vec<String>, Vec<u32>) {
+        // As for a descriptor that the kernel lets nobody send.
+        refuse(&[libc::SYS_sendmsg], libc::EINVAL);
+        let begin = std::time::Instant::now();
+        let errors = errors();
+        assert!(begin.elapsed() < std::time::Duration::from_secs(25), "it waited for who had got nothing");
+        (errors, children())
+    }
+    let (reader, writer) = procession_core::os::descriptors::pipe().unwrap();
+    // It cannot say itself what it has found.
+    let tell = |writer: procession_process::Descriptor| {
+        let (errors, left) = mute(());
+        let told = format!("{} {left:?}", errors.join("; "));
+        std::fs::File::from(std::os::fd::OwnedFd::from(writer)).write_all(told.as_bytes()).unwrap();
+    };
+    let child = Process::spawn(tell, procession_process::Descriptor::from(std::os::fd::OwnedFd::from(writer))).unwrap();
+    let told = std::io::read_to_string(reader).unwrap();
+    child.child().wait().unwrap();
+    assert_eq!(told.matches("cannot be sent: Invalid argument").count(), 3, "{told}");
+    assert!(told.ends_with("[]"), "a child is left: {told}");
 }
 
 /// Covers a folder with an empty one, for this process and its children.
