@@ -117,6 +117,12 @@ pub enum CallError {
     /// A barrier was broken while it was waited for, or before.
     #[error("the barrier is broken: call `reset` to use it again")]
     BrokenBarrier,
+    /// Items of a queue were lost with processes that had received them and not said that they were done.
+    #[error("{count} of the items that were received were lost with processes that died before `task_done`")]
+    Lost {
+        /// How many.
+        count: u64,
+    },
     /// A limit of this process or of the machine, or the operating system.
     #[error("the connection to the manager failed: {0}")]
     Connection(String),

@@ -93,13 +93,14 @@
 //!
 //! # Limits
 //!
-//! Each client costs the manager six descriptors, so the limit on them bounds how many there can be; the manager raises its own
+//! Each client costs the manager seven descriptors, so the limit on them bounds how many there can be; the manager raises its own
 //! as far as it may. Values that refer to each other in a ring live as long as the manager. A managed object is used through
 //! messages: where processes share a machine, the crates `procession-sync` and `procession-channels` do the same a hundred
 //! times faster.
 
 #![forbid(unsafe_code)]
 
+mod builder;
 mod manager;
 mod proxy;
 mod proxy_wait;
@@ -117,6 +118,7 @@ mod pool_proxy;
 
 mod error;
 
+mod claims;
 mod client;
 mod frames;
 mod ids;
@@ -124,6 +126,7 @@ mod server;
 mod table;
 mod wire;
 
+pub use builder::Builder;
 pub use deferred::{Deferred, Reply};
 pub use error::{CallError, ManagerError};
 pub use kinds::{
@@ -131,7 +134,7 @@ pub use kinds::{
     List, Lock, LockGuard, LockState, Names, Namespace, OrderedMap, Queue, QueueState, RLock, RLockGuard, RLockState,
     Semaphore, SemaphoreGuard, SemaphoreState, Set, Value,
 };
-pub use manager::{Builder, Manager, Stats};
+pub use manager::{Manager, Stats};
 pub use pending::Pending;
 #[cfg(feature = "pool")]
 pub use pool_proxy::{

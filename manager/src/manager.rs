@@ -4,20 +4,20 @@ use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::codec::{self, Message};
 use procession_core::os::poll::deadline_after;
 use procession_core::{FunctionError, Method};
-use procession_process::{Child, Process, StartMethod};
+use procession_process::Child;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::builder::Builder;
 use crate::client::{Connection, Handle, Link, Request, Which};
 use crate::error::{CallError, ManagerError};
-use crate::ids::{ManagerId, ObjectId};
+use crate::ids::ObjectId;
 use crate::proxy::Proxy;
-use crate::server;
 use crate::wire::Kind;
 
 /// A process that holds values for others.
@@ -48,30 +48,10 @@ use crate::wire::Kind;
 #[doc(alias = "SyncManager")]
 #[doc(alias = "BaseManager")]
 pub struct Manager {
-    connection: Arc<Connection>,
-    child: Child,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) child: Child,
     /// The sockets in the file system at which it listens for other programs.
-    sockets: Mutex<Vec<PathBuf>>,
-}
-
-/// How a manager is started.
-///
-/// ```
-/// use procession_manager::Manager;
-/// use procession_process::StartMethod;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
-/// let manager = Manager::builder().name("accounts").start_method(StartMethod::Spawn).start()?;
-/// assert_eq!(manager.create(|n: u8| n, 5)?.get()?, 5);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-#[must_use = "nothing is started until `start` is called"]
-pub struct Builder {
-    name: String,
-    method: StartMethod,
+    pub(crate) sockets: Mutex<Vec<PathBuf>>,
 }
 
 /// What a manager holds. See [`Manager::stats`].
@@ -128,7 +108,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn builder() -> Builder {
-        Builder { name: "Manager".to_owned(), method: StartMethod::default() }
+        Builder::new()
     }
 
     /// Makes a value in the manager, of any type, out of an argument.
@@ -175,7 +155,7 @@ impl Manager {
     #[doc(alias = "debug_info")]
     #[doc(alias = "number_of_objects")]
     pub fn stats(&self) -> Result<Stats, CallError> {
-        let request = Request { kind: Kind::Count, subject: 0, which: Which::None, objects: &[] };
+        let request = Request::new(Kind::Count, 0, Which::None, &[]);
         let counts = self.connection.call(&request, Message::default(), None)?;
         let (objects, references, _) = codec::decode::<(u64, u64, u64)>(counts)?;
         Ok(Stats { objects, references })
@@ -196,7 +176,9 @@ impl Manager {
         &self.child
     }
 
-    /// Whether its process lives.
+    /// Whether its process lives, and is still a manager: a method may have had it execute another program.
+    ///
+    /// In a copy of the process that has started it, it is not.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -209,7 +191,8 @@ impl Manager {
     /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.child.is_alive()
+        // A process that runs another program by now has closed its connections.
+        self.child.is_alive() && !self.connection.is_closed()
     }
 
     /// Ends the manager, and waits until it has ended. Its values are lost. A method that runs is not waited for. It may be
@@ -232,15 +215,24 @@ impl Manager {
     /// # }
     /// ```
     pub fn shutdown(&self) -> Result<(), ManagerError> {
-        let request = Request { kind: Kind::Shutdown, subject: 0, which: Which::None, objects: &[] };
-        let told = self.connection.call(&request, Message::default(), deadline_after(PATIENCE));
-        let ended = |timeout| self.child.wait_timeout(timeout).map_err(|error| ManagerError::End(error.to_string()));
-        if !matches!(told, Ok(_) | Err(CallError::ManagerGone)) || ended(PATIENCE)?.is_none() {
+        self.connection.check_owner().map_err(|error| ManagerError::End(format!("cannot be ended here: {error}")))?;
+        let deadline = deadline_after(TO_END);
+        if !self.is_told_to_end(deadline) || self.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none() {
             self.child.kill();
             self.join()?;
         }
         self.remove_sockets();
         Ok(())
+    }
+
+    /// Answers whether it is about to end. One that is stopped is not waited for.
+    fn is_told_to_end(&self, deadline: Option<Instant>) -> bool {
+        if self.connection.is_stopped() {
+            return false;
+        }
+        let request = Request::new(Kind::Shutdown, 0, Which::None, &[]);
+        let told = self.connection.call(&request, Message::default(), deadline);
+        matches!(told, Ok(_) | Err(CallError::ManagerGone))
     }
 
     /// Waits until the manager has ended, which it does of itself only when it is killed, or [shut down](Manager::shutdown) by
@@ -260,7 +252,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn join(&self) -> Result<(), ManagerError> {
-        self.child.wait().map(drop).map_err(|error| ManagerError::End(error.to_string()))
+        self.child.wait().map(drop).map_err(end)
     }
 
     /// As [`join`](Manager::join), for so long at the most. Answers whether it has ended.
@@ -278,7 +270,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool, ManagerError> {
-        let ended = self.child.wait_timeout(timeout).map_err(|error| ManagerError::End(error.to_string()))?;
+        let ended = self.child.wait_timeout(timeout).map_err(end)?;
         Ok(ended.is_some())
     }
 
@@ -307,71 +299,30 @@ impl Manager {
         let argument = codec::encode(argument)?;
         let departure = departure.transpose()?.map(|method| self.connection.learn(method)).transpose()?;
         let subject = departure.map_or(0, |index| u64::from(index) + 1);
-        let request = Request { kind: Kind::Make, subject, which: Which::Named(method?), objects: &[] };
+        let request = Request::new(Kind::Make, subject, Which::Named(method?), &[]);
         let object: ObjectId = codec::decode(self.connection.call(&request, argument, None)?)?;
         Ok(Proxy::new(Handle::new(Link::Far(Arc::clone(&self.connection)), object)))
     }
 }
 
-/// How long a manager may take to end before it is killed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a manager may take to end before it is killed. It takes milliseconds, unless it is not let to.
+const TO_END: Duration = Duration::from_secs(3);
 
-impl Builder {
-    /// The name of its process, which need not be unique.
-    ///
-    /// ```
-    /// let builder = procession_manager::Manager::builder().name("accounts");
-    /// # drop(builder);
-    /// ```
-    pub fn name(mut self, name: impl Into<String>) -> Builder {
-        self.name = name.into();
-        self
-    }
+fn left_until(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
+}
 
-    /// How its process is started.
-    ///
-    /// ```
-    /// let builder = procession_manager::Manager::builder().start_method(procession_process::StartMethod::Spawn);
-    /// # drop(builder);
-    /// ```
-    pub fn start_method(mut self, method: StartMethod) -> Builder {
-        self.method = method;
-        self
-    }
-
-    /// Starts it.
-    ///
-    /// # Errors
-    ///
-    /// Its process could not be started.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// let manager = procession_manager::Manager::builder().start()?;
-    /// # drop(manager);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn start(self) -> Result<Manager, ManagerError> {
-        let manager = ManagerId::fresh();
-        let builder = Process::builder().name(self.name).daemon(true).start_method(self.method);
-        let (process, control) = builder.spawn_with_control(server::live, manager)?;
-        let child = process.child();
-        match Connection::open(manager, control) {
-            Ok(connection) => Ok(Manager { connection, child, sockets: Mutex::default() }),
-            Err(error) => {
-                child.kill();
-                Err(ManagerError::Limit(error.to_string()))
-            }
-        }
-    }
+fn end(error: impl fmt::Display) -> ManagerError {
+    ManagerError::End(error.to_string())
 }
 
 impl Drop for Manager {
     fn drop(&mut self) {
-        self.child.kill();
-        self.remove_sockets();
+        // A copy of the process has no manager of its own.
+        if self.connection.check_owner().is_ok() {
+            self.child.kill();
+            self.remove_sockets();
+        }
     }
 }
 

@@ -168,7 +168,8 @@ impl<R> Pending<R> {
             }
             sent.push(*one);
         }
-        way.ok_or_else(|| CallError::Unknown("there are no calls to wait for".to_owned()))?.wait_any(&sent)
+        let way = way.ok_or_else(|| CallError::Unknown("there are no calls to wait for".to_owned()))?;
+        way.wait_any(&sent, None)?.ok_or(CallError::Timeout { started: false })
     }
 
     /// Calls `callback` with the result as soon as it is there, which may be at once, on a thread that does nothing else.

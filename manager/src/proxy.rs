@@ -285,12 +285,40 @@ impl<T: Any> Proxy<T> {
         argument: &A,
         deadline: Option<Instant>,
     ) -> Result<R, CallError> {
-        let deadline = deadline.or_else(|| self.timeout.and_then(deadline_after));
+        let deadline = deadline.or_else(|| self.deadline());
         let result = self.handle.call(kind, Which::Named(method?), codec::encode(argument)?, deadline)?;
         Ok(codec::decode(result)?)
     }
 
     /// Sends a call whose result nobody wants: for guards, whose drop can neither wait nor fail.
+    /// As `perform`, for a call that gives its caller something. If it should come to do so after it was given up, `undo` gives it
+    /// back; what it sends arrives after the call. So a time that is over always means that nothing was done.
+    pub(crate) fn acquire<A: Serialize, R: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        method: Result<Method, FunctionError>,
+        argument: &A,
+        deadline: Option<Instant>,
+        undo: impl FnOnce(),
+    ) -> Result<R, CallError> {
+        match self.perform(kind, method, argument, deadline) {
+            Err(CallError::Timeout { .. }) => {
+                undo();
+                Err(CallError::Timeout { started: false })
+            }
+            Err(error @ (CallError::Result(_) | CallError::Connection(_))) => {
+                undo();
+                Err(error)
+            }
+            performed => performed,
+        }
+    }
+
+    /// When a call that starts now is to be over, if its caller sets no other time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timeout.and_then(deadline_after)
+    }
+
     pub(crate) fn tell<A: Serialize>(&self, method: Result<Method, FunctionError>, argument: &A) {
         if let (Ok(method), Ok(argument)) = (method, codec::encode(argument)) {
             self.handle.tell(Kind::Exclusive, Which::Named(method), argument);

@@ -193,7 +193,7 @@ impl Transaction {
             step.method = connection.learn(method)?;
         }
         let objects: Vec<ObjectId> = handles.iter().map(|handle| handle.object).collect();
-        let request = Request { kind: Kind::Steps, subject: 0, which: Which::None, objects: &objects };
+        let request = Request::new(Kind::Steps, 0, Which::None, &objects);
         let results = connection.call(&request, codec::encode(&steps)?, None)?;
         let results: Vec<Message> = codec::decode(results)?;
         Ok(Results(results.into_iter().map(Some).collect()))

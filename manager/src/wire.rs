@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client                                 server
-//!   Hello(replies, pipe) ────────────►     the link and the pipe for everything else
+//!   Hello(replies, pipe, claims) ────►     the link, the pipe and the words for everything else
 //!   Learn(index, method) ────────────►     once for each method, before its first call
 //!   Claim(object, key) ──────────────►     a proxy has arrived in a message; the key dies with it
 //!   Ticket(object, door) ────────────►     a proxy leaves in a message
@@ -16,12 +16,16 @@
 //! when it is the turn of what the link has brought, so there is one order for all. Nothing in the pipe is believed: a method is
 //! named there by a number, and what it is called on is looked at by the method itself.
 
+use std::sync::atomic::AtomicU64;
+
 use procession_channels::Connection;
 use procession_core::codec::Message;
 use procession_core::{Control, Door, Key, Method};
 use procession_process::Panic;
+use procession_sync::Shared;
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Place;
 use crate::ids::ObjectId;
 
 /// From a client.
@@ -31,6 +35,7 @@ pub(crate) enum Signal<M> {
     Hello {
         replies: Control,
         pipe: Connection<(), ()>,
+        claims: Shared<[AtomicU64]>,
     },
     Learn {
         index: u32,
@@ -113,16 +118,19 @@ pub(crate) struct Ask {
     pub(crate) subject: u64,
     /// The client's number for the call.
     pub(crate) number: u64,
+    /// The call's word, by which it can be taken back.
+    pub(crate) place: Place,
 }
 
 impl Ask {
-    const SIZE: usize = 21;
+    const SIZE: usize = 23;
 
     /// Adds itself to an argument.
     pub(crate) fn append_to(self, frame: &mut Vec<u8>) {
         frame.extend_from_slice(&self.subject.to_le_bytes());
         frame.extend_from_slice(&self.number.to_le_bytes());
         frame.extend_from_slice(&self.method.to_le_bytes());
+        frame.extend_from_slice(&self.place.0.to_le_bytes());
         frame.push(self.kind as u8);
     }
 
@@ -132,9 +140,11 @@ impl Ask {
         let (subject, rest) = frame[end..].split_first_chunk::<8>()?;
         let (number, rest) = rest.split_first_chunk::<8>()?;
         let (method, rest) = rest.split_first_chunk::<4>()?;
+        let (place, rest) = rest.split_first_chunk::<2>()?;
         let kind = Kind::of(*rest.first()?)?;
         let [subject, number] = [subject, number].map(|bytes| u64::from_le_bytes(*bytes));
-        Some((end, Ask { kind, method: u32::from_le_bytes(*method), subject, number }))
+        let (method, place) = (u32::from_le_bytes(*method), Place(u16::from_le_bytes(*place)));
+        Some((end, Ask { kind, method, subject, number, place }))
     }
 }
 
@@ -220,8 +230,9 @@ mod tests {
         fn frames_are_read_as_they_were_written(
             argument in prop::collection::vec(any::<u8>(), 0..50),
             (kind, method, subject, number) in (0..KINDS.len(), any::<u32>(), any::<u64>(), any::<u64>()),
+            place in any::<u16>(),
         ) {
-            let ask = Ask { kind: KINDS[kind], method, subject, number };
+            let ask = Ask { kind: KINDS[kind], method, subject, number, place: Place(place) };
             prop_assert_eq!(ask.kind as usize, kind);
             let mut frame = argument.clone();
             ask.append_to(&mut frame);

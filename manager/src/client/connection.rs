@@ -1,8 +1,9 @@
 //! [`Connection`]: a process's link to a manager, shared by all its threads and proxies.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use procession_channels::SocketConnection;
 use procession_core::codec::{self, Message};
@@ -11,14 +12,12 @@ use procession_core::{Control, Door, Key, Method};
 use super::callbacks::Callback;
 use super::inbox::{Inbox, Waited};
 use super::outgoing::{Outgoing, Way};
+use crate::claims::{Claims, Place};
 use crate::error::CallError;
 use crate::frames::Frames;
 use crate::ids::{ManagerId, ObjectId};
 use crate::remote::Registry;
-use crate::wire::{Ask, Kind, Signal};
-
-/// How long a manager may take to say whether a call has begun, before it counts as begun.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::wire::{Kind, Signal};
 
 /// One for each pair of a process and a manager.
 #[derive(Debug)]
@@ -26,8 +25,12 @@ pub(crate) struct Connection {
     pub(crate) manager: ManagerId,
     /// The process that it belongs to.
     owner: u32,
-    outgoing: Mutex<Outgoing>,
-    inbox: Inbox,
+    /// How many calls there were.
+    pub(super) calls: AtomicU64,
+    pub(super) outgoing: Mutex<Outgoing>,
+    pub(super) inbox: Inbox,
+    /// The words of calls that can be taken back, where the manager is near.
+    pub(super) claims: Option<Claims>,
 }
 
 /// Which method is called.
@@ -47,12 +50,28 @@ pub(crate) struct Request<'a> {
     pub(crate) which: Which,
     /// The objects that it may have to wait for.
     pub(crate) objects: &'a [ObjectId],
+    /// Whether somebody may wait for it with a limit after it was sent.
+    pub(crate) may_be_limited: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(kind: Kind, subject: u64, which: Which, objects: &'a [ObjectId]) -> Request<'a> {
+        Request { kind, subject, which, objects, may_be_limited: false }
+    }
+
+    /// As a request for whose answer somebody may wait with a limit after it was sent.
+    pub(crate) fn waited_for_later(self) -> Request<'a> {
+        Request { may_be_limited: true, ..self }
+    }
 }
 
 /// A call that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
-    number: u64,
+    pub(super) number: u64,
+    pub(super) place: Place,
+    /// Whether it makes an object.
+    pub(super) makes: bool,
 }
 
 /// The connections of this process.
@@ -64,47 +83,56 @@ impl Connection {
         let (here, there) = Control::pair().map_err(|error| CallError::from_io(&error))?;
         let (pipe, pipe_there) =
             procession_channels::pipe().map_err(|error| CallError::Connection(error.to_string()))?;
-        let hello = Signal::<&Message>::Hello { replies: there, pipe: pipe_there };
+        let claims = Claims::new().map_err(|error| CallError::from_io(&error))?;
+        let hello = Signal::<&Message>::Hello { replies: there, pipe: pipe_there, claims: claims.words().clone() };
         requests.send(&hello).map_err(CallError::from_link)?;
         drop(hello);
         let (frames, answers) = pipe.split();
         let way = Way::Near { requests, frames };
-        let connection = Arc::new(Connection::new(manager, way, Inbox::near(here, answers)));
+        let connection = Arc::new(Connection::new(manager, way, Inbox::near(here, answers), Some(claims)));
         register(&connection);
         Ok(connection)
     }
 
     /// Introduces this process to a manager of another program, by the registry that it has.
-    pub(crate) fn introduce(socket: SocketConnection, fingerprint: u64) -> Result<Arc<Connection>, CallError> {
+    pub(crate) fn introduce(
+        socket: SocketConnection,
+        fingerprint: u64,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<Connection>, CallError> {
         let lost = |error: io::Error| CallError::from_io(&error);
         let frames = Frames::new(socket.into()).map_err(lost)?;
         let socket = frames.stream().try_clone().map_err(lost)?;
-        let connection = Connection::new(ManagerId::fresh(), Way::Far(socket), Inbox::far(frames));
-        connection.inbox.expect(0);
-        connection.outgoing()?.greet(&connection.inbox, fingerprint)?;
-        match connection.inbox.wait(0, None)? {
-            Waited::Answer(Ok(_)) => Ok(Arc::new(connection)),
+        let connection = Arc::new(Connection::new(ManagerId::fresh(), Way::Far(socket), Inbox::far(frames), None));
+        connection.inbox.expect(0, false);
+        connection.outgoing()?.owe(&connection.inbox, fingerprint.to_le_bytes().to_vec())?;
+        match connection.inbox.wait(0, deadline)? {
+            Waited::Answer(Ok(_)) => Ok(connection),
             Waited::Answer(Err(failure)) => Err(CallError::from_failure(failure)),
-            Waited::Begun | Waited::TimeIsUp | Waited::Closed => Err(CallError::ManagerGone),
+            Waited::TimeIsUp => Err(CallError::Timeout { started: false }),
+            Waited::Begun | Waited::Closed => Err(CallError::ManagerGone),
         }
     }
 
-    fn new(manager: ManagerId, way: Way, inbox: Inbox) -> Connection {
-        let outgoing = Mutex::new(Outgoing::new(way));
-        Connection { manager, owner: std::process::id(), outgoing, inbox }
+    fn new(manager: ManagerId, way: Way, inbox: Inbox, claims: Option<Claims>) -> Connection {
+        let (outgoing, calls) = (Mutex::new(Outgoing::new(way)), AtomicU64::new(0));
+        Connection { manager, owner: std::process::id(), calls, outgoing, inbox, claims }
     }
 
     /// Has the manager listen for other programs. Answers where it does.
-    pub(crate) fn serve(&self, registry: &Registry, address: &str, key: &[u8]) -> Result<String, CallError> {
-        let mut outgoing = self.outgoing()?;
-        outgoing.calls += 1;
-        let number = outgoing.calls;
-        self.inbox.expect(number);
+    pub(crate) fn serve(
+        self: &Arc<Connection>,
+        registry: &Registry,
+        address: &str,
+        key: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<String, CallError> {
+        let sent = self.expect(deadline.is_some());
+        let number = sent.number;
         let (address, key) = (address.to_owned(), key.to_vec());
         let (fingerprint, methods) = (registry.fingerprint(), registry.methods());
-        outgoing.pass(&self.inbox, &Signal::<&Message>::Serve { number, address, key, fingerprint, methods })?;
-        drop(outgoing);
-        Ok(codec::decode(self.wait(Sent { number }, &[], None)?)?)
+        self.send(&Signal::<&Message>::Serve { number, address, key, fingerprint, methods })?;
+        Ok(codec::decode(self.wait(sent, &[], deadline)?)?)
     }
 
     /// The connection for a proxy that has arrived with a key: the one that there is, or a new one. The manager knows then
@@ -123,7 +151,7 @@ impl Connection {
     }
 
     /// Lets a proxy leave in a message: answers the key that goes with it.
-    pub(crate) fn ticket(&self, object: ObjectId) -> Result<Key, CallError> {
+    pub(crate) fn ticket(self: &Arc<Connection>, object: ObjectId) -> Result<Key, CallError> {
         let (door, key) = Door::new().map_err(|error| CallError::from_io(&error))?;
         self.send(&Signal::<&Message>::Ticket { object, door })?;
         Ok(key)
@@ -131,70 +159,53 @@ impl Connection {
 
     /// Calls, and waits for the answer.
     pub(crate) fn call(
-        &self,
+        self: &Arc<Connection>,
         request: &Request<'_>,
         argument: Message,
         deadline: Option<Instant>,
     ) -> Result<Message, CallError> {
-        let sent = self.post(request, argument)?;
+        let sent = self.post(request, argument, deadline)?;
         self.wait(sent, request.objects, deadline)
-    }
-
-    /// Calls without waiting.
-    pub(crate) fn post(&self, request: &Request<'_>, argument: Message) -> Result<Sent, CallError> {
-        let mut outgoing = self.outgoing()?;
-        let method = outgoing.number_of_which(&self.inbox, request.which)?;
-        outgoing.calls += 1;
-        let number = outgoing.calls;
-        self.inbox.expect(number);
-        let ask = Ask { kind: request.kind, method, subject: request.subject, number };
-        if let Err(error) = outgoing.send_frame(&self.inbox, argument, ask) {
-            self.inbox.forget(number);
-            return Err(error);
-        }
-        Ok(Sent { number })
-    }
-
-    /// Calls, and wants no answer.
-    pub(crate) fn tell(&self, request: &Request<'_>, argument: Message) -> Result<(), CallError> {
-        let mut outgoing = self.outgoing()?;
-        let method = outgoing.number_of_which(&self.inbox, request.which)?;
-        let ask = Ask { kind: request.kind, method, subject: request.subject, number: 0 };
-        outgoing.send_frame(&self.inbox, argument, ask)
     }
 
     /// Waits for the answer to a call. One that is not over in time is taken back, if it has not begun.
     pub(crate) fn wait(
-        &self,
+        self: &Arc<Connection>,
         sent: Sent,
         objects: &[ObjectId],
         deadline: Option<Instant>,
     ) -> Result<Message, CallError> {
+        self.check_owner()?;
+        let only_tries = deadline.is_some_and(|at| at <= Instant::now());
         match self.inbox.wait(sent.number, deadline)? {
             Waited::Answer(answer) => answer.map_err(CallError::from_failure),
             Waited::Closed => Err(CallError::ManagerGone),
-            Waited::TimeIsUp | Waited::Begun => self.take_back(sent, objects),
+            Waited::TimeIsUp | Waited::Begun => self.give_up(sent, objects, only_tries),
         }
     }
 
     /// Waits until one of several calls is answered, and answers which.
-    pub(crate) fn wait_any(&self, sent: &[Sent]) -> Result<usize, CallError> {
+    pub(crate) fn wait_any(&self, sent: &[Sent], deadline: Option<Instant>) -> Result<Option<usize>, CallError> {
+        self.check_owner()?;
         let numbers: Vec<u64> = sent.iter().map(|sent| sent.number).collect();
-        self.inbox.wait_any(&numbers)?.ok_or(CallError::ManagerGone)
+        self.inbox.wait_any(&numbers, deadline)
     }
 
     /// Whether a call is answered, or never will be.
     pub(crate) fn is_answered(&self, sent: Sent) -> bool {
-        self.inbox.has(sent.number)
+        self.check_owner().is_err() || self.inbox.has(sent.number)
     }
 
     /// Waits until a call is answered, or never will be. Answers whether it was in time.
     pub(crate) fn is_answered_by(&self, sent: Sent, deadline: Option<Instant>) -> bool {
-        self.inbox.has_by(sent.number, deadline)
+        self.check_owner().is_err() || self.inbox.has_by(sent.number, deadline)
     }
 
     /// Has a callback called with the answer, on another thread. Where none can be had, this one waits for it.
     pub(crate) fn call_back(self: &Arc<Connection>, sent: Sent, callback: Callback) {
+        if let Err(forked) = self.check_owner() {
+            return callback(Err(forked));
+        }
         if self.inbox.call_back(sent.number, callback) && !self.start_listener() {
             self.inbox.listen(|| false);
         }
@@ -208,18 +219,23 @@ impl Connection {
 
     /// Does not want the answer any more.
     pub(crate) fn forget(&self, sent: Sent) {
-        self.inbox.forget(sent.number);
+        // In a copy of the process a thread that is not there may hold what is to be locked.
+        if self.check_owner().is_ok() {
+            self.inbox.forget(sent.number);
+        }
     }
 
     /// Gives back a reference. A manager that is gone has no references.
-    pub(crate) fn release(&self, object: ObjectId) {
-        let Ok(mut outgoing) = self.outgoing() else { return };
-        let ask = Ask { kind: Kind::Release, method: 0, subject: object.0, number: 0 };
-        let _gone = outgoing.send_frame(&self.inbox, Message::default(), ask);
+    pub(crate) fn release(self: &Arc<Connection>, object: ObjectId) {
+        let request = Request::new(Kind::Release, object.0, Which::None, &[]);
+        let _gone = self.tell(&request, Message::default());
     }
 
     /// Whether the manager is known to be gone.
     pub(crate) fn is_closed(&self) -> bool {
+        if self.check_owner().is_err() {
+            return true;
+        }
         let _news = self.inbox.drain();
         self.inbox.is_closed()
     }
@@ -229,31 +245,9 @@ impl Connection {
         self.outgoing()?.number_of(&self.inbox, method)
     }
 
-    fn take_back(&self, sent: Sent, objects: &[ObjectId]) -> Result<Message, CallError> {
-        let mut outgoing = self.outgoing()?;
-        let ask = Ask { kind: Kind::Cancel, method: 0, subject: sent.number, number: 0 };
-        outgoing.send_frame(&self.inbox, codec::encode(objects)?, ask)?;
-        drop(outgoing);
-        let waited = self.inbox.wait(sent.number, Instant::now().checked_add(GRACE))?;
-        match waited {
-            Waited::Answer(answer) => answer.map_err(CallError::from_failure),
-            Waited::Closed => Err(CallError::ManagerGone),
-            Waited::Begun | Waited::TimeIsUp => {
-                self.inbox.forget(sent.number);
-                Err(CallError::Timeout { started: true })
-            }
-        }
-    }
-
-    fn outgoing(&self) -> Result<MutexGuard<'_, Outgoing>, CallError> {
-        if self.owner != std::process::id() {
-            return Err(CallError::Forked);
-        }
-        Ok(self.outgoing.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn send(&self, signal: &Signal<&Message>) -> Result<(), CallError> {
-        self.outgoing()?.pass(&self.inbox, signal)
+    /// Whether this is the process that the connection belongs to, and no copy of it.
+    pub(crate) fn check_owner(&self) -> Result<(), CallError> {
+        if self.owner == std::process::id() { Ok(()) } else { Err(CallError::Forked) }
     }
 }
 

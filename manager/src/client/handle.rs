@@ -61,15 +61,18 @@ impl Handle {
     ) -> Result<Message, CallError> {
         match &self.link {
             Link::Far(connection) => connection.call(&self.request(kind, which), argument, deadline),
-            Link::Here(server) => here(server, kind, self.object, which, argument),
+            Link::Here(server) => here(server, kind, self.object, which, argument, deadline),
         }
     }
 
     /// Calls a method without waiting.
     pub(crate) fn post(&self, kind: Kind, which: Which, argument: Message) -> Result<Posted, CallError> {
         match &self.link {
-            Link::Far(connection) => connection.post(&self.request(kind, which), argument).map(Posted::Sent),
-            Link::Here(server) => Ok(Posted::Over(here(server, kind, self.object, which, argument))),
+            Link::Far(connection) => {
+                let request = self.request(kind, which).waited_for_later();
+                connection.post(&request, argument, None).map(Posted::Sent)
+            }
+            Link::Here(server) => Ok(Posted::Over(here(server, kind, self.object, which, argument, None))),
         }
     }
 
@@ -77,7 +80,7 @@ impl Handle {
     pub(crate) fn tell(&self, kind: Kind, which: Which, argument: Message) {
         match &self.link {
             Link::Far(connection) => drop(connection.tell(&self.request(kind, which), argument)),
-            Link::Here(server) => drop(here(server, kind, self.object, which, argument)),
+            Link::Here(server) => drop(here(server, kind, self.object, which, argument, None)),
         }
     }
 
@@ -100,7 +103,7 @@ impl Handle {
     }
 
     fn request(&self, kind: Kind, which: Which) -> Request<'_> {
-        Request { kind, subject: self.object.0, which, objects: std::slice::from_ref(&self.object) }
+        Request::new(kind, self.object.0, which, std::slice::from_ref(&self.object))
     }
 
     fn key(&self) -> Result<Key, CallError> {
@@ -111,9 +114,16 @@ impl Handle {
     }
 }
 
-fn here(server: &Server, kind: Kind, object: ObjectId, which: Which, argument: Message) -> Result<Message, CallError> {
+fn here(
+    server: &Server,
+    kind: Kind,
+    object: ObjectId,
+    which: Which,
+    argument: Message,
+    deadline: Option<Instant>,
+) -> Result<Message, CallError> {
     let Which::Named(method) = which else { return Err(CallError::ObjectGone) };
-    server.call_here(kind, object, method, argument).map_err(CallError::from_failure)
+    server.call_here(kind, object, method, argument, deadline)
 }
 
 impl Drop for Handle {

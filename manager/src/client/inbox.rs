@@ -14,12 +14,10 @@ use procession_core::os::poll::{Pollable, poll};
 use super::callbacks::{Callback, Due, Next};
 use super::lines::Lines;
 use super::mail::Mail;
+use crate::claims::{Claims, Place};
 use crate::error::CallError;
 use crate::frames::Frames;
 use crate::wire::Failure;
-
-/// How long is waited for something else before answers are taken in again.
-const SLICE: Duration = Duration::from_millis(5);
 
 /// Where answers arrive.
 #[derive(Debug)]
@@ -43,21 +41,21 @@ pub(crate) enum Waited {
 impl Inbox {
     /// For answers of a manager of this program.
     pub(crate) fn near(replies: Control, answers: PipeReceiver<()>) -> Inbox {
-        Inbox::new(Lines::near(replies, answers))
+        Inbox::new(Lines::near(replies, answers), Mail::new(Claims::places()))
     }
 
     /// For answers of a manager of another one.
     pub(crate) fn far(frames: Frames) -> Inbox {
-        Inbox::new(Lines::far(frames))
+        Inbox::new(Lines::far(frames), Mail::default())
     }
 
-    fn new(lines: Lines) -> Inbox {
-        Inbox { mail: Mutex::default(), arrived: Condvar::new(), lines: Mutex::new(lines) }
+    fn new(lines: Lines, mail: Mail) -> Inbox {
+        Inbox { mail: Mutex::new(mail), arrived: Condvar::new(), lines: Mutex::new(lines) }
     }
 
-    /// Expects an answer. Call before the call is sent.
-    pub(crate) fn expect(&self, number: u64) {
-        self.lock().expect(number);
+    /// Expects an answer. Call before the call is sent. One that has a limit may get a place for its word.
+    pub(crate) fn expect(&self, number: u64, is_limited: bool) -> Place {
+        self.lock().expect(number, is_limited)
     }
 
     /// Expects it no longer: it is thrown away when it comes.
@@ -65,21 +63,28 @@ impl Inbox {
         self.lock().forget(number);
     }
 
+    /// Expects it no longer, because the call was taken back.
+    pub(crate) fn end(&self, number: u64) {
+        self.lock().end(number);
+    }
+
     /// Waits for an answer.
     pub(crate) fn wait(&self, number: u64, deadline: Option<Instant>) -> Result<Waited, CallError> {
         self.wait_for(|mail| mail.look(number), deadline)
     }
 
-    /// Waits until one of several calls is answered, and answers which; `None` when no answer will come any more. The answer
-    /// stays where it is.
-    pub(crate) fn wait_any(&self, numbers: &[u64]) -> Result<Option<usize>, CallError> {
+    /// Waits until one of several calls is answered, and answers which; `None` when none is in time. The answer stays where
+    /// it is.
+    pub(crate) fn wait_any(&self, numbers: &[u64], deadline: Option<Instant>) -> Result<Option<usize>, CallError> {
         let mut found = None;
         let look = |mail: &mut Mail| {
             found = numbers.iter().position(|number| mail.has(*number));
             found.map(|_| Waited::Begun)
         };
-        self.wait_for(look, None)?;
-        Ok(found)
+        match self.wait_for(look, deadline)? {
+            Waited::Closed => Err(CallError::ManagerGone),
+            _ => Ok(found),
+        }
     }
 
     /// Has a callback called with the answer to a call. Answers whether a thread is to be started that [listens](Inbox::listen).
@@ -192,8 +197,8 @@ impl Inbox {
     }
 
     /// Waits until `other` is ready, or it is time to look here again.
-    pub(crate) fn poll_with(&self, other: Pollable<'_>) -> Result<(), CallError> {
-        let soon = Instant::now().checked_add(SLICE);
+    pub(crate) fn poll_with(&self, other: Pollable<'_>, patience: Duration) -> Result<(), CallError> {
+        let soon = Instant::now().checked_add(patience);
         poll(&[other], soon).map(drop).map_err(|error| CallError::from_io(&error))
     }
 

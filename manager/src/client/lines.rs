@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use procession_channels::{PipeReceiver, RecvError, TryRecvError};
-use procession_core::Control;
+use procession_core::codec::Message;
 use procession_core::os::poll::{Pollable, deadline_after, poll};
+use procession_core::{Control, TryRecv};
 
 use super::mail::Mail;
 use crate::error::CallError;
@@ -35,15 +36,24 @@ pub(super) enum Lines {
 pub(super) struct Near {
     answers: PipeReceiver<()>,
     replies: Control,
-    /// Answers that were taken over from the pipe, and where each ends.
+    batch: Batch,
+}
+
+/// Answers that were taken over from the pipe, in their order.
+#[derive(Debug, Default)]
+struct Batch {
     bytes: Vec<u8>,
+    /// Where each ends.
     ends: Vec<usize>,
+    /// How many of them have been put where they belong, and where the next begins.
+    done: usize,
+    begin: usize,
 }
 
 impl Lines {
     /// From a manager of this program.
     pub(super) fn near(replies: Control, answers: PipeReceiver<()>) -> Lines {
-        Lines::Near(Box::new(Near { answers, replies, bytes: Vec::new(), ends: Vec::new() }))
+        Lines::Near(Box::new(Near { answers, replies, batch: Batch::default() }))
     }
 
     /// From a manager of another one.
@@ -55,11 +65,7 @@ impl Lines {
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, CallError> {
         let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
         match self {
-            Lines::Near(near) => match near.answers.poll(left) {
-                Ok(is_there) => Ok(is_there),
-                Err(RecvError::Disconnected) => Ok(true),
-                Err(error) => Err(CallError::Connection(error.to_string())),
-            },
+            Lines::Near(near) => near.wait(left),
             Lines::Far(frames, vain) => match wait_far(frames, vain, left) {
                 // The end is something to be taken in, too.
                 Err(error) if is_end(&error) => Ok(true),
@@ -108,13 +114,28 @@ fn is_end(error: &io::Error) -> bool {
 }
 
 impl Near {
+    fn wait(&self, left: Duration) -> Result<bool, CallError> {
+        if !self.batch.is_done() {
+            // The next answer is one that comes over the link, and is not there yet.
+            let ready = poll(&[self.replies.pollable()], deadline_after(left));
+            return ready.map(|ready| ready[0]).map_err(|error| CallError::from_io(&error));
+        }
+        match self.answers.poll(left) {
+            Ok(is_there) => Ok(is_there),
+            Err(RecvError::Disconnected) => Ok(true),
+            Err(error) => Err(CallError::Connection(error.to_string())),
+        }
+    }
+
+    /// Takes in what there is, and waits for nothing: whoever calls has locks that others want.
     fn sort_into(&mut self, mail: &mut Mail) -> Result<(), CallError> {
-        let Near { answers, replies, bytes, ends } = self;
+        let Near { answers, replies, batch } = self;
         loop {
-            bytes.clear();
-            ends.clear();
-            match answers.try_recv_many_bytes(BATCH, bytes, ends) {
-                Ok(_) => mail.put_all(bytes, ends, replies)?,
+            if !batch.put_into(mail, replies)? {
+                return Ok(());
+            }
+            match answers.try_recv_many_bytes(BATCH, &mut batch.bytes, &mut batch.ends) {
+                Ok(_) => {}
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => {
                     mail.close();
@@ -122,9 +143,41 @@ impl Near {
                 }
                 Err(error) => return Err(CallError::Connection(error.to_string())),
             }
-            if answers.looks_empty() {
+            if !batch.put_into(mail, replies)? || answers.looks_empty() {
                 return Ok(());
             }
         }
+    }
+}
+
+impl Batch {
+    fn is_done(&self) -> bool {
+        self.done == self.ends.len()
+    }
+
+    /// Puts the answers where they belong. An empty one says that the next is to be had from the link. Answers whether all are
+    /// put; if not, the link is what to wait for.
+    fn put_into(&mut self, mail: &mut Mail, replies: &mut Control) -> Result<bool, CallError> {
+        while let Some(end) = self.ends.get(self.done) {
+            let answer = self.bytes.get(self.begin..*end).unwrap_or_default();
+            if !answer.is_empty() {
+                mail.put(answer, Vec::new());
+            } else {
+                match replies.try_recv::<Message>().map_err(CallError::from_link)? {
+                    TryRecv::Value(message) => {
+                        let (answer, descriptors) = message.into_parts();
+                        mail.put(&answer, descriptors);
+                    }
+                    TryRecv::Empty => return Ok(false),
+                    TryRecv::End => mail.close(),
+                }
+            }
+            self.begin = *end;
+            self.done += 1;
+        }
+        self.bytes.clear();
+        self.ends.clear();
+        (self.done, self.begin) = (0, 0);
+        Ok(true)
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
-use procession_core::Control;
 use procession_core::codec::{self, Message};
 
 use super::callbacks::{Callback, Callbacks};
 use super::inbox::Waited;
+use crate::claims::Place;
 use crate::error::CallError;
 use crate::wire::{Answer, Failure, Verdict};
 
@@ -15,7 +15,11 @@ use crate::wire::{Answer, Failure, Verdict};
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     /// The calls for whose answers somebody will look.
-    expected: HashMap<u64, Letter>,
+    expected: HashMap<u64, (Letter, Place)>,
+    /// The places for words of calls that are free.
+    free: Vec<Place>,
+    /// Those of calls whose answers nobody will look for, but which may still be to come.
+    lingering: HashMap<u64, Place>,
     pub(super) callbacks: Callbacks,
     /// Whether a thread reads.
     pub(super) is_read: bool,
@@ -35,14 +39,38 @@ enum Letter {
 }
 
 impl Mail {
-    /// Expects the answer to a call.
-    pub(super) fn expect(&mut self, number: u64) {
-        self.expected.insert(number, Letter::Nothing);
+    /// With room for the words of calls, where the manager can look at them.
+    pub(super) fn new(places: impl Iterator<Item = Place>) -> Mail {
+        Mail { free: places.collect(), ..Mail::default() }
     }
 
-    /// Expects it no longer.
+    /// Expects the answer to a call. One that has a limit gets a place for its word, as long as there are any.
+    pub(super) fn expect(&mut self, number: u64, is_limited: bool) -> Place {
+        let place = if is_limited { self.free.pop() } else { None }.unwrap_or_default();
+        self.expected.insert(number, (Letter::Nothing, place));
+        place
+    }
+
+    /// Expects it no longer, although the call may be done.
     pub(super) fn forget(&mut self, number: u64) {
-        self.expected.remove(&number);
+        match self.expected.remove(&number) {
+            Some((Letter::Answer(_), place)) => self.give_back(place),
+            Some((_, place)) if place != Place::default() => drop(self.lingering.insert(number, place)),
+            _ => {}
+        }
+    }
+
+    /// Expects it no longer, because there will be none.
+    pub(super) fn end(&mut self, number: u64) {
+        if let Some((_, place)) = self.expected.remove(&number) {
+            self.give_back(place);
+        }
+    }
+
+    fn give_back(&mut self, place: Place) {
+        if place != Place::default() {
+            self.free.push(place);
+        }
     }
 
     /// Has a callback called with the answer to a call. Answers whether a thread is to be started that does so.
@@ -51,7 +79,7 @@ impl Mail {
             Some(Waited::Answer(answer)) => answer.map_err(CallError::from_failure),
             _ if self.is_closed => Err(CallError::ManagerGone),
             _ => {
-                self.expected.remove(&number);
+                self.forget(number);
                 return self.callbacks.add(number, callback);
             }
         };
@@ -61,11 +89,11 @@ impl Mail {
 
     /// What there is for a call, which is expected no longer if it is its answer.
     pub(super) fn look(&mut self, number: u64) -> Option<Waited> {
-        match self.expected.get_mut(&number).map(std::mem::take)? {
+        match self.expected.get_mut(&number).map(|(letter, _)| std::mem::take(letter))? {
             Letter::Nothing => None,
             Letter::Begun => Some(Waited::Begun),
             Letter::Answer(answer) => {
-                self.expected.remove(&number);
+                self.end(number);
                 Some(Waited::Answer(answer))
             }
         }
@@ -73,7 +101,7 @@ impl Mail {
 
     /// Whether there is the answer to a call.
     pub(super) fn has(&self, number: u64) -> bool {
-        matches!(self.expected.get(&number), Some(Letter::Answer(_)))
+        matches!(self.expected.get(&number), Some((Letter::Answer(_), _)))
     }
 
     /// Notes that nothing more will come.
@@ -82,28 +110,20 @@ impl Mail {
         self.callbacks.close();
     }
 
-    /// Puts a batch of answers where they belong. An empty one says that the next is to be had from the link.
-    pub(super) fn put_all(&mut self, bytes: &[u8], ends: &[usize], replies: &mut Control) -> Result<(), CallError> {
-        let mut begin = 0;
-        for end in ends {
-            let answer = bytes.get(begin..*end).unwrap_or_default();
-            begin = *end;
-            if !answer.is_empty() {
-                self.put(answer, Vec::new());
-            } else if let Some(message) = replies.recv::<Message>(None).map_err(CallError::from_link)? {
-                let (answer, descriptors) = message.into_parts();
-                self.put(&answer, descriptors);
-            }
-        }
-        Ok(())
-    }
-
     /// Puts an answer where it belongs. One that nobody wants is thrown away.
     pub(super) fn put(&mut self, bytes: &[u8], descriptors: Vec<OwnedFd>) {
         let Some((end, answer)) = Answer::read(bytes) else { return self.close() };
         let number = answer.number;
-        if let Some(letter) = self.expected.get_mut(&number) {
-            *letter = Letter::read(answer.verdict, &bytes[..end], descriptors);
+        if answer.verdict != Verdict::Begun
+            && let Some(place) = self.lingering.remove(&number)
+        {
+            self.give_back(place);
+        }
+        if let Some((letter, _)) = self.expected.get_mut(&number) {
+            // What has been answered had begun before, and nothing that is said of it later takes the answer away.
+            if !matches!(letter, Letter::Answer(_)) {
+                *letter = Letter::read(answer.verdict, &bytes[..end], descriptors);
+            }
         } else if self.callbacks.wants(number)
             && let Letter::Answer(answer) = Letter::read(answer.verdict, &bytes[..end], descriptors)
         {

@@ -1,6 +1,9 @@
 //! [`Outgoing`]: the way on which calls go out, to a manager of this program or of another one.
+//!
+//! Nothing here waits for longer than a moment: who may wait longer tries again, and lets others in meanwhile. What must go out
+//! whatever happens, and finds no room, stays in the *backlog*, before everything that comes later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -15,13 +18,13 @@ use super::connection::Which;
 use super::inbox::Inbox;
 use crate::error::CallError;
 use crate::frames;
-use crate::wire::{Ask, Signal};
+use crate::wire::Signal;
 
 /// Once in so many calls to another program, answers are taken in that nobody may be waiting for.
 const SELDOM: u64 = 32;
 
-/// How long is waited for room before answers are taken in again.
-const SLICE: Duration = Duration::from_millis(5);
+/// How long is waited for room before others may try, and answers are taken in again.
+pub(super) const SLICE: Duration = Duration::from_millis(5);
 
 /// How calls leave this process. One thread at a time sends.
 #[derive(Debug)]
@@ -29,8 +32,12 @@ pub(super) struct Outgoing {
     way: Way,
     /// The numbers of the methods that the manager knows.
     learned: HashMap<Method, u32>,
-    /// How many calls there were.
-    pub(super) calls: u64,
+    /// How many frames there were.
+    frames: u64,
+    /// What there was no room for. An empty frame for a manager of this program goes out after what it announces.
+    backlog: VecDeque<Vec<u8>>,
+    /// Whether a thread sees to the backlog.
+    pub(super) is_seen_to: bool,
 }
 
 /// How calls go out.
@@ -44,15 +51,11 @@ pub(super) enum Way {
 
 impl Outgoing {
     pub(super) fn new(way: Way) -> Outgoing {
-        Outgoing { way, learned: HashMap::new(), calls: 0 }
+        Outgoing { way, learned: HashMap::new(), frames: 0, backlog: VecDeque::new(), is_seen_to: false }
     }
 
-    /// The first that another program hears.
-    pub(super) fn greet(&self, inbox: &Inbox, fingerprint: u64) -> Result<(), CallError> {
-        match &self.way {
-            Way::Far(socket) => self.send_far(inbox, socket, &fingerprint.to_le_bytes()),
-            Way::Near { .. } => Ok(()),
-        }
+    pub(super) fn is_far(&self) -> bool {
+        matches!(self.way, Way::Far(_))
     }
 
     pub(super) fn number_of_which(&mut self, inbox: &Inbox, which: Which) -> Result<u32, CallError> {
@@ -74,74 +77,119 @@ impl Outgoing {
         Ok(index)
     }
 
-    pub(super) fn send_frame(&mut self, inbox: &Inbox, argument: Message, ask: Ask) -> Result<(), CallError> {
-        let (payload, descriptors) = argument.into_parts();
-        let mut bytes = payload.into_vec();
-        ask.append_to(&mut bytes);
-        if let Way::Far(socket) = &self.way {
-            return if descriptors.is_empty() {
-                self.send_far(inbox, socket, &bytes)
-            } else {
-                Err(not_over_a_network())
-            };
-        }
-        if descriptors.is_empty() {
-            return self.push(inbox, &bytes);
-        }
-        self.pass(inbox, &Signal::Frame(&Message::new(bytes, descriptors)))
-    }
-
-    /// Sends over the link, and says so in the pipe.
+    /// Sends over the link, and says so in the pipe: now, or from the backlog.
     pub(super) fn pass(&mut self, inbox: &Inbox, signal: &Signal<&Message>) -> Result<(), CallError> {
         let Way::Near { requests, .. } = &mut self.way else { return Err(not_over_a_network()) };
         requests.post(signal).map_err(CallError::from_link)?;
-        while !requests.flush().map_err(CallError::from_link)? {
-            inbox.drain()?;
-            inbox.poll_with(requests.pollable())?;
-        }
-        self.push(inbox, &[])
+        self.backlog.push_back(Vec::new());
+        self.settle(inbox, Duration::ZERO).map(drop)
     }
 
-    /// Sends over the socket, and takes answers in while there is no room: a manager gives up a client that lets them pile up.
-    fn send_far(&self, inbox: &Inbox, mut socket: &UnixStream, bytes: &[u8]) -> Result<(), CallError> {
+    /// Sends a frame if there is room for it before long. Answers whether it was sent.
+    pub(super) fn offer(&mut self, inbox: &Inbox, bytes: &[u8], patience: Duration) -> Result<bool, CallError> {
+        if !self.settle(inbox, patience)? {
+            return Ok(false);
+        }
+        self.frames += 1;
+        if !self.is_far() {
+            return self.push(inbox, bytes, patience);
+        }
         let too_long = || CallError::Unsendable(format!("it has {} bytes, too many for one message", bytes.len()));
         let frame = frames::frame(bytes).ok_or_else(too_long)?;
-        if self.calls.is_multiple_of(SELDOM) {
+        if self.frames.is_multiple_of(SELDOM) {
             inbox.drain()?;
         }
-        let mut rest = &frame[..];
-        while !rest.is_empty() {
-            match socket.write(rest) {
-                Ok(count) => rest = &rest[count..],
+        let sent = self.write(inbox, &frame, patience)?;
+        if 0 < sent && sent < frame.len() {
+            self.backlog.push_back(frame[sent..].to_vec());
+        }
+        Ok(sent > 0)
+    }
+
+    /// Sends a frame, now or later.
+    pub(super) fn owe(&mut self, inbox: &Inbox, bytes: Vec<u8>) -> Result<(), CallError> {
+        if !self.offer(inbox, &bytes, Duration::ZERO)? {
+            self.backlog.push_back(if self.is_far() { frames::frame(&bytes).unwrap_or_default() } else { bytes });
+        }
+        Ok(())
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Sends the backlog as far as there is room for it before long. Answers whether nothing is left of it.
+    pub(super) fn settle(&mut self, inbox: &Inbox, patience: Duration) -> Result<bool, CallError> {
+        while let Some(mut bytes) = self.backlog.pop_front() {
+            let sent = match &self.way {
+                Way::Near { .. } => self.flush(inbox, patience)? && self.push(inbox, &bytes, patience)?,
+                Way::Far(_) => {
+                    let sent = self.write(inbox, &bytes, patience)?;
+                    bytes.drain(..sent);
+                    bytes.is_empty()
+                }
+            };
+            if !sent {
+                self.backlog.push_front(bytes);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends what the link still has. Answers whether nothing is left of it.
+    fn flush(&mut self, inbox: &Inbox, patience: Duration) -> Result<bool, CallError> {
+        let Way::Near { requests, .. } = &mut self.way else { return Ok(true) };
+        if requests.flush().map_err(CallError::from_link)? {
+            return Ok(true);
+        }
+        inbox.drain()?;
+        if !patience.is_zero() {
+            inbox.poll_with(requests.pollable(), patience)?;
+        }
+        requests.flush().map_err(CallError::from_link)
+    }
+
+    /// Sends through the pipe, and takes answers in if there is no room: the manager listens to nobody who does not.
+    fn push(&self, inbox: &Inbox, bytes: &[u8], patience: Duration) -> Result<bool, CallError> {
+        let Way::Near { frames, .. } = &self.way else { return Err(not_over_a_network()) };
+        for timeout in [Duration::ZERO, patience] {
+            match frames.send_bytes_timeout(bytes, timeout) {
+                Ok(()) => return Ok(true),
+                Err(SendTimeoutError::Timeout(())) => inbox.drain()?,
+                Err(SendTimeoutError::Disconnected(())) => return Err(CallError::ManagerGone),
+                Err(error) => return Err(CallError::Connection(error.to_string())),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes to the socket what there is room for, and takes answers in if there is none: a manager gives up a client that lets
+    /// them pile up. Answers how much was written.
+    fn write(&self, inbox: &Inbox, bytes: &[u8], patience: Duration) -> Result<usize, CallError> {
+        let Way::Far(socket) = &self.way else { return Err(not_over_a_network()) };
+        let (mut socket, mut sent, mut is_last) = (socket, 0, false);
+        while sent < bytes.len() {
+            match socket.write(&bytes[sent..]) {
+                Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_last => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     inbox.drain()?;
-                    inbox.poll_with(Pollable::readable(socket.as_fd()).writable_too(true))?;
+                    if !patience.is_zero() {
+                        inbox.poll_with(Pollable::readable(socket.as_fd()).writable_too(true), patience)?;
+                    }
+                    is_last = true;
                 }
                 // What is wrong is told by the end of the answers, if anything is.
                 Err(_) => return Err(CallError::ManagerGone),
             }
         }
-        Ok(())
-    }
-
-    /// Sends through the pipe, and takes answers in while there is no room: the manager listens to nobody who does not.
-    fn push(&self, inbox: &Inbox, bytes: &[u8]) -> Result<(), CallError> {
-        let Way::Near { frames, .. } = &self.way else { return Err(not_over_a_network()) };
-        let mut sent = frames.send_bytes_timeout(bytes, Duration::ZERO);
-        loop {
-            match sent {
-                Ok(()) => return Ok(()),
-                Err(SendTimeoutError::Timeout(())) => inbox.drain()?,
-                Err(SendTimeoutError::Disconnected(())) => return Err(CallError::ManagerGone),
-                Err(error) => return Err(CallError::Connection(error.to_string())),
-            }
-            sent = frames.send_bytes_timeout(bytes, SLICE);
-        }
+        Ok(sent)
     }
 }
 
-fn not_over_a_network() -> CallError {
+pub(super) fn not_over_a_network() -> CallError {
     CallError::Unsendable(
         "functions, descriptors and proxies do not cross a network: use the names of a registry".to_owned(),
     )

@@ -1,17 +1,16 @@
 //! [`Barrier`]: where processes wait for each other.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::Method;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
 use super::operations::{face, operations};
+use super::owner::{self, Owner};
 use crate::error::CallError;
-use crate::ids::ClientId;
 use crate::proxy::Proxy;
-use crate::server::context;
 use crate::wire::Kind;
 
 /// A barrier in a manager: each waits there until so many have come.
@@ -50,7 +49,7 @@ pub struct Barrier {
 #[derive(Debug)]
 pub struct BarrierState {
     parties: usize,
-    waiting: Vec<ClientId>,
+    waiting: Vec<Owner>,
     /// Counts the times that all have come, or that it was broken or reset.
     round: u64,
     /// The rounds that ended badly, for those who are still to be told.
@@ -61,6 +60,8 @@ pub struct BarrierState {
 /// A place in a round.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Place {
+    /// Whose it is.
+    number: u64,
     round: u64,
     index: usize,
     is_broken: bool,
@@ -164,7 +165,8 @@ impl Barrier {
     ///
     /// # Errors
     ///
-    /// [`CallError::BrokenBarrier`], or see [`CallError`].
+    /// [`CallError::BrokenBarrier`]; [`CallError::Timeout`] when the manager did not hear of it in time, and then it is as if
+    /// nobody had come; or see [`CallError`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -175,10 +177,7 @@ impl Barrier {
     /// # }
     /// ```
     pub fn wait(&self) -> Result<usize, CallError> {
-        let place = self.proxy.call(BarrierState::arrive, ())?;
-        let method = Method::conditional(BarrierState::pass);
-        let passed = self.proxy.perform(Kind::Conditional, method, &place, None)?;
-        if passed { Ok(place.index) } else { Err(CallError::BrokenBarrier) }
+        self.wait_until(self.proxy.deadline())
     }
 
     /// Waits until all have come, for so long at the most. Who runs out of time breaks the barrier.
@@ -198,26 +197,46 @@ impl Barrier {
     /// # }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, CallError> {
-        let deadline = deadline_after(timeout);
-        let place = self.proxy.call(BarrierState::arrive, ())?;
-        let method = Method::conditional(BarrierState::pass);
-        let passed = match self.proxy.perform(Kind::Conditional, method, &place, deadline) {
-            Err(CallError::Timeout { started: false }) => self.proxy.call(BarrierState::give_up, place)?,
+        self.wait_until(deadline_after(timeout))
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<usize, CallError> {
+        let number = owner::unique();
+        let (arrive, leave) = (Method::exclusive(BarrierState::arrive), || self.leave(number));
+        let place: Place = self.proxy.acquire(Kind::Exclusive, arrive, &number, deadline, leave)?;
+        let pass = Method::conditional(BarrierState::pass);
+        let passed = match self.proxy.perform(Kind::Conditional, pass, &place, deadline) {
+            Err(CallError::Timeout { .. }) => self.give_up(place)?,
             passed => passed?,
         };
         if passed { Ok(place.index) } else { Err(CallError::BrokenBarrier) }
+    }
+
+    /// Breaks the barrier, unless all have come. Answers whether they have.
+    fn give_up(&self, place: Place) -> Result<bool, CallError> {
+        let give_up = Method::exclusive(BarrierState::give_up);
+        let given_up = self.proxy.perform(Kind::Exclusive, give_up, &place, owner::only_try());
+        if matches!(given_up, Err(CallError::Timeout { .. })) {
+            // The others will be told, when the manager hears of it.
+            self.leave(place.number);
+        }
+        given_up
+    }
+
+    fn leave(&self, number: u64) {
+        self.proxy.tell(Method::exclusive(BarrierState::leave), &number);
     }
 }
 
 impl BarrierState {
     pub(super) fn new(parties: usize) -> BarrierState {
-        BarrierState { parties: parties.max(1), waiting: Vec::new(), round: 0, failed: Vec::new(), is_broken: false }
+        BarrierState { parties, waiting: Vec::new(), round: 0, failed: Vec::new(), is_broken: false }
     }
 
-    fn arrive(&mut self, (): ()) -> Place {
-        let place = Place { round: self.round, index: self.waiting.len(), is_broken: self.is_broken };
+    fn arrive(&mut self, number: u64) -> Place {
+        let place = Place { number, round: self.round, index: self.waiting.len(), is_broken: self.is_broken };
         if !self.is_broken {
-            self.waiting.push(context::caller());
+            self.waiting.push(Owner::caller(number));
             if self.waiting.len() == self.parties {
                 self.waiting.clear();
                 self.round += 1;
@@ -251,8 +270,15 @@ impl BarrierState {
         self.is_broken = for_good;
     }
 
+    /// One who had come does not wait any more, if it still does.
+    fn leave(&mut self, number: u64) {
+        if self.waiting.contains(&Owner::caller(number)) {
+            self.break_up(true);
+        }
+    }
+
     pub(super) fn depart(&mut self, client: u64) {
-        if self.waiting.contains(&ClientId(client)) {
+        if self.waiting.iter().any(|one| one.is_of(client)) {
             self.break_up(true);
         }
     }

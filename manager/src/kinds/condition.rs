@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::Method;
 use procession_core::os::poll::deadline_after;
@@ -11,6 +11,7 @@ use procession_core::os::poll::deadline_after;
 use super::lock::LockState;
 use super::operations::face;
 use super::owner::{self, Owner};
+use crate::client::FOR_A_TRY;
 use crate::error::CallError;
 use crate::proxy::Proxy;
 use crate::wire::Kind;
@@ -78,6 +79,8 @@ pub struct ConditionState {
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct ConditionGuard<'a> {
     condition: &'a Condition,
+    /// By which the manager knows it.
+    number: u64,
     /// A guard is released by the thread that acquired it.
     not_send: PhantomData<*const ()>,
 }
@@ -101,9 +104,67 @@ impl Condition {
     /// # }
     /// ```
     pub fn acquire(&self) -> Result<ConditionGuard<'_>, CallError> {
-        let method = Method::conditional(ConditionState::acquire);
-        let _inherited: bool = self.proxy.perform(Kind::Conditional, method, &owner::thread(), None)?;
-        Ok(ConditionGuard { condition: self, not_send: PhantomData })
+        self.acquire_until(None)
+    }
+
+    /// Acquires the lock, waiting for so long at the most. `None` if it was not free in time.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let condition = manager.condition()?;
+    /// let _guard = condition.acquire()?;
+    /// assert!(condition.acquire_timeout(std::time::Duration::from_millis(10))?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<ConditionGuard<'_>>, CallError> {
+        match self.acquire_until(deadline_after(timeout)) {
+            Ok(guard) => Ok(Some(guard)),
+            Err(CallError::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Acquires the lock if it is free.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(manager.condition()?.try_acquire()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_acquire(&self) -> Result<Option<ConditionGuard<'_>>, CallError> {
+        let (number, method) = (owner::unique(), Method::exclusive(ConditionState::acquire));
+        let (kind, undo) = (Kind::Exclusive, || self.release(number));
+        let acquired: Option<bool> = self.proxy.acquire(kind, method, &number, owner::only_try(), undo)?;
+        Ok(acquired.map(|_| self.guard(number)))
+    }
+
+    fn acquire_until(&self, deadline: Option<Instant>) -> Result<ConditionGuard<'_>, CallError> {
+        let (number, method) = (owner::unique(), Method::conditional(ConditionState::acquire));
+        let (kind, undo) = (Kind::Conditional, || self.release(number));
+        let _inherited: bool = self.proxy.acquire(kind, method, &number, deadline, undo)?;
+        Ok(self.guard(number))
+    }
+
+    fn release(&self, number: u64) {
+        self.proxy.tell(Method::exclusive(ConditionState::release), &number);
+    }
+
+    fn guard(&self, number: u64) -> ConditionGuard<'_> {
+        ConditionGuard { condition: self, number, not_send: PhantomData }
     }
 }
 
@@ -112,7 +173,7 @@ impl ConditionGuard<'_> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. The lock is not held then.
+    /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -125,13 +186,10 @@ impl ConditionGuard<'_> {
     /// # }
     /// ```
     pub fn wait(&self) -> Result<(), CallError> {
-        self.begin_waiting()?;
-        self.proxy().perform(
-            Kind::Conditional,
-            Method::conditional(ConditionState::end_waiting),
-            &owner::thread(),
-            None,
-        )
+        match self.wait_until(self.proxy().deadline())? {
+            true => Ok(()),
+            false => Err(CallError::Timeout { started: false }),
+        }
     }
 
     /// As [`wait`](ConditionGuard::wait), for so long at the most, beside what it takes to acquire the lock again. Answers
@@ -139,7 +197,7 @@ impl ConditionGuard<'_> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. The lock is not held then.
+    /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -151,17 +209,7 @@ impl ConditionGuard<'_> {
     /// # }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
-        self.begin_waiting()?;
-        let method = Method::conditional(ConditionState::end_waiting);
-        let thread = owner::thread();
-        match self.proxy().perform::<_, ()>(Kind::Conditional, method, &thread, deadline_after(timeout)) {
-            Ok(()) => Ok(true),
-            Err(CallError::Timeout { started: false }) => {
-                let method = Method::conditional(ConditionState::give_up);
-                self.proxy().perform(Kind::Conditional, method, &thread, None)
-            }
-            Err(error) => Err(error),
-        }
+        self.wait_until(deadline_after(timeout))
     }
 
     /// Waits as long as `is_to_wait` says so. It is asked with the lock held.
@@ -224,8 +272,38 @@ impl ConditionGuard<'_> {
         self.proxy().call(ConditionState::notify, usize::MAX)
     }
 
-    fn begin_waiting(&self) -> Result<(), CallError> {
-        self.proxy().call(ConditionState::begin_waiting, owner::thread())
+    /// Answers whether it was notified.
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<bool, CallError> {
+        let begin = Method::exclusive(ConditionState::begin_waiting);
+        match self.proxy().perform::<_, ()>(Kind::Exclusive, begin, &self.number, deadline) {
+            Ok(()) => {}
+            // The lock was not released.
+            Err(CallError::Timeout { started: false }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let end = Method::conditional(ConditionState::end_waiting);
+        match self.proxy().perform::<_, ()>(Kind::Conditional, end, &self.number, deadline) {
+            Ok(()) => Ok(true),
+            Err(CallError::Timeout { .. }) => self.come_back(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Acquires the lock again after the time is over, which takes as long as it takes others to release it. A manager that does
+    /// not respond is not waited for.
+    fn come_back(&self) -> Result<bool, CallError> {
+        let look = |kind, method, deadline| self.proxy().perform(kind, method, &self.number, deadline);
+        loop {
+            let method = Method::exclusive(ConditionState::give_up);
+            if let Some(notified) = look(Kind::Exclusive, method, owner::only_try())? {
+                return Ok(notified);
+            }
+            let method = Method::conditional(ConditionState::await_lock);
+            match self.proxy().perform::<_, ()>(Kind::Conditional, method, &(), deadline_after(FOR_A_TRY)) {
+                Ok(()) | Err(CallError::Timeout { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn proxy(&self) -> &Proxy<ConditionState> {
@@ -234,36 +312,53 @@ impl ConditionGuard<'_> {
 }
 
 impl ConditionState {
-    fn acquire(&mut self, thread: u64) -> Option<bool> {
-        self.lock.acquire(thread)
+    fn acquire(&mut self, number: u64) -> Option<bool> {
+        self.lock.acquire(number)
     }
 
-    fn release(&mut self, thread: u64) {
-        self.lock.release(thread);
-    }
-
-    fn begin_waiting(&mut self, thread: u64) {
-        if self.lock.is_held_by(thread) {
-            self.waiting.push_back(Owner::caller(thread));
-            self.lock.release(thread);
+    /// Whoever has the lock, or waits for news, does so no longer.
+    fn release(&mut self, number: u64) {
+        self.lock.release(number);
+        if self.forget(number) {
+            self.notify(1);
         }
     }
 
-    fn end_waiting(&mut self, thread: u64) -> Option<()> {
-        let place = self.notified.iter().position(|one| *one == Owner::caller(thread))?;
-        self.lock.acquire(thread)?;
+    fn begin_waiting(&mut self, number: u64) {
+        if self.lock.is_held_by(number) {
+            self.waiting.push_back(Owner::caller(number));
+            self.lock.release(number);
+        }
+    }
+
+    fn end_waiting(&mut self, number: u64) -> Option<()> {
+        let place = self.notified.iter().position(|one| *one == Owner::caller(number))?;
+        self.lock.acquire(number)?;
         self.notified.remove(place);
         Some(())
     }
 
-    /// Waits only for the lock. Answers whether it was notified after all.
-    fn give_up(&mut self, thread: u64) -> Option<bool> {
-        self.lock.acquire(thread)?;
-        let caller = Owner::caller(thread);
+    /// Takes the lock for one who waits no longer, and answers whether it was notified. Not if somebody else has it.
+    fn give_up(&mut self, number: u64) -> Option<bool> {
+        if self.lock.is_held_by(number) {
+            return Some(true);
+        }
+        self.lock.acquire(number)?;
+        Some(self.forget(number))
+    }
+
+    /// Waits until nobody has the lock.
+    fn await_lock(&mut self, (): ()) -> Option<()> {
+        self.lock.is_free().then_some(())
+    }
+
+    /// Forgets one who waits. Answers whether it was notified.
+    fn forget(&mut self, number: u64) -> bool {
+        let caller = Owner::caller(number);
         let before = self.notified.len();
         self.notified.retain(|one| *one != caller);
         self.waiting.retain(|one| *one != caller);
-        Some(self.notified.len() < before)
+        self.notified.len() < before
     }
 
     fn notify(&mut self, count: usize) {
@@ -282,7 +377,7 @@ impl ConditionState {
 
 impl Drop for ConditionGuard<'_> {
     fn drop(&mut self) {
-        self.proxy().tell(Method::exclusive(ConditionState::release), &owner::thread());
+        self.condition.release(self.number);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::Method;
 use procession_core::os::poll::deadline_after;
@@ -80,6 +80,8 @@ pub struct LockState {
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct LockGuard<'a> {
     lock: &'a Lock,
+    /// By which the manager knows it.
+    number: u64,
     is_inherited: bool,
     /// A guard is released by the thread that acquired it.
     not_send: PhantomData<*const ()>,
@@ -104,9 +106,7 @@ impl Lock {
     /// # }
     /// ```
     pub fn acquire(&self) -> Result<LockGuard<'_>, CallError> {
-        let method = Method::conditional(LockState::acquire);
-        let is_inherited = self.proxy.perform(Kind::Conditional, method, &owner::thread(), None)?;
-        Ok(self.guard(is_inherited))
+        self.acquire_until(None)
     }
 
     /// Acquires it, waiting for so long at the most. `None` if it was not free in time.
@@ -126,10 +126,9 @@ impl Lock {
     /// # }
     /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<LockGuard<'_>>, CallError> {
-        let method = Method::conditional(LockState::acquire);
-        match self.proxy.perform(Kind::Conditional, method, &owner::thread(), deadline_after(timeout)) {
-            Ok(is_inherited) => Ok(Some(self.guard(is_inherited))),
-            Err(CallError::Timeout { started: false }) => Ok(None),
+        match self.acquire_until(deadline_after(timeout)) {
+            Ok(guard) => Ok(Some(guard)),
+            Err(CallError::Timeout { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -138,7 +137,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -150,9 +149,10 @@ impl Lock {
     /// # }
     /// ```
     pub fn try_acquire(&self) -> Result<Option<LockGuard<'_>>, CallError> {
-        let method = Method::exclusive(LockState::acquire);
-        let acquired: Option<bool> = self.proxy.perform(Kind::Exclusive, method, &owner::thread(), None)?;
-        Ok(acquired.map(|is_inherited| self.guard(is_inherited)))
+        let (number, method) = (owner::unique(), Method::exclusive(LockState::acquire));
+        let (kind, undo) = (Kind::Exclusive, || self.release(number));
+        let acquired: Option<bool> = self.proxy.acquire(kind, method, &number, owner::only_try(), undo)?;
+        Ok(acquired.map(|is_inherited| self.guard(number, is_inherited)))
     }
 
     /// Whether somebody holds it.
@@ -174,29 +174,44 @@ impl Lock {
         self.proxy.read(|lock, ()| lock.holder.is_some(), ())
     }
 
-    fn guard(&self, is_inherited: bool) -> LockGuard<'_> {
-        LockGuard { lock: self, is_inherited, not_send: PhantomData }
+    fn acquire_until(&self, deadline: Option<Instant>) -> Result<LockGuard<'_>, CallError> {
+        let (number, method) = (owner::unique(), Method::conditional(LockState::acquire));
+        let (kind, undo) = (Kind::Conditional, || self.release(number));
+        let is_inherited = self.proxy.acquire(kind, method, &number, deadline, undo)?;
+        Ok(self.guard(number, is_inherited))
+    }
+
+    fn release(&self, number: u64) {
+        self.proxy.tell(Method::exclusive(LockState::release), &number);
+    }
+
+    fn guard(&self, number: u64, is_inherited: bool) -> LockGuard<'_> {
+        LockGuard { lock: self, number, is_inherited, not_send: PhantomData }
     }
 }
 
 impl LockState {
     /// Answers whether the last holder has died with it.
-    pub(super) fn acquire(&mut self, thread: u64) -> Option<bool> {
+    pub(super) fn acquire(&mut self, number: u64) -> Option<bool> {
         if self.holder.is_some() {
             return None;
         }
-        self.holder = Some(Owner::caller(thread));
+        self.holder = Some(Owner::caller(number));
         Some(std::mem::take(&mut self.is_inherited))
     }
 
-    pub(super) fn release(&mut self, thread: u64) {
-        if self.is_held_by(thread) {
+    pub(super) fn release(&mut self, number: u64) {
+        if self.is_held_by(number) {
             self.holder = None;
         }
     }
 
-    pub(super) fn is_held_by(&self, thread: u64) -> bool {
-        self.holder == Some(Owner::caller(thread))
+    pub(super) fn is_free(&self) -> bool {
+        self.holder.is_none()
+    }
+
+    pub(super) fn is_held_by(&self, number: u64) -> bool {
+        self.holder == Some(Owner::caller(number))
     }
 
     pub(super) fn depart(&mut self, client: u64) {
@@ -229,7 +244,7 @@ impl LockGuard<'_> {
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
-        self.lock.proxy.tell(Method::exclusive(LockState::release), &owner::thread());
+        self.lock.release(self.number);
     }
 }
 

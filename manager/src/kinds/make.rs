@@ -8,7 +8,7 @@ use super::barrier::BarrierState;
 use super::condition::ConditionState;
 use super::lock::LockState;
 use super::namespace::Names;
-use super::queue::QueueState;
+use super::queue_state::QueueState;
 use super::rlock::RLockState;
 use super::semaphore::SemaphoreState;
 use super::{
@@ -149,11 +149,11 @@ impl Manager {
         self.make(Method::maker(|start: i64| start), None, &start).map(Counter::from)
     }
 
-    /// Makes an empty [`Queue`] with room for `capacity` items. `usize::MAX` is as much as there is memory for.
+    /// Makes an empty [`Queue`] with room for `capacity` items.
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// There must be room for one item at the least; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -164,8 +164,38 @@ impl Manager {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "Queue")]
     pub fn queue<T: Item>(&self, capacity: usize) -> Result<Queue<T>, CallError> {
-        self.make(Method::maker(QueueState::<T>::new), None, &capacity).map(Queue::from)
+        if capacity == 0 {
+            let text = "a queue needs room for at least one item: use `unbounded` for one without a limit";
+            return Err(CallError::Unknown(text.to_owned()));
+        }
+        self.make_queue(Some(capacity))
+    }
+
+    /// Makes an empty [`Queue`] without a limit, as Python's `Queue(0)` is: sending never waits.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.unbounded::<u8>()?;
+    /// assert!(!queue.is_full()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "SimpleQueue")]
+    pub fn unbounded<T: Item>(&self) -> Result<Queue<T>, CallError> {
+        self.make_queue(None)
+    }
+
+    fn make_queue<T: Item>(&self, capacity: Option<usize>) -> Result<Queue<T>, CallError> {
+        let departure = Some(Method::exclusive(QueueState::<T>::depart));
+        self.make(Method::maker(QueueState::<T>::new), departure, &capacity).map(Queue::from)
     }
 
     /// Makes an [`Event`] that is not set.
@@ -289,11 +319,11 @@ impl Manager {
         .map(Condition::from)
     }
 
-    /// Makes a [`Barrier`] for so many parties; for one, if there are to be none.
+    /// Makes a [`Barrier`] for so many parties.
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// There must be one party at the least; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -304,6 +334,9 @@ impl Manager {
     /// # }
     /// ```
     pub fn barrier(&self, parties: usize) -> Result<Barrier, CallError> {
+        if parties == 0 {
+            return Err(CallError::Unknown("a barrier needs at least one party".to_owned()));
+        }
         self.make(Method::maker(BarrierState::new), Some(Method::exclusive(BarrierState::depart)), &parties)
             .map(Barrier::from)
     }

@@ -23,6 +23,7 @@ mod event;
 mod lock;
 mod owner;
 mod queue;
+mod queue_state;
 mod rlock;
 mod semaphore;
 
@@ -40,7 +41,8 @@ pub use lock::{Lock, LockGuard, LockState};
 pub use namespace::{Names, Namespace};
 pub use ordered_entry::Entry;
 pub use ordered_map::OrderedMap;
-pub use queue::{Queue, QueueState};
+pub use queue::Queue;
+pub use queue_state::QueueState;
 pub use rlock::{RLock, RLockGuard, RLockState};
 pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreState};
 pub use set::Set;

@@ -1,11 +1,19 @@
 //! [`Queue`]: a queue that many processes share.
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::time::{Duration, Instant};
+
+use procession_core::os::poll::deadline_after;
+use procession_core::{FunctionError, Method};
+use serde::de::DeserializeOwned;
 
 use super::collection::Item;
 use super::operations::{face, operations};
+use super::owner;
+use super::queue_state::{Lent, QueueState};
+use crate::error::CallError;
 use crate::proxy::Proxy;
+use crate::wire::Kind;
 
 /// A queue in a manager.
 ///
@@ -31,6 +39,9 @@ use crate::proxy::Proxy;
 ///
 /// # Differences from Python's queues
 ///
+/// An item is the receiver's as soon as it has got there: where the process dies before, it is the first of the queue again. A process
+/// that dies with items for which it has not called [`task_done`](Queue::task_done) is told of by [`join`](Queue::join).
+///
 /// Every queue counts its tasks, as `JoinableQueue` does; who does not want that need not call
 /// [`task_done`](Queue::task_done).
 #[doc(alias = "JoinableQueue")]
@@ -38,30 +49,9 @@ pub struct Queue<T: Item> {
     proxy: Proxy<QueueState<T>>,
 }
 
-/// What the manager knows of a [`Queue`]. It has no methods of its own.
-///
-/// ```
-/// # use procession_manager::{Manager, Proxy, QueueState};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
-/// # let manager = Manager::start()?;
-/// let proxy: Proxy<QueueState<u8>> = manager.queue(1)?.proxy().clone();
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct QueueState<T> {
-    items: VecDeque<T>,
-    capacity: usize,
-    /// Those for which `task_done` was not called yet.
-    unfinished: usize,
-}
-
 face!([T: Item] Queue<T>, QueueState<T>, "manager.queue::<u8>(2)");
 
-operations! {
-    impl[T: Item] Queue<T> => QueueState<T>;
-
+impl<T: Item> Queue<T> {
     /// Adds an item at the end, waiting until there is room.
     ///
     /// # Errors
@@ -80,7 +70,16 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "put")]
-    conditional fn send,
+    pub fn send(&self, item: T) -> Result<(), CallError> {
+        self.send_until(item, None)
+    }
+
+    /// As [`send`](Queue::send), for so long at the most.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Timeout`], which tells whether the item may have been sent all the same; otherwise as [`send`](Queue::send).
+    ///
     /// ```
     /// use std::time::Duration;
     ///
@@ -93,9 +92,13 @@ operations! {
     /// # Ok(())
     /// # }
     /// ```
-    send_timeout(item: T) -> () = |queue, (item,)| queue.push(item).then_some(());
+    pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), CallError> {
+        self.send_until(item, deadline_after(timeout))
+    }
 
     /// Takes the first item, waiting until there is one.
+    ///
+    /// An item that does not get so far, because the time is over or the process dies, is the first again.
     ///
     /// # Errors
     ///
@@ -113,7 +116,16 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "get")]
-    conditional fn recv,
+    pub fn recv(&self) -> Result<T, CallError> {
+        self.recv_until(None)
+    }
+
+    /// As [`recv`](Queue::recv), for so long at the most.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Timeout`], and then no item was taken; otherwise as [`recv`](Queue::recv).
+    ///
     /// ```
     /// use std::time::Duration;
     ///
@@ -127,13 +139,15 @@ operations! {
     /// # Ok(())
     /// # }
     /// ```
-    recv_timeout() -> T = |queue, ()| queue.items.pop_front();
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, CallError> {
+        self.recv_until(deadline_after(timeout))
+    }
 
     /// Adds an item at the end if there is room. Answers whether there was.
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -145,13 +159,16 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "put_nowait")]
-    exclusive fn try_send[](item: T) -> bool = |queue, (item,)| queue.push(item);
+    pub fn try_send(&self, item: T) -> Result<bool, CallError> {
+        let method = Method::exclusive(|queue: &mut QueueState<T>, (item,): (T,)| queue.push(item).is_some());
+        self.proxy.perform(Kind::Exclusive, method, &(item,), owner::only_try())
+    }
 
     /// Takes the first item, if there is one.
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -163,7 +180,116 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "get_nowait")]
-    exclusive fn try_recv[]() -> Option<T> = |queue, ()| queue.items.pop_front();
+    pub fn try_recv(&self) -> Result<Option<T>, CallError> {
+        let method = Method::exclusive(QueueState::<T>::hand_out);
+        let item: Option<Lent<T>> = self.take(Kind::Exclusive, method, owner::only_try(), Option::is_some)?;
+        Ok(item.map(Lent::into_inner))
+    }
+
+    /// Waits until [`task_done`](Queue::task_done) was called for every item that was ever sent.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Lost`] when a process has died with items that it had received and not said to be done; they count as done.
+    /// Each process is told once. Otherwise see [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue::<u32>(2)?;
+    /// queue.join()?;
+    /// queue.send(7)?;
+    /// assert!(queue.join_timeout(std::time::Duration::from_millis(10)).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join(&self) -> Result<(), CallError> {
+        self.join_until(None)
+    }
+
+    /// As [`join`](Queue::join), for so long at the most.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Timeout`]; otherwise as [`join`](Queue::join).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue::<u8>(1)?;
+    /// queue.send(7)?;
+    /// assert!(queue.join_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
+    /// queue.recv()?;
+    /// queue.task_done()?;
+    /// queue.join_timeout(Duration::from_secs(60))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), CallError> {
+        self.join_until(deadline_after(timeout))
+    }
+
+    fn send_until(&self, item: T, deadline: Option<Instant>) -> Result<(), CallError> {
+        let method = Method::conditional(|queue: &mut QueueState<T>, (item,): (T,)| queue.push(item));
+        self.proxy.perform(Kind::Conditional, method, &(item,), deadline)
+    }
+
+    fn recv_until(&self, deadline: Option<Instant>) -> Result<T, CallError> {
+        let method = Method::conditional(QueueState::<T>::hand_out);
+        self.take(Kind::Conditional, method, deadline, |_: &Lent<T>| true).map(Lent::into_inner)
+    }
+
+    /// Takes an item, and says that it has got here, before anybody sees it; or that it never will.
+    fn take<R: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        method: Result<Method, FunctionError>,
+        deadline: Option<Instant>,
+        has_item: impl Fn(&R) -> bool,
+    ) -> Result<R, CallError> {
+        let number = owner::unique();
+        let put_back = || self.proxy.tell(Method::exclusive(QueueState::<T>::put_back), &number);
+        let arrived = || self.proxy.tell(Method::exclusive(QueueState::<T>::arrived), &number);
+        match self.proxy.perform(kind, method, &number, deadline) {
+            Ok(taken) => {
+                if has_item(&taken) {
+                    arrived();
+                }
+                Ok(taken)
+            }
+            Err(CallError::Timeout { .. }) => {
+                put_back();
+                Err(CallError::Timeout { started: false })
+            }
+            // Put back, one that cannot be read would be in everybody's way for ever.
+            Err(error @ CallError::Result(_)) => {
+                arrived();
+                Err(error)
+            }
+            Err(error) => {
+                put_back();
+                Err(error)
+            }
+        }
+    }
+
+    fn join_until(&self, deadline: Option<Instant>) -> Result<(), CallError> {
+        let method = Method::conditional(QueueState::<T>::joined);
+        let (count, lost): (u64, u64) = self.proxy.perform(Kind::Conditional, method, &(), deadline)?;
+        if count == 0 {
+            return Ok(());
+        }
+        self.proxy.tell(Method::exclusive(QueueState::<T>::has_told), &lost);
+        Err(CallError::Lost { count })
+    }
+}
+
+operations! {
+    impl[T: Item] Queue<T> => QueueState<T>;
 
     /// How many items there are.
     ///
@@ -217,7 +343,7 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "full")]
-    shared fn is_full[]() -> bool = |queue, ()| queue.items.len() >= queue.capacity;
+    shared fn is_full[]() -> bool = |queue, ()| !queue.has_room();
 
     /// Says that an item that was received has been worked on. Answers `false` if that has been said of all.
     ///
@@ -234,62 +360,7 @@ operations! {
     /// # Ok(())
     /// # }
     /// ```
-    exclusive fn task_done[]() -> bool = |queue, ()| {
-        let left = queue.unfinished.checked_sub(1);
-        queue.unfinished = left.unwrap_or(0);
-        left.is_some()
-    };
-
-    /// Waits until [`task_done`](Queue::task_done) was called for every item that was ever sent.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let queue = manager.queue::<u32>(2)?;
-    /// queue.join()?;
-    /// queue.send(7)?;
-    /// assert!(queue.join_timeout(std::time::Duration::from_millis(10)).is_err());
-    /// # Ok(())
-    /// # }
-    /// ```
-    conditional fn join,
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let queue = manager.queue::<u8>(1)?;
-    /// queue.send(7)?;
-    /// assert!(queue.join_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
-    /// queue.recv()?;
-    /// queue.task_done()?;
-    /// queue.join_timeout(Duration::from_secs(60))?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    join_timeout() -> () = |queue, ()| (queue.unfinished == 0).then_some(());
-}
-
-impl<T> QueueState<T> {
-    pub(super) fn new(capacity: usize) -> QueueState<T> {
-        QueueState { items: VecDeque::new(), capacity, unfinished: 0 }
-    }
-
-    /// Answers whether there was room.
-    fn push(&mut self, item: T) -> bool {
-        let has_room = self.items.len() < self.capacity;
-        if has_room {
-            self.items.push_back(item);
-            self.unfinished += 1;
-        }
-        has_room
-    }
+    exclusive fn task_done[]() -> bool = |queue, ()| queue.end_one();
 }
 
 impl<T: Item> fmt::Debug for Queue<T> {

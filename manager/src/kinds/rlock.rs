@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::Method;
 use procession_core::os::poll::deadline_after;
@@ -11,6 +11,7 @@ use super::operations::face;
 use super::owner::{self, Owner};
 use crate::error::CallError;
 use crate::proxy::Proxy;
+use crate::server::context;
 use crate::wire::Kind;
 
 /// A lock in a manager that the thread which holds it can acquire again. It is free when all its guards are dropped.
@@ -48,9 +49,10 @@ pub struct RLock {
 /// ```
 #[derive(Debug, Default)]
 pub struct RLockState {
+    /// A thread.
     holder: Option<Owner>,
-    /// How many guards there are.
-    count: u64,
+    /// Its guards.
+    guards: Vec<u64>,
     /// Whether the last holder died.
     is_inherited: bool,
 }
@@ -70,6 +72,8 @@ pub struct RLockState {
 #[must_use = "the lock is released as soon as the guard is dropped"]
 pub struct RLockGuard<'a> {
     lock: &'a RLock,
+    /// By which the manager knows it.
+    number: u64,
     is_inherited: bool,
     /// A guard is released by the thread that acquired it.
     not_send: PhantomData<*const ()>,
@@ -94,9 +98,7 @@ impl RLock {
     /// # }
     /// ```
     pub fn acquire(&self) -> Result<RLockGuard<'_>, CallError> {
-        let method = Method::conditional(RLockState::acquire);
-        let is_inherited = self.proxy.perform(Kind::Conditional, method, &owner::thread(), None)?;
-        Ok(self.guard(is_inherited))
+        self.acquire_until(None)
     }
 
     /// Acquires it, waiting for so long at the most. `None` if it was not free in time.
@@ -115,10 +117,9 @@ impl RLock {
     /// # }
     /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<RLockGuard<'_>>, CallError> {
-        let method = Method::conditional(RLockState::acquire);
-        match self.proxy.perform(Kind::Conditional, method, &owner::thread(), deadline_after(timeout)) {
-            Ok(is_inherited) => Ok(Some(self.guard(is_inherited))),
-            Err(CallError::Timeout { started: false }) => Ok(None),
+        match self.acquire_until(deadline_after(timeout)) {
+            Ok(guard) => Ok(Some(guard)),
+            Err(CallError::Timeout { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -127,7 +128,7 @@ impl RLock {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -139,9 +140,10 @@ impl RLock {
     /// # }
     /// ```
     pub fn try_acquire(&self) -> Result<Option<RLockGuard<'_>>, CallError> {
-        let method = Method::exclusive(RLockState::acquire);
-        let acquired: Option<bool> = self.proxy.perform(Kind::Exclusive, method, &owner::thread(), None)?;
-        Ok(acquired.map(|is_inherited| self.guard(is_inherited)))
+        let (number, method) = (owner::unique(), Method::exclusive(RLockState::acquire));
+        let (asked, undo) = ((owner::thread(), number), || self.release(number));
+        let acquired: Option<bool> = self.proxy.acquire(Kind::Exclusive, method, &asked, owner::only_try(), undo)?;
+        Ok(acquired.map(|is_inherited| self.guard(number, is_inherited)))
     }
 
     /// Whether somebody holds it.
@@ -163,27 +165,40 @@ impl RLock {
         self.proxy.read(|lock, ()| lock.holder.is_some(), ())
     }
 
-    fn guard(&self, is_inherited: bool) -> RLockGuard<'_> {
-        RLockGuard { lock: self, is_inherited, not_send: PhantomData }
+    fn acquire_until(&self, deadline: Option<Instant>) -> Result<RLockGuard<'_>, CallError> {
+        let (number, method) = (owner::unique(), Method::conditional(RLockState::acquire));
+        let (asked, undo) = ((owner::thread(), number), || self.release(number));
+        let is_inherited = self.proxy.acquire(Kind::Conditional, method, &asked, deadline, undo)?;
+        Ok(self.guard(number, is_inherited))
+    }
+
+    fn release(&self, number: u64) {
+        self.proxy.tell(Method::exclusive(RLockState::release), &number);
+    }
+
+    fn guard(&self, number: u64, is_inherited: bool) -> RLockGuard<'_> {
+        RLockGuard { lock: self, number, is_inherited, not_send: PhantomData }
     }
 }
 
 impl RLockState {
     /// Answers whether the last holder has died with it.
-    fn acquire(&mut self, thread: u64) -> Option<bool> {
+    fn acquire(&mut self, (thread, number): (u64, u64)) -> Option<bool> {
         let caller = Owner::caller(thread);
         if self.holder.is_some_and(|holder| holder != caller) {
             return None;
         }
         self.holder = Some(caller);
-        self.count += 1;
+        self.guards.push(number);
         Some(std::mem::take(&mut self.is_inherited))
     }
 
-    fn release(&mut self, thread: u64) {
-        if self.holder == Some(Owner::caller(thread)) {
-            self.count -= 1;
-            self.holder = self.holder.filter(|_| self.count > 0);
+    fn release(&mut self, number: u64) {
+        let is_its = self.holder.is_some_and(|holder| holder.client == context::caller());
+        let guard = self.guards.iter().rposition(|guard| *guard == number);
+        if let (true, Some(guard)) = (is_its, guard) {
+            self.guards.swap_remove(guard);
+            self.holder = self.holder.filter(|_| !self.guards.is_empty());
         }
     }
 
@@ -216,7 +231,7 @@ impl RLockGuard<'_> {
 
 impl Drop for RLockGuard<'_> {
     fn drop(&mut self) {
-        self.lock.proxy.tell(Method::exclusive(RLockState::release), &owner::thread());
+        self.lock.release(self.number);
     }
 }
 

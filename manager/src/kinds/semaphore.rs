@@ -1,17 +1,16 @@
 //! [`Semaphore`]: permits that many processes share, and that come back when their holder dies.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::Method;
 use procession_core::os::poll::deadline_after;
 
 use super::operations::face;
+use super::owner::{self, Owner};
 use crate::error::CallError;
-use crate::ids::ClientId;
 use crate::proxy::Proxy;
-use crate::server::context;
 use crate::wire::Kind;
 
 /// A number of permits in a manager.
@@ -54,7 +53,7 @@ pub struct SemaphoreState {
     /// How many there may be, if that is bounded.
     bound: Option<u64>,
     /// The permits of guards.
-    held: HashMap<ClientId, u64>,
+    held: HashSet<Owner>,
 }
 
 /// Holds one permit of a [`Semaphore`] until it is dropped, which does not wait for the manager.
@@ -72,6 +71,8 @@ pub struct SemaphoreState {
 #[must_use = "the permit is given back as soon as the guard is dropped"]
 pub struct SemaphoreGuard<'a> {
     semaphore: &'a Semaphore,
+    /// By which the manager knows the permit.
+    number: u64,
 }
 
 face!([] Semaphore, SemaphoreState, "manager.semaphore(2)");
@@ -93,9 +94,7 @@ impl Semaphore {
     /// # }
     /// ```
     pub fn acquire(&self) -> Result<SemaphoreGuard<'_>, CallError> {
-        let method = Method::conditional(SemaphoreState::acquire);
-        let () = self.proxy.perform(Kind::Conditional, method, &(), None)?;
-        Ok(SemaphoreGuard { semaphore: self })
+        self.acquire_until(None)
     }
 
     /// Takes a permit, waiting for so long at the most. `None` if there was none in time.
@@ -114,10 +113,9 @@ impl Semaphore {
     /// # }
     /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<SemaphoreGuard<'_>>, CallError> {
-        let method = Method::conditional(SemaphoreState::acquire);
-        match self.proxy.perform::<_, ()>(Kind::Conditional, method, &(), deadline_after(timeout)) {
-            Ok(()) => Ok(Some(SemaphoreGuard { semaphore: self })),
-            Err(CallError::Timeout { started: false }) => Ok(None),
+        match self.acquire_until(deadline_after(timeout)) {
+            Ok(guard) => Ok(Some(guard)),
+            Err(CallError::Timeout { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -126,7 +124,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`].
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -137,9 +135,10 @@ impl Semaphore {
     /// # }
     /// ```
     pub fn try_acquire(&self) -> Result<Option<SemaphoreGuard<'_>>, CallError> {
-        let method = Method::exclusive(SemaphoreState::acquire);
-        let acquired: Option<()> = self.proxy.perform(Kind::Exclusive, method, &(), None)?;
-        Ok(acquired.map(|()| SemaphoreGuard { semaphore: self }))
+        let (number, method) = (owner::unique(), Method::exclusive(SemaphoreState::acquire));
+        let (kind, undo) = (Kind::Exclusive, || self.give_back(number, true));
+        let acquired: Option<()> = self.proxy.acquire(kind, method, &number, owner::only_try(), undo)?;
+        Ok(acquired.map(|()| SemaphoreGuard { semaphore: self, number }))
     }
 
     /// Adds permits. Answers `false`, and adds none, where there would be more than its bound.
@@ -179,34 +178,39 @@ impl Semaphore {
     pub fn available(&self) -> Result<u64, CallError> {
         self.proxy.read(|semaphore, ()| semaphore.available, ())
     }
+
+    fn acquire_until(&self, deadline: Option<Instant>) -> Result<SemaphoreGuard<'_>, CallError> {
+        let (number, method) = (owner::unique(), Method::conditional(SemaphoreState::acquire));
+        let (kind, undo) = (Kind::Conditional, || self.give_back(number, true));
+        let () = self.proxy.acquire(kind, method, &number, deadline, undo)?;
+        Ok(SemaphoreGuard { semaphore: self, number })
+    }
+
+    fn give_back(&self, number: u64, comes_back: bool) {
+        self.proxy.tell(Method::exclusive(SemaphoreState::give_back), &(number, comes_back));
+    }
 }
 
 impl SemaphoreState {
     pub(super) fn new((available, is_bounded): (u64, bool)) -> SemaphoreState {
-        SemaphoreState { available, bound: is_bounded.then_some(available), held: HashMap::new() }
+        SemaphoreState { available, bound: is_bounded.then_some(available), held: HashSet::new() }
     }
 
-    fn acquire(&mut self, (): ()) -> Option<()> {
+    fn acquire(&mut self, number: u64) -> Option<()> {
         self.available = self.available.checked_sub(1)?;
-        *self.held.entry(context::caller()).or_insert(0) += 1;
+        self.held.insert(Owner::caller(number));
         Some(())
     }
 
-    /// A guard's permit comes back, or stays taken for good.
-    fn give_back(&mut self, comes_back: bool) {
-        let client = context::caller();
-        let Some(held) = self.held.get_mut(&client) else { return };
-        *held -= 1;
-        if *held == 0 {
-            self.held.remove(&client);
-        }
-        if comes_back {
+    /// A permit is given back, or not to be given back any more; once.
+    fn give_back(&mut self, (number, comes_back): (u64, bool)) {
+        if self.held.remove(&Owner::caller(number)) && comes_back {
             self.available = self.available.saturating_add(1);
         }
     }
 
     fn add(&mut self, permits: u64) -> bool {
-        let held: u64 = self.held.values().sum();
+        let held = self.held.len() as u64;
         let available = self.available.checked_add(permits);
         let fits = |available: &u64| self.bound.is_none_or(|bound| available.saturating_add(held) <= bound);
         let available = available.filter(fits);
@@ -215,8 +219,9 @@ impl SemaphoreState {
     }
 
     pub(super) fn depart(&mut self, client: u64) {
-        let held = self.held.remove(&ClientId(client)).unwrap_or(0);
-        self.available = self.available.saturating_add(held);
+        let before = self.held.len();
+        self.held.retain(|owner| !owner.is_of(client));
+        self.available = self.available.saturating_add((before - self.held.len()) as u64);
     }
 }
 
@@ -240,7 +245,7 @@ impl SemaphoreGuard<'_> {
     }
 
     fn end(&self, comes_back: bool) {
-        self.semaphore.proxy.tell(Method::exclusive(SemaphoreState::give_back), &comes_back);
+        self.semaphore.give_back(self.number, comes_back);
     }
 }
 

@@ -128,7 +128,7 @@ impl Manager {
         if let Some(trouble) = registry.trouble() {
             return Err(ManagerError::Serve(trouble.to_owned()));
         }
-        let served = self.connection().serve(registry, &address.into().to_string(), key.as_ref());
+        let served = self.connection().serve(registry, &address.into().to_string(), key.as_ref(), None);
         let served = served.map_err(|error| ManagerError::Serve(error.to_string()))?;
         let address: Result<Address, _> = served.parse();
         if let Ok(Address::Unix(path)) = &address {
@@ -166,7 +166,7 @@ impl Manager {
             return Err(ConnectError::Registry(trouble.to_owned()));
         }
         let socket = Client::connect(address, key).map_err(ConnectError::Refused)?;
-        match Connection::introduce(socket, registry.fingerprint()) {
+        match Connection::introduce(socket, registry.fingerprint(), None) {
             Ok(connection) => Ok(RemoteManager { connection, registry: Arc::new(registry.clone()) }),
             Err(CallError::Unknown(_)) => Err(ConnectError::Schema),
             Err(error) => Err(ConnectError::Failed(error)),
@@ -273,7 +273,7 @@ impl RemoteManager {
                 return Err(CallError::WrongType(registered.to_owned()));
             }
         }
-        let request = Request { kind, subject: 0, which: Which::Number(number), objects: &[] };
+        let request = Request::new(kind, 0, Which::Number(number), &[]);
         let made: ObjectId = codec::decode(self.connection.call(&request, codec::encode(argument)?, None)?)?;
         let handle = Handle::new(Link::Far(Arc::clone(&self.connection)), made);
         Ok(RemoteProxy::new(handle, Arc::clone(&self.registry), object))

@@ -10,6 +10,7 @@ use procession_core::os::epoll::Epoll;
 use procession_core::os::poll::Pollable;
 use procession_core::{Control, LinkError, Method, TryRecv};
 
+use crate::claims::{Claim, Claims, Place};
 use crate::ids::ClientId;
 use crate::wire::{Answer, Signal};
 
@@ -45,6 +46,8 @@ struct Lines {
     replies: Control,
     calls: PipeReceiver<()>,
     answers: PipeSender<()>,
+    /// The words of the calls that can be taken back.
+    claims: Claims,
     /// Answers for which there was no room.
     unsent: VecDeque<Vec<u8>>,
     unsent_bytes: usize,
@@ -56,7 +59,7 @@ struct Lines {
 
 /// What a client has said.
 pub(crate) enum Heard {
-    Signal(Signal<Message>),
+    Signal(Box<Signal<Message>>),
     Call(Vec<u8>),
     /// Nothing more for now.
     Nothing,
@@ -110,7 +113,7 @@ impl Client {
             return Ok(Heard::Nothing);
         }
         match self.requests.try_recv()? {
-            TryRecv::Value(signal) if self.lines.is_none() => Ok(Heard::Signal(signal)),
+            TryRecv::Value(signal) if self.lines.is_none() => Ok(Heard::Signal(Box::new(signal))),
             TryRecv::Value(signal) => {
                 self.early.push_back(signal);
                 self.hear(epoll)
@@ -126,12 +129,26 @@ impl Client {
     }
 
     /// Takes over the other ways of the connection.
-    pub(crate) fn greet(&mut self, replies: Control, pipe: Connection<(), ()>, epoll: &Epoll) -> io::Result<()> {
+    pub(crate) fn greet(
+        &mut self,
+        replies: Control,
+        pipe: Connection<(), ()>,
+        claims: Option<Claims>,
+        epoll: &Epoll,
+    ) -> io::Result<()> {
+        let claims = claims.ok_or_else(|| io::Error::other("the words of its calls are of another size"))?;
+        claims.sign();
         let (answers, calls) = pipe.split();
         epoll.add(Pollable::readable(calls.as_fd()), self.id.0 | PIPE)?;
         let (unsent, unsent_bytes) = (VecDeque::new(), 0);
-        self.lines = Some(Lines { replies, calls, answers, unsent, unsent_bytes, is_waiting: false, is_full: false });
+        self.lines =
+            Some(Lines { replies, calls, answers, claims, unsent, unsent_bytes, is_waiting: false, is_full: false });
         Ok(())
+    }
+
+    /// By what a call of it can be taken back.
+    pub(crate) fn claim(&self, place: Place, number: u64) -> Option<Claim> {
+        self.lines.as_ref().and_then(|lines| Claim::of(&lines.claims, place, number))
     }
 
     /// Notes a method. Numbers are given in order, without gaps.
@@ -209,10 +226,10 @@ impl Client {
     /// What the pipe says is now to be had from the link.
     fn next_signal(&mut self) -> Result<Heard, LinkError> {
         if let Some(signal) = self.early.pop_front() {
-            return Ok(Heard::Signal(signal));
+            return Ok(Heard::Signal(Box::new(signal)));
         }
         match self.requests.try_recv()? {
-            TryRecv::Value(signal) => Ok(Heard::Signal(signal)),
+            TryRecv::Value(signal) => Ok(Heard::Signal(Box::new(signal))),
             TryRecv::Empty => Err(LinkError::Garbled("it announced a message that it had not sent".to_owned())),
             TryRecv::End => Ok(Heard::End),
         }

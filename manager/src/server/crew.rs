@@ -19,7 +19,7 @@ use super::job::Job;
 use super::state::{Cells, State};
 
 /// How long the leader may be busy with one call.
-const PATIENCE: Duration = Duration::from_millis(1);
+const TOO_LONG: Duration = Duration::from_millis(1);
 
 /// After so many looks that found nothing new, the one that stands by goes to sleep.
 const QUIET_LOOKS: u32 = 16;
@@ -105,7 +105,7 @@ impl Crew {
 
     fn pause<'a>(&self, watch: MutexGuard<'a, ()>, for_long: bool) -> MutexGuard<'a, ()> {
         if !for_long {
-            return self.bell.wait_timeout(watch, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+            return self.bell.wait_timeout(watch, TOO_LONG).unwrap_or_else(PoisonError::into_inner).0;
         }
         self.sleeps.store(true, Ordering::SeqCst);
         if self.beat.load(Ordering::SeqCst) % 2 == 1 {
@@ -300,7 +300,7 @@ impl Server {
     }
 
     /// Wakes the leader, if there is something to be run, or a client to be heard to the end, and somebody else has to do it.
-    fn pass_on<'a>(&'a self, state: MutexGuard<'a, State>, me: Option<u64>) -> MutexGuard<'a, State> {
+    pub(crate) fn pass_on<'a>(&'a self, state: MutexGuard<'a, State>, me: Option<u64>) -> MutexGuard<'a, State> {
         if me != Some(state.leader) && !(state.ready.is_empty() && state.busy.is_empty()) {
             self.waker.wake();
         }

@@ -18,7 +18,7 @@ use crate::frames::{self, Frames};
 use crate::wire::{Answer, Failure, Kind, Verdict};
 
 /// With more bytes of answers than this that a client has not taken, it is given up at the next.
-const PATIENCE: usize = 64 << 20;
+const TOO_MUCH: usize = 64 << 20;
 
 /// What a manager offers to other programs.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Distant {
         let frame = frame_of(answer, result);
         if !self.unsent.is_empty() {
             // Who takes nothing while so much lies here will hardly take more.
-            let is_patient = self.unsent.len() <= PATIENCE;
+            let is_patient = self.unsent.len() <= TOO_MUCH;
             if is_patient {
                 self.unsent.extend(frame);
             }

@@ -10,6 +10,7 @@ use super::cell::{Cell, Outcome, Run};
 use super::context;
 use super::promise::Promise;
 use super::resident::Slot;
+use crate::claims::Claim;
 use crate::ids::{CallId, ClientId, ObjectId};
 use crate::table::Mode;
 use crate::wire::{Failure, Kind};
@@ -22,9 +23,12 @@ pub(crate) struct Job {
     objects: Objects,
     /// How many of them it holds.
     held: usize,
+    /// By which its client can take it back.
+    claim: Option<Claim>,
 }
 
 /// Who is answered.
+#[derive(Clone)]
 pub(crate) enum Origin {
     Client(CallId),
     /// A method that runs in the server.
@@ -85,11 +89,44 @@ impl Origin {
     pub(crate) fn is(&self, wanted: CallId) -> bool {
         matches!(self, Origin::Client(call) if *call == wanted)
     }
+
+    pub(crate) fn is_same(&self, other: &Origin) -> bool {
+        match (self, other) {
+            (Origin::Client(one), Origin::Client(other)) => one == other,
+            (Origin::Resident(one), Origin::Resident(other)) => Arc::ptr_eq(one, other),
+            (Origin::Departure(one), Origin::Departure(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 impl Job {
     pub(crate) fn new(origin: Origin, subject: Option<ObjectId>, work: Work) -> Job {
-        Job { origin, work, objects: subject.map_or(Objects::None, Objects::One), held: 0 }
+        Job { origin, work, objects: subject.map_or(Objects::None, Objects::One), held: 0, claim: None }
+    }
+
+    /// As it is, if its client can take it back by this.
+    pub(crate) fn claimed(self, claim: Option<Claim>) -> Job {
+        Job { claim, ..self }
+    }
+
+    /// Notes that it waits for its turn.
+    pub(crate) fn wait(&self) {
+        if let Some(claim) = &self.claim {
+            claim.wait();
+        }
+    }
+
+    /// It is about to run. Answers whether it may: its client may have given it up.
+    pub(crate) fn begin(&self) -> bool {
+        self.claim.as_ref().is_none_or(Claim::begin)
+    }
+
+    /// Notes that its condition did not hold.
+    pub(crate) fn rest(&self) {
+        if let Some(claim) = &self.claim {
+            claim.rest();
+        }
     }
 
     pub(crate) fn of_steps(origin: Origin, steps: Vec<Step>) -> Job {
@@ -97,7 +134,7 @@ impl Job {
         let mut objects: Vec<ObjectId> = steps.iter().flat_map(both).collect();
         objects.sort_unstable();
         objects.dedup();
-        Job { origin, work: Work::Steps(steps), objects: Objects::Many(objects), held: 0 }
+        Job { origin, work: Work::Steps(steps), objects: Objects::Many(objects), held: 0, claim: None }
     }
 
     pub(crate) fn objects(&self) -> &[ObjectId] {

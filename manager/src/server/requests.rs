@@ -10,6 +10,7 @@ use procession_core::codec::{self, Message};
 use super::distant::Schema;
 use super::job::{Frame, Job, Origin, Step, Work};
 use super::state::State;
+use crate::claims::{Claim, Claims, Place};
 use crate::ids::{CallId, ClientId, ObjectId};
 use crate::server::cell::Outcome;
 use crate::table::Holder;
@@ -30,9 +31,9 @@ impl State {
         let holder = Holder::Client(ClientId(token));
         let Some(client) = self.clients.get_mut(&token) else { return };
         let is_understood = match signal {
-            Signal::Hello { replies, pipe } => {
+            Signal::Hello { replies, pipe, claims } => {
                 self.awake.push(token);
-                client.greet(replies, pipe, &self.epoll).is_ok()
+                client.greet(replies, pipe, Claims::adopt(claims), &self.epoll).is_ok()
             }
             Signal::Learn { index, method } => client.learn(index, method),
             // The key is dropped after the reference was added, so the object cannot go in between.
@@ -66,7 +67,7 @@ impl State {
             Kind::Exclusive | Kind::Shared | Kind::Conditional => self.begin_call(call, ask, frame),
             Kind::Make => self.begin_make(call, ask, frame),
             Kind::Open => self.begin_open(call, ask, frame),
-            Kind::Steps => self.begin_steps(call, frame),
+            Kind::Steps => self.begin_steps(call, ask, frame),
             Kind::Cancel => return self.obey_cancel(call, ask, &frame),
             Kind::Release => {
                 let released = self.table.release(ObjectId(ask.subject), Holder::Client(client));
@@ -91,7 +92,12 @@ impl State {
         let origin = Origin::Client(call);
         let Some(method) = self.method(call.client, ask.method, ask.kind) else { return self.refuse_number(origin) };
         let work = Work::Call { kind: ask.kind, method, frame };
-        self.start(Job::new(origin, Some(ObjectId(ask.subject)), work));
+        let claim = self.claim(call, ask.place);
+        self.start(Job::new(origin, Some(ObjectId(ask.subject)), work).claimed(claim));
+    }
+
+    fn claim(&self, call: CallId, place: Place) -> Option<Claim> {
+        if place == Place::default() { None } else { self.clients.get(&call.client.0)?.claim(place, call.number) }
     }
 
     fn begin_make(&mut self, call: CallId, ask: Ask, frame: Frame) {
@@ -104,10 +110,11 @@ impl State {
         else {
             return self.refuse_number(origin);
         };
-        self.start(Job::new(origin, None, Work::Make { method, departure, shared: None, frame }));
+        let claim = self.claim(call, ask.place);
+        self.start(Job::new(origin, None, Work::Make { method, departure, shared: None, frame }).claimed(claim));
     }
 
-    fn begin_steps(&mut self, call: CallId, frame: Frame) {
+    fn begin_steps(&mut self, call: CallId, ask: Ask, frame: Frame) {
         let origin = Origin::Client(call);
         let steps: Vec<wire::Step> = match codec::decode_from(&frame.bytes[..frame.end], frame.descriptors) {
             Ok(steps) => steps,
@@ -119,7 +126,8 @@ impl State {
         };
         let steps: Option<Vec<Step>> = steps.into_iter().map(step).collect();
         let Some(steps) = steps else { return self.refuse_number(origin) };
-        self.start(Job::of_steps(origin, steps));
+        let claim = self.claim(call, ask.place);
+        self.start(Job::of_steps(origin, steps).claimed(claim));
     }
 
     fn obey_cancel(&mut self, call: CallId, ask: Ask, frame: &Frame) -> bool {
@@ -127,7 +135,7 @@ impl State {
             return false;
         };
         let wanted = CallId { client: call.client, number: ask.subject };
-        if !self.cancel(wanted, &objects) {
+        if !self.cancel(|origin| origin.is(wanted), &objects) {
             self.reply_begun(wanted);
         }
         true

@@ -4,6 +4,7 @@
 //! at once, and waits if not.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use procession_core::codec::Message;
 use procession_core::{Door, Key, Method};
@@ -15,7 +16,10 @@ use super::job::{Frame, Job, Origin, Work};
 use crate::error::CallError;
 use crate::ids::{ClientId, ManagerId, ObjectId};
 use crate::table::Holder;
-use crate::wire::{Failure, Kind};
+use crate::wire::Kind;
+
+/// How long beyond its time a call may take that runs already.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 static OWN: OnceLock<Arc<Server>> = OnceLock::new();
 
@@ -57,28 +61,38 @@ impl Slot {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait(&self) -> Outcome {
+    /// Waits for the outcome; `None` if it is not there in time.
+    fn wait(&self, deadline: Option<Instant>) -> Option<Outcome> {
         let mut outcome = self.lock();
         loop {
             if let Some(outcome) = outcome.take() {
-                return outcome;
+                return Some(outcome);
             }
-            outcome = self.is_there.wait(outcome).unwrap_or_else(PoisonError::into_inner);
+            let Some(at) = deadline else {
+                outcome = self.is_there.wait(outcome).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            outcome = self.is_there.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
 impl Server {
-    /// Calls a method from inside.
+    /// Calls a method from inside. One that has not begun in time never will.
     pub(crate) fn call_here(
         &self,
         kind: Kind,
         object: ObjectId,
         method: Method,
         argument: Message,
-    ) -> Result<Message, Failure> {
+        deadline: Option<Instant>,
+    ) -> Result<Message, CallError> {
         if context::is_held(object) {
-            return Err(Failure::Itself);
+            return Err(CallError::Reentrant);
         }
         let slot = Arc::new(Slot::default());
         let (payload, descriptors) = argument.into_parts();
@@ -92,11 +106,22 @@ impl Server {
             Some((job, cells)) => self.run_alone(state, job, cells),
             None => drop(state),
         }
-        match slot.wait() {
-            Outcome::Returned(result) => Ok(result),
-            Outcome::Failed(failure) => Err(failure),
-            Outcome::NotYet => Err(Failure::Cancelled),
+        match slot.wait(deadline).or_else(|| self.take_back(&slot, object)) {
+            Some(Outcome::Returned(result)) => Ok(result),
+            Some(Outcome::Failed(failure)) => Err(CallError::from_failure(failure)),
+            Some(Outcome::NotYet) => Err(CallError::Timeout { started: false }),
+            None => Err(CallError::Timeout { started: true }),
         }
+    }
+
+    /// Takes a call back whose time is over. `None` if it runs, and goes on running.
+    fn take_back(&self, slot: &Arc<Slot>, object: ObjectId) -> Option<Outcome> {
+        let mut state = self.lock();
+        let is_it = |origin: &Origin| matches!(origin, Origin::Resident(one) if Arc::ptr_eq(one, slot));
+        // One that is being tried right now is cancelled when its condition is found not to hold.
+        let _begun = state.cancel(is_it, &[object]);
+        drop(self.pass_on(state, None));
+        slot.wait(Instant::now().checked_add(A_MOMENT))
     }
 
     /// Adds a reference of the server's own. Answers whether there is such an object.

@@ -13,7 +13,7 @@ use super::client::{Client, Heard, PIPE};
 use super::distant::{Distant, Schema};
 use super::job::{Finish, Job, Origin, Shared};
 use super::promise::Promise;
-use crate::ids::{CallId, ClientId, ObjectId};
+use crate::ids::{ClientId, ObjectId};
 use crate::table::{Arrival, Holder, Released, Table};
 use crate::wire::Failure;
 
@@ -38,7 +38,7 @@ pub(crate) struct State {
     /// Jobs that hold all that they need.
     pub(crate) ready: VecDeque<Job>,
     /// Conditional jobs that run right now, and whether they are to be cancelled if their condition does not hold.
-    trying: HashMap<CallId, bool>,
+    trying: Vec<(Origin, bool)>,
     /// Values that nobody refers to any more, to be dropped without the lock.
     pub(crate) garbage: Vec<Arc<Cell>>,
     pub(crate) epoll: Arc<Epoll>,
@@ -62,7 +62,7 @@ impl State {
             vain: 0,
             busy: VecDeque::new(),
             ready: VecDeque::new(),
-            trying: HashMap::new(),
+            trying: Vec::new(),
             garbage: Vec::new(),
             epoll,
             leader: 0,
@@ -110,7 +110,7 @@ impl State {
         let is_understood = match client.hear(&self.epoll) {
             Ok(Heard::Call(bytes)) => self.obey_call(ClientId(token), bytes, Vec::new()),
             Ok(Heard::Signal(signal)) => {
-                self.obey(token, signal);
+                self.obey(token, *signal);
                 true
             }
             Ok(Heard::Nothing) => return false,
@@ -168,6 +168,9 @@ impl State {
     pub(crate) fn start(&mut self, mut job: Job) {
         while let Some(object) = job.needs() {
             let mode = job.mode();
+            if !self.table.is_free(object) {
+                job.wait();
+            }
             match self.table.arrive(object, mode, job) {
                 Arrival::Enters(entered) => {
                     job = entered;
@@ -212,8 +215,12 @@ impl State {
             self.refuse(job, Failure::Gone);
             return None;
         };
-        if let (true, Origin::Client(call)) = (job.is_conditional(), &job.origin) {
-            self.trying.insert(*call, false);
+        if !job.begin() {
+            self.refuse(job, Failure::Cancelled);
+            return None;
+        }
+        if job.is_conditional() {
+            self.trying.push((job.origin.clone(), false));
         }
         Some((job, cells))
     }
@@ -232,9 +239,7 @@ impl State {
 
     /// Lets go of what a job has used, before there is an answer.
     fn end_later(&mut self, mut job: Job, promise: &Promise) {
-        if let Origin::Client(call) = &job.origin {
-            self.trying.remove(call);
-        }
+        self.has_been_tried(&job);
         self.give_back(&mut job, true);
         if let Some((origin, outcome)) = promise.bind(job.origin) {
             self.answer(origin, outcome);
@@ -242,10 +247,7 @@ impl State {
     }
 
     fn end(&mut self, mut job: Job, outcome: Outcome) {
-        let is_cancelled = match &job.origin {
-            Origin::Client(call) if job.is_conditional() => self.trying.remove(call).unwrap_or(false),
-            _ => false,
-        };
+        let is_cancelled = self.has_been_tried(&job);
         if let (Outcome::Failed(Failure::Panicked(panic)), crate::table::Mode::Exclusive) = (&outcome, job.mode()) {
             let text = panic.to_string();
             for object in job.objects() {
@@ -264,16 +266,17 @@ impl State {
     }
 
     /// Takes back a call that has not begun. Answers whether it has been (or will be, if its condition does not hold).
-    pub(crate) fn cancel(&mut self, call: CallId, objects: &[ObjectId]) -> bool {
+    pub(crate) fn cancel(&mut self, is_it: impl Fn(&Origin) -> bool, objects: &[ObjectId]) -> bool {
         let mut found: Vec<Job> = Vec::new();
         for object in objects {
-            found.extend(self.table.remove(*object, |job| job.origin.is(call)));
+            found.extend(self.table.remove(*object, |job| is_it(&job.origin)));
         }
-        if let Some(at) = self.ready.iter().position(|job| job.origin.is(call)) {
+        if let Some(at) = self.ready.iter().position(|job| is_it(&job.origin)) {
             found.extend(self.ready.remove(at));
         }
         if found.is_empty() {
-            return self.trying.get_mut(&call).map(|is_cancelled| *is_cancelled = true).is_some();
+            let tried = self.trying.iter_mut().find(|(origin, _)| is_it(origin));
+            return tried.map(|(_, is_cancelled)| *is_cancelled = true).is_some();
         }
         for job in found {
             self.refuse(job, Failure::Cancelled);
@@ -318,8 +321,16 @@ impl State {
         false
     }
 
+    /// Notes that a conditional job does not run any more. Answers whether it is to be cancelled.
+    fn has_been_tried(&mut self, job: &Job) -> bool {
+        let of_it = |(origin, _): &(Origin, bool)| origin.is_same(&job.origin);
+        let place = if job.is_conditional() { self.trying.iter().position(of_it) } else { None };
+        place.is_some_and(|place| self.trying.swap_remove(place).1)
+    }
+
     fn park(&mut self, mut job: Job) {
         let Some(object) = job.holds().first().copied() else { return };
+        job.rest();
         job.let_go();
         self.table.park(object, job);
         self.leave(object, false);

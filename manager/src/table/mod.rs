@@ -144,6 +144,11 @@ impl<V: Clone, Q> Table<V, Q> {
         self.entries.get(&id).map(|entry| entry.value.clone())
     }
 
+    /// Whether nobody uses an object, or waits to.
+    pub(crate) fn is_free(&self, id: ObjectId) -> bool {
+        self.entries.get(&id).is_none_or(|entry| entry.turns.is_quiet())
+    }
+
     /// Somebody wants to use an object.
     pub(crate) fn arrive(&mut self, id: ObjectId, mode: Mode, call: Q) -> Arrival<Q> {
         let Some(entry) = self.entries.get_mut(&id) else { return Arrival::Gone(call) };

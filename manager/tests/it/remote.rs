@@ -162,6 +162,7 @@ fn a_client_may_use_only_what_it_has() {
         frame.extend_from_slice(&object.to_le_bytes());
         frame.extend_from_slice(&1_u64.to_le_bytes());
         frame.extend_from_slice(&1_u32.to_le_bytes());
+        frame.extend_from_slice(&0_u16.to_le_bytes());
         frame.push(0);
         socket.send_bytes(&frame).unwrap();
         let answer = socket.recv_bytes().unwrap();

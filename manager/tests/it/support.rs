@@ -45,3 +45,8 @@ pub(crate) fn until_held(manager: &Manager, objects: u64, references: u64) {
     let wanted = |stats: &Stats| (stats.objects, stats.references) == (objects, references);
     until("references are left", || wanted(&manager.stats().unwrap()));
 }
+
+/// How many cases a property test with real processes runs, unless that is set.
+pub(crate) fn cases(few: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(few)
+}

@@ -1,0 +1,87 @@
+//! [`Builder`]: how a manager is started.
+
+use std::sync::Mutex;
+
+use procession_process::{Process, StartMethod};
+
+use crate::client::Connection;
+use crate::error::ManagerError;
+use crate::ids::ManagerId;
+use crate::manager::Manager;
+use crate::server;
+
+/// How a manager is started.
+///
+/// ```
+/// use procession_manager::Manager;
+/// use procession_process::StartMethod;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let manager = Manager::builder().name("accounts").start_method(StartMethod::Spawn).start()?;
+/// assert_eq!(manager.create(|n: u8| n, 5)?.get()?, 5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is started until `start` is called"]
+pub struct Builder {
+    name: String,
+    method: StartMethod,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Builder {
+        Builder { name: "Manager".to_owned(), method: StartMethod::default() }
+    }
+
+    /// The name of its process, which need not be unique.
+    ///
+    /// ```
+    /// let builder = procession_manager::Manager::builder().name("accounts");
+    /// # drop(builder);
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = name.into();
+        self
+    }
+
+    /// How its process is started.
+    ///
+    /// ```
+    /// let builder = procession_manager::Manager::builder().start_method(procession_process::StartMethod::Spawn);
+    /// # drop(builder);
+    /// ```
+    pub fn start_method(mut self, method: StartMethod) -> Builder {
+        self.method = method;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// Its process could not be started.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let manager = procession_manager::Manager::builder().start()?;
+    /// # drop(manager);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start(self) -> Result<Manager, ManagerError> {
+        let manager = ManagerId::fresh();
+        let builder = Process::builder().name(self.name).daemon(true).start_method(self.method);
+        let (process, control) = builder.spawn_with_control(server::live, manager)?;
+        let child = process.child();
+        match Connection::open(manager, control) {
+            Ok(connection) => Ok(Manager { connection, child, sockets: Mutex::default() }),
+            Err(error) => {
+                child.kill();
+                Err(ManagerError::Limit(error.to_string()))
+            }
+        }
+    }
+}
