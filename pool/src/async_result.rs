@@ -29,7 +29,8 @@ use crate::pending::{End, Pending, WatchId};
 /// ```
 ///
 /// It can be asked as often as one likes, and each time answers a value of its own; its clones stand for the same result. Dropping it
-/// cancels nothing: the task runs to its end, and what it brings is forgotten.
+/// cancels nothing: the task runs to its end, and what it brings is forgotten, unless [`cancel_on_drop`](AsyncResult::cancel_on_drop) was
+/// called.
 ///
 /// # As a future
 ///
@@ -197,6 +198,29 @@ impl<R> AsyncResult<R> {
     #[doc(alias = "cancelled")]
     pub fn cancel(&self) -> bool {
         self.pending.cancel()
+    }
+
+    /// Has the tasks cancelled, as [`cancel`](AsyncResult::cancel) does, when nobody is left who could ask for the result: when this handle, its
+    /// clones and the callbacks that wait for it are gone.
+    ///
+    /// It is for requests whose clients may hang up: where the future of the request is dropped, the worker is free again.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let long = pool.apply_async(|()| std::thread::sleep(Duration::from_secs(3600)), ()).cancel_on_drop();
+    /// drop(long);
+    /// assert_eq!(pool.apply(|n: u8| n, 7)?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel_on_drop(self) -> Self {
+        self.pending.cancel_on_drop();
+        self
     }
 
     /// A value of its own.

@@ -3,7 +3,7 @@
 //! Results are taken out of the sink by whoever looks, so the pool's own thread does nothing but wake those who watch.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
@@ -27,6 +27,8 @@ pub(crate) struct Pending {
     watchers: Mutex<Vec<(WatchId, Waker)>>,
     /// Set once, and read without a lock, because values are decoded by code of the user's.
     end: OnceLock<End>,
+    /// Whether it is cancelled when nobody is left who could ask for it.
+    cancels_on_drop: AtomicBool,
 }
 
 /// The values in the order of the tasks, or the first error.
@@ -76,7 +78,14 @@ impl Pending {
 
     fn with(state: State, end: OnceLock<End>) -> Arc<Pending> {
         let (state, watchers) = (Mutex::new(state), Mutex::default());
-        Arc::new(Pending { owner: Identity::current(), state, changed: Condvar::new(), watchers, end })
+        Arc::new(Pending {
+            owner: Identity::current(),
+            state,
+            changed: Condvar::new(),
+            watchers,
+            end,
+            cancels_on_drop: AtomicBool::new(false),
+        })
     }
 
     /// What has come out; `None` while it has not ended.
@@ -168,6 +177,11 @@ impl Pending {
         drop(unwatched);
     }
 
+    /// Has it cancelled when nobody is left who could ask for it.
+    pub(crate) fn cancel_on_drop(&self) {
+        self.cancels_on_drop.store(true, Ordering::Relaxed);
+    }
+
     /// Has what has not ended cancelled, which will be the end of it soon. Answers whether it had not ended.
     pub(crate) fn cancel(&self) -> bool {
         if self.end().is_some() {
@@ -253,7 +267,7 @@ impl State {
     }
 }
 
-/// Nobody wants its results any more. Its tasks run to their end all the same.
+/// Nobody wants its results any more. Its tasks run to their end all the same, unless that was asked for.
 impl Drop for Pending {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -261,7 +275,8 @@ impl Drop for Pending {
             && ticket.is_ours()
         {
             // This may be under locks of the pool, which told of a result at the moment in which the last one lost interest.
-            callbacks::run(Box::new(move || ticket.detach()));
+            let stops = *self.cancels_on_drop.get_mut();
+            callbacks::run(Box::new(move || if stops { ticket.cancel() } else { ticket.detach() }));
         }
     }
 }

@@ -395,3 +395,32 @@ fn everything_at_once_ends() {
     assert!(tell.iter().all(|is_right| is_right));
     assert_eq!(pool.map(add_one, 0..10).unwrap().len(), 10);
 }
+
+#[test]
+fn a_result_that_is_cancelled_when_it_is_dropped_frees_its_worker() {
+    let pool = pool(1);
+    let sleep = |_: u32| std::thread::sleep(Duration::from_secs(3600));
+    let kept = pool.apply_async(sleep, 1).cancel_on_drop();
+    let clone = kept.clone();
+    drop(kept);
+    assert!(!clone.is_ready());
+    // The worker runs this one, and these wait for it.
+    let waiting = pool.map_async(sleep, 0..10).cancel_on_drop();
+    let (told, tell) = mpsc::channel();
+    let heard = pool.apply_async(|n: u32| n, 3).cancel_on_drop();
+    heard.on_done(move |result| told.send(result).unwrap());
+    drop((heard, waiting, clone));
+    // Somebody waits for the one that has a callback.
+    assert_eq!(tell.recv_timeout(FOREVER).unwrap().unwrap(), 3);
+    assert_eq!(pool.apply(|n: u32| n, 4).unwrap(), 4);
+}
+
+#[test]
+fn a_future_that_is_cancelled_when_it_is_dropped_frees_its_worker() {
+    let pool = pool(1);
+    let mut future = pool.apply_async(|_: u32| std::thread::sleep(Duration::from_secs(3600)), 1).cancel_on_drop();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::pin::Pin::new(&mut future).poll(&mut context).is_pending());
+    drop(future);
+    assert_eq!(pool.apply(|n: u32| n, 4).unwrap(), 4);
+}
