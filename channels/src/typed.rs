@@ -242,7 +242,13 @@ fn pack<S: Serializer>(memory: &Memory, socket: &Packet, which: usize, to: S) ->
 }
 
 fn unpack<'de, D: Deserializer<'de>>(from: D) -> Result<(Memory, Packet, usize), D::Error> {
-    let (arena, socket, which) = <(Arena, Descriptor, u8)>::deserialize(from)?;
+    #[derive(Deserialize)]
+    struct Packed {
+        arena: Arena,
+        socket: Descriptor,
+        which: u8,
+    }
+    let Packed { arena, socket, which } = Packed::deserialize(from)?;
     let memory =
         Memory::adopt(arena).ok_or_else(|| D::Error::custom("the shared memory that arrived is no channel"))?;
     let socket = Packet::from_descriptor(socket.into()).map_err(D::Error::custom)?;

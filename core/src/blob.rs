@@ -11,8 +11,7 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::Descriptor;
-use crate::mapping::Parcel;
+use crate::codec::{Descriptor, Lent};
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
 
@@ -166,7 +165,7 @@ impl fmt::Debug for Blob {
 
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel { memory: self.as_fd(), len: self.len() }.serialize(serializer)
+        (Lent(self.as_fd()), self.len()).serialize(serializer)
     }
 }
 

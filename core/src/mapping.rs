@@ -12,7 +12,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Descriptor, fd};
+use crate::codec::{Descriptor, Lent};
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
 
@@ -210,7 +210,7 @@ impl fmt::Debug for Mapping {
 
 impl Serialize for Mapping {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel { memory: self.as_fd(), len: self.len() }.serialize(serializer)
+        (Lent(self.as_fd()), self.len()).serialize(serializer)
     }
 }
 
@@ -221,14 +221,7 @@ impl<'de> Deserialize<'de> for Mapping {
     }
 }
 
-/// Memory as it is written: its descriptor, and how many of its bytes count.
-#[derive(Serialize)]
-pub(crate) struct Parcel<'a> {
-    #[serde(with = "fd")]
-    pub(crate) memory: BorrowedFd<'a>,
-    pub(crate) len: usize,
-}
-
+/// Memory as
 /// Shared memory could not be had, or was refused.
 ///
 /// # Examples

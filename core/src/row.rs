@@ -28,13 +28,21 @@ pub(crate) const SHORT: usize = 23;
 /// most 23 bytes: what has a larger number before it is no short value, and the row ends there.
 ///
 /// ```
+/// use procession_core::codec::{append, decode_row};
 /// use procession_core::{Function, Passed, Ring, Row};
 ///
 /// let double = Function::of(|n: u8| n * 2)?;
 /// let mut results = Ring::with_label("procession: example", 4096)?;
 /// let (mut passed, mut last) = (Passed::default(), Vec::new());
+/// let mut arguments = Vec::new();
+/// for number in [20_u8, 21] {
+///     let mut value = Vec::new();
+///     append(&number, &mut value)?;
+///     arguments.push(value.len() as u8);
+///     arguments.extend(value);
+/// }
 /// let row = Row {
-///     arguments: &[1, 20, 1, 21, 255],
+///     arguments: &arguments,
 ///     most: 10,
 ///     passed: &mut passed,
 ///     results: &mut results,
@@ -42,11 +50,12 @@ pub(crate) const SHORT: usize = 23;
 ///     last: &mut last,
 /// };
 /// assert!(!double.call_row(row)?, "no result was left over");
-/// assert_eq!((passed.count, passed.bytes), (2, 4));
+/// assert_eq!((passed.count, passed.bytes), (2, arguments.len()));
 ///
-/// let mut read = Vec::new();
+/// let (mut read, mut values) = (Vec::new(), Vec::<u8>::new());
 /// results.read(&mut read);
-/// assert_eq!(read, [1, 40, 1, 42]);
+/// decode_row(&read, 10, &mut values)?;
+/// assert_eq!(values, [40, 42]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -121,6 +130,12 @@ mod tests {
     use super::*;
     use crate::{Function, codec::Descriptor};
 
+    /// Values as they lie in a row.
+    fn row<T: Serialize>(values: impl IntoIterator<Item = T>) -> Vec<u8> {
+        let values = values.into_iter().map(|value| codec::encode(&value).unwrap().into_parts().0.into_vec());
+        values.flat_map(|value| [vec![value.len() as u8], value].concat()).collect()
+    }
+
     /// What is left over, how far it went, and what the ring holds.
     fn run(
         function: Function,
@@ -147,53 +162,54 @@ mod tests {
     #[test]
     fn it_ends_after_so_many() {
         let next = Function::of(|n: u8| n + 1).unwrap();
-        let (outcome, passed, _, read) = run(next, &[1, 1, 1, 2, 1, 3], 2, 4096);
-        assert_eq!((outcome, passed, read), (Ok(false), Passed { count: 2, bytes: 4 }, vec![1, 2, 1, 3]));
+        let (outcome, passed, _, read) = run(next, &row([1_u8, 2, 3]), 2, 4096);
+        let two = row([2_u8, 3]);
+        assert_eq!((outcome, passed, read), (Ok(false), Passed { count: 2, bytes: two.len() }, two));
     }
 
     #[test]
     fn it_ends_before_what_is_not_whole() {
         let next = Function::of(|n: u8| n + 1).unwrap();
-        for broken in [&[1, 1, 24, 0][..], &[1, 1, 2, 0], &[1, 1, 255], &[1, 1]] {
-            let (outcome, passed, _, read) = run(next, broken, 9, 4096);
-            assert_eq!((outcome, passed.count, read), (Ok(false), 1, vec![1, 2]), "{broken:?}");
+        for broken in [&[24, 0][..], &[2, 0], &[255], &[]] {
+            let (outcome, passed, _, read) = run(next, &[&row([1_u8]), broken].concat(), 9, 4096);
+            assert_eq!((outcome, passed.count, read), (Ok(false), 1, row([2_u8])), "{broken:?}");
         }
     }
 
     #[test]
     fn a_result_that_is_not_short_is_left_over() {
         let repeat = Function::of(|n: u8| vec![n; usize::from(n)]).unwrap();
-        let (outcome, passed, last, read) = run(repeat, &[1, 2, 1, 23, 1, 1], 9, 4096);
-        assert_eq!((outcome, passed.count, read), (Ok(true), 1, vec![3, 2, 2, 2]));
-        assert_eq!(
-            last,
-            [&[7, 0, 23][..], &[23; 23]].concat(),
-            "behind what the buffer held and a byte for its length"
-        );
+        let (outcome, passed, last, read) = run(repeat, &row([2_u8, 23, 1]), 9, 4096);
+        assert_eq!((outcome, passed.count, read), (Ok(true), 1, row([[2_u8; 2].as_slice()])));
+        let long = codec::encode(&[23_u8; 23].as_slice()).unwrap();
+        assert_eq!(last, [&[7, 0], long.bytes()].concat(), "behind what the buffer held and a byte for its length");
     }
 
     #[test]
     fn a_result_without_room_is_left_over() {
         let long = Function::of(|n: u8| [n; 20]).unwrap();
-        let (outcome, passed, last, read) = run(long, &[1, 1].repeat(9), 9, 64);
-        assert_eq!((outcome, passed.count, read.len()), (Ok(true), 3, 63));
-        assert_eq!(last, [&[7, 0][..], &[1; 20]].concat());
+        let value = codec::encode(&[1_u8; 20]).unwrap();
+        let (outcome, passed, last, read) = run(long, &row([1_u8; 9]), 9, 64);
+        let fit = 64 / (1 + value.bytes().len());
+        assert_eq!((outcome, passed.count, read), (Ok(true), fit as u64, row(vec![[1_u8; 20]; fit])));
+        assert_eq!(last, [&[7, 0], value.bytes()].concat());
     }
 
     #[test]
     fn a_result_with_a_descriptor_is_left_over() {
         let pipe = Function::of(|n: u8| (n, Descriptor::from(std::os::fd::OwnedFd::from(std::io::pipe().unwrap().0))))
             .unwrap();
-        let (outcome, passed, last, read) = run(pipe, &[1, 5, 1, 6], 9, 4096);
-        assert_eq!((outcome, passed.count, last, read), (Ok(true), 0, vec![7, 0, 5, 0], vec![]));
+        let (outcome, passed, last, read) = run(pipe, &row([5_u8, 6]), 9, 4096);
+        assert_eq!((outcome, passed.count, &last[..4], read), (Ok(true), 0, &[7, 0, 5, 0][..], vec![]));
     }
 
     #[test]
     fn an_argument_that_does_not_decode_is_told_and_not_passed() {
         let next = Function::of(|n: bool| !n).unwrap();
-        let (outcome, passed, _, read) = run(next, &[1, 1, 1, 9, 1, 0], 9, 4096);
+        let arguments = [row([true]), row([9_u8]), row([false])].concat();
+        let (outcome, passed, _, read) = run(next, &arguments, 9, 4096);
         assert!(outcome.unwrap_err().contains("was not called"));
-        assert_eq!((passed.count, read), (1, vec![1, 0]));
+        assert_eq!((passed.count, read), (1, row([false])));
     }
 
     #[test]
@@ -203,7 +219,7 @@ mod tests {
         let mut passed = Passed::default();
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             check.call_row(Row {
-                arguments: &[1, 1, 1, 2, 1, 3, 1, 1],
+                arguments: &row([1_u8, 2, 3, 1]),
                 most: 9,
                 passed: &mut passed,
                 results: &mut results,
@@ -212,7 +228,7 @@ mod tests {
             })
         }));
         assert!(caught.is_err());
-        assert_eq!(passed, Passed { count: 2, bytes: 4 });
+        assert_eq!(passed, Passed { count: 2, bytes: row([1_u8, 2]).len() });
         let mut read = Vec::new();
         results.read(&mut read);
         assert_eq!(read, [0, 0], "two results of no bytes");

@@ -246,6 +246,11 @@ mod tests {
         }
     }
 
+    /// What a worker would write.
+    fn written<T: serde::Serialize>(value: T) -> Vec<u8> {
+        codec::encode(&value).unwrap().into_parts().0.into_vec()
+    }
+
     fn values(items: &[(ItemKind, &[u8])], descriptors: VecDeque<Vec<OwnedFd>>) -> Values {
         let bytes =
             items.iter().flat_map(|(kind, body)| [Head::new(*kind, body.len()).bytes(), body].concat()).collect();
@@ -255,18 +260,19 @@ mod tests {
 
     #[test]
     fn small_and_large_values_and_errors_come_in_order() {
-        let long = codec::encode(&vec![1_u8; 30]).unwrap();
+        let [first, long, last] = [vec![5_u8], vec![1; 30], vec![6]].map(written);
         let items = [
-            (ItemKind::Value, &[1, 5][..]),
+            (ItemKind::Value, &first[..]),
             (ItemKind::Time, &[0; 8]),
-            (ItemKind::Value, long.bytes()),
-            (ItemKind::Value, &[1, 6]),
+            (ItemKind::Value, &long),
+            (ItemKind::Value, &last),
         ];
         let mut unpacked: Vec<Vec<u8>> = Vec::new();
         Parcel::values(0, 3, values(&items, VecDeque::new())).unpack(&mut unpacked).unwrap();
         assert_eq!(unpacked, [vec![5], vec![1; 30], vec![6]]);
 
-        let items = [(ItemKind::Value, &[1][..]), (ItemKind::Value, &[9]), (ItemKind::Value, &[0])];
+        let [yes, no] = [true, false].map(written);
+        let items = [(ItemKind::Value, &yes[..]), (ItemKind::Value, &[9]), (ItemKind::Value, &no)];
         let mut unpacked: Vec<bool> = Vec::new();
         let error = Parcel::values(10, 3, values(&items, VecDeque::new())).unpack(&mut unpacked).unwrap_err();
         assert_eq!((unpacked, error.index()), (vec![true], 11));
@@ -275,7 +281,7 @@ mod tests {
     #[test]
     fn a_result_that_is_missing_is_an_error() {
         let mut unpacked: Vec<u8> = Vec::new();
-        let parcel = Parcel::values(3, 2, values(&[(ItemKind::Value, &[1])], VecDeque::new()));
+        let parcel = Parcel::values(3, 2, values(&[(ItemKind::Value, &written(1_u8))], VecDeque::new()));
         let error = parcel.unpack(&mut unpacked).unwrap_err();
         assert_eq!((unpacked, error.index()), (vec![1], 4));
     }
@@ -284,7 +290,8 @@ mod tests {
     fn after_a_panic_of_one_result_the_next_has_its_own_descriptor() {
         let pipes = [std::io::pipe().unwrap().0, std::io::pipe().unwrap().0].map(OwnedFd::from);
         let second = pipes[1].as_raw_fd();
-        let items = [(ItemKind::WithDescriptors, &[7, 0][..]), (ItemKind::WithDescriptors, &[8, 0])];
+        let [breaks, holds] = [(7_u8, 0_u32), (8, 0)].map(written);
+        let items = [(ItemKind::WithDescriptors, &breaks[..]), (ItemKind::WithDescriptors, &holds)];
         let mut parcel = Parcel::values(0, 2, values(&items, pipes.map(|pipe| vec![pipe]).into()));
         type Tagged = (Fragile, Descriptor);
         let caught = catch_unwind(AssertUnwindSafe(|| parcel.next::<Tagged>().map(drop)));

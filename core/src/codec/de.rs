@@ -1,105 +1,158 @@
-//! Reading: postcard's deserializer behind an adapter that keeps the text of errors and believes no length.
-//!
-//! Each scalar is read by postcard first and shown to the visitor afterwards, so that an error of the visitor's is ours
-//! and keeps its words.
+//! Reading a value, and believing nothing of its bytes before it was checked.
 
-use postcard::Deserializer as Postcard;
-use postcard::de_flavors::Slice;
-use serde::de::value::U32Deserializer;
-use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::de::{self, Deserialize, Visitor};
 
 use super::MAX_DEPTH;
+use super::check::{Check, kind};
+use super::cursor::Cursor;
 use super::error::Fault;
+use super::names::{Label, Shape, chosen};
+use super::read::{Fields, Items, Variant};
 use super::ser::too_deep;
-
-/// The longest sequence of values that take no space, such as `Vec<()>`: no message length bounds it, only patience.
-const MAX_EMPTY_ELEMENTS: usize = 1 << 24;
 
 /// Reads a value that takes up all of `bytes`.
 #[inline]
-pub(super) fn from_bytes<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
-    let mut postcard = Postcard::from_bytes(bytes);
-    let value = T::deserialize(Reader { postcard: &mut postcard, len: bytes.len(), depth: MAX_DEPTH })?;
-    match postcard.finalize()?.len() {
+pub(super) fn from_bytes<'de, C: Check, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
+    let mut input = Input { cursor: Cursor::new(bytes), check: C::default() };
+    let value = T::deserialize(Reader { input: &mut input, depth: MAX_DEPTH })?;
+    if let Some(trailer) = input.check.trailer()
+        && input.cursor.array().ok() != Some(trailer)
+    {
+        return Err(halves_differ());
+    }
+    match input.cursor.len() {
         0 => Ok(value),
         left => Err(Fault::text(format!("{left} bytes are left over after the value"))),
     }
 }
 
-/// Reads one value.
-struct Reader<'a, 'de> {
-    postcard: &'a mut Postcard<'de, Slice<'de>>,
-    /// The length of the whole message.
-    len: usize,
-    /// How much deeper values may nest.
-    depth: u32,
+/// What is being read.
+pub(super) struct Input<'de, C> {
+    pub(super) cursor: Cursor<'de>,
+    pub(super) check: C,
 }
 
-impl<'de> Reader<'_, 'de> {
-    #[inline]
-    fn read<T: Deserialize<'de>>(&mut self) -> Result<T, Fault> {
-        Ok(T::deserialize(&mut *self.postcard)?)
-    }
+/// Reads one value.
+pub(super) struct Reader<'a, 'de, C> {
+    pub(super) input: &'a mut Input<'de, C>,
+    /// How much deeper values may nest.
+    pub(super) depth: u32,
+}
 
+impl<'de, C: Check> Reader<'_, 'de, C> {
     #[inline]
-    fn again(&mut self) -> Reader<'_, 'de> {
-        Reader { postcard: self.postcard, len: self.len, depth: self.depth }
+    pub(super) fn again(&mut self) -> Reader<'_, 'de, C> {
+        Reader { input: &mut *self.input, depth: self.depth }
     }
 
     #[inline]
     fn deeper(self) -> Result<Self, Fault> {
         match self.depth {
             0 => Err(too_deep()),
-            depth => Ok(Self { depth: depth - 1, ..self }),
+            depth => Ok(Self { input: self.input, depth: depth - 1 }),
         }
     }
 
-    /// The announced number of elements, if the message has room for so many.
+    /// Items of which the message says how many there are.
     #[inline]
-    fn count(&mut self) -> Result<usize, Fault> {
-        let count: usize = self.read()?;
-        if count > self.len.max(MAX_EMPTY_ELEMENTS) { Err(too_long(count)) } else { Ok(count) }
+    fn items(self) -> Result<Items<'static, Self>, Fault> {
+        let count = usize::try_from(self.input.cursor.number(u64::MAX)?).unwrap_or(usize::MAX);
+        Ok(Items::new(self.deeper()?, count, &[]))
     }
 
+    /// Parts of which the type says how many there are.
     #[inline]
-    fn parts<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
-        let mut elements = Elements { reader: self.deeper()?, left: count };
-        let value = visitor.visit_seq(&mut elements)?;
-        elements.finish(value)
+    pub(super) fn parts<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
+        let mut parts = Items::new(self.deeper()?, count, &[]);
+        let value = visitor.visit_seq(&mut parts)?;
+        parts.finish(value)
+    }
+
+    /// Parts of which both say how many there are.
+    #[inline]
+    pub(super) fn counted_parts<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
+        let written = self.input.cursor.number(u64::MAX)?;
+        if written != count as u64 {
+            return Err(other_count(written, count));
+        }
+        self.input.check.note(kind::TUPLE ^ count as u32);
+        self.parts(count, visitor)
+    }
+
+    /// Parts with names. Mostly those that are read have been written.
+    #[inline]
+    pub(super) fn fields<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.input.check.note(kind::STRUCT);
+        let written = self.input.cursor.array()?;
+        if written == Shape::of(fields).to_bytes() {
+            return self.parts(fields.len(), visitor);
+        }
+        self.named_fields(name, fields, written, visitor)
+    }
+
+    /// Some were left out, or names stand for the same field: told by their names.
+    #[cold]
+    #[inline(never)]
+    fn named_fields<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        written: [u8; Shape::SIZE],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let names = chosen(fields, written).ok_or_else(|| other_fields(name, fields))?;
+        let mut parts = Items::new(self.deeper()?, names.len(), &names);
+        let value = visitor.visit_map(Fields(&mut parts))?;
+        parts.finish(value)
     }
 }
 
-macro_rules! forward {
-    ($($method:ident: $type:ty => $visit:ident;)*) => {$(
+macro_rules! scalars {
+    ($($method:ident: $kind:ident, |$cursor:ident| $read:expr => $visit:ident;)*) => {$(
         #[inline]
-        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
-            visitor.$visit(self.read::<$type>()?)
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            self.input.check.note(kind::$kind);
+            let $cursor = &mut self.input.cursor;
+            visitor.$visit($read)
         }
     )*};
 }
 
-impl<'de> de::Deserializer<'de> for Reader<'_, 'de> {
+/// The number with a sign that stands behind one without.
+macro_rules! signed {
+    ($number:expr, $plain:ty, $signed:ty) => {{
+        let number = $number as $plain;
+        (number >> 1) as $signed ^ -((number & 1) as $signed)
+    }};
+}
+
+impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
     type Error = Fault;
 
-    forward! {
-        deserialize_bool: bool => visit_bool;
-        deserialize_i8: i8 => visit_i8;
-        deserialize_i16: i16 => visit_i16;
-        deserialize_i32: i32 => visit_i32;
-        deserialize_i64: i64 => visit_i64;
-        deserialize_i128: i128 => visit_i128;
-        deserialize_u8: u8 => visit_u8;
-        deserialize_u16: u16 => visit_u16;
-        deserialize_u32: u32 => visit_u32;
-        deserialize_u64: u64 => visit_u64;
-        deserialize_u128: u128 => visit_u128;
-        deserialize_f32: f32 => visit_f32;
-        deserialize_f64: f64 => visit_f64;
-        deserialize_char: char => visit_char;
-        deserialize_str: &'de str => visit_borrowed_str;
-        deserialize_string: &'de str => visit_borrowed_str;
-        deserialize_bytes: &'de [u8] => visit_borrowed_bytes;
-        deserialize_byte_buf: &'de [u8] => visit_borrowed_bytes;
+    scalars! {
+        deserialize_bool: BOOL, |cursor| truth(cursor.byte()?)? => visit_bool;
+        deserialize_i8: I8, |cursor| cursor.byte()? as i8 => visit_i8;
+        deserialize_i16: I16, |cursor| signed!(cursor.number(u16::MAX.into())?, u16, i16) => visit_i16;
+        deserialize_i32: I32, |cursor| signed!(cursor.number(u32::MAX.into())?, u32, i32) => visit_i32;
+        deserialize_i64: I64, |cursor| signed!(cursor.number(u64::MAX)?, u64, i64) => visit_i64;
+        deserialize_i128: I128, |cursor| signed!(cursor.long_number(u128::MAX)?, u128, i128) => visit_i128;
+        deserialize_u8: U8, |cursor| cursor.byte()? => visit_u8;
+        deserialize_u16: U16, |cursor| cursor.number(u16::MAX.into())? as u16 => visit_u16;
+        deserialize_u32: U32, |cursor| cursor.number(u32::MAX.into())? as u32 => visit_u32;
+        deserialize_u64: U64, |cursor| cursor.number(u64::MAX)? => visit_u64;
+        deserialize_u128: U128, |cursor| cursor.long_number(u128::MAX)? => visit_u128;
+        deserialize_f32: F32, |cursor| f32::from_le_bytes(cursor.array()?) => visit_f32;
+        deserialize_f64: F64, |cursor| f64::from_le_bytes(cursor.array()?) => visit_f64;
+        deserialize_char: CHAR, |cursor| cursor.character()? => visit_char;
+        deserialize_str: TEXT, |cursor| cursor.text()? => visit_string;
+        deserialize_string: TEXT, |cursor| cursor.text()? => visit_string;
+        deserialize_bytes: BYTES, |cursor| cursor.block()? => visit_byte_buf;
+        deserialize_byte_buf: BYTES, |cursor| cursor.block()? => visit_byte_buf;
     }
 
     #[inline]
@@ -108,11 +161,12 @@ impl<'de> de::Deserializer<'de> for Reader<'_, 'de> {
     }
 
     #[inline]
-    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
-        match self.read::<u8>()? {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.input.check.note(kind::OPTION);
+        match self.input.cursor.byte()? {
             0 => visitor.visit_none(),
             1 => visitor.visit_some(self.deeper()?),
-            _ => Err(postcard::Error::DeserializeBadOption.into()),
+            _ => Err(no_option()),
         }
     }
 
@@ -132,13 +186,16 @@ impl<'de> de::Deserializer<'de> for Reader<'_, 'de> {
     }
 
     #[inline]
-    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
-        let count = self.count()?;
-        self.parts(count, visitor)
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.input.check.note(kind::SEQUENCE);
+        let mut items = self.items()?;
+        let value = visitor.visit_seq(&mut items)?;
+        items.finish(value)
     }
 
     #[inline]
     fn deserialize_tuple<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.input.check.note(kind::TUPLE ^ count as u32);
         self.parts(count, visitor)
     }
 
@@ -149,153 +206,97 @@ impl<'de> de::Deserializer<'de> for Reader<'_, 'de> {
         count: usize,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        self.parts(count, visitor)
+        self.counted_parts(count, visitor)
     }
 
     #[inline]
-    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
-        let left = self.count()?;
-        let mut entries = Elements { reader: self.deeper()?, left };
-        let value = visitor.visit_map(&mut entries)?;
-        entries.finish(value)
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.input.check.note(kind::MAP);
+        let mut items = self.items()?;
+        let value = visitor.visit_map(&mut items)?;
+        items.finish(value)
     }
 
     #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        self.parts(fields.len(), visitor)
+        self.fields(name, fields, visitor)
     }
 
     #[inline]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        visitor.visit_enum(self.deeper()?)
+        self.input.check.note(kind::VARIANT);
+        let index = self.input.cursor.number(u32::MAX.into())? as u32;
+        let label = Label::from_bytes(self.input.cursor.array()?);
+        visitor.visit_enum(Variant { reader: self.deeper()?, name, variants, index, label })
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
-        Err(postcard::Error::WontImplement.into())
+        Err(undescribed())
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
-        Err(postcard::Error::WontImplement.into())
+        Err(undescribed())
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
-        Err(postcard::Error::WontImplement.into())
+        Err(undescribed())
     }
 }
 
-/// Reads the parts of a compound value, and counts them.
-struct Elements<'a, 'de> {
-    reader: Reader<'a, 'de>,
-    left: usize,
-}
-
-impl<'de> Elements<'_, 'de> {
-    #[inline]
-    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        seed.deserialize(self.reader.again()).map(Some)
-    }
-
-    /// A hint for allocation: each element of a size worth reserving takes at least one byte of the message.
-    #[inline]
-    fn hint(&self) -> usize {
-        self.left.min(self.reader.len)
-    }
-
-    /// What the visitor left unread would otherwise be taken for the next value.
-    #[inline]
-    fn finish<T>(&self, value: T) -> Result<T, Fault> {
-        if self.left == 0 { Ok(value) } else { Err(unread(self.left)) }
-    }
-}
-
-impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = Fault;
-
-    #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        self.next(seed)
-    }
-
-    #[inline]
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.hint())
-    }
-}
-
-impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
-    type Error = Fault;
-
-    #[inline]
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        self.next(seed)
-    }
-
-    #[inline]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        seed.deserialize(self.reader.again())
-    }
-
-    #[inline]
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.hint())
-    }
-}
-
-impl<'de> de::EnumAccess<'de> for Reader<'_, 'de> {
-    type Error = Fault;
-    type Variant = Self;
-
-    #[inline]
-    fn variant_seed<S: DeserializeSeed<'de>>(mut self, seed: S) -> Result<(S::Value, Self), Fault> {
-        let index: U32Deserializer<Fault> = self.read::<u32>()?.into_deserializer();
-        Ok((seed.deserialize(index)?, self))
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for Reader<'_, 'de> {
-    type Error = Fault;
-
-    #[inline]
-    fn unit_variant(self) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    #[inline]
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
-        seed.deserialize(self)
-    }
-
-    #[inline]
-    fn tuple_variant<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
-        self.parts(count, visitor)
-    }
-
-    #[inline]
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
-        self.parts(fields.len(), visitor)
+#[inline]
+fn truth(byte: u8) -> Result<bool, Fault> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(no_truth()),
     }
 }
 
 #[cold]
-fn too_long(count: usize) -> Fault {
-    Fault::text(format!("a sequence or map announces {count} elements, more than the message has room for"))
+fn no_truth() -> Fault {
+    Fault::text("a bool is neither 0 nor 1")
 }
 
 #[cold]
-fn unread(left: usize) -> Fault {
-    Fault::text(format!("{left} parts of a compound value were left unread by its type"))
+fn no_option() -> Fault {
+    Fault::text("the mark of an option is neither 0 nor 1")
+}
+
+#[cold]
+fn undescribed() -> Fault {
+    Fault::text(
+        "the type wants to be told what comes next (as `serde_json::Value` does, and serde's `untagged`, `tag` and `flatten`), which the \
+         compact format does not say; send it as `SelfDescribed`",
+    )
+}
+
+#[cold]
+fn halves_differ() -> Fault {
+    Fault::text("the type's `Serialize` writes something else than its `Deserialize` reads; make the two agree")
+}
+
+#[cold]
+fn other_count(written: u64, read: usize) -> Fault {
+    Fault::text(format!(
+        "{written} parts of a tuple struct or variant were written, and {read} are read; leave out the same ones in both directions"
+    ))
+}
+
+#[cold]
+fn other_fields(name: &str, fields: &[&str]) -> Fault {
+    let fields = if fields.is_empty() { "none".to_owned() } else { format!("`{}`", fields.join("`, `")) };
+    Fault::text(format!(
+        "other fields of `{name}` were written than those that it reads, which are {fields}; with serde's `skip_deserializing`, or `tag` on a \
+         struct, send it as `SelfDescribed`, and let `rename` say the same in both directions"
+    ))
 }

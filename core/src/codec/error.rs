@@ -136,8 +136,8 @@ impl DecodeError {
     /// # Examples
     ///
     /// ```
-    /// let error = procession_core::codec::decode_from::<u8>(&[1, 2], Vec::new()).unwrap_err();
-    /// assert_eq!(error.message(), "1 bytes are left over after the value");
+    /// let error = procession_core::codec::decode_from::<()>(&[1, 2], Vec::new()).unwrap_err();
+    /// assert_eq!(error.message(), "2 bytes are left over after the value");
     /// ```
     #[must_use]
     pub fn message(&self) -> &str {
@@ -181,32 +181,4 @@ impl de::Error for Fault {
     fn custom<T: Display>(text: T) -> Self {
         Self::text(text.to_string())
     }
-}
-
-impl From<postcard::Error> for Fault {
-    #[cold]
-    fn from(error: postcard::Error) -> Self {
-        Self::text(sentence(&error))
-    }
-}
-
-/// The format's own errors in the words of this house.
-fn sentence(error: &postcard::Error) -> Cow<'static, str> {
-    use postcard::Error;
-    let text = match error {
-        Error::WontImplement => {
-            "the type needs a format that describes itself; remove serde's `flatten`, `untagged` or `tag`"
-        }
-        Error::SerializeSeqLengthUnknown => {
-            "a sequence or map does not know its length beforehand; collect it first, or remove serde's `flatten`"
-        }
-        Error::DeserializeUnexpectedEnd => "the bytes end in the middle of the value",
-        Error::DeserializeBadVarint => "a number is too large for its type",
-        Error::DeserializeBadBool => "a bool is neither 0 nor 1",
-        Error::DeserializeBadChar => "a char is not a Unicode scalar value",
-        Error::DeserializeBadUtf8 => "a string is not valid UTF-8",
-        Error::DeserializeBadOption => "the mark of an option is neither 0 nor 1",
-        other => return Cow::Owned(other.to_string()),
-    };
-    Cow::Borrowed(text)
 }

@@ -5,10 +5,11 @@
 //! object into the message's table and leaves its number in the bytes. Only these functions open such a table, so
 //! a handle that is serialized anywhere else (to JSON, say) fails with a sentence that says why.
 //!
-//! What the format cannot carry is refused when it is encoded, where the caller can still do something about it: fields
-//! left out by `skip_serializing_if`, `flatten`, sequences that lie about their length. What arrives is believed only
-//! after it was checked: trailing bytes, lengths beyond the message, descriptors that nothing mentions and nesting
-//! without end are all errors, and the text of an error that a type's own `Deserialize` raised is kept.
+//! A value arrives as it was, or not at all. Variants and fields are told apart by their names, so that skipped variants, aliases and
+//! fields that are left out (`skip_serializing`, `skip_serializing_if`) come out right, and where the two halves of a type cannot be brought
+//! together there is an error. In debug builds, and with the feature `checked`, the kinds of all numbers and texts are compared too. What
+//! arrives is believed only after it was checked: trailing bytes, lengths beyond the message, descriptors that nothing mentions and
+//! nesting without end are all errors, and the text of an error that a type's own `Deserialize` raised is kept.
 //!
 //! ```
 //! use procession_core::codec::{decode, encode};
@@ -22,13 +23,20 @@
 pub mod bytes;
 pub mod fd;
 
+pub mod portable;
+
+mod check;
+mod cursor;
 mod de;
 mod descriptor;
 mod error;
 mod message;
+mod names;
+mod read;
 mod scope;
 mod ser;
 mod vouchers;
+mod written;
 
 use std::any::type_name;
 use std::os::fd::OwnedFd;
@@ -38,10 +46,12 @@ use serde::de::DeserializeOwned;
 
 pub use descriptor::Descriptor;
 pub use error::{DecodeError, EncodeError};
+pub(crate) use message::Lent;
 pub use message::{Message, Payload};
 pub(crate) use scope::{put, take, vouch, vouched};
 
 use crate::row::short;
+use check::{Check, Usual};
 use error::Fault;
 use scope::Goods;
 
@@ -66,7 +76,7 @@ const FIRST_ALLOCATION: usize = 64;
 ///
 /// ```
 /// let message = procession_core::codec::encode(&vec![1u32, 2, 3])?;
-/// assert_eq!(message.bytes(), [3, 1, 2, 3]);
+/// assert!(message.bytes().starts_with(&[3, 1, 2, 3]));
 /// # Ok::<(), procession_core::codec::EncodeError>(())
 /// ```
 #[doc(alias = "pickle")]
@@ -87,15 +97,15 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> 
 /// # Examples
 ///
 /// ```
-/// use procession_core::codec::encode_into;
+/// use procession_core::codec::{decode_from, encode_into};
 ///
 /// let mut buffer = Vec::new();
 /// for number in 0..10u8 {
 ///     let message = encode_into(&number, buffer)?;
 ///     buffer = message.into_parts().0.into_vec();
-///     assert_eq!(buffer, [number]);
+///     assert_eq!(decode_from::<u8>(&buffer, Vec::new())?, number);
 /// }
-/// # Ok::<(), procession_core::codec::EncodeError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Result<Message, EncodeError> {
     buffer.clear();
@@ -115,16 +125,27 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Res
 /// # Examples
 ///
 /// ```
-/// let mut buffer = Vec::new();
+/// use procession_core::codec::{append, decode_from};
+///
+/// let (mut buffer, mut ends) = (Vec::new(), Vec::new());
 /// for number in 1..4u8 {
-///     procession_core::codec::append(&number, &mut buffer)?;
+///     append(&number, &mut buffer)?;
+///     ends.push(buffer.len());
 /// }
-/// assert_eq!(buffer, [1, 2, 3]);
-/// # Ok::<(), procession_core::codec::EncodeError>(())
+/// assert_eq!(decode_from::<u8>(&buffer[ends[1]..], Vec::new())?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
 pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Vec<OwnedFd>, EncodeError> {
-    match scope::sending(false, || ser::append(value, buffer)) {
+    append_checked::<Usual, T>(value, buffer)
+}
+
+#[inline]
+fn append_checked<C: Check, T: Serialize + ?Sized>(
+    value: &T,
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<OwnedFd>, EncodeError> {
+    match scope::sending(false, || ser::append::<C, T>(value, buffer)) {
         (Ok(()), goods) => Ok(goods.map_or_else(Vec::new, |goods| goods.into_descriptors())),
         (Err(fault), goods) => Err(unwritten::<T>(fault, goods)),
     }
@@ -165,16 +186,24 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 /// # Examples
 ///
 /// ```
-/// let numbers: Vec<u32> = procession_core::codec::decode_from(&[3, 1, 2, 3], Vec::new())?;
+/// use procession_core::codec::{decode_from, encode};
+///
+/// let message = encode(&[1, 2, 3].as_slice())?;
+/// let numbers: Vec<i32> = decode_from(message.bytes(), Vec::new())?;
 /// assert_eq!(numbers, [1, 2, 3]);
-/// # Ok::<(), procession_core::codec::DecodeError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
 pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
+    decode_checked::<Usual, T>(bytes, descriptors)
+}
+
+#[inline]
+fn decode_checked<C: Check, T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
     if descriptors.is_empty() {
-        return finish(scope::receiving_nothing(|| de::from_bytes(bytes)), type_name::<T>());
+        return finish(scope::receiving_nothing(|| de::from_bytes::<C, T>(bytes)), type_name::<T>());
     }
-    finish(scope::receiving(None, descriptors, || de::from_bytes(bytes)), type_name::<T>())
+    finish(scope::receiving(None, descriptors, || de::from_bytes::<C, T>(bytes)), type_name::<T>())
 }
 
 /// Decodes short values that lie one behind another, as in a [`Row`](crate::Row), up to `most` of them, and appends them to
@@ -187,12 +216,22 @@ pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>)
 /// # Examples
 ///
 /// ```
-/// use procession_core::codec::decode_row;
+/// use procession_core::codec::{append, decode_row};
+///
+/// let mut row = Vec::new();
+/// for number in [40_u8, 42] {
+///     let mut value = Vec::new();
+///     append(&number, &mut value)?;
+///     row.push(value.len() as u8);
+///     row.extend(value);
+/// }
+/// let end = row.len();
+/// row.push(255);
 ///
 /// let mut values: Vec<u8> = Vec::new();
-/// assert_eq!(decode_row(&[1, 40, 1, 42, 255], 10, &mut values)?, 4);
+/// assert_eq!(decode_row(&row, 10, &mut values)?, end);
 /// assert_eq!(values, [40, 42], "what follows is no short value");
-/// # Ok::<(), procession_core::codec::DecodeError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
 pub fn decode_row<T: DeserializeOwned>(row: &[u8], most: usize, values: &mut Vec<T>) -> Result<usize, DecodeError> {
@@ -200,7 +239,7 @@ pub fn decode_row<T: DeserializeOwned>(row: &[u8], most: usize, values: &mut Vec
         let mut at = 0;
         for _ in 0..most {
             let Some(body) = row.get(at..).and_then(short) else { break };
-            values.push(de::from_bytes(body)?);
+            values.push(de::from_bytes::<Usual, T>(body)?);
             at += 1 + body.len();
         }
         Ok(at)
@@ -211,7 +250,7 @@ pub fn decode_row<T: DeserializeOwned>(row: &[u8], most: usize, values: &mut Vec
 /// Encodes as [`encode`] does, for a link on which functions may be named.
 pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
     let mut bytes = Vec::with_capacity(FIRST_ALLOCATION);
-    match scope::sending(true, || ser::append(value, &mut bytes)) {
+    match scope::sending(true, || ser::append::<Usual, T>(value, &mut bytes)) {
         (Ok(()), goods) => {
             let goods = goods.unwrap_or_default();
             vouchers::append(&goods.vouchers, &mut bytes);
@@ -228,9 +267,10 @@ pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message
 pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
     let (payload, descriptors) = message.into_parts();
     match vouchers::split(&payload) {
-        Some((bytes, vouchers)) => {
-            finish(scope::receiving(Some(vouchers), descriptors, || de::from_bytes(bytes)), type_name::<T>())
-        }
+        Some((bytes, vouchers)) => finish(
+            scope::receiving(Some(vouchers), descriptors, || de::from_bytes::<Usual, T>(bytes)),
+            type_name::<T>(),
+        ),
         None => Err(DecodeError::new(type_name::<T>(), Fault::text("it is no message of a control link"))),
     }
 }

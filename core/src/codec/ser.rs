@@ -1,118 +1,87 @@
-//! Writing: postcard's serializer behind an adapter that keeps the text of errors and checks what postcard takes on
-//! trust.
+//! Writing a value.
 //!
-//! The adapter forwards every scalar and writes the few marks of compound values (a count, a variant's number) through
-//! the same serializer, so the bytes are exactly postcard's.
+//! The format is postcard's, and two things more: names travel as numbers, behind the number of a variant and before the fields of a
+//! struct, and so does how many parts a struct without names has. See [`names`](super::names) for the reason.
 
 use std::fmt::{Display, Write as _};
 
-use postcard::Serializer as Postcard;
-use postcard::ser_flavors::Flavor;
-use serde::ser::{self, Serialize, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::MAX_DEPTH;
+use super::check::{Check, kind};
 use super::error::Fault;
+use super::names::{Label, Style};
+use super::written::{Fields, Items, Tuple};
 
 /// Writes `value` behind what `buffer` holds. After an error or a panic the buffer holds what it held.
 #[inline]
-pub(super) fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Fault> {
-    let mut postcard = Postcard { output: Buffer { before: buffer.len(), bytes: buffer, is_whole: false } };
-    value.serialize(Writer { postcard: &mut postcard, depth: MAX_DEPTH })?;
-    postcard.output.is_whole = true;
+pub(super) fn append<C: Check, T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut output = Output { before: buffer.len(), bytes: buffer, is_whole: false, check: C::default() };
+    value.serialize(Writer { output: &mut output, depth: MAX_DEPTH })?;
+    if let Some(trailer) = output.check.trailer() {
+        output.bytes.extend_from_slice(&trailer);
+    }
+    output.is_whole = true;
     Ok(())
 }
 
-/// A flavour of postcard's that fills a vector which may have been used before.
-struct Buffer<'a> {
-    bytes: &'a mut Vec<u8>,
+/// A vector that is being filled. It may have been used before.
+pub(super) struct Output<'a, C> {
+    pub(super) bytes: &'a mut Vec<u8>,
     /// How much it held.
     before: usize,
     is_whole: bool,
+    pub(super) check: C,
 }
 
-impl Buffer<'_> {
+impl<C: Check> Output<'_, C> {
     #[inline]
     fn push_packed(&mut self, bytes: [u8; 8], len: usize) {
         let end = self.bytes.len() + len;
         self.bytes.extend_from_slice(&bytes);
         self.bytes.truncate(end);
     }
+
+    /// A number of varying length, of seven bits a byte: the lowest first, and the highest bit says that there are more.
+    #[inline]
+    pub(super) fn number(&mut self, number: u64) {
+        match packed(number) {
+            _ if number < 0x80 => self.bytes.push(number as u8),
+            Some((bytes, len)) => self.push_packed(bytes, len),
+            None => self.long_number(number.into()),
+        }
+    }
+
+    fn long_number(&mut self, mut rest: u128) {
+        while rest > 0x7f {
+            self.bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
+    }
+
+    #[inline]
+    fn block(&mut self, block: &[u8]) {
+        self.number(block.len() as u64);
+        self.bytes.extend_from_slice(block);
+    }
+
+    #[inline]
+    fn variant(&mut self, index: u32, name: &str, style: Style) {
+        self.check.note(kind::VARIANT);
+        self.number(index.into());
+        self.bytes.extend_from_slice(&Label::new(name, style).to_bytes());
+    }
 }
 
 /// Takes back half a value.
-impl Drop for Buffer<'_> {
+impl<C> Drop for Output<'_, C> {
     #[inline]
     fn drop(&mut self) {
         if !self.is_whole {
             self.bytes.truncate(self.before);
         }
     }
-}
-
-impl Flavor for Buffer<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.bytes.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
-
-/// Writes one value.
-struct Writer<'a, 'b> {
-    postcard: &'a mut Postcard<Buffer<'b>>,
-    /// How much deeper values may nest.
-    depth: u32,
-}
-
-impl<'a, 'b> Writer<'a, 'b> {
-    #[inline]
-    fn deeper(self) -> Result<Self, Fault> {
-        match self.depth {
-            0 => Err(too_deep()),
-            depth => Ok(Self { postcard: self.postcard, depth: depth - 1 }),
-        }
-    }
-
-    #[inline]
-    fn elements(self, count: usize) -> Result<Elements<'a, 'b>, Fault> {
-        Ok(Elements { writer: self.deeper()?, missing: count })
-    }
-}
-
-macro_rules! forward {
-    ($($method:ident: $type:ty;)*) => {$(
-        #[inline]
-        fn $method(self, value: $type) -> Result<(), Fault> {
-            Ok(self.postcard.$method(value)?)
-        }
-    )*};
-}
-
-/// Integers of varying length, of seven bits a byte: the lowest first, and the highest bit says that there are more. Those with
-/// a sign take turns: 0, -1, 1, -2.
-macro_rules! varints {
-    ($($method:ident: $type:ty, |$value:ident| $plain:expr;)*) => {$(
-        #[inline]
-        fn $method(self, $value: $type) -> Result<(), Fault> {
-            match packed($plain) {
-                Some((bytes, len)) => self.postcard.output.push_packed(bytes, len),
-                None => self.postcard.$method($value)?,
-            }
-            Ok(())
-        }
-    )*};
 }
 
 /// Such an integer as bytes, and how many of them count; `None` where eight are not enough.
@@ -132,38 +101,64 @@ fn packed(mut rest: u64) -> Option<([u8; 8], usize)> {
     Some(((bytes | rest << shift).to_le_bytes(), shift / 8 + 1))
 }
 
-impl<'a, 'b> Serializer for Writer<'a, 'b> {
+/// Writes one value.
+pub(super) struct Writer<'a, 'b, C> {
+    pub(super) output: &'a mut Output<'b, C>,
+    /// How much deeper values may nest.
+    pub(super) depth: u32,
+}
+
+impl<C: Check> Writer<'_, '_, C> {
+    #[inline]
+    fn deeper(self) -> Result<Self, Fault> {
+        match self.depth {
+            0 => Err(too_deep()),
+            depth => Ok(Self { output: self.output, depth: depth - 1 }),
+        }
+    }
+}
+
+macro_rules! scalars {
+    ($($method:ident: $type:ty, $kind:ident, |$output:ident, $value:ident| $write:expr;)*) => {$(
+        #[inline]
+        fn $method(self, $value: $type) -> Result<(), Fault> {
+            let $output = self.output;
+            $output.check.note(kind::$kind);
+            $write;
+            Ok(())
+        }
+    )*};
+}
+
+impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
     type Ok = ();
     type Error = Fault;
-    type SerializeSeq = Elements<'a, 'b>;
-    type SerializeTuple = Elements<'a, 'b>;
-    type SerializeTupleStruct = Elements<'a, 'b>;
-    type SerializeTupleVariant = Elements<'a, 'b>;
-    type SerializeMap = Elements<'a, 'b>;
-    type SerializeStruct = Elements<'a, 'b>;
-    type SerializeStructVariant = Elements<'a, 'b>;
+    type SerializeSeq = Items<'a, 'b, C>;
+    type SerializeTuple = Tuple<'a, 'b, C>;
+    type SerializeTupleStruct = Tuple<'a, 'b, C>;
+    type SerializeTupleVariant = Tuple<'a, 'b, C>;
+    type SerializeMap = Items<'a, 'b, C>;
+    type SerializeStruct = Fields<'a, 'b, C>;
+    type SerializeStructVariant = Fields<'a, 'b, C>;
 
-    forward! {
-        serialize_bool: bool;
-        serialize_i8: i8;
-        serialize_i128: i128;
-        serialize_u8: u8;
-        serialize_u128: u128;
-        serialize_f32: f32;
-        serialize_f64: f64;
-        serialize_char: char;
-        serialize_str: &str;
-        serialize_bytes: &[u8];
-        serialize_unit_struct: &'static str;
-    }
-
-    varints! {
-        serialize_i16: i16, |value| u64::from(((value << 1) ^ (value >> 15)) as u16);
-        serialize_i32: i32, |value| u64::from(((value << 1) ^ (value >> 31)) as u32);
-        serialize_i64: i64, |value| ((value << 1) ^ (value >> 63)) as u64;
-        serialize_u16: u16, |value| u64::from(value);
-        serialize_u32: u32, |value| u64::from(value);
-        serialize_u64: u64, |value| value;
+    // Numbers with a sign take turns: 0, -1, 1, -2.
+    scalars! {
+        serialize_bool: bool, BOOL, |output, value| output.bytes.push(value.into());
+        serialize_i8: i8, I8, |output, value| output.bytes.push(value as u8);
+        serialize_i16: i16, I16, |output, value| output.number(u64::from(((value << 1) ^ (value >> 15)) as u16));
+        serialize_i32: i32, I32, |output, value| output.number(u64::from(((value << 1) ^ (value >> 31)) as u32));
+        serialize_i64: i64, I64, |output, value| output.number(((value << 1) ^ (value >> 63)) as u64);
+        serialize_i128: i128, I128, |output, value| output.long_number(((value << 1) ^ (value >> 127)) as u128);
+        serialize_u8: u8, U8, |output, value| output.bytes.push(value);
+        serialize_u16: u16, U16, |output, value| output.number(value.into());
+        serialize_u32: u32, U32, |output, value| output.number(value.into());
+        serialize_u64: u64, U64, |output, value| output.number(value);
+        serialize_u128: u128, U128, |output, value| output.long_number(value);
+        serialize_f32: f32, F32, |output, value| output.bytes.extend_from_slice(&value.to_le_bytes());
+        serialize_f64: f64, F64, |output, value| output.bytes.extend_from_slice(&value.to_le_bytes());
+        serialize_char: char, CHAR, |output, value| output.block(value.encode_utf8(&mut [0; 4]).as_bytes());
+        serialize_str: &str, TEXT, |output, value| output.block(value.as_bytes());
+        serialize_bytes: &[u8], BYTES, |output, value| output.block(value);
     }
 
     #[inline]
@@ -173,23 +168,32 @@ impl<'a, 'b> Serializer for Writer<'a, 'b> {
 
     #[inline]
     fn serialize_none(self) -> Result<(), Fault> {
-        Ok(self.postcard.serialize_none()?)
+        self.output.check.note(kind::OPTION);
+        self.output.bytes.push(0);
+        Ok(())
     }
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
-        self.postcard.serialize_u8(1)?;
+        self.output.check.note(kind::OPTION);
+        self.output.bytes.push(1);
         value.serialize(self.deeper()?)
     }
 
     #[inline]
     fn serialize_unit(self) -> Result<(), Fault> {
-        Ok(self.postcard.serialize_unit()?)
+        Ok(())
     }
 
     #[inline]
-    fn serialize_unit_variant(self, name: &'static str, index: u32, variant: &'static str) -> Result<(), Fault> {
-        Ok(self.postcard.serialize_unit_variant(name, index, variant)?)
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_unit_variant(self, _: &'static str, index: u32, variant: &'static str) -> Result<(), Fault> {
+        self.output.variant(index, variant, Style::Unit);
+        Ok(())
     }
 
     #[inline]
@@ -202,152 +206,72 @@ impl<'a, 'b> Serializer for Writer<'a, 'b> {
         self,
         _: &'static str,
         index: u32,
-        _: &'static str,
+        variant: &'static str,
         value: &T,
     ) -> Result<(), Fault> {
-        self.postcard.serialize_u32(index)?;
+        self.output.variant(index, variant, Style::Newtype);
         value.serialize(self.deeper()?)
     }
 
     #[inline]
-    fn serialize_seq(self, count: Option<usize>) -> Result<Elements<'a, 'b>, Fault> {
-        self.postcard.serialize_seq(count)?;
-        self.elements(count.unwrap_or_default())
+    fn serialize_seq(self, count: Option<usize>) -> Result<Items<'a, 'b, C>, Fault> {
+        self.output.check.note(kind::SEQUENCE);
+        Ok(Items::new(self.deeper()?, count.unwrap_or_default()))
     }
 
     #[inline]
-    fn serialize_tuple(self, count: usize) -> Result<Elements<'a, 'b>, Fault> {
-        self.elements(count)
+    fn serialize_tuple(self, count: usize) -> Result<Tuple<'a, 'b, C>, Fault> {
+        self.output.check.note(kind::TUPLE ^ count as u32);
+        Ok(Tuple::new(self.deeper()?, count))
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, count: usize) -> Result<Elements<'a, 'b>, Fault> {
-        self.elements(count)
+    fn serialize_tuple_struct(self, _: &'static str, count: usize) -> Result<Tuple<'a, 'b, C>, Fault> {
+        self.output.number(count as u64);
+        self.serialize_tuple(count)
     }
 
     #[inline]
     fn serialize_tuple_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         index: u32,
-        _: &'static str,
+        variant: &'static str,
         count: usize,
-    ) -> Result<Elements<'a, 'b>, Fault> {
-        self.postcard.serialize_u32(index)?;
-        self.elements(count)
+    ) -> Result<Tuple<'a, 'b, C>, Fault> {
+        self.output.variant(index, variant, Style::Tuple);
+        self.serialize_tuple_struct(name, count)
     }
 
     #[inline]
-    fn serialize_map(self, count: Option<usize>) -> Result<Elements<'a, 'b>, Fault> {
-        self.postcard.serialize_map(count)?;
-        self.elements(count.unwrap_or_default())
+    fn serialize_map(self, count: Option<usize>) -> Result<Items<'a, 'b, C>, Fault> {
+        self.output.check.note(kind::MAP);
+        Ok(Items::new(self.deeper()?, count.ok_or_else(unknown_length)?))
     }
 
     #[inline]
-    fn serialize_struct(self, _: &'static str, count: usize) -> Result<Elements<'a, 'b>, Fault> {
-        self.elements(count)
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a, 'b, C>, Fault> {
+        self.output.check.note(kind::STRUCT);
+        Ok(Fields::new(self.deeper()?))
     }
 
     #[inline]
     fn serialize_struct_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         index: u32,
-        _: &'static str,
+        variant: &'static str,
         count: usize,
-    ) -> Result<Elements<'a, 'b>, Fault> {
-        self.postcard.serialize_u32(index)?;
-        self.elements(count)
+    ) -> Result<Fields<'a, 'b, C>, Fault> {
+        self.output.variant(index, variant, Style::Struct);
+        self.serialize_struct(name, count)
     }
 
-    /// Formats once: postcard formats twice, and a text that changed in between would spoil the rest of the message.
+    /// Formats once: a text that was measured first and changed in between would spoil the rest of the message.
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Fault> {
         let mut text = String::new();
         write!(text, "{value}").map_err(|_| Fault::text("the value's `Display` failed"))?;
         self.serialize_str(&text)
-    }
-}
-
-/// Writes the parts of a compound value, and counts them: the reader is told their number beforehand.
-struct Elements<'a, 'b> {
-    writer: Writer<'a, 'b>,
-    missing: usize,
-}
-
-impl Elements<'_, '_> {
-    #[inline]
-    fn count(&mut self) -> Result<(), Fault> {
-        self.missing = self.missing.checked_sub(1).ok_or_else(too_many)?;
-        Ok(())
-    }
-
-    #[inline]
-    fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
-        value.serialize(Writer { postcard: self.writer.postcard, depth: self.writer.depth })
-    }
-
-    #[inline]
-    fn finish(self) -> Result<(), Fault> {
-        if self.missing == 0 { Ok(()) } else { Err(too_few(self.missing)) }
-    }
-}
-
-macro_rules! elements {
-    ($($trait:ident: $method:ident $(($key:ty))?;)*) => {$(
-        impl ser::$trait for Elements<'_, '_> {
-            type Ok = ();
-            type Error = Fault;
-
-            #[inline]
-            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $key,)? value: &T) -> Result<(), Fault> {
-                self.count()?;
-                self.write(value)
-            }
-
-            #[inline]
-            fn end(self) -> Result<(), Fault> {
-                self.finish()
-            }
-
-            elements!(@skip $($key)?);
-        }
-    )*};
-    (@skip) => {};
-    (@skip $key:ty) => {
-        #[cold]
-        fn skip_field(&mut self, field: $key) -> Result<(), Fault> {
-            Err(skipped(field))
-        }
-    };
-}
-
-elements! {
-    SerializeSeq: serialize_element;
-    SerializeTuple: serialize_element;
-    SerializeTupleStruct: serialize_field;
-    SerializeTupleVariant: serialize_field;
-    SerializeStruct: serialize_field(&'static str);
-    SerializeStructVariant: serialize_field(&'static str);
-}
-
-impl ser::SerializeMap for Elements<'_, '_> {
-    type Ok = ();
-    type Error = Fault;
-
-    #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fault> {
-        self.count()?;
-        self.write(key)
-    }
-
-    #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
-        self.write(value)
-    }
-
-    #[inline]
-    fn end(self) -> Result<(), Fault> {
-        self.finish()
     }
 }
 
@@ -356,19 +280,10 @@ pub(super) fn too_deep() -> Fault {
     Fault::text(format!("values are nested more than {MAX_DEPTH} levels deep; send them as a flat list"))
 }
 
+/// Whoever flattens a struct makes such a map.
 #[cold]
-fn too_many() -> Fault {
-    Fault::text("a compound value has more parts than it announced")
-}
-
-#[cold]
-fn too_few(missing: usize) -> Fault {
-    Fault::text(format!("a compound value has {missing} parts fewer than it announced"))
-}
-
-#[cold]
-fn skipped(field: &str) -> Fault {
-    Fault::text(format!(
-        "field `{field}` was left out, but the format has no place for gaps; remove `skip_serializing_if`"
-    ))
+fn unknown_length() -> Fault {
+    Fault::text(
+        "a map does not know its length beforehand, as with serde's `flatten`; collect it first, or send it as `SelfDescribed`",
+    )
 }

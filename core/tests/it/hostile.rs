@@ -59,7 +59,7 @@ fn a_length_beyond_the_message_is_an_error() {
 #[test]
 fn an_endless_sequence_of_nothing_is_an_error() {
     let error = decode_from::<Vec<()>>(&varint(u64::MAX), Vec::new()).unwrap_err();
-    assert!(error.message().ends_with("elements, more than the message has room for"), "{error}");
+    assert!(error.message().contains("more than the message has room for"), "{error}");
 }
 
 /// Remembers what it was told to expect, and reads nothing.
@@ -87,9 +87,9 @@ impl<'de> Deserialize<'de> for Hint {
 /// A type that trusts the hint and reserves at once must be safe, too.
 #[test]
 fn the_hint_for_allocation_is_never_more_than_the_message() {
-    let bytes = varint(1 << 20);
-    let Hint(hint) = decode_from(&bytes, Vec::new()).unwrap();
-    assert_eq!(hint, bytes.len());
+    let message = encode(&vec![(); 1 << 20]).unwrap();
+    let Hint(hint) = decode_from(message.bytes(), Vec::new()).unwrap();
+    assert!(hint < 6, "{hint}");
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -116,11 +116,14 @@ fn nesting_is_bounded_before_the_stack_is() {
         let deep = encode(&list(500)).unwrap();
         assert_eq!(decode_from::<List>(deep.bytes(), Vec::new()).unwrap(), list(500));
         assert!(encode(&list(2000)).unwrap_err().message().contains("nested more than"));
-        assert!(decode_from::<List>(&[1; 100_000], Vec::new()).unwrap_err().message().contains("nested more than"));
+        let more = encode(&list(1)).unwrap().bytes()[..3].repeat(100_000);
+        assert!(decode_from::<List>(&more, Vec::new()).unwrap_err().message().contains("nested more than"));
         // A label, no left child, and one child, again and again.
-        let bytes = [7, 0, 1].repeat(10_000);
+        let leaf = encode(&Tree { label: 7, left: None, children: Vec::new() }).unwrap();
+        let fields = &leaf.bytes()[..3];
+        let bytes = [fields, &[7, 0, 1]].concat().repeat(10_000);
         assert!(decode_from::<Tree>(&bytes, Vec::new()).unwrap_err().message().contains("nested more than"));
-        let bytes = [7, 1].repeat(10_000);
+        let bytes = [fields, &[7, 1]].concat().repeat(10_000);
         assert!(decode_from::<Tree>(&bytes, Vec::new()).unwrap_err().message().contains("nested more than"));
     };
     thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();

@@ -4,6 +4,7 @@ mod blob;
 mod codec;
 mod descriptors;
 mod frame;
+mod halves;
 mod hostile;
 mod link;
 mod mapping;

@@ -1,0 +1,277 @@
+//! The names of fields and variants, as numbers that travel in their place.
+//!
+//! The two halves of serde need not agree: variants are numbered with the skipped ones when they are written and without them when
+//! they are read, fields may be left out by one half alone, and the reader's lists hold the aliases too. So what was written is told
+//! apart by its names, of which the writer is given those that it writes and the reader those that it can read.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// How many choices of fields are tried before a struct counts as one that cannot be read.
+const MOST_TRIES: u32 = 10_000;
+
+/// How many such choices a thread remembers.
+const MOST_KNOWN: usize = 256;
+
+/// A number for a name: the same in each build of each program.
+#[inline]
+pub(super) fn number(name: &str) -> u32 {
+    let bytes = name.as_bytes();
+    let hash = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let ends = mixed(u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            if bytes.len() > 16 { long(ends, &bytes[8..bytes.len() - 8]) } else { ends }
+        }
+        _ => short(bytes),
+    };
+    (mixed(hash, bytes.len() as u64) >> 32) as u32
+}
+
+/// Of less than eight bytes.
+#[inline]
+fn short(bytes: &[u8]) -> u64 {
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => match bytes {
+            [] => 0,
+            [a] => u64::from(*a),
+            [a, b] => u64::from(*a) << 8 | u64::from(*b),
+            [a, b, c, ..] => u64::from(*a) << 16 | u64::from(*b) << 8 | u64::from(*c),
+        },
+    }
+}
+
+/// With what lies between the first and the last bytes.
+fn long(hash: u64, between: &[u8]) -> u64 {
+    let (chunks, rest) = between.as_chunks();
+    let hash = chunks.iter().fold(hash, |hash, chunk| mixed(hash, u64::from_le_bytes(*chunk)));
+    rest.iter().fold(hash, |hash, byte| mixed(hash, u64::from(*byte)))
+}
+
+#[inline]
+fn mixed(hash: u64, more: u64) -> u64 {
+    let product = (hash ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let product = (product ^ product >> 32 ^ more).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    product ^ product >> 32
+}
+
+/// The names of the fields of a struct, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape(u32);
+
+impl Shape {
+    /// Of how many bytes the number of a shape is.
+    pub(super) const SIZE: usize = 3;
+
+    pub(super) const EMPTY: Self = Self(0x811c_9dc5);
+
+    fn new(fields: &[&str]) -> Self {
+        fields.iter().fold(Self::EMPTY, |shape, field| shape.and(number(field)))
+    }
+
+    /// Of a type's list, which mostly has been asked for before.
+    #[inline]
+    pub(super) fn of(fields: &'static [&'static str]) -> Self {
+        let (address, len) = (fields.as_ptr() as usize, fields.len());
+        SHAPES.with(|shapes| {
+            let place = &shapes[(address >> 4) % MOST_SHAPES];
+            let (known, known_len, shape) = place.get();
+            if known == address && known_len == len { shape } else { Self::remember(place, fields) }
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember(place: &Cell<(usize, usize, Self)>, fields: &'static [&'static str]) -> Self {
+        let shape = Self::new(fields);
+        place.set((fields.as_ptr() as usize, fields.len(), shape));
+        shape
+    }
+
+    /// With one more field behind the others, by its number.
+    #[inline]
+    pub(super) fn and(self, field: u32) -> Self {
+        let product = (self.0.rotate_left(15) ^ field).wrapping_mul(0x85eb_ca6b);
+        Self(product ^ product >> 15)
+    }
+
+    #[inline]
+    pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        let [a, b, c, _] = self.0.to_le_bytes();
+        [a, b, c]
+    }
+}
+
+/// How many lists of fields a thread remembers the shapes of: a power of two.
+const MOST_SHAPES: usize = 64;
+
+thread_local! {
+    /// Shapes by the address and length of the list.
+    static SHAPES: [Cell<(usize, usize, Shape)>; MOST_SHAPES] = const { [const { Cell::new((0, 0, Shape::EMPTY)) }; MOST_SHAPES] };
+}
+
+type Known = HashMap<(usize, usize, [u8; Shape::SIZE]), Rc<[&'static str]>>;
+
+thread_local! {
+    /// The choices that have been found, by the address and length of the list and what was written.
+    static KNOWN: RefCell<Known> = RefCell::default();
+}
+
+/// Those of the fields that were written, where not all were: some of the names are aliases, or a field was left out.
+#[cold]
+pub(super) fn chosen(fields: &'static [&'static str], written: [u8; Shape::SIZE]) -> Option<Rc<[&'static str]>> {
+    let key = (fields.as_ptr() as usize, fields.len(), written);
+    if let Some(known) = KNOWN.with_borrow(|known| known.get(&key).cloned()) {
+        return Some(known);
+    }
+    let found: Rc<[&'static str]> = search(fields, written)?.into();
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(key, Rc::clone(&found));
+    });
+    Some(found)
+}
+
+/// Tries to leave out no field, then one, and so on, since mostly few are.
+fn search(fields: &'static [&'static str], written: [u8; Shape::SIZE]) -> Option<Vec<&'static str>> {
+    let mut search = Search { numbers: fields.iter().map(|name| number(name)).collect(), written, tries: MOST_TRIES };
+    let mut kept = Vec::new();
+    let found = (0..=fields.len()).any(|omitted| search.from(0, Shape::EMPTY, omitted, &mut kept));
+    (found && search.tries > 0).then(|| kept.into_iter().rev().map(|at| fields[at]).collect())
+}
+
+struct Search {
+    numbers: Vec<u32>,
+    written: [u8; Shape::SIZE],
+    /// How many more may be made.
+    tries: u32,
+}
+
+impl Search {
+    /// Whether the fields from the given one on make up what was written, if so many are omitted. Notes those that are kept, the last
+    /// one first. Gives up with `true` when there are no more tries.
+    fn from(&mut self, at: usize, shape: Shape, omitted: usize, kept: &mut Vec<usize>) -> bool {
+        if self.tries == 0 {
+            return true;
+        }
+        if self.numbers.len() - at == omitted {
+            self.tries -= 1;
+            return shape.to_bytes() == self.written;
+        }
+        let found = self.from(at + 1, shape.and(self.numbers[at]), omitted, kept);
+        if found {
+            kept.push(at);
+            return true;
+        }
+        omitted > 0 && self.from(at + 1, shape, omitted - 1, kept)
+    }
+}
+
+/// What a variant holds, for the two halves must agree on that as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    Unit,
+    Newtype,
+    Tuple,
+    Struct,
+}
+
+/// Name and style of a variant in 16 bits, beside its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label(u16);
+
+impl Label {
+    /// Of how many bytes it is.
+    pub(super) const SIZE: usize = 2;
+
+    const STYLE: u16 = 3;
+
+    #[inline]
+    pub(super) fn new(name: &str, style: Style) -> Self {
+        Self(number(name) as u16 & !Self::STYLE | style as u16)
+    }
+
+    #[inline]
+    pub(super) fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        Self(u16::from_le_bytes(bytes))
+    }
+
+    #[inline]
+    pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        self.0.to_le_bytes()
+    }
+
+    #[inline]
+    pub(super) fn style(self) -> Style {
+        [Style::Unit, Style::Newtype, Style::Tuple, Style::Struct][usize::from(self.0 & Self::STYLE)]
+    }
+
+    #[inline]
+    fn names(self, name: &str) -> bool {
+        (number(name) as u16 ^ self.0) & !Self::STYLE == 0
+    }
+
+    /// The variant of that name. Mostly it is where it was numbered; where variants are skipped or have aliases, it lies elsewhere.
+    #[inline]
+    pub(super) fn find(self, variants: &'static [&'static str], index: u32) -> Option<&'static str> {
+        match variants.get(index as usize) {
+            Some(name) if self.names(name) => Some(name),
+            _ => self.look_for(variants),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_for(self, variants: &'static [&'static str]) -> Option<&'static str> {
+        variants.iter().find(|name| self.names(name)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_one_letter_have_numbers_of_their_own() {
+        let mut names: Vec<String> = (0..40).map(|len| "a".repeat(len)).collect();
+        for len in 1..40 {
+            names.extend((0..len).map(|at| format!("{}b{}", "a".repeat(at), "a".repeat(len - at - 1))));
+        }
+        let numbers: HashSet<_> = names.iter().map(|name| number(name)).collect();
+        assert_eq!(numbers.len(), names.len());
+        let low: HashSet<_> = (0..1000).map(|n| number(&format!("field_{n}")) as u16 >> 2).collect();
+        assert!(low.len() > 950, "{}", low.len());
+    }
+
+    #[test]
+    fn what_was_written_is_found_among_the_fields() {
+        const FIELDS: &[&str] = &["a", "b", "bee", "c", "d", "e", "f"];
+        for written in [&["a", "b", "c", "d", "e", "f"][..], &["a", "bee", "f"], &[], &["f"], FIELDS] {
+            assert_eq!(chosen(FIELDS, Shape::new(written).to_bytes()).as_deref(), Some(written));
+        }
+        for other in [&["a", "x"][..], &["b", "a"], &["a", "a"]] {
+            assert_eq!(chosen(FIELDS, Shape::new(other).to_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn a_search_without_end_is_given_up() {
+        const MANY: &[&str] = &["x"; 64];
+        assert_eq!(chosen(MANY, Shape::new(&["y"]).to_bytes()), None);
+    }
+
+    #[test]
+    fn a_variant_is_found_where_it_lies() {
+        const VARIANTS: &[&str] = &["Low", "Mid", "Middle", "High"];
+        assert_eq!(Label::new("High", Style::Unit).find(VARIANTS, 2), Some("High"));
+        assert_eq!(Label::new("Low", Style::Tuple).find(VARIANTS, 0), Some("Low"));
+        assert_eq!(Label::new("Hidden", Style::Unit).find(VARIANTS, 1), None);
+        let label = Label::from_bytes(Label::new("Low", Style::Struct).to_bytes());
+        assert_eq!(label.style(), Style::Struct);
+    }
+}

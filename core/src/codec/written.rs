@@ -1,0 +1,208 @@
+//! The parts of compound values on their way out.
+
+use serde::ser::{self, Serialize};
+
+use super::check::Check;
+use super::cursor::{MOST_EMPTY, too_empty};
+use super::error::Fault;
+use super::names::{Shape, number};
+use super::ser::Writer;
+
+/// A sequence or map: its length stands before it. Where it turns out to be another one, it is put right at the end.
+pub(super) struct Items<'a, 'b, C> {
+    writer: Writer<'a, 'b, C>,
+    announced: usize,
+    count: usize,
+    /// Where the length is written, and where the first item begins.
+    place: [usize; 2],
+}
+
+impl<'a, 'b, C: Check> Items<'a, 'b, C> {
+    #[inline]
+    pub(super) fn new(writer: Writer<'a, 'b, C>, announced: usize) -> Self {
+        let before = writer.output.bytes.len();
+        writer.output.number(announced as u64);
+        let place = [before, writer.output.bytes.len()];
+        Self { writer, announced, count: 0, place }
+    }
+
+    #[inline]
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        value.serialize(Writer { output: &mut *self.writer.output, depth: self.writer.depth })
+    }
+
+    /// After the first one is known whether they take up bytes.
+    #[inline]
+    fn counted(&mut self) -> Result<(), Fault> {
+        self.count += 1;
+        let most = self.announced.max(self.count);
+        if most > MOST_EMPTY && self.writer.output.bytes.len() == self.place[1] { Err(too_empty()) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn finish(mut self) -> Result<(), Fault> {
+        if self.count != self.announced {
+            self.put_right();
+        }
+        Ok(())
+    }
+
+    /// Moves the items aside, and writes their number anew.
+    #[cold]
+    fn put_right(&mut self) {
+        let [before, begin] = self.place;
+        let output = &mut *self.writer.output;
+        let end = output.bytes.len();
+        output.number(self.count as u64);
+        let number = output.bytes.split_off(end);
+        output.bytes.splice(before..begin, number);
+    }
+}
+
+impl<C: Check> ser::SerializeSeq for Items<'_, '_, C> {
+    type Ok = ();
+    type Error = Fault;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        self.write(value)?;
+        self.counted()
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Fault> {
+        self.finish()
+    }
+}
+
+impl<C: Check> ser::SerializeMap for Items<'_, '_, C> {
+    type Ok = ();
+    type Error = Fault;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fault> {
+        self.write(key)
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        self.write(value)?;
+        self.counted()
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Fault> {
+        self.finish()
+    }
+}
+
+/// Parts without names, of which the reader knows how many there are.
+pub(super) struct Tuple<'a, 'b, C> {
+    writer: Writer<'a, 'b, C>,
+    missing: usize,
+}
+
+impl<'a, 'b, C: Check> Tuple<'a, 'b, C> {
+    #[inline]
+    pub(super) fn new(writer: Writer<'a, 'b, C>, count: usize) -> Self {
+        Self { writer, missing: count }
+    }
+
+    #[inline]
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        self.missing = self.missing.checked_sub(1).ok_or_else(too_many)?;
+        value.serialize(Writer { output: &mut *self.writer.output, depth: self.writer.depth })
+    }
+
+    #[inline]
+    fn finish(self) -> Result<(), Fault> {
+        if self.missing == 0 { Ok(()) } else { Err(too_few(self.missing)) }
+    }
+}
+
+macro_rules! tuples {
+    ($($trait:ident: $method:ident;)*) => {$(
+        impl<C: Check> ser::$trait for Tuple<'_, '_, C> {
+            type Ok = ();
+            type Error = Fault;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+                self.write(value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Fault> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+tuples! {
+    SerializeTuple: serialize_element;
+    SerializeTupleStruct: serialize_field;
+    SerializeTupleVariant: serialize_field;
+}
+
+/// Parts with names. A number for the names of those that were not left out stands before them.
+pub(super) struct Fields<'a, 'b, C> {
+    writer: Writer<'a, 'b, C>,
+    shape: Shape,
+    /// Where it is to be written.
+    place: usize,
+}
+
+impl<'a, 'b, C: Check> Fields<'a, 'b, C> {
+    #[inline]
+    pub(super) fn new(writer: Writer<'a, 'b, C>) -> Self {
+        let place = writer.output.bytes.len();
+        writer.output.bytes.extend_from_slice(&Shape::EMPTY.to_bytes());
+        Self { writer, shape: Shape::EMPTY, place }
+    }
+
+    #[inline]
+    fn write<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Fault> {
+        self.shape = self.shape.and(number(name));
+        value.serialize(Writer { output: &mut *self.writer.output, depth: self.writer.depth })
+    }
+
+    #[inline]
+    fn finish(self) -> Result<(), Fault> {
+        if let Some(place) = self.writer.output.bytes.get_mut(self.place..self.place + Shape::SIZE) {
+            place.copy_from_slice(&self.shape.to_bytes());
+        }
+        Ok(())
+    }
+}
+
+macro_rules! fields {
+    ($($trait:ident)*) => {$(
+        impl<C: Check> ser::$trait for Fields<'_, '_, C> {
+            type Ok = ();
+            type Error = Fault;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Fault> {
+                self.write(name, value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Fault> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+fields! { SerializeStruct SerializeStructVariant }
+
+#[cold]
+fn too_many() -> Fault {
+    Fault::text("a compound value has more parts than it announced")
+}
+
+#[cold]
+fn too_few(missing: usize) -> Fault {
+    Fault::text(format!("a compound value has {missing} parts fewer than it announced"))
+}
