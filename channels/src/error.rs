@@ -21,7 +21,7 @@ use crate::outlet::Unsent;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "BrokenPipeError")]
-#[derive(thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SendError<T> {
     /// All receivers are gone.
@@ -45,7 +45,7 @@ pub enum SendError<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "Full")]
-#[derive(thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TrySendError<T> {
     /// There is no room.
@@ -74,7 +74,7 @@ pub enum TrySendError<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "Full")]
-#[derive(thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SendTimeoutError<T> {
     /// There was no room all the time.
@@ -99,7 +99,7 @@ pub enum SendTimeoutError<T> {
 /// assert_eq!((error.sent, error.unsent), (0, vec![1, 2, 3]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{reason} ({sent} of the values were sent)")]
 #[non_exhaustive]
 pub struct SendManyError<T> {
@@ -123,7 +123,7 @@ pub struct SendManyError<T> {
 /// assert!(error.received.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{reason}")]
 #[non_exhaustive]
 pub struct RecvManyError<T> {
@@ -147,7 +147,7 @@ pub struct RecvManyError<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "EOFError")]
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RecvError {
     /// Everything was received, and all senders are gone.
@@ -170,7 +170,7 @@ pub enum RecvError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "Empty")]
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TryRecvError {
     /// There is nothing now.
@@ -198,7 +198,7 @@ pub enum TryRecvError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "Empty")]
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {
     /// Nothing came all the time.

@@ -1,6 +1,7 @@
 //! [`ChannelError`]: what went wrong, apart from full, empty and gone.
 
-use std::io;
+use std::sync::Arc;
+use std::{fmt, io};
 
 use procession_core::codec::{DecodeError, EncodeError};
 use procession_core::os::limits;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::chain::Snag;
 use crate::extents::NoExtent;
 
-/// A channel could not be made, or an item could not be put into it or taken out of it.
+/// A channel could not be made, or an item could not be put into it or taken out of it. Two such errors are equal if they say the same.
 ///
 /// # Examples
 ///
@@ -18,9 +19,9 @@ use crate::extents::NoExtent;
 /// let error = procession_channels::queue::<u8>(0).unwrap_err();
 /// assert_eq!(error.to_string(), "a queue needs room for at least one item; give it a capacity, or use `unbounded`");
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[error(transparent)]
-pub struct ChannelError(#[from] Fault);
+pub struct ChannelError(Arc<Fault>);
 
 /// What is inside a [`ChannelError`].
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,7 @@ pub(crate) enum Kind {
     LostDescriptors,
     Memory,
     Other,
+    TooLong,
 }
 
 impl ChannelError {
@@ -147,6 +149,46 @@ impl ChannelError {
     pub fn is_out_of_memory(&self) -> bool {
         self.0.kind() == Kind::Memory
     }
+
+    /// Whether the next message of a pipe is longer than the maximum, or than the buffer that it was to be put into. It stays: receive it
+    /// with more room, or [skip](crate::PipeReceiver::skip) it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_channels::RecvError;
+    ///
+    /// let (receiver, sender) = procession_channels::one_way::<()>()?;
+    /// sender.send_bytes(b"too long for that")?;
+    /// let RecvError::Failed(error) = receiver.recv_bytes_into(&mut [0; 3]).unwrap_err() else { panic!() };
+    /// assert!(error.is_too_long());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "BufferTooShort")]
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        self.0.kind() == Kind::TooLong
+    }
+}
+
+impl fmt::Debug for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ChannelError").field(&*self.0).finish()
+    }
+}
+
+impl PartialEq for ChannelError {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.kind() == other.0.kind() && self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for ChannelError {}
+
+impl From<Fault> for ChannelError {
+    fn from(fault: Fault) -> Self {
+        ChannelError(Arc::new(fault))
+    }
 }
 
 impl Fault {
@@ -156,6 +198,7 @@ impl Fault {
             Fault::Decode(_) => Kind::Decode,
             Fault::LostDescriptors | Fault::Unopened(_) => Kind::LostDescriptors,
             Fault::Memory(error) if error.is_out_of_memory() => Kind::Memory,
+            Fault::TooLong { .. } | Fault::TooShort { .. } => Kind::TooLong,
             Fault::Told { kind, .. } => *kind,
             _ => Kind::Other,
         }

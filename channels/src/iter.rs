@@ -77,7 +77,7 @@ impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     type Item = Result<T, RecvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next(self.receiver, &mut self.over)
+        next(|| self.receiver.recv(), &mut self.over)
     }
 }
 
@@ -85,7 +85,7 @@ impl<T: DeserializeOwned> Iterator for IntoIter<T> {
     type Item = Result<T, RecvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next(&self.receiver, &mut self.over)
+        next(|| self.receiver.recv(), &mut self.over)
     }
 }
 
@@ -93,25 +93,34 @@ impl<T: DeserializeOwned> Iterator for TryIter<'_, T> {
     type Item = Result<T, RecvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        match self.receiver.try_recv() {
-            Ok(value) => Some(Ok(value)),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Failed(error)) => {
-                self.over = !error.is_decode();
-                Some(Err(RecvError::Failed(error)))
-            }
+        try_next(|| self.receiver.try_recv(), &mut self.over)
+    }
+}
+
+/// The next that is there, until an error of the channel itself was met.
+pub(crate) fn try_next<R>(
+    try_recv: impl FnOnce() -> Result<R, TryRecvError>,
+    over: &mut bool,
+) -> Option<Result<R, RecvError>> {
+    if *over {
+        return None;
+    }
+    match try_recv() {
+        Ok(value) => Some(Ok(value)),
+        Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        Err(TryRecvError::Failed(error)) => {
+            *over = !error.is_decode();
+            Some(Err(RecvError::Failed(error)))
         }
     }
 }
 
-fn next<T: DeserializeOwned>(receiver: &Receiver<T>, over: &mut bool) -> Option<Result<T, RecvError>> {
+/// The next that comes, until an error of the channel itself was met.
+pub(crate) fn next<R>(recv: impl FnOnce() -> Result<R, RecvError>, over: &mut bool) -> Option<Result<R, RecvError>> {
     if *over {
         return None;
     }
-    match receiver.recv() {
+    match recv() {
         Err(RecvError::Disconnected) => None,
         Err(RecvError::Failed(error)) => {
             *over = !error.is_decode();

@@ -123,11 +123,15 @@ impl<T> JoinableSender<T> {
     /// ```
     #[must_use]
     pub fn unfinished(&self) -> u64 {
-        self.sender.outlet.memory().standing().unfinished
+        self.memory().standing().unfinished
+    }
+
+    fn memory(&self) -> &Memory {
+        self.sender.outlet.memory()
     }
 
     fn join_until(&self, until: Until) -> Result<(), JoinError> {
-        let memory = self.sender.outlet.memory();
+        let memory = self.memory();
         let mut slices = Slices::new(until);
         loop {
             let moves = &memory.tally().moves;
@@ -357,7 +361,10 @@ macro_rules! handle {
 
         impl<T> fmt::Debug for $name<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field(stringify!($field), &self.$field).finish_non_exhaustive()
+                let $crate::tally::Standing { unfinished, lost, .. } = self.memory().standing();
+                let mut shown = f.debug_struct(stringify!($name));
+                shown.field(stringify!($field), &self.$field).field("unfinished", &unfinished).field("lost", &lost);
+                shown.finish_non_exhaustive()
             }
         }
 

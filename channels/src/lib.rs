@@ -100,10 +100,12 @@
 #![deny(unsafe_code)]
 
 mod joinable;
+mod joinable_iter;
 mod pipe;
 mod queue;
 
 mod pipe_arm;
+mod pipe_batch;
 mod pipe_receiver;
 mod pipe_sender;
 mod receiver;
@@ -145,10 +147,11 @@ pub use item::Item;
 pub use iter::{IntoIter, Iter, TryIter};
 pub use join_error::{JoinError, TaskDoneError};
 pub use joinable::{JoinableReceiver, JoinableSender, joinable};
+pub use joinable_iter::{JoinableIntoIter, JoinableIter, JoinableTryIter};
 pub use pipe::{Connection, one_way, pipe};
 pub use pipe_receiver::PipeReceiver;
 pub use pipe_sender::PipeSender;
-pub use queue::{queue, unbounded};
+pub use queue::{queue, queue_of_bytes, unbounded};
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use socket::{

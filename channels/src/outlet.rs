@@ -25,6 +25,8 @@ pub(crate) const PARCEL: u8 = 2;
 const NOTE: u8 = 3;
 /// After so many messages without a sign of life of the receivers, the kernel is asked whether there are any.
 const DOUBT: u64 = 32;
+/// So many bytes of a message count as another message, so that little memory is filled for nobody: 2 MiB or one message at a time.
+const BULK: usize = 64 << 10;
 
 /// The sending end.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(crate) struct Outlet {
     which: usize,
     socket: Packet,
     spin: Spin,
-    /// How many messages were sent since the receivers were last seen to take one.
+    /// How many messages were sent since the receivers were last seen to take one, large ones counted as many.
     unseen: AtomicU64,
     /// How many items the receivers had taken then.
     progress: AtomicU64,
@@ -80,7 +82,7 @@ impl Outlet {
         if bytes.len() > INLINE {
             return self.send_large(bytes, descriptors, until);
         }
-        self.insert(descriptors, until, |tail, parcel| tail.push(bytes, parcel))
+        self.insert(bytes.len(), descriptors, until, |tail, parcel| tail.push(bytes, parcel))
     }
 
     /// Sends as many messages as there is room for, under one lock. The pieces are in one buffer, `ends` says where each ends.
@@ -94,7 +96,7 @@ impl Outlet {
         until: Until,
     ) -> Result<usize, Unsent> {
         let mut count = 0;
-        self.insert(&[], until, |tail, _| {
+        self.insert(0, &[], until, |tail, _| {
             let mut start = start;
             for end in ends {
                 if count > 0 && !tail.has_room(false) {
@@ -124,7 +126,9 @@ impl Outlet {
     pub(crate) fn send_extent(&self, mut draft: Draft<'_>, fds: &[OwnedFd], until: Until) -> Result<(), Unsent> {
         let (extent, len) = (draft.extent, draft.len);
         // Once it is written down it is part of the chain, even where nobody is left to be told of it.
-        self.insert(fds, until, |tail, parcel| tail.push_extent(extent, len, parcel).inspect(|()| draft.queued = true))
+        self.insert(len as usize, fds, until, |tail, parcel| {
+            tail.push_extent(extent, len, parcel).inspect(|()| draft.queued = true)
+        })
     }
 
     /// Whether all receivers are gone.
@@ -150,11 +154,12 @@ impl Outlet {
     #[inline]
     fn insert(
         &self,
+        len: usize,
         descriptors: &[OwnedFd],
         until: Until,
         mut push: impl FnMut(&mut Tail<'_>, Option<u64>) -> Result<(), Snag>,
     ) -> Result<(), Unsent> {
-        if self.nobody_listens() {
+        if self.nobody_listens(len) {
             return Err(Unsent::Disconnected);
         }
         let mut slices = None;
@@ -264,10 +269,10 @@ impl Outlet {
 
     /// Whether there is reason to ask whether any receiver is left, and none is.
     #[inline]
-    fn nobody_listens(&self) -> bool {
+    fn nobody_listens(&self, len: usize) -> bool {
         // Threads that count at the same time may lose a count, which matters little.
         let unseen = self.unseen.load(Relaxed);
-        self.unseen.store(unseen + 1, Relaxed);
+        self.unseen.store(unseen + 1 + (len / BULK) as u64, Relaxed);
         let doubts = unseen >= DOUBT || self.links().wake.look.load(Relaxed) != 0;
         doubts && self.look_for_receivers()
     }

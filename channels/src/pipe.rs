@@ -77,7 +77,8 @@ pub fn pipe<A, B>() -> Result<(Connection<A, B>, Connection<B, A>), ChannelError
     Ok((left, right))
 }
 
-/// Makes a pipe of one direction, and answers the end to receive from and the end to send to.
+/// Makes a pipe of one direction, and answers the end to receive from and the end to send to: in Python's order. [`queue`](crate::queue) and
+/// [`unbounded`](crate::unbounded) answer in std's, the sender first.
 ///
 /// # Errors
 ///

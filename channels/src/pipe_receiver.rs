@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{RecvError, RecvManyError, RecvTimeoutError, TryRecvError};
 use crate::in_place::InPlace;
-use crate::inlet::{Batch, Inlet};
+use crate::inlet::Inlet;
 use crate::patience::Until;
-use crate::typed::{until, within};
+use crate::typed::until;
 
 /// The end of a pipe where messages come out: from [`one_way`](crate::one_way), or a part of a [`Connection`](crate::Connection).
 ///
@@ -32,7 +32,7 @@ use crate::typed::{until, within};
 pub struct PipeReceiver<T> {
     pub(crate) inlet: Arc<Inlet>,
     /// The longest message that is taken, in bytes.
-    limit: AtomicU64,
+    pub(crate) limit: AtomicU64,
     values: PhantomData<fn() -> T>,
 }
 
@@ -201,76 +201,6 @@ impl<T> PipeReceiver<T> {
     pub fn recv_in_place(&self) -> Result<InPlace, RecvError> {
         Ok(self.inlet.recv_in_place(Until::FOREVER, self.limit.load(Relaxed))?)
     }
-
-    /// Receives up to `most` messages of plain bytes that are there, waiting for the first. They are appended to `buffer`, and
-    /// where each ends in it to `ends`. Answers how many there were. A large one comes alone.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv_bytes`](Self::recv_bytes).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (receiver, sender) = procession_channels::one_way::<()>()?;
-    /// sender.send_bytes(b"one")?;
-    /// sender.send_bytes(b"three")?;
-    /// let (mut buffer, mut ends) = (Vec::new(), Vec::new());
-    /// assert_eq!(receiver.recv_many_bytes(10, &mut buffer, &mut ends)?, 2);
-    /// assert_eq!((&buffer[..], &ends[..]), (&b"onethree"[..], &[3, 8][..]));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn recv_many_bytes(
-        &self,
-        most: usize,
-        buffer: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
-    ) -> Result<usize, RecvError> {
-        Ok(self.take_many_bytes(most, buffer, ends, Until::FOREVER)?)
-    }
-
-    /// As [`recv_many_bytes`](Self::recv_many_bytes), without waiting.
-    ///
-    /// # Errors
-    ///
-    /// There is none; else as for [`recv_bytes`](Self::recv_bytes).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (receiver, _sender) = procession_channels::one_way::<()>()?;
-    /// assert!(receiver.try_recv_many_bytes(9, &mut Vec::new(), &mut Vec::new()).is_err());
-    /// # Ok::<(), procession_channels::ChannelError>(())
-    /// ```
-    pub fn try_recv_many_bytes(
-        &self,
-        most: usize,
-        buffer: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
-    ) -> Result<usize, TryRecvError> {
-        Ok(self.take_many_bytes(most, buffer, ends, Until::Now)?)
-    }
-
-    fn take_many_bytes(
-        &self,
-        most: usize,
-        buffer: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
-        until: Until,
-    ) -> Result<usize, crate::inlet::Unreceived> {
-        let before = ends.len();
-        let limit = self.limit.load(Relaxed);
-        let mut batch = Batch { bytes: std::mem::take(buffer), ends: std::mem::take(ends) };
-        let done = self.inlet.recv_batch(&mut batch, most.max(1), until, |_, len| within(len, limit));
-        (*buffer, *ends) = (batch.bytes, batch.ends);
-        done?;
-        if ends.len() == before {
-            // A large one, or one that carries descriptors.
-            buffer.extend_from_slice(&self.inlet.recv_in_place(until, limit)?);
-            ends.push(buffer.len());
-        }
-        Ok(ends.len() - before)
-    }
 }
 
 impl<T: DeserializeOwned> PipeReceiver<T> {
@@ -361,7 +291,12 @@ impl<T> AsFd for PipeReceiver<T> {
 
 impl<T> fmt::Debug for PipeReceiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PipeReceiver").field("queued", &self.inlet.links().len()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("PipeReceiver");
+        self.inlet
+            .links()
+            .show(&mut shown)
+            .field("is_disconnected", &self.inlet.is_disconnected())
+            .finish_non_exhaustive()
     }
 }
 

@@ -247,7 +247,12 @@ impl<T: Serialize> PipeSender<T> {
 
 impl<T> fmt::Debug for PipeSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PipeSender").field("queued", &self.outlet.links().len()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("PipeSender");
+        self.outlet
+            .links()
+            .show(&mut shown)
+            .field("is_disconnected", &self.outlet.is_disconnected())
+            .finish_non_exhaustive()
     }
 }
 

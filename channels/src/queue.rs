@@ -67,6 +67,31 @@ pub fn unbounded<T>() -> Result<(Sender<T>, Receiver<T>), ChannelError> {
     with_limits(Limits { items: Limits::NONE, window: Limits::NONE })
 }
 
+/// Makes a queue with room for so many bytes, rather than for so many values: senders wait while at least that much is queued, in values as
+/// they are encoded. One value always finds room in an empty queue, however long it is.
+///
+/// # Errors
+///
+/// `bytes` is 0; there is no memory, or the limit on descriptors is reached.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = procession_channels::queue_of_bytes(1000)?;
+/// sender.send("a".repeat(600))?;
+/// sender.send("b".repeat(600))?;
+/// assert!(sender.is_full() && sender.capacity().is_none());
+/// assert_eq!(receiver.recv()?.len(), 600);
+/// assert!(sender.try_send("c".to_owned()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn queue_of_bytes<T>(bytes: u64) -> Result<(Sender<T>, Receiver<T>), ChannelError> {
+    if bytes == 0 {
+        return Err(Fault::NoCapacity.into());
+    }
+    with_limits(Limits { items: Limits::NONE, window: bytes.min(Limits::NONE) })
+}
+
 fn with_limits<T>(limits: Limits) -> Result<(Sender<T>, Receiver<T>), ChannelError> {
     let memory = Memory::create().map_err(Fault::from)?;
     let (outlet, inlet) = chain(&memory, 0, limits)?;

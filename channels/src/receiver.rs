@@ -239,7 +239,12 @@ impl<T> AsFd for Receiver<T> {
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("len", &self.len()).field("capacity", &self.capacity()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Receiver");
+        self.inlet
+            .links()
+            .show(&mut shown)
+            .field("is_disconnected", &self.inlet.is_disconnected())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
-//! How full a chain is: questions that need no lock.
+//! How a chain stands: questions that need no lock.
 
+use std::fmt::DebugStruct;
 use std::sync::atomic::{Ordering, Ordering::Relaxed};
 
 use crate::layout::{Links, Wake};
@@ -45,6 +46,15 @@ impl Links {
     pub(crate) fn capacity(&self) -> Option<usize> {
         let items = self.wake.capacity.load(Relaxed);
         if items >= Limits::NONE { None } else { usize::try_from(items).ok() }
+    }
+}
+
+impl Links {
+    /// Shows what a person wants to know who looks for the cause of a hang: how full it is, and which processes are in the middle of
+    /// sending and receiving.
+    pub(crate) fn show<'a, 'f, 'g>(&self, shown: &'a mut DebugStruct<'f, 'g>) -> &'a mut DebugStruct<'f, 'g> {
+        shown.field("len", &self.len()).field("capacity", &self.capacity()).field("is_full", &self.is_full());
+        shown.field("sending", &self.tail.lock.holder()).field("receiving", &self.head.lock.holder())
     }
 }
 

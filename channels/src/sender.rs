@@ -202,7 +202,12 @@ impl<T> Clone for Sender<T> {
 
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("len", &self.len()).field("capacity", &self.capacity()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Sender");
+        self.outlet
+            .links()
+            .show(&mut shown)
+            .field("is_disconnected", &self.outlet.is_disconnected())
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::layout::CHAINS;
 use crate::outlet::{Outlet, Unsent};
 use crate::patience::Until;
 use crate::ring::Memory;
-use crate::sink::{Room, Sink};
+use crate::sink::{Discard, Room, Sink};
 
 /// How many values are encoded before they are added together.
 const GROUP: usize = 128;
@@ -193,6 +193,13 @@ impl Inlet {
             large::append(buffer, &lent);
         }
         Ok(())
+    }
+
+    /// Throws the next message away, whatever it is, and answers its length.
+    pub(crate) fn skip(self: &Arc<Self>, until: Until) -> Result<usize, Unreceived> {
+        let mut discard = Discard::default();
+        let parcel = self.recv_checked(&mut discard, until, |_, _| Ok(()))?;
+        Ok(parcel.lent.map_or(discard.len, |lent| lent.len()))
     }
 
     /// Receives a message into a slice, and answers its length. One that does not fit stays.

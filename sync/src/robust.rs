@@ -57,6 +57,11 @@ impl RobustLock {
         self.0.try_lock(me).then(|| RobustGuard { lock: self, me })
     }
 
+    /// The number of the process that holds the lock now.
+    pub fn holder(&self) -> Option<u32> {
+        self.0.holder().map(Identity::pid)
+    }
+
     /// Whether somebody holds the lock now.
     pub fn is_held(&self) -> bool {
         self.0.holder().is_some()

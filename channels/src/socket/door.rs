@@ -1,9 +1,9 @@
 //! [`Door`]: the connections that have not finished their handshake. All of them go forward at once.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use procession_core::os::epoll::Epoll;
@@ -142,6 +142,9 @@ impl Refusals {
     }
 
     fn note(&self, peer: Option<Address>, error: HandshakeError) {
+        if matches!(error, HandshakeError::Legacy) {
+            Self::tell_of_old_dialects(peer.as_ref());
+        }
         let mut inside = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, latest) = &mut *inside;
         *count += 1;
@@ -149,6 +152,20 @@ impl Refusals {
             latest.pop_front();
         }
         latest.push_back(Refusal { peer, error });
+    }
+
+    /// Says once on standard error why a program of an old Python does not get in. It is told that its key is wrong, which is not so, and
+    /// whoever waits in `accept` would wait in silence.
+    fn tell_of_old_dialects(peer: Option<&Address>) {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let from = peer.map_or_else(String::new, |peer| format!(" from {peer}"));
+            let text = format!(
+                "procession: a connection{from} was refused, because it authenticates with MD5, as Python before 3.12 does: allow that \
+                 with `Listener::builder().legacy(true)`, or update it. (`take_refusals` tells of each; this is said once.)\n"
+            );
+            let _nobody_reads_it = io::stderr().write_all(text.as_bytes());
+        });
     }
 }
 

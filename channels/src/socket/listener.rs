@@ -46,6 +46,8 @@ const AT_ONCE: usize = 16;
 ///
 /// Python's `accept` raises what a stranger did, waits for ever for one who says nothing, and serves one at a time. Python's
 /// listener lets everybody in when it was given no key; here that has to be [said](ListenerBuilder::without_key).
+/// Python before 3.12 authenticates with MD5, which has to be [allowed](ListenerBuilder::legacy); else it does not get in, which
+/// is said once on standard error.
 ///
 /// # Examples
 ///

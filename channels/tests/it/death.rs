@@ -43,6 +43,25 @@ fn sending_fails_when_the_last_receiver_was_killed() {
 }
 
 #[test]
+fn little_memory_is_filled_for_nobody() {
+    let (sender, receiver) = unbounded::<String>().expect("a queue");
+    let child = Process::spawn(|receiver: Receiver<String>| receiver.iter().count(), receiver).expect("it starts");
+    sender.send(String::new()).expect("it receives");
+    child.kill();
+    assert!(child.join().is_err());
+    // The server that made the child may hold the receiver for a moment longer than the child did: another handle notices when not.
+    let message = procession_core::codec::encode(&sender).expect("it can be sent");
+    let other: Sender<String> = procession_core::codec::decode(message).expect("it arrives");
+    let begin = Instant::now();
+    while other.send(String::new()).is_ok() {
+        assert!(begin.elapsed() < GUARD, "it is never noticed");
+    }
+    let large = "a".repeat(1 << 20);
+    let sent = (0..100).take_while(|_| sender.send(large.clone()).is_ok()).count();
+    assert!(sent <= 6, "{sent} messages of a mebibyte");
+}
+
+#[test]
 fn a_blocked_sender_learns_that_the_receiver_was_killed() {
     let (sender, receiver) = queue::<u64>(1).expect("a queue");
     let (here, there) = procession_channels::pipe::<(), ()>().expect("a pipe");

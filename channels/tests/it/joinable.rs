@@ -84,3 +84,21 @@ fn panics_lose_items_and_values_taken_out_wait_for_task_done() {
     let me = std::process::id();
     assert!(matches!(sender.join(), Err(JoinError::Lost { count: 1, pid, .. }) if pid == me));
 }
+
+#[test]
+fn items_come_in_a_loop_and_each_is_finished_with_its_turn() {
+    let (sender, receiver) = joinable::<u32>(10).expect("a queue");
+    sender.send_many(0..6).expect("there is room");
+    assert_eq!(receiver.try_iter().take(2).map(|item| *item.expect("a number")).sum::<u32>(), 1);
+    assert_eq!(sender.unfinished(), 4);
+    for item in &receiver {
+        if *item.expect("a number") == 4 {
+            break;
+        }
+    }
+    assert_eq!(sender.unfinished(), 1);
+    let text = format!("{sender:?}");
+    assert!(text.contains("unfinished: 1") && text.contains("len: 1"), "{text}");
+    drop(sender);
+    assert_eq!(receiver.into_iter().count(), 1);
+}

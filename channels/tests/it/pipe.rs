@@ -156,3 +156,22 @@ fn hostile_handles_are_refused() {
     fds.swap(0, 1);
     refuse(&bytes, fds);
 }
+
+#[test]
+fn a_message_that_is_too_long_can_be_told_and_skipped() {
+    let (receiver, sender) = procession_channels::one_way::<()>().expect("a pipe");
+    for len in [50, 40_000, 3] {
+        sender.send_bytes(&vec![1; len]).expect("there is room");
+    }
+    receiver.set_max_len(10);
+    for len in [50, 40_000] {
+        let Err(procession_channels::TryRecvError::Failed(error)) = receiver.try_recv_bytes() else {
+            panic!("too long")
+        };
+        assert!(error.is_too_long(), "{error}");
+        assert_eq!(error, error.clone());
+        assert_eq!(receiver.skip().expect("it is there"), len);
+    }
+    assert_eq!(receiver.recv_bytes().expect("it is short"), [1; 3]);
+    assert_eq!(receiver.skip(), Err(procession_channels::TryRecvError::Empty));
+}

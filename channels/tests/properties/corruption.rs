@@ -5,10 +5,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use procession_channels::{PipeReceiver, PipeSender, RecvTimeoutError, SendTimeoutError, one_way};
-use procession_core::codec;
+use procession_channels::{
+    Item, JoinableReceiver, JoinableSender, PipeReceiver, PipeSender, RecvTimeoutError, SendTimeoutError, joinable,
+    one_way, wait,
+};
+use procession_core::codec::{self, Descriptor};
 use procession_process::Process;
 use proptest::prelude::*;
+use serde::Serialize;
 
 use crate::support::{config, outcome, size, text};
 
@@ -19,11 +23,13 @@ type Damage = (u64, u64);
 type Victim = (PipeReceiver<Vec<u8>>, PipeSender<Vec<u8>>, Vec<Damage>);
 
 /// Where the header of a pipe, the table of its extents, and its first extents are.
-const PLACES: [(u64, u64); 3] = [(0, 4096), (64 << 10, 4096), (16 << 20, 192 << 10)];
+const PLACES: [(u64, u64); 4] = [(0, 4096), (64 << 10, 4096), (16 << 20, 192 << 10), (0, 512)];
 
 fn damage() -> impl Strategy<Value = Damage> {
     let place = prop_oneof![
         (Just(PLACES[0]), 0.0..1.0),
+        // Where the ends of the first chain are.
+        (Just(PLACES[3]), 0.0..1.0),
         (Just(PLACES[1]), 0.0..1.0),
         // Where the first records are.
         (Just((PLACES[2].0, 512)), 0.0..1.0),
@@ -59,8 +65,57 @@ proptest! {
     }
 }
 
-/// The memory of a pipe, as any process that has an end of it may open it.
-fn memory(sender: &PipeSender<Vec<u8>>) -> File {
+/// The ends of a queue whose items are counted, and what is written to its memory.
+type Counted = (JoinableSender<Letter>, JoinableReceiver<Letter>, Vec<Damage>);
+
+/// A value that may carry a descriptor.
+type Letter = (String, Option<Descriptor>);
+
+fn letter(number: usize) -> Letter {
+    let carries = number.is_multiple_of(3);
+    let paper = carries.then(|| Descriptor::from(OwnedFd::from(std::io::pipe().expect("a pipe").0)));
+    ("a".repeat(number % 7 * 5000), paper)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn damaged_counts_and_descriptors_lead_to_errors_at_worst(
+        before in 0..20_usize,
+        damages in prop::collection::vec(damage(), 1..8),
+    ) {
+        let (sender, receiver) = joinable::<Letter>(40).expect("a queue");
+        (0..before).for_each(|number| sender.send(letter(number)).expect("there is room"));
+        let held = (0..before / 3).map(|_| receiver.recv().expect("there is one"));
+        held.for_each(|item| drop(Item::into_inner(item)));
+        let child = Process::spawn(use_all, (sender, receiver, damages)).expect("it starts");
+        outcome(&child)?;
+    }
+}
+
+/// Does the damage, then does everything that one can do with a queue, whatever comes of it.
+fn use_all((sender, receiver, damages): Counted) {
+    const SHORT: Duration = Duration::from_millis(2);
+    let memory = memory(&sender);
+    for (place, word) in &damages {
+        memory.write_all_at(&word.to_le_bytes(), *place).expect("the memory is there");
+    }
+    for number in 0..12 {
+        let _full = sender.send_timeout(letter(number), SHORT);
+        let _batch = sender.try_send(letter(number));
+        let _empty = receiver.recv_timeout(SHORT).map(drop);
+        let _nothing = receiver.try_recv().map(Item::into_inner);
+        let _none = receiver.task_done();
+        let _counted = sender.join_timeout(SHORT);
+        wait(&[&receiver], SHORT).expect("it can be waited for");
+        let _text = format!("{sender:?} {receiver:?}");
+    }
+    let _rest = receiver.try_iter().take(50).map(|item| item.map(drop)).filter(Result::is_err).count();
+}
+
+/// The memory of a channel, as any process that has an end of it may open it.
+fn memory(sender: &impl Serialize) -> File {
     let (_, descriptors) = codec::encode(sender).expect("it can be sent").into_parts();
     let first: OwnedFd = descriptors.into_iter().next().expect("the memory comes first");
     File::from(first)

@@ -121,3 +121,11 @@ fn thousands_at_once() {
     sender.send(1_u8).unwrap();
     assert_eq!(wait(&things, None).unwrap(), [0, 7, 1_999, PIPES]);
 }
+
+#[test]
+fn with_nothing_to_wait_for_the_time_passes_all_the_same() {
+    let begin = std::time::Instant::now();
+    assert!(wait(&[], Duration::from_millis(30)).expect("nothing can fail").is_empty());
+    assert!(begin.elapsed() >= Duration::from_millis(30));
+    assert!(wait(&[], None).expect("it would wait for ever").is_empty());
+}
