@@ -105,23 +105,21 @@ where
 fn begin<A: Serialize>(plan: Plan<'_>, items: impl IntoIterator<Item = A>) -> Arc<Pending> {
     let work = match plan.work {
         Ok(work) => work,
-        Err(text) => return Pending::ended(Err(undone(0, Kind::Unsendable(text)))),
+        Err(kind) => return Pending::ended(Err(undone(0, kind))),
     };
-    let mut batch = Batch::new(0);
-    for item in items {
-        if let Err(error) = batch.push(&item) {
-            return Pending::ended(Err(undone(batch.len() as u64, Kind::Unsendable(error.to_string()))));
-        }
-    }
-    if batch.is_empty() {
-        return Pending::ended(Ok(Vec::new()));
-    }
-    let count = batch.len() as u64;
     let policy = plan.terms.on_failure.unwrap_or(FailurePolicy::FailFast);
+    let Gathered { batches, failure } = match gathered(items, policy) {
+        // There is nothing to be done, or it was not to begin.
+        Gathered { batches, failure } if batches.is_empty() => {
+            return Pending::ended(failure.map_or(Ok(Vec::new()), Err));
+        }
+        gathered => gathered,
+    };
+    let count = batches.iter().map(|batch| batch.len() as u64).sum();
     match Ticket::open(plan.pool.shared(), work, Terms { tenure: Tenure::Entrusted, ..plan.terms }) {
         Ok(ticket) => {
-            ticket.entrust(batch);
-            Pending::new(ticket, count, policy)
+            ticket.entrust(batches);
+            Pending::new(ticket, count, policy, failure)
         }
         Err(kind) => Pending::ended(Err(undone(0, kind))),
     }
@@ -129,6 +127,31 @@ fn begin<A: Serialize>(plan: Plan<'_>, items: impl IntoIterator<Item = A>) -> Ar
 
 fn undone(index: u64, kind: Kind) -> TaskError {
     TaskError::new(index, Story::of(None, kind))
+}
+
+/// Items that can be sent, and the first error of those that cannot.
+struct Gathered {
+    batches: Vec<Batch>,
+    failure: Option<TaskError>,
+}
+
+/// Encodes all items. Where errors are collected, one that cannot be sent keeps none of the others from running.
+fn gathered<A: Serialize>(items: impl IntoIterator<Item = A>, policy: FailurePolicy) -> Gathered {
+    let (mut batches, mut batch, mut failure) = (Vec::new(), Batch::new(0), None);
+    for item in items {
+        let Err(error) = batch.push(&item) else { continue };
+        let index = batch.end();
+        let unsendable = || undone(index, Kind::Unsendable(error.to_string()));
+        failure.get_or_insert_with(unsendable);
+        if policy == FailurePolicy::FailFast {
+            return Gathered { batches: Vec::new(), failure };
+        }
+        // The tasks of a batch have consecutive indices.
+        batches.push(std::mem::replace(&mut batch, Batch::new(index + 1)));
+    }
+    batches.push(batch);
+    batches.retain(|batch| !batch.is_empty());
+    Gathered { batches, failure }
 }
 
 /// The value of the one task.

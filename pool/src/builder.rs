@@ -1,19 +1,19 @@
 //! [`PoolBuilder`]: a pool before it is started.
 
-use std::any::Any;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use procession_core::{Function, Method, codec};
+use procession_core::{Function, codec};
 use procession_process::{StartMethod, cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::demands::{check, checked};
 use crate::member::Recruiter;
 use crate::pool_error::Kind;
 use crate::terms::Staffing;
-use crate::wire::protocol::{Call, Initializer, Maker, Preparation};
+use crate::wire::protocol::{Call, Initializer, Preparation};
 use crate::{Pool, PoolError};
 
 /// Describes a pool before it is started. Made by [`Pool::builder`].
@@ -43,7 +43,8 @@ pub struct PoolBuilder {
     chunk_size: Option<NonZeroUsize>,
     pub(crate) staffing: Staffing,
     pub(crate) keeps_stderr: bool,
-    pub(crate) processors: Vec<usize>,
+    /// `None`: wherever the system likes.
+    pub(crate) processors: Option<Vec<usize>>,
 }
 
 /// What an initializer may return: nothing, or a `Result` whose error can be shown.
@@ -98,8 +99,21 @@ impl PoolBuilder {
             chunk_size: None,
             staffing: Staffing::fixed(1),
             keeps_stderr: true,
-            processors: Vec::new(),
+            processors: None,
         }
+    }
+
+    /// Takes in something that workers are to do, or notes why it cannot be had.
+    pub(crate) fn accept<T>(
+        mut self,
+        wanted: Result<T, PoolError>,
+        put: impl FnOnce(&mut Preparation, T),
+    ) -> PoolBuilder {
+        match wanted {
+            Ok(wanted) => put(&mut self.preparation, wanted),
+            Err(mistake) => drop(self.mistake.get_or_insert(mistake)),
+        }
+        self
     }
 
     /// How many workers it has. Without this: as many as [`procession_process::cpu_count`] says.
@@ -138,47 +152,13 @@ impl PoolBuilder {
     /// # }
     /// ```
     #[doc(alias = "initargs")]
-    pub fn initializer<A, R>(mut self, function: fn(A) -> R, argument: A) -> PoolBuilder
+    pub fn initializer<A, R>(self, function: fn(A) -> R, argument: A) -> PoolBuilder
     where
         A: Serialize + DeserializeOwned,
         R: Initialized + Serialize + DeserializeOwned,
     {
-        match named(function, &argument) {
-            Ok(initializer) => self.preparation.initializer = Some(initializer),
-            Err(mistake) => drop(self.mistake.get_or_insert(mistake)),
-        }
-        self
-    }
-
-    /// A function whose result each worker, replacements included, keeps from before its first task on. Tasks find it with
-    /// [`state`](crate::state). It runs after the [initializer](PoolBuilder::initializer), and fails by a panic.
-    ///
-    /// ```
-    /// # use procession_pool::{Pool, state};
-    /// use std::sync::Mutex;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
-    /// let pool = Pool::builder().workers(1).state(|()| Mutex::new(0_u64), ()).build()?;
-    /// let add = |n: u64| {
-    ///     let mut sum = state::<Mutex<u64>>().unwrap().lock().unwrap();
-    ///     *sum += n;
-    ///     *sum
-    /// };
-    /// assert_eq!(pool.map(add, [1, 2, 3])?, [1, 3, 6]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn state<A, S>(mut self, function: fn(A) -> S, argument: A) -> PoolBuilder
-    where
-        A: Serialize + DeserializeOwned,
-        S: Any + Send + Sync,
-    {
-        match kept(function, &argument) {
-            Ok(maker) => self.preparation.state = Some(maker),
-            Err(mistake) => drop(self.mistake.get_or_insert(mistake)),
-        }
-        self
+        let named = named(function, &argument);
+        self.accept(named, |preparation, initializer| preparation.initializer = Some(initializer))
     }
 
     /// A function that each worker runs after its last task, when it leaves: to flush a file, or to say goodbye. A worker that is
@@ -202,12 +182,9 @@ impl PoolBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn finalizer<A: Serialize + DeserializeOwned>(mut self, function: fn(A), argument: A) -> PoolBuilder {
-        match call(function, &argument) {
-            Ok(call) => self.preparation.finalizer = Some(call),
-            Err(mistake) => drop(self.mistake.get_or_insert(mistake)),
-        }
-        self
+    pub fn finalizer<A: Serialize + DeserializeOwned>(self, function: fn(A), argument: A) -> PoolBuilder {
+        let call = call(function, &argument);
+        self.accept(call, |preparation, finalizer| preparation.finalizer = Some(finalizer))
     }
 
     /// How long a worker that is stopped in the middle of a task, because it [took too long](crate::Job::timeout) or was cancelled,
@@ -272,12 +249,13 @@ impl PoolBuilder {
         self
     }
 
-    /// Starts the workers. With an initializer, waits until it has succeeded in one of them.
+    /// Starts the workers. With an initializer, or a state to be made, waits until that has succeeded in one of them.
     ///
     /// # Errors
     ///
-    /// No worker was asked for, none can be started (see [`SpawnError`](procession_process::SpawnError)), or the initializer
-    /// failed. No worker is left behind then.
+    /// No worker was asked for, or something that cannot be: more workers at the least than at the most, no time at all to start, a
+    /// niceness or a processor that there is not. None can be started (see [`SpawnError`](procession_process::SpawnError)). The
+    /// initializer, or what makes the state, failed or took [too long](PoolBuilder::start_timeout). No worker is left behind then.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -304,7 +282,10 @@ impl PoolBuilder {
             return Err(mistake);
         }
         let most = NonZeroUsize::new(workers.unwrap_or_else(cpu_count)).ok_or(Kind::NoWorkers)?.get();
-        let least = if staffing.idle_timeout.is_some() { least.unwrap_or(1).clamp(1, most) } else { most };
+        let least = checked(least, most)?.filter(|_| staffing.idle_timeout.is_some());
+        let least = least.unwrap_or(if staffing.idle_timeout.is_some() { 1 } else { most });
+        check(&staffing, &preparation, processors.as_deref())?;
+        let processors = processors.unwrap_or_default();
         let recruiter = Recruiter { method, preparation, keeps_stderr, processors };
         let farewell = staffing.farewell.filter(|_| recruiter.preparation.finalizer.is_none());
         Pool::start(recruiter, Staffing { least, most, farewell, ..staffing }, chunk_size)
@@ -328,14 +309,4 @@ where
     let argument = codec::encode(argument).map_err(Kind::InitializerArgument)?;
     let function = Function::of(function).map_err(Kind::InitializerName)?;
     Ok(Call { function, argument })
-}
-
-fn kept<A, S>(function: fn(A) -> S, argument: &A) -> Result<Maker, PoolError>
-where
-    A: Serialize + DeserializeOwned,
-    S: Any + Send + Sync,
-{
-    let argument = codec::encode(argument).map_err(Kind::InitializerArgument)?;
-    let method = Method::maker(function).map_err(Kind::InitializerName)?;
-    Ok(Maker { method, argument })
 }

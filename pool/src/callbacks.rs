@@ -4,12 +4,13 @@
 //! that has nothing to do for a while ends.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use procession_core::os::identity::Identity;
+
+use crate::guard;
 
 /// A thread stays for so long after its last callback.
 const LINGER: Duration = Duration::from_millis(200);
@@ -46,7 +47,7 @@ pub(crate) fn run(callback: Callback) {
 fn work() {
     while let Some(callback) = next() {
         // A panic has been reported on stderr by then, and is nobody else's business.
-        let _panicked = catch_unwind(AssertUnwindSafe(callback));
+        let _panicked = guard::run(callback);
     }
 }
 

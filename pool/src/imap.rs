@@ -125,9 +125,11 @@ where
         let Some(run) = self.run.as_mut() else { return Ok(None) };
         run.keep_full();
         loop {
-            if let Some((_, result)) = self.current.as_mut().and_then(Parcel::next) {
+            if let Some(parcel) = self.current.as_mut().filter(|parcel| parcel.count() > 0) {
+                // Counted first: to decode it is code of the user's.
                 self.next += 1;
                 run.gave();
+                let Some((_, result)) = parcel.next() else { return Ok(None) };
                 if self.policy == FailurePolicy::FailFast && result.is_err() {
                     self.end();
                 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::run::Run;
+use crate::task_error::Kind;
 use crate::terms::{Tenure, Terms};
 use crate::works::Work;
 use crate::{FailurePolicy, Imap, ImapUnordered, Pool, TaskError};
@@ -39,7 +40,7 @@ pub struct Job<'pool, A, R> {
 pub(crate) struct Plan<'pool> {
     pub(crate) pool: &'pool Pool,
     /// Or why no task can be sent at all.
-    pub(crate) work: Result<Work, String>,
+    pub(crate) work: Result<Work, Kind>,
     pub(crate) terms: Terms,
 }
 
@@ -49,7 +50,7 @@ where
     R: Serialize + DeserializeOwned,
 {
     pub(crate) fn new(pool: &'pool Pool, function: fn(A) -> R) -> Self {
-        let work = Function::of(function).map(Work::Plain).map_err(|error| error.to_string());
+        let work = Function::of(function).map(Work::Plain).map_err(|error| Kind::Unsendable(error.to_string()));
         Job::of(pool, work)
     }
 
@@ -57,10 +58,10 @@ where
     where
         C: Serialize + DeserializeOwned + Any + Send + Sync,
     {
-        Job::of(pool, with(context, function))
+        Job::of(pool, with(context, function).map_err(Kind::Unsendable))
     }
 
-    fn of(pool: &'pool Pool, work: Result<Work, String>) -> Self {
+    fn of(pool: &'pool Pool, work: Result<Work, Kind>) -> Self {
         let terms = Terms { chunk: pool.chunk_size(), ..Terms::default() };
         Job { plan: Plan { pool, work, terms }, types: PhantomData }
     }
@@ -118,7 +119,8 @@ where
     }
 
     /// How long a task may run, counted from its start. One that takes longer is stopped together with its worker, first by
-    /// SIGTERM and a little later by SIGKILL, and another worker takes the place.
+    /// SIGTERM and a little later by SIGKILL, and another worker takes the place. Zero is refused: the tasks are errors, and none
+    /// begins.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -134,6 +136,10 @@ where
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.plan.terms.timeout = Some(timeout);
+        if timeout.is_zero() {
+            let text = "its time limit is zero, which leaves no task any time; leave `timeout` out for no limit";
+            self.plan.work = Err(Kind::Unfit(text.to_owned()));
+        }
         self
     }
 
@@ -152,6 +158,35 @@ where
     /// ```
     pub fn deadline(mut self, patience: Duration) -> Self {
         self.plan.terms.patience = Some(patience);
+        self
+    }
+
+    /// How many items [`imap`](Job::imap), [`imap_unordered`](Job::imap_unordered) and [`map`](Job::map) read ahead of the results
+    /// that were given out, at the most. Without this the pool measures how long they take, and chooses.
+    ///
+    /// With 1, an item is read only when the result of the one before it was given out, and one worker is busy at a time. That is
+    /// for inputs that may block at any item, like the lines that somebody types: the input is read on the thread that asks for
+    /// results, and while it blocks there, that thread cannot hand over any.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::num::NonZeroUsize;
+    /// # use std::sync::mpsc;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let (say, said) = mpsc::channel();
+    /// let mut answers = pool.job(|word: String| word.len()).read_ahead(NonZeroUsize::MIN).imap(said);
+    /// for word in ["salve", "ave"] {
+    ///     say.send(word.to_owned())?; // it does not wait for the next word
+    ///     assert_eq!(answers.next().unwrap()?, word.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "buffersize")]
+    pub fn read_ahead(mut self, items: NonZeroUsize) -> Self {
+        self.plan.terms.read_ahead = Some(items);
         self
     }
 

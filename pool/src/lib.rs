@@ -109,7 +109,9 @@
 //!
 //! # Preparing workers
 //!
-//! An [initializer](PoolBuilder::initializer) runs in each worker before its first task, to open a file or load a table.
+//! An [initializer](PoolBuilder::initializer) runs in each worker before its first task, to set something up. What tasks are to
+//! find, a table or an open file, is made by the worker's [`state`](PoolBuilder::state); what they change, a connection or a
+//! cache, by its [`local_state`](PoolBuilder::local_state).
 //!
 //! # What workers log
 //!
@@ -147,6 +149,7 @@ mod histogram;
 mod imap;
 mod job;
 mod pool_error;
+mod state;
 mod stats;
 mod task_error;
 mod waiting;
@@ -163,8 +166,10 @@ mod story;
 mod ticket;
 
 mod chunking;
+mod demands;
 mod desk;
 mod dispatcher;
+mod guard;
 mod hints;
 mod last_words;
 mod member;
@@ -192,10 +197,10 @@ pub use imap::{Imap, ImapUnordered};
 pub use job::Job;
 pub use pool::Pool;
 pub use pool_error::PoolError;
+pub use state::{state, with_state};
 pub use stats::{Stats, WorkerState, WorkerStats};
 pub use task_error::TaskError;
 pub use waiting::{AsCompleted, WaitTimeoutError};
-pub use worker::state;
 
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}

@@ -134,6 +134,9 @@ impl Member {
     }
 
     /// Sends tasks, and before the first of a kind what is to be done with them.
+    ///
+    /// To a worker that is gone they are sent all the same: what it has not begun is counted in its line when it is buried, and
+    /// that is where the pool learns that these are among it.
     pub(crate) fn send(
         &mut self,
         (work, unit): (u32, u64),
@@ -144,7 +147,8 @@ impl Member {
         if self.works.insert(work)
             && let Some(lesson) = works.lesson(work)
         {
-            self.control.post(&lesson).inspect_err(|_| {
+            let posted = self.control.post(&lesson);
+            self.unless_gone(posted).inspect_err(|_| {
                 self.works.remove(&work);
             })?;
         }
@@ -152,12 +156,22 @@ impl Member {
         for with in batch.descriptors_of(items.clone()) {
             let next = self.line.next_serial();
             serial = Some(next);
-            self.control.post(&Order::Descriptors { serial: next, with })?;
+            let posted = self.control.post(&Order::Descriptors { serial: next, with });
+            self.unless_gone(posted)?;
             self.enclose(next);
         }
         self.line.send(work, unit, serial, batch, items);
         self.ring_if_asleep();
         Ok(())
+    }
+
+    /// Passes over what goes wrong with a link that has ended or was given up: the end of the process is told elsewhere.
+    fn unless_gone(&self, posted: Result<(), LinkError>) -> Result<(), LinkError> {
+        match posted {
+            Err(LinkError::Disconnected) => Ok(()),
+            Err(_) if self.trouble.is_some() => Ok(()),
+            posted => posted,
+        }
     }
 
     /// Takes back up to so many of the last tasks, if the worker has not begun them. Answers how many.

@@ -8,6 +8,7 @@ use procession_core::{Borrowed, codec};
 use serde::de::DeserializeOwned;
 
 use crate::TaskError;
+use crate::guard;
 use crate::task_error::{Badge, Kind, Story};
 use crate::wire::item::{self, Item, ItemKind};
 
@@ -124,11 +125,13 @@ impl Parcel {
         let Body::Values(values) = &mut self.body else { return Ok(()) };
         let before = decoded.len();
         let most = usize::try_from(self.count).unwrap_or(usize::MAX);
-        let read = codec::decode_row(values.bytes.get(values.at..).unwrap_or_default(), most, decoded);
+        let rest = values.bytes.get(values.at..).unwrap_or_default();
+        let read = guard::run(|| codec::decode_row(rest, most, decoded));
         let count = (decoded.len() - before) as u64;
         self.first += count;
         self.count -= count;
-        values.at += read.map_err(|error| values.unreadable(self.first, error.to_string()))?;
+        let read = read.and_then(|read| read.map_err(|error| error.to_string()));
+        values.at += read.map_err(|text| values.unreadable(self.first, text))?;
         Ok(())
     }
 
@@ -173,7 +176,7 @@ impl Values {
             return self.next_unusual(index);
         };
         self.at += len;
-        codec::decode_from(body, Vec::new()).map_err(|error| self.unreadable(index, error.to_string()))
+        decode(body, Vec::new()).map_err(|text| self.unreadable(index, text))
     }
 
     /// What it takes is taken before anything of the type's own runs, which may panic: then the next ones are still theirs.
@@ -203,13 +206,19 @@ impl Values {
             Some((ItemKind::Lent, _)) => lent.ok_or_else(|| unreadable(&"its worker did not lend what it says"))?,
             Some((_, body)) => body,
         };
-        codec::decode_from(bytes, with.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))
+        decode(bytes, with.map_err(|error| unreadable(&error))?).map_err(|text| unreadable(&text))
     }
 
     #[cold]
     fn unreadable(&self, index: u64, text: String) -> TaskError {
         TaskError::new(index, Story::of(Some(self.worker.clone()), Kind::Unreadable(text)))
     }
+}
+
+/// Decodes a result, which is code of the user's. A panic of it is an error of this item, and nobody else's.
+#[inline]
+fn decode<R: DeserializeOwned>(bytes: &[u8], with: Vec<OwnedFd>) -> Result<R, String> {
+    guard::run(|| codec::decode_from(bytes, with)).and_then(|decoded| decoded.map_err(|error| error.to_string()))
 }
 
 /// The next result at or after a place.
@@ -226,7 +235,6 @@ fn find<'a>(bytes: &'a [u8], at: &mut usize) -> Option<(ItemKind, &'a [u8])> {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use procession_core::codec::Descriptor;
     use serde::{Deserialize, Deserializer};
@@ -279,6 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_of_a_result_is_its_error_and_nobody_else_s() {
+        let items = || {
+            values(&[(ItemKind::Value, &[1][..]), (ItemKind::Value, &[7]), (ItemKind::Value, &[2])], VecDeque::new())
+        };
+        let mut parcel = Parcel::values(10, 3, items());
+        let results: Vec<_> = std::iter::from_fn(|| parcel.next::<Fragile>()).collect();
+        assert_eq!((results[0].1.as_ref().unwrap(), results[2].1.as_ref().unwrap()), (&Fragile(1), &Fragile(2)));
+        let error = results[1].1.as_ref().unwrap_err();
+        assert!(error.index() == 11 && error.started() && error.to_string().contains("it panicked"), "{error}");
+
+        let mut unpacked = Vec::new();
+        let error = Parcel::values(10, 3, items()).unpack::<Fragile>(&mut unpacked).unwrap_err();
+        assert_eq!((unpacked, error.index()), (vec![Fragile(1)], 11));
+    }
+
+    #[test]
     fn a_result_that_is_missing_is_an_error() {
         let mut unpacked: Vec<u8> = Vec::new();
         let parcel = Parcel::values(3, 2, values(&[(ItemKind::Value, &written(1_u8))], VecDeque::new()));
@@ -294,8 +318,8 @@ mod tests {
         let items = [(ItemKind::WithDescriptors, &breaks[..]), (ItemKind::WithDescriptors, &holds)];
         let mut parcel = Parcel::values(0, 2, values(&items, pipes.map(|pipe| vec![pipe]).into()));
         type Tagged = (Fragile, Descriptor);
-        let caught = catch_unwind(AssertUnwindSafe(|| parcel.next::<Tagged>().map(drop)));
-        assert!(caught.is_err());
+        let (index, broken) = parcel.next::<Tagged>().unwrap();
+        assert!(index == 0 && broken.unwrap_err().to_string().contains("it panicked: assertion"));
         let (index, result) = parcel.next::<Tagged>().unwrap();
         let (tag, descriptor) = result.unwrap();
         assert_eq!((index, tag), (1, Fragile(8)));

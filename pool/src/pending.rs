@@ -60,10 +60,10 @@ impl WatchId {
 }
 
 impl Pending {
-    /// One that waits for `count` results.
-    pub(crate) fn new(ticket: Ticket, count: u64, policy: FailurePolicy) -> Arc<Pending> {
+    /// One that waits for `count` results. There may be an error already that is told when the others have come.
+    pub(crate) fn new(ticket: Ticket, count: u64, policy: FailurePolicy, failure: Option<TaskError>) -> Arc<Pending> {
         let ticket = Arc::new(ticket);
-        let state = State { ticket: Some(ticket.clone()), missing: count, policy, ..State::ended() };
+        let state = State { ticket: Some(ticket.clone()), missing: count, policy, failure, ..State::ended() };
         let new = Pending::with(state, OnceLock::new());
         let told: Weak<Pending> = Arc::downgrade(&new);
         ticket.sink.listen(Arc::new(move || told.upgrade().iter().for_each(|pending| pending.tell())));

@@ -271,7 +271,7 @@ impl Pool {
         staffing: Staffing,
         chunk_size: Option<NonZeroUsize>,
     ) -> Result<Pool, PoolError> {
-        let has_preparation = recruiter.preparation.is_some();
+        let has_preparation = recruiter.preparation.is_some() || staffing.start_timeout.is_some();
         let shared = Arc::new(Shared::new(recruiter, staffing)?);
         let theirs = shared.clone();
         let thread = thread::Builder::new().name("procession-pool".to_owned()).spawn(move || theirs.serve());

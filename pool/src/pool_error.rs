@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use procession_core::codec::EncodeError;
 use procession_core::{FunctionError, MappingError};
@@ -10,7 +11,7 @@ use procession_process::{Panic, SpawnError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::wire::protocol::InitFailure;
+use crate::wire::protocol::{InitFailure, Step, Why};
 
 /// A pool could not be made, or has broken.
 ///
@@ -39,7 +40,7 @@ pub(crate) enum Kind {
     NoWorkers,
     #[error("cannot start a worker: {0}")]
     Start(#[source] SpawnError),
-    #[error("the initializer failed in worker `{worker}`: {failure}")]
+    #[error("{failure}", failure = failure.told_of(worker))]
     Initializer { worker: String, failure: InitFailure },
     #[error("the initializer cannot be sent to a worker: {0}")]
     InitializerName(#[source] FunctionError),
@@ -47,8 +48,13 @@ pub(crate) enum Kind {
     InitializerArgument(#[source] EncodeError),
     #[error("workers end before they are ready, one after the other; the last one, `{worker}`, ended with {end}")]
     Stillborn { worker: String, end: String },
-    #[error("the finalizer failed in worker `{worker}`: {failure}")]
+    #[error("{failure}", failure = failure.told_of(worker))]
     Finalizer { worker: String, failure: InitFailure },
+    #[error("worker `{worker}` was not ready within {limit:?}, the `start_timeout`: its initializer or state may hang")]
+    Late { worker: String, limit: Duration },
+    /// Something that cannot be was asked for.
+    #[error("{0}")]
+    Unfit(String),
     #[error("cannot share memory with a worker: {0}")]
     Memory(#[source] MappingError),
     #[error("the pool cannot {0}: {1}")]
@@ -74,7 +80,8 @@ impl PoolError {
         move |error| Kind::System(what, error).into()
     }
 
-    /// Whether the initializer failed: it returned an error or panicked, or could not be called.
+    /// Whether the initializer, or what makes the [state](crate::PoolBuilder::state), failed: it returned an error or panicked, or
+    /// could not be called.
     ///
     /// ```
     /// use procession_pool::Pool;
@@ -90,13 +97,14 @@ impl PoolError {
     #[must_use]
     pub fn is_initializer(&self) -> bool {
         match &*self.kind {
-            Kind::Initializer { .. } | Kind::InitializerName(_) | Kind::InitializerArgument(_) => true,
+            Kind::Initializer { failure, .. } => failure.step != Step::Place,
+            Kind::InitializerName(_) | Kind::InitializerArgument(_) => true,
             Kind::Elsewhere { is_initializer, .. } => *is_initializer,
             _ => false,
         }
     }
 
-    /// The panic of the initializer, if that was the reason.
+    /// The panic of the initializer, or of what makes the state, if that was the reason.
     ///
     /// ```
     /// use procession_pool::Pool;
@@ -110,8 +118,10 @@ impl PoolError {
     #[must_use]
     pub fn panic(&self) -> Option<&Panic> {
         match &*self.kind {
-            Kind::Initializer { failure: InitFailure::Panicked(panic), .. }
-            | Kind::Finalizer { failure: InitFailure::Panicked(panic), .. } => Some(panic),
+            Kind::Initializer { failure, .. } | Kind::Finalizer { failure, .. } => match &failure.why {
+                Why::Panicked(panic) => Some(panic),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -150,12 +160,18 @@ impl fmt::Debug for PoolError {
     }
 }
 
-impl fmt::Display for InitFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InitFailure::Error(text) => write!(f, "it returned an error: {text}"),
-            InitFailure::Panicked(panic) => write!(f, "it {panic}"),
-            InitFailure::NotRun(text) => f.write_str(text),
+impl InitFailure {
+    fn told_of(&self, worker: &str) -> String {
+        let what = match self.step {
+            Step::Place => format!("worker `{worker}` cannot take its place"),
+            Step::Initializer => format!("the initializer failed in worker `{worker}`"),
+            Step::Finalizer => format!("the finalizer failed in worker `{worker}`"),
+            Step::State => format!("the state could not be made in worker `{worker}`"),
+        };
+        match &self.why {
+            Why::Error(text) => format!("{what}: it returned an error: {text}"),
+            Why::Panicked(panic) => format!("{what}: it {panic}"),
+            Why::NotRun(text) => format!("{what}: {text}"),
         }
     }
 }
@@ -174,8 +190,8 @@ mod tests {
 
     #[test]
     fn it_says_the_same_after_a_journey() {
-        let failure = InitFailure::Error("no licence".to_owned());
-        let name = InitFailure::NotRun("not found".to_owned());
+        let failure = Step::State.failed(Why::Error("no licence".to_owned()));
+        let name = Step::Place.failed(Why::NotRun("not found".to_owned()));
         for kind in [
             Kind::NoWorkers,
             Kind::Initializer { worker: "first".to_owned(), failure },

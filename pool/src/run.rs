@@ -5,6 +5,7 @@ use std::fmt;
 use std::iter::Fuse;
 use std::marker::PhantomData;
 use std::mem;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -60,6 +61,8 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     given: u64,
     /// As if so many had been given out, because such tasks are known.
     familiar: u64,
+    /// How many tasks may be in flight at the most, if that was said.
+    most: usize,
     /// With how many given out it may be time to read on.
     look: u64,
     /// Tasks that were read and not handed over. The items before its end were read.
@@ -87,7 +90,8 @@ where
 {
     pub(crate) fn new(plan: Plan<'pool>, input: I) -> Self {
         let Plan { pool, work, terms, .. } = plan;
-        let ticket = work.map_err(Kind::Unsendable).and_then(|work| Ticket::open(pool.shared(), work, terms));
+        let most = terms.read_ahead.map_or(usize::MAX, NonZeroUsize::get);
+        let ticket = work.and_then(|work| Ticket::open(pool.shared(), work, terms));
         let is_familiar = ticket.as_ref().is_ok_and(|ticket| !ticket.sink.usual().is_zero());
         Run {
             pool: PhantomData,
@@ -98,6 +102,7 @@ where
             out: 0,
             given: 0,
             familiar: if is_familiar { FAMILIAR } else { 0 },
+            most,
             look: 0,
             batch: Batch::default(),
             bytes: 0,
@@ -113,9 +118,10 @@ where
         self.keep_full();
         loop {
             if let Some(front) = self.arrived.front_mut() {
-                if let Some(placed) = front.next() {
+                if front.count() > 0 {
+                    // Counted first: to decode it is code of the user's.
                     self.given += 1;
-                    return Ok(Some(placed));
+                    return Ok(front.next());
                 }
                 self.arrived.pop_front();
             }
@@ -215,7 +221,8 @@ where
     fn fill(&mut self) {
         let window = self.window();
         if !self.wants_more(window) {
-            return;
+            // There is something if the input has panicked in the middle of a reading.
+            return self.submit();
         }
         let begin = Instant::now();
         let (mut gathered, mut looked) = (begin, begin);
@@ -261,7 +268,7 @@ where
     fn window(&self) -> usize {
         let least = self.workers.saturating_mul(CHUNKS);
         let given = usize::try_from(self.given.max(self.familiar)).unwrap_or(usize::MAX);
-        least.saturating_mul(self.chunk_goal()).min(least.saturating_add(given)).min(MOST.max(least))
+        least.saturating_mul(self.chunk_goal()).min(least.saturating_add(given)).min(MOST.max(least)).min(self.most)
     }
 
     /// How many more tasks may be in flight, whatever they weigh; one of them may be heavy.
@@ -336,7 +343,7 @@ where
         match &self.ticket {
             Ok(ticket) => {
                 self.out += batch.len() as u64;
-                ticket.submit(batch);
+                ticket.submit([batch]);
             }
             Err(kind) => {
                 let (story, count) = (Story::of(None, kind.clone()), batch.len() as u64);

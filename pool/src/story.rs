@@ -39,6 +39,8 @@ pub(crate) enum Kind {
     Cancelled,
     /// The argument, or the function's name, did not leave this process.
     Unsendable(String),
+    /// The job's terms cannot be kept.
+    Unfit(String),
     /// The worker could not read the argument.
     BadArgument(String),
     /// The worker could not send the result.
@@ -75,9 +77,11 @@ impl fmt::Display for Kind {
             Kind::TimedOut => f.write_str("it ran for too long"),
             Kind::Expired => f.write_str("it waited for too long"),
             Kind::Cancelled => f.write_str("it was cancelled"),
-            Kind::Unsendable(text) | Kind::BadArgument(text) | Kind::BadResult(text) | Kind::Unreadable(text) => {
-                f.write_str(text)
-            }
+            Kind::Unsendable(text)
+            | Kind::Unfit(text)
+            | Kind::BadArgument(text)
+            | Kind::BadResult(text)
+            | Kind::Unreadable(text) => f.write_str(text),
             Kind::Closed => f.write_str("the pool is closed"),
             Kind::Terminated => f.write_str("the pool was terminated"),
             Kind::Dropped => f.write_str("the pool was dropped"),

@@ -6,6 +6,8 @@ use std::fmt;
 use procession_process::{ExitStatus, Panic};
 use serde::{Deserialize, Serialize};
 
+use crate::last_words;
+
 pub(crate) use crate::story::{Badge, Death, Kind, Story};
 
 /// A task brought no value: it panicked, its worker died, or something could not be carried.
@@ -81,7 +83,8 @@ impl TaskError {
         match self.0.story.kind {
             Kind::Panicked(_) | Kind::Died(_) | Kind::TimedOut | Kind::BadResult(_) | Kind::Unreadable(_) => true,
             Kind::Terminated | Kind::Dropped | Kind::Broken(_) | Kind::Cancelled => self.0.story.worker.is_some(),
-            Kind::Unsendable(_) | Kind::BadArgument(_) | Kind::Closed | Kind::Expired | Kind::Forked => false,
+            Kind::Unsendable(_) | Kind::Unfit(_) | Kind::BadArgument(_) => false,
+            Kind::Closed | Kind::Expired | Kind::Forked => false,
         }
     }
 
@@ -298,8 +301,8 @@ impl TaskError {
         matches!(self.0.story.kind, Kind::Cancelled)
     }
 
-    /// Whether the worker seems to have been killed because memory ran out: by SIGKILL, while the system counted such a
-    /// killing in this process's memory group.
+    /// Whether the worker seems to have ended because memory ran out: killed by SIGKILL, while the system counted such a
+    /// killing in this process's memory group; or aborted, after its last words were that an allocation had failed.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -354,7 +357,7 @@ impl TaskError {
             f.write_str("; memory seems to have run out")?;
         }
         trouble.as_ref().map_or(Ok(()), |trouble| write!(f, ": {trouble}"))?;
-        match stderr.lines().next_back() {
+        match last_words::last_line(stderr) {
             Some(line) => write!(f, "; its last words on standard error: {line}"),
             None => Ok(()),
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::PoolBuilder;
 
 impl PoolBuilder {
-    /// The fewest workers that are kept when there is little to do; see [`idle_timeout`](PoolBuilder::idle_timeout).
+    /// The fewest workers that are kept when there is little to do; see [`idle_timeout`](PoolBuilder::idle_timeout). At least 1, and
+    /// not more than there are at the most.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -95,7 +96,29 @@ impl PoolBuilder {
         self
     }
 
-    /// How much the workers yield to other processes, from -20 to 19. Less than this process needs a privilege.
+    /// How long a worker may take, from the start of its process, until its [initializer](PoolBuilder::initializer) and its
+    /// [state](PoolBuilder::state) are done. Without this there is no limit, and one that hangs has [`build`](PoolBuilder::build)
+    /// wait for ever.
+    ///
+    /// Where no worker was ever ready, `build` fails then. Later, the worker is killed, and another one is started.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # use std::time::Duration;
+    /// # fn main() {
+    /// # procession_process::init();
+    /// let hangs = |()| std::thread::sleep(Duration::from_secs(3600));
+    /// let builder = Pool::builder().workers(1).initializer(hangs, ()).start_timeout(Duration::from_millis(200));
+    /// assert!(builder.build().unwrap_err().to_string().contains("was not ready within 200ms"));
+    /// # }
+    /// ```
+    pub fn start_timeout(mut self, limit: Duration) -> PoolBuilder {
+        self.staffing.start_timeout = Some(limit);
+        self
+    }
+
+    /// How much the workers yield to other processes, from -20 to 19; anything else is refused. Less than this process needs a
+    /// privilege.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -111,7 +134,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Spreads the workers over these processors: each runs on one of them and nowhere else.
+    /// Spreads the workers over these processors: each runs on one of them and nowhere else. One that this process may not
+    /// use is refused.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -123,7 +147,7 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn processors(mut self, processors: impl IntoIterator<Item = usize>) -> PoolBuilder {
-        self.processors = processors.into_iter().collect();
+        self.processors = Some(processors.into_iter().collect());
         self
     }
 

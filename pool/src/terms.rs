@@ -14,6 +14,8 @@ pub(crate) struct Terms {
     pub(crate) retries: u32,
     /// How long a task may run.
     pub(crate) timeout: Option<Duration>,
+    /// How many items are read ahead of the results at most.
+    pub(crate) read_ahead: Option<NonZeroUsize>,
     /// How long a task may wait before it begins.
     pub(crate) patience: Option<Duration>,
     /// What becomes of the rest when a task fails; `None` for what is usual where the results go.
@@ -52,6 +54,8 @@ pub(crate) struct Staffing {
     pub(crate) max_tasks: Option<u64>,
     /// A worker that is so old is replaced when it is used next.
     pub(crate) max_age: Option<Duration>,
+    /// How long a worker may take until it is ready.
+    pub(crate) start_timeout: Option<Duration>,
     /// A worker that takes up more memory, in bytes, is replaced.
     pub(crate) max_memory: Option<u64>,
     /// How long a worker that has nothing to do may take to leave; `None` for as long as it likes.
@@ -69,11 +73,12 @@ pub(crate) const GRACE: Duration = Duration::from_millis(200);
 impl Staffing {
     /// So many workers, for ever.
     pub(crate) fn fixed(workers: usize) -> Staffing {
-        let (idle_timeout, max_tasks, max_age, max_memory) = (None, None, None, None);
+        let (idle_timeout, start_timeout, max_tasks, max_age, max_memory) = (None, None, None, None, None);
         Staffing {
             least: workers,
             most: workers,
             idle_timeout,
+            start_timeout,
             max_tasks,
             max_age,
             max_memory,

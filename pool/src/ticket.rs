@@ -51,16 +51,16 @@ impl Ticket {
     }
 
     /// Adds tasks, for whose results the caller will [`wait`](Ticket::wait).
-    pub(crate) fn submit(&self, batch: Batch) {
+    pub(crate) fn submit(&self, batches: impl IntoIterator<Item = Batch>) {
         let mut floor = self.shared.floor();
-        floor.dispatcher.submit(self.job, batch);
+        floor.dispatcher.submit(self.job, batches);
         floor.dispatcher.pump();
         floor.lead();
     }
 
-    /// Adds tasks, and leaves the rest to the pool.
-    pub(crate) fn entrust(&self, batch: Batch) {
-        self.submit(batch);
+    /// Adds all tasks that there will be, and leaves the rest to the pool.
+    pub(crate) fn entrust(&self, batches: impl IntoIterator<Item = Batch>) {
+        self.submit(batches);
         self.shared.floor().leave(&self.shared.watch);
     }
 

@@ -53,6 +53,12 @@ pub const SIGTERM: i32 = libc::SIGTERM;
 /// assert!(set(SIGKILL, Disposition::Ignore).is_err(), "nobody can ignore it");
 /// ```
 pub const SIGKILL: i32 = libc::SIGKILL;
+/// What a program ends by that gives up: `abort`, a panic that cannot unwind, an allocation that has failed.
+///
+/// ```
+/// assert_eq!(procession_core::os::signal::name(procession_core::os::signal::SIGABRT), Some("SIGABRT"));
+/// ```
+pub const SIGABRT: i32 = libc::SIGABRT;
 
 use super::check;
 

@@ -24,6 +24,7 @@ impl Dispatcher {
             Action::Leave { worker } => self.with(worker, Member::leave),
             Action::Signal { worker } => self.with(worker, |member| member.child().terminate()),
             Action::Kill { worker } => self.with(worker, |member| member.child().kill()),
+            Action::GiveUp { worker } => self.give_up(worker),
             Action::Break => self.set_broken(),
             Action::End => self.has_ended = true,
         }
@@ -56,10 +57,8 @@ impl Dispatcher {
     pub(super) fn send(&mut self, worker: WorkerId, tasks: Span, unit: u64) {
         let (Some(member), Some(desk)) = (self.members.get_mut(&worker), self.desks.get(&tasks.job)) else { return };
         let Some((batch, items)) = desk.find(tasks) else { return };
-        match member.send((desk.work, unit), &self.works, batch, items) {
-            // A worker that is gone will be seen to have ended, and its tasks go to others.
-            Ok(()) | Err(LinkError::Disconnected) => {}
-            Err(error) => self.not_sent(worker, tasks, &error),
+        if let Err(error) = member.send((desk.work, unit), &self.works, batch, items) {
+            self.not_sent(worker, tasks, &error);
         }
     }
 
@@ -149,6 +148,15 @@ impl Dispatcher {
             // A pool that has failed is ended in the same way.
             Refusal::Terminated | Refusal::Broken => self.status.refusal(),
         }
+    }
+
+    /// Kills a worker that has not become ready in time, and keeps that as the reason.
+    fn give_up(&mut self, worker: WorkerId) {
+        let Some(member) = self.members.get_mut(&worker) else { return };
+        member.child().kill();
+        member.has_reported = true;
+        let (worker, limit) = (member.badge().name.to_string(), self.start_timeout.unwrap_or_default());
+        self.failure = Some(pool_error::Kind::Late { worker, limit }.into());
     }
 
     pub(super) fn set_broken(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use procession_core::os::clock;
-use procession_core::os::signal::SIGKILL;
+use procession_core::os::signal::{SIGABRT, SIGKILL};
 use procession_core::{Borrowed, codec};
 use procession_process::ExitStatus;
 
@@ -21,7 +21,7 @@ use crate::trace;
 use crate::wire::Line;
 use crate::wire::claim;
 use crate::wire::item::{self, Item, ItemKind};
-use crate::wire::protocol::{Answer, InitFailure, Report};
+use crate::wire::protocol::{Answer, InitFailure, Report, Step, Why};
 
 impl Dispatcher {
     /// Hears everything that a worker has said on its control link.
@@ -73,7 +73,8 @@ impl Dispatcher {
     pub(super) fn note_farewell(&mut self, member: &Member, status: ExitStatus) {
         let has_one = self.recruiter.preparation.finalizer.is_some() && member.has_reported;
         if has_one && member.is_leaving() && !status.success() {
-            let failure = InitFailure::NotRun(format!("its worker ended with {status} before it had come to its end"));
+            let text = format!("its worker ended with {status} before it had come to its end");
+            let failure = Step::Finalizer.failed(Why::NotRun(text));
             self.finalizer_failed(member.badge().name.to_string(), failure);
         }
     }
@@ -201,7 +202,8 @@ impl Dispatcher {
         }
         let count = member.line.unbegun();
         let is_killed = status.signal() == Some(SIGKILL);
-        let out_of_memory = is_killed && self.oom.has_struck();
+        let is_aborted = status.signal() == Some(SIGABRT);
+        let out_of_memory = is_killed && self.oom.has_struck() || is_aborted && member.last_words.tell_of_no_memory();
         self.graves.insert(id, (badge, death(&member, status, out_of_memory)));
         self.tell(Event::Recalled { worker: id, count });
         self.tell(Event::Died { worker: id });

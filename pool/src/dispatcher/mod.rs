@@ -65,6 +65,8 @@ pub(crate) struct Dispatcher {
     /// How many were started at first.
     most_workers: usize,
     oom: OomWatch,
+    /// A worker that is not ready by then is given up.
+    start_timeout: Option<Duration>,
     /// A worker that takes up more than this is replaced, in bytes.
     max_memory: Option<u64>,
     /// When they were last measured.
@@ -101,6 +103,7 @@ impl Dispatcher {
             started: 0,
             most_workers: staffing.least,
             oom: OomWatch::new(),
+            start_timeout: staffing.start_timeout,
             max_memory: staffing.max_memory,
             measured: Duration::ZERO,
             paces: HashMap::new(),
@@ -130,13 +133,15 @@ impl Dispatcher {
     }
 
     /// Adds tasks to a job.
-    pub(crate) fn submit(&mut self, job: JobId, batch: Batch) {
-        let Some(desk) = self.desks.get_mut(&job) else { return };
-        let tasks = Span { job, first: batch.first, count: batch.len() as u64 };
-        let weight = batch.heaviest();
-        desk.put(batch);
+    pub(crate) fn submit(&mut self, job: JobId, batches: impl IntoIterator<Item = Batch>) {
         self.now = clock::monotonic();
-        self.tell(Event::Submit { tasks, weight });
+        for batch in batches {
+            let Some(desk) = self.desks.get_mut(&job) else { return };
+            let tasks = Span { job, first: batch.first, count: batch.len() as u64 };
+            let weight = batch.heaviest();
+            desk.put(batch);
+            self.tell(Event::Submit { tasks, weight });
+        }
         self.decide();
         self.deliver();
     }

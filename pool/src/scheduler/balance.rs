@@ -128,7 +128,8 @@ impl Scheduler {
         let used_up = self.crew.iter().filter(|(_, worker)| {
             let has_done_all = staffing.max_tasks.is_some_and(|most| worker.done + worker.load() >= most);
             // Age counts when a worker is in use, so that an idle pool is left in peace.
-            let is_old = worker.has_answered && staffing.max_age.is_some_and(|age| worker.started + age <= now);
+            let is_old =
+                worker.has_answered && staffing.max_age.is_some_and(|age| worker.started.saturating_add(age) <= now);
             worker.is_ready() && (has_done_all || is_old)
         });
         let used_up: Vec<WorkerId> = used_up.map(|(id, _)| id).collect();

@@ -156,6 +156,14 @@ impl Crew {
         Some(worker)
     }
 
+    /// Notes that a worker that has not become ready is killed for it.
+    pub(super) fn give_up(&mut self, id: WorkerId, now: Duration) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.life = Life::Doomed;
+        self.stillborn = self.stillborn.saturating_add(1);
+        self.delay_start(now);
+    }
+
     /// Whether so many workers in a row have never become ready, and no others are left, that it is no accident.
     pub(super) fn is_hopeless(&self) -> bool {
         let limit = u32::try_from(self.staffing.most).unwrap_or(u32::MAX).saturating_mul(2).saturating_add(8);
@@ -173,6 +181,22 @@ impl Crew {
         self.workers.values().filter_map(Worker::goes_until).min()
     }
 
+    /// Those that should have been ready by now.
+    pub(super) fn sluggish(&self, now: Duration) -> Vec<WorkerId> {
+        let late = |worker: &Worker| self.comes_until(worker).is_some_and(|until| until <= now);
+        self.workers.iter().filter(|(_, worker)| late(worker)).map(|(id, _)| *id).collect()
+    }
+
+    /// When the next one should be ready.
+    pub(super) fn next_sluggish(&self) -> Option<Duration> {
+        self.workers.values().filter_map(|worker| self.comes_until(worker)).min()
+    }
+
+    fn comes_until(&self, worker: &Worker) -> Option<Duration> {
+        let limit = self.staffing.start_timeout.filter(|_| worker.life == Life::Starting)?;
+        Some(worker.started.saturating_add(limit))
+    }
+
     /// The task that a worker holds first, by worker.
     pub(super) fn fronts(&self) -> impl Iterator<Item = (WorkerId, &Worker, TaskId)> {
         self.workers.iter().filter_map(|(id, worker)| Some((*id, worker, worker.front()?)))
@@ -180,7 +204,7 @@ impl Crew {
 
     fn rests_until(&self, worker: &Worker) -> Option<Duration> {
         let is_resting = worker.is_ready() && worker.load() == 0;
-        self.staffing.idle_timeout.filter(|_| is_resting).map(|timeout| worker.stirred + timeout)
+        self.staffing.idle_timeout.filter(|_| is_resting).map(|timeout| worker.stirred.saturating_add(timeout))
     }
 
     fn count_failure(&mut self, worker: &Worker, now: Duration) {
@@ -190,9 +214,14 @@ impl Crew {
         if worker.done > 0 || worker.load() > 0 {
             self.barren = 0;
         } else {
-            self.barren = self.barren.saturating_add(1);
-            self.next_start = now + delay(self.barren);
+            self.delay_start(now);
         }
+    }
+
+    /// Notes that a worker has come to nothing.
+    fn delay_start(&mut self, now: Duration) {
+        self.barren = self.barren.saturating_add(1);
+        self.next_start = now + delay(self.barren);
     }
 }
 

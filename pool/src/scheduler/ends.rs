@@ -145,7 +145,7 @@ impl Scheduler {
 
     /// Stops a worker in the middle of what it does; what it has not begun goes to others.
     fn condemn(&mut self, id: WorkerId, now: Duration) {
-        let until = now + self.crew.staffing.grace;
+        let until = now.saturating_add(self.crew.staffing.grace);
         let Some(worker) = self.crew.get_mut(id) else { return };
         worker.life = Life::Condemned { until };
         self.actions.push_back(Action::Signal { worker: id });
@@ -158,8 +158,9 @@ impl Scheduler {
         let watched = self.crew.fronts().filter(|(_, worker, _)| worker.is_free() && !worker.is_recalling);
         let watched =
             watched.filter_map(|(id, worker, task)| Some((id, worker.running, worker.stirred, task, timeout(task)?)));
-        let due: Vec<_> =
-            watched.filter(|(_, running, stirred, _, timeout)| running.unwrap_or(*stirred) + *timeout <= now).collect();
+        let due = watched
+            .filter(|(_, running, stirred, _, timeout)| running.unwrap_or(*stirred).saturating_add(*timeout) <= now);
+        let due: Vec<_> = due.collect();
         for (id, running, _, task, _) in due {
             if running.is_some() {
                 self.sentence(id, Sentence::TimedOut(task));
@@ -173,7 +174,11 @@ impl Scheduler {
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         let timeout = |task: TaskId| self.jobs.get(&task.job).and_then(|job| job.terms.timeout);
         let watched = self.crew.fronts().filter(|(_, worker, _)| worker.is_free() && !worker.is_recalling);
-        watched.filter_map(|(_, worker, task)| Some(worker.running.unwrap_or(worker.stirred) + timeout(task)?)).min()
+        watched
+            .filter_map(|(_, worker, task)| {
+                Some(worker.running.unwrap_or(worker.stirred).saturating_add(timeout(task)?))
+            })
+            .min()
     }
 
     /// Ends what has waited for too long, and takes it back from workers that have not begun it.

@@ -76,6 +76,8 @@ pub(crate) enum Action {
     Signal { worker: WorkerId },
     /// Kill it.
     Kill { worker: WorkerId },
+    /// Kill it, for it has not become ready in time.
+    GiveUp { worker: WorkerId },
     /// The pool is broken: no worker can be brought to work.
     Break,
     /// The pool has ended: no worker is left.

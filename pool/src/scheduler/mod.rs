@@ -124,8 +124,8 @@ impl Scheduler {
         let lacking = self.is_working() && self.crew.lacking(self.queued()) > 0;
         let start = lacking.then_some(self.crew.next_start);
         let rest = self.is_working().then(|| self.crew.next_rest()).flatten();
-        let others = [self.crew.next_late(), start, rest, self.next_balance(), self.next_timeout(), self.next_expiry()];
-        others.into_iter().flatten().min()
+        let ends = [self.crew.next_late(), self.crew.next_sluggish(), self.next_timeout(), self.next_expiry()];
+        ends.into_iter().chain([start, rest, self.next_balance()]).flatten().min()
     }
 
     /// How many tasks of a job a worker is sent ahead by now, so that its submitter knows how many to keep ready.
@@ -182,7 +182,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&tasks.job) else {
             return self.finish(tasks, End::Refused(self.refusal()));
         };
-        let until = job.terms.patience.map(|patience| now + patience);
+        let until = job.terms.patience.map(|patience| now.saturating_add(patience));
         job.push(Waiting { tasks, weight, until, since: now, unit: 1 });
         self.queued += tasks.count;
         self.turns.push_back(tasks.job);
@@ -271,6 +271,7 @@ impl Scheduler {
     }
 
     fn tick(&mut self, now: Duration) {
+        self.crew.sluggish(now).into_iter().for_each(|id| self.give_up(id, now));
         if self.is_working() {
             self.expire(now);
             self.stop_the_slow(now);
@@ -313,6 +314,19 @@ impl Scheduler {
         let is_dropped = self.phase == Phase::Ending(Refusal::Dropped);
         let limit = if is_dropped { Some(FAREWELL) } else { self.crew.staffing.farewell };
         limit.map_or(Duration::MAX, |limit| now.saturating_add(limit))
+    }
+
+    /// Kills a worker that does not become ready. That the very first does not is taken for no accident.
+    fn give_up(&mut self, id: WorkerId, now: Duration) {
+        if self.crew.get(id).is_none_or(|worker| worker.life != Life::Starting) {
+            // The pool has broken meanwhile.
+            return;
+        }
+        self.actions.push_back(Action::GiveUp { worker: id });
+        self.crew.give_up(id, now);
+        if !self.crew.proven || self.crew.is_hopeless() {
+            self.break_down();
+        }
     }
 
     fn refusal(&self) -> Refusal {

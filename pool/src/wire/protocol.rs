@@ -21,6 +21,7 @@ pub(crate) struct Setup<P> {
 pub(crate) struct Preparation {
     pub(crate) initializer: Option<Initializer>,
     pub(crate) state: Option<Maker>,
+    pub(crate) local_state: Option<Maker>,
     pub(crate) finalizer: Option<Call>,
     /// How much it yields to others.
     pub(crate) niceness: Option<i32>,
@@ -29,7 +30,8 @@ pub(crate) struct Preparation {
 impl Preparation {
     /// Whether there is something that may fail.
     pub(crate) fn is_some(&self) -> bool {
-        self.initializer.is_some() || self.state.is_some() || self.niceness.is_some()
+        let makes_state = self.state.is_some() || self.local_state.is_some();
+        self.initializer.is_some() || makes_state || self.niceness.is_some()
     }
 }
 
@@ -40,7 +42,7 @@ pub(crate) struct Call {
     pub(crate) argument: Message,
 }
 
-/// A function whose result stays in the worker, and its argument.
+/// A function whose result stays in the worker, and its argument. What comes back is the text of its error, if there was one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Maker {
     pub(crate) method: Method,
@@ -100,12 +102,35 @@ pub(crate) enum Report {
 
 /// Why a worker could not be prepared, or did not take its leave as it should.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum InitFailure {
-    /// The initializer returned an error, with this text.
+pub(crate) struct InitFailure {
+    pub(crate) step: Step,
+    pub(crate) why: Why,
+}
+
+/// What a worker does before its first task, and after its last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Step {
+    /// It takes its place among the processes.
+    Place,
+    Initializer,
+    State,
+    Finalizer,
+}
+
+/// What went wrong with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Why {
+    /// The function returned an error, with this text.
     Error(String),
     Panicked(Panic),
     /// It was not called, or its result did not come out.
     NotRun(String),
+}
+
+impl Step {
+    pub(crate) fn failed(self, why: Why) -> InitFailure {
+        InitFailure { step: self, why }
+    }
 }
 
 /// What became of a task in its worker, if not a result.

@@ -10,7 +10,6 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -22,6 +21,7 @@ use procession_process::{cpu_count, ignore_interrupt, panics};
 use self::pace::Pace;
 use self::prepare::{finalize, made, make, place, prepare};
 use crate::inbox::Inbox;
+use crate::state;
 use crate::wire::Lines;
 use crate::wire::claim::Claim;
 use crate::wire::protocol::{Order, Preparation, Report, Setup};
@@ -34,47 +34,16 @@ const LOOKS: u32 = 32;
 const RESTLESS: Duration = Duration::from_secs(1);
 /// So many works are remembered as forgotten: more than can be on their way at once when their jobs end.
 const MOST_FORGOTTEN: usize = 256;
-/// What the pool's builder has had this worker make.
-static STATE: OnceLock<Box<dyn Any + Send + Sync>> = OnceLock::new();
-
-/// What this worker was given to keep; see [`PoolBuilder::state`](crate::PoolBuilder::state).
-///
-/// `None` in a process that is no such worker, or if its state is of another type.
-///
-/// ```
-/// use procession_pool::{Pool, state};
-///
-/// struct Dictionary(Vec<String>);
-///
-/// fn open(words: String) -> Dictionary {
-///     Dictionary(words.split(' ').map(str::to_owned).collect())
-/// }
-///
-/// fn knows(word: String) -> bool {
-///     state::<Dictionary>().expect("every worker has one").0.contains(&word)
-/// }
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
-/// let pool = Pool::builder().workers(1).state(open, "salve vale".to_owned()).build()?;
-/// assert_eq!(pool.map(knows, ["vale".to_owned(), "hello".to_owned()])?, [true, false]);
-/// # Ok(())
-/// # }
-/// ```
-#[must_use]
-pub fn state<S: Any + Send + Sync>() -> Option<&'static S> {
-    STATE.get()?.downcast_ref()
-}
 
 /// The life of a worker process. It ends when the pool says so or is gone.
 pub(crate) fn live(mut control: Control, (): ()) {
     ignore_interrupt();
     let Ok(Some(setup)) = control.recv::<Setup<Preparation>>(None) else { return };
     let Setup { lines, processor, preparation } = setup;
-    let Preparation { initializer, state, finalizer, niceness } = preparation;
+    let Preparation { initializer, state, local_state, finalizer, niceness } = preparation;
     let prepared = place(processor, niceness)
         .and_then(|()| initializer.map_or(Ok(()), prepare))
-        .and_then(|()| state.map_or(Ok(()), make));
+        .and_then(|()| state.into_iter().chain(local_state).try_for_each(make));
     let told = match &prepared {
         Ok(()) => control.send(&Report::Ready),
         Err(failure) => control.send(&Report::InitFailed(failure.clone())),
@@ -87,6 +56,7 @@ pub(crate) fn live(mut control: Control, (): ()) {
             // A pool that is gone does not want to know.
             let _gone = worker.control.send(&Report::FinalizerFailed(failure));
         }
+        let _outcome = panics::catch(state::drop_local);
     }
 }
 

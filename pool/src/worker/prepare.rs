@@ -3,53 +3,53 @@
 use std::any::Any;
 use std::io;
 
-use procession_core::codec::{self, Message};
+use procession_core::codec::{self, DecodeError, Message};
 use procession_core::os::priority;
-use procession_core::{CallError, Method, Target};
-use procession_process::panics;
+use procession_core::{Method, Target};
+use procession_process::{Panic, panics};
 
-use super::STATE;
-use crate::wire::protocol::{Call, InitFailure, Initializer, Maker};
+use crate::wire::protocol::{Call, InitFailure, Initializer, Maker, Step, Why};
 
 /// Takes the place among the processes that was asked for.
 pub(super) fn place(processor: Option<usize>, niceness: Option<i32>) -> Result<(), InitFailure> {
-    let failed = |what: &str, error: io::Error| InitFailure::NotRun(format!("cannot {what}: {error}"));
-    processor
-        .map_or(Ok(()), priority::pin_to)
-        .map_err(|error| failed("run on the processor that was asked for", error))?;
+    let failed = |what: String, error: io::Error| Step::Place.failed(Why::NotRun(format!("cannot {what}: {error}")));
+    if let Some(processor) = processor {
+        priority::pin_to(processor).map_err(|error| failed(format!("run on processor {processor}"), error))?;
+    }
     niceness
         .map_or(Ok(()), priority::set_niceness)
-        .map_err(|error| failed("have the niceness that was asked for", error))
+        .map_err(|error| failed("have the niceness that was asked for".to_owned(), error))
 }
 
 /// Runs the initializer.
 pub(super) fn prepare(initializer: Initializer) -> Result<(), InitFailure> {
     let Initializer { call: Call { function, argument }, verdict } = initializer;
-    let not_run = |error: CallError| InitFailure::NotRun(error.to_string());
-    let result = panics::catch(|| function.call(argument, None)).map_err(InitFailure::Panicked)?.map_err(not_run)?;
-    let verdict = panics::catch(|| verdict.call(result, None)).map_err(InitFailure::Panicked)?.map_err(not_run)?;
-    match codec::decode::<Option<String>>(verdict) {
-        Ok(None) => Ok(()),
-        Ok(Some(text)) => Err(InitFailure::Error(text)),
-        Err(error) => Err(InitFailure::NotRun(error.to_string())),
-    }
+    let ran = panics::catch(|| function.call(argument, None).and_then(|result| verdict.call(result, None)));
+    judge(ran).map_err(|why| Step::Initializer.failed(why))
 }
 
 /// Runs the finalizer.
 pub(super) fn finalize(Call { function, argument }: Call) -> Result<(), InitFailure> {
-    let result = panics::catch(|| function.call(argument, None)).map_err(InitFailure::Panicked)?;
-    result.map(drop).map_err(|error| InitFailure::NotRun(error.to_string()))
+    let result = panics::catch(|| function.call(argument, None)).map_err(Why::Panicked);
+    let result = result.and_then(|result| result.map_err(|error| Why::NotRun(error.to_string())));
+    result.map(drop).map_err(|why| Step::Finalizer.failed(why))
 }
 
 /// Makes what this worker is to keep.
 pub(super) fn make(Maker { method, argument }: Maker) -> Result<(), InitFailure> {
-    let made = made(method, argument).map_err(InitFailure::NotRun);
-    let made = panics::catch(|| made).map_err(InitFailure::Panicked)??;
-    // A worker is prepared once.
-    let _kept = STATE.set(made);
-    Ok(())
+    let (payload, descriptors) = argument.into_parts();
+    let made = panics::catch(|| method.call(Target::Shared(&()), &payload, descriptors, Vec::new()));
+    judge(made.map(|made| made.map(Option::unwrap_or_default))).map_err(|why| Step::State.failed(why))
 }
 
+/// What a call has come to whose result is the text of an error, if there was one.
+fn judge<E: ToString>(ran: Result<Result<Message, E>, Panic>) -> Result<(), Why> {
+    let verdict = ran.map_err(Why::Panicked)?.map_err(|error| Why::NotRun(error.to_string()))?;
+    let verdict: Result<Option<String>, DecodeError> = codec::decode(verdict);
+    verdict.map_err(|error| Why::NotRun(error.to_string()))?.map_or(Ok(()), |text| Err(Why::Error(text)))
+}
+
+/// Makes the context of a job.
 pub(super) fn made(method: Method, argument: Message) -> Result<Box<dyn Any + Send + Sync>, String> {
     let mut place = None;
     let (payload, descriptors) = argument.into_parts();

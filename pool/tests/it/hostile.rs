@@ -99,14 +99,28 @@ fn arguments_that_cannot_be_carried_are_errors_of_their_tasks() {
 }
 
 #[test]
-fn a_value_that_panics_in_this_process_is_the_caller_s_panic_and_the_pool_goes_on() {
+fn an_argument_that_panics_on_its_way_out_is_the_caller_s_panic_and_the_pool_goes_on() {
     let pool = pool(2);
-    let unwound = |task: fn(Moody) -> Moody, mood: u8| {
-        let call = std::panic::AssertUnwindSafe(|| pool.map(task, [Moody(mood)]));
-        std::panic::catch_unwind(call).is_err()
-    };
-    assert!(unwound(|mood| mood, PANICS_LEAVING), "an argument was encoded without its panic");
-    assert!(unwound(|_| Moody(PANICS_ARRIVING), 0), "a result was decoded without its panic");
+    let call = std::panic::AssertUnwindSafe(|| pool.map(|mood: Moody| mood.0, [Moody(PANICS_LEAVING)]));
+    assert!(std::panic::catch_unwind(call).is_err(), "an argument was encoded without its panic");
+    is_usable(&pool);
+}
+
+#[test]
+fn a_result_that_panics_on_its_way_in_is_an_error_of_its_task_whoever_asks() {
+    let pool = pool(2);
+    let task = |n| Moody(if n == 7 { PANICS_ARRIVING } else { 0 });
+    let (tell, told) = std::sync::mpsc::channel();
+    pool.apply_async(task, 7).on_done(move |result| tell.send(result.map(drop)).unwrap());
+    let of_callback = told.recv_timeout(crate::support::FOREVER).unwrap().unwrap_err();
+    let of_one = pool.apply(task, 7).map(drop).unwrap_err();
+    for error in [only_error(&pool, task), of_callback, of_one, pool.map_async(task, [7]).get().map(drop).unwrap_err()]
+    {
+        assert!(error.is_transport() && error.started(), "{error}");
+        assert!(error.to_string().contains("it panicked: dropped on the way in"), "{error}");
+    }
+    assert_eq!(pool.imap(task, 0..20).filter(Result::is_err).count(), 1);
+    assert_eq!(pool.imap_unordered(task, 0..20).filter(Result::is_err).count(), 1);
     is_usable(&pool);
 }
 

@@ -3,6 +3,7 @@
 procession_process::init_at_load!();
 
 mod asynchronous;
+mod blame;
 mod company;
 mod contexts;
 mod deaths;

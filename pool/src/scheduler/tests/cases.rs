@@ -110,6 +110,47 @@ fn an_initializer_that_fails_at_first_breaks_the_pool_at_once() {
 }
 
 #[test]
+fn a_worker_that_never_becomes_ready_breaks_the_pool_unless_another_one_has() {
+    let sluggish = |others: bool| {
+        let start_timeout = Some(Duration::from_millis(100));
+        let mut world = World::with(Staffing { start_timeout, ..Staffing::fixed(2) });
+        if others {
+            world.take(&Step::Ready { worker: 0 });
+        }
+        world.take(&Step::Pass { millis: 99 });
+        assert!(world.peers.values().all(|peer| !peer.is_killed));
+        world.take(&Step::Pass { millis: 1 });
+        world
+    };
+    assert!(sluggish(false).is_broken);
+    let mut world = sluggish(true);
+    assert!(!world.is_broken && world.peers.values().filter(|peer| peer.is_killed).count() == 1);
+    assert_eq!(world.peers.len(), 3, "another one is on its way");
+    // One that never comes for good leaves the pool to the one that works.
+    (0..100).for_each(|_| {
+        world.take(&Step::Die { worker: 1 });
+        world.take(&Step::Pass { millis: 500 });
+    });
+    assert!(!world.is_broken);
+}
+
+#[test]
+fn what_has_no_limit_has_none_however_that_is_said() {
+    let limit = Duration::MAX;
+    let (idle_timeout, max_age, start_timeout) = (Some(limit), Some(limit), Some(limit));
+    let staffing = Staffing { least: 1, idle_timeout, max_age, start_timeout, grace: limit, ..Staffing::fixed(2) };
+    let mut world = World::with(staffing);
+    world.take(&Step::Pass { millis: 1 });
+    world.take(&Step::Ready { worker: 0 });
+    world.open(Terms { timeout: Some(limit), patience: Some(limit), ..Terms::default() });
+    world.take(&Step::Submit { job: 0, count: 5, weight: 1 });
+    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Pass { millis: 400 });
+    world.take(&Step::Cancel { job: 0 });
+    world.run_out();
+}
+
+#[test]
 fn one_worker_that_works_keeps_the_pool_whole() {
     let mut world = World::new(2);
     world.take(&Step::Ready { worker: 0 });

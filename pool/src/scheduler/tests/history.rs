@@ -47,12 +47,14 @@ proptest! {
     #[test]
     fn every_task_ends_exactly_once(
         most in 1..5_usize, max_tasks in prop::option::of(1..20_u64), idle in prop::option::of(0..500_u64),
+        start in prop::option::of(1..60_u64),
         steps in prop::collection::vec(step(), 0..150)
     ) {
         let idle_timeout = idle.map(Duration::from_millis);
+        let start_timeout = start.map(Duration::from_secs);
         let least = if idle.is_some() { 1 } else { most };
         let max_age = max_tasks.filter(|most| most % 2 == 0).map(Duration::from_secs);
-        let mut world = World::with(Staffing { least, max_tasks, idle_timeout, max_age, ..Staffing::fixed(most) });
+        let mut world = World::with(Staffing { least, max_tasks, idle_timeout, max_age, start_timeout, ..Staffing::fixed(most) });
         for step in &steps {
             world.take(step);
         }

@@ -43,6 +43,7 @@ pub(super) fn terms(number: usize) -> Terms {
         timeout: if number % 5 == 4 { millis(100) } else { None },
         patience: if number % 7 == 6 { millis(150) } else { None },
         on_failure: None,
+        read_ahead: None,
         usual: None,
         wants_all: number % 2 == 1,
         tenure: [Tenure::Call, Tenure::Stream, Tenure::Entrusted][number % 3],
@@ -197,6 +198,10 @@ impl World {
                 if let Some(peer) = self.peers.get_mut(&worker) {
                     assert!(!std::mem::replace(&mut peer.is_killed, true), "killed once");
                 }
+            }
+            Action::GiveUp { worker } => {
+                let peer = self.peers.get_mut(&worker).expect("a living worker");
+                assert!(!peer.is_ready && !std::mem::replace(&mut peer.is_killed, true), "given up once");
             }
             Action::Break => {
                 assert!(!std::mem::replace(&mut self.is_broken, true), "broken once");
