@@ -40,6 +40,46 @@ impl Image {
     pub fn own() -> &'static Image {
         &Loaded::own().image
     }
+
+    /// A number that differs between images, as good as certainly, for those who need not believe it.
+    ///
+    /// ```
+    /// use procession_core::Image;
+    ///
+    /// assert_eq!(Image::own().mark(), Image::own().mark());
+    /// ```
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        // FNV-1a, of 64 bits.
+        let bytes = self.identity.iter();
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// How far an address of this process lies from where the program was loaded; `None` when there is no code of the program.
+    ///
+    /// ```
+    /// use procession_core::Image;
+    ///
+    /// let here = std::hint::black_box(Image::own as fn() -> &'static Image);
+    /// let offset = Image::own().offset(here as usize).expect("code of this program");
+    /// assert_eq!(Image::own().address(offset), Some(here as usize));
+    /// ```
+    #[must_use]
+    pub fn offset(&self, address: usize) -> Option<u64> {
+        let offset = (address as u64).wrapping_sub(Loaded::own().base);
+        self.has_code_at(offset).then_some(offset)
+    }
+
+    /// The address of what lies at this distance from where the program was loaded; `None` when there is no code of the program.
+    ///
+    /// ```
+    /// assert_eq!(procession_core::Image::own().address(u64::MAX), None);
+    /// ```
+    #[must_use]
+    pub fn address(&self, offset: u64) -> Option<usize> {
+        let address = usize::try_from(Loaded::own().base.wrapping_add(offset)).ok()?;
+        self.has_code_at(offset).then_some(address)
+    }
 }
 
 /// The program that `/proc/self/exe` leads to, where that is not this image but what runs it: the loader, started with this

@@ -81,6 +81,7 @@
 pub mod codec;
 pub mod constructors;
 pub mod frame;
+pub mod last_words;
 pub mod os;
 pub mod start;
 

@@ -6,6 +6,7 @@ use std::io;
 use procession_core::codec::{DecodeError, EncodeError};
 use procession_core::os::limits;
 use procession_core::{FunctionError, LinkError};
+use procession_process::panics::Asked;
 use procession_process::{Panic, SpawnError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -225,10 +226,10 @@ impl From<FunctionError> for CallError {
     }
 }
 
-/// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace of a panic.
+/// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace of a panic where `RUST_BACKTRACE` asks for it.
 impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CallError: {self}")?;
-        self.panic().map_or(Ok(()), |panic| write!(f, "\n{}", panic.backtrace()))
+        self.panic().map_or(Ok(()), |panic| write!(f, "{}", Asked(panic)))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use procession_core::codec::EncodeError;
 use procession_core::{FunctionError, MappingError};
+use procession_process::panics::Asked;
 use procession_process::{Panic, SpawnError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -156,7 +157,7 @@ impl From<Told> for PoolError {
 impl fmt::Debug for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PoolError: {self}")?;
-        self.panic().map_or(Ok(()), |panic| write!(f, "\n{}", panic.backtrace()))
+        self.panic().map_or(Ok(()), |panic| write!(f, "{}", Asked(panic)))
     }
 }
 

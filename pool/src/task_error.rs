@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use procession_process::panics::Asked;
 use procession_process::{ExitStatus, Panic};
 use serde::{Deserialize, Serialize};
 
@@ -388,7 +389,7 @@ impl fmt::Display for TaskError {
 impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TaskError: {self}")?;
-        self.panic().map_or(Ok(()), |panic| write!(f, "\n{}", panic.backtrace()))
+        self.panic().map_or(Ok(()), |panic| write!(f, "{}", Asked(panic)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{env, io, process};
 use procession_core::codec::Message;
 use procession_core::os::pidfd::own_number;
 use procession_core::os::{directory, exit, lifeline, signal, stdio};
-use procession_core::{Control, Function, Image, start};
+use procession_core::{Control, Function, Image, LinkError, last_words, start};
 use std::os::fd::OwnedFd;
 
 use crate::identity;
@@ -15,7 +15,7 @@ use crate::panics::{self, Panic};
 use crate::stdio::Stream;
 
 /// The exit code of a Rust program whose `main` panics.
-const PANICKED: i32 = 101;
+pub(crate) const PANICKED: i32 = 101;
 /// The exit code of a child whose function could not be called, or whose result could not be sent.
 const FAILED: i32 = 1;
 
@@ -29,7 +29,7 @@ pub(crate) enum Leave {
 }
 
 /// The link to the parent, while there is an outcome to tell.
-static PARENT: Mutex<Option<Control>> = Mutex::new(None);
+static PARENT: Mutex<Option<&'static mut Control>> = Mutex::new(None);
 
 /// Lives as the child whose job arrives over `control`.
 pub(crate) fn receive(mut control: Control, leave: Leave) -> ! {
@@ -64,7 +64,7 @@ pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
     if told.is_err() {
         exit::exit_now(FAILED);
     }
-    *parent() = Some(control);
+    *parent() = Some(last_words::speak_over(control));
     let code = run(function, argument, second);
     match leave {
         Leave::AsProgram => process::exit(code),
@@ -81,8 +81,7 @@ fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
         Err(panic) => (Report::Panicked(panic), PANICKED),
     };
     last_records();
-    tell(&report);
-    code
+    tell(&[report]).map_or(FAILED, |()| code)
 }
 
 /// Arranges the process as the job says.
@@ -124,24 +123,43 @@ pub(crate) fn watch_exit() {
     WATCHED.call_once(|| drop(exit::on_exit_status(tell_exit)));
 }
 
-/// Tells the outcome. After it nothing else is told.
-fn tell(report: &Report) {
-    if let Some(mut control) = parent().take() {
-        // The parent may be gone; then nobody is left to know.
-        let _parent_gone = control.send(report);
-    }
+/// Tells the outcome. After it nothing else is told. What cannot be told is told of.
+fn tell(reports: &[Report]) -> Result<(), LinkError> {
+    let Some(control) = parent().take() else { return Ok(()) };
+    last_words::silence();
+    reports.iter().try_for_each(|report| control.send(report)).or_else(|error| match error {
+        // The parent is gone; nobody is left to know.
+        LinkError::Disconnected => Ok(()),
+        error => {
+            let _parent_gone = control.send(&Report::Failed(unsendable(&error)));
+            Err(error)
+        }
+    })
 }
 
-/// Tells a panic that will not unwind.
-pub(crate) fn tell_panic(panic: &Panic) {
-    tell(&Report::Panicked(panic.clone()));
+fn unsendable(error: &LinkError) -> String {
+    format!("the function returned, but its result cannot be sent: {error}")
 }
 
-/// Tells the code that the function called `exit` with, where the kernel would cut it.
+/// Whether somebody wants to know of a panic that ends this process.
+pub(crate) fn has_last_words() -> bool {
+    last_words::are_wanted()
+}
+
+/// Puts a panic down in case it ends this process.
+pub(crate) fn prepare_last_words(panic: &Panic) {
+    last_words::prepare(&Report::Panicked(panic.clone()));
+}
+
+/// Tells how this process exits, before its function has returned: in the middle of which panic, and with which code, where the
+/// kernel would cut it.
 fn tell_exit(code: i32) {
     last_records();
-    if !(0..=255).contains(&code) {
-        tell(&Report::Exited(code));
+    let panic = panics::under_way().map(Report::Panicked);
+    let code = (!(0..=255).contains(&code)).then_some(Report::Exited(code));
+    let reports: Vec<Report> = code.into_iter().chain(panic).collect();
+    if !reports.is_empty() {
+        let _untold = tell(&reports);
     }
 }
 
@@ -155,9 +173,10 @@ fn last_records() {
 
 /// Forgets the link to the parent without touching it: it is that of the process that this one was copied from.
 pub(crate) fn disown() {
-    std::mem::forget(parent().take());
+    last_words::silence();
+    *parent() = None;
 }
 
-fn parent() -> std::sync::MutexGuard<'static, Option<Control>> {
+fn parent() -> std::sync::MutexGuard<'static, Option<&'static mut Control>> {
     PARENT.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::child::PANICKED;
 use crate::exit_status::ExitStatus;
-use crate::panics::Panic;
+use crate::panics::{Asked, Panic};
 
 /// A process ended without the value of its function.
 ///
@@ -21,7 +22,7 @@ use crate::panics::Panic;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
-#[error("process `{name}` (pid {pid}) {reason}")]
+#[error("process `{name}` (pid {pid}) {reason}{}", unusual_end(reason, *status))]
 pub struct JoinError {
     pub(crate) name: String,
     pub(crate) pid: u32,
@@ -107,7 +108,15 @@ impl JoinError {
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JoinError: {self}")?;
-        self.panic().map_or(Ok(()), |panic| write!(f, "\n{}", panic.backtrace()))
+        self.panic().map_or(Ok(()), |panic| write!(f, "{}", Asked(panic)))
+    }
+}
+
+/// How a panic has ended the process, where it did not unwind.
+fn unusual_end(reason: &Reason, status: Option<ExitStatus>) -> String {
+    match (reason, status) {
+        (Reason::Panicked(_), Some(status)) if status.code() != Some(PANICKED) => format!(" (it ended with {status})"),
+        _ => String::new(),
     }
 }
 

@@ -42,6 +42,16 @@ pub fn acts_for_another() -> bool {
     user != acting_user || group != acting_group
 }
 
+/// Whether the memory of this process is limited (RLIMIT_AS).
+///
+/// ```
+/// println!("{}", if procession_core::os::limits::has_memory_limit() { "mind what you allocate" } else { "go ahead" });
+/// ```
+#[must_use]
+pub fn has_memory_limit() -> bool {
+    getrlimit(Resource::RLIMIT_AS).is_ok_and(|(soft, _)| soft != libc::RLIM_INFINITY)
+}
+
 /// Those that programs set for themselves. Asking costs a microsecond each, at every start of a process.
 const RESOURCES: [Resource; 4] =
     [Resource::RLIMIT_AS, Resource::RLIMIT_CORE, Resource::RLIMIT_NOFILE, Resource::RLIMIT_STACK];

@@ -17,6 +17,7 @@
 use std::io;
 
 pub mod auxv;
+pub mod backtrace;
 pub mod clock;
 pub mod descriptors;
 pub mod directory;
@@ -37,6 +38,7 @@ pub mod pidfd;
 mod pidfd_info;
 pub mod poll;
 pub mod priority;
+pub mod profile;
 pub mod random;
 pub mod refusal;
 pub(crate) mod region;

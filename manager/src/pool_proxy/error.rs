@@ -3,6 +3,7 @@
 use std::fmt;
 
 use procession_pool::TaskError;
+use procession_process::panics::Asked;
 use procession_process::{ExitStatus, Panic};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -80,7 +81,7 @@ impl PoolProxyError {
     }
 }
 
-/// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace of a panic.
+/// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace of a panic where `RUST_BACKTRACE` asks for it.
 impl fmt::Debug for PoolProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -207,10 +208,10 @@ same_as_task_error! {
         "Whether the worker seems to have been killed because memory ran out.";
 }
 
-/// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace of a panic.
+/// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace of a panic where `RUST_BACKTRACE` asks for it.
 impl fmt::Debug for TaskFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TaskFailure: {self}")?;
-        self.panic().map_or(Ok(()), |panic| write!(f, "\n{}", panic.backtrace()))
+        self.panic().map_or(Ok(()), |panic| write!(f, "{}", Asked(panic)))
     }
 }

@@ -13,6 +13,7 @@ mod functions;
 mod hostile;
 mod joining;
 mod leaks;
+mod panicking;
 mod programs;
 mod refusals;
 mod rights;

@@ -41,7 +41,7 @@ const MANAGER: &str = "procession-manager";
 
 const ARROWS: &[Arrows] = &[
     Arrows { package: CORE, ours: &[], optional: &[], others: &["nix", "serde", "thiserror"] },
-    Arrows { package: PROCESS, ours: &[CORE], optional: &[], others: &["log", "serde", "thiserror"] },
+    Arrows { package: PROCESS, ours: &[CORE], optional: &[], others: &["backtrace", "log", "serde", "thiserror"] },
     Arrows { package: SYNC, ours: &[CORE], optional: &[], others: &["serde", "thiserror"] },
     // Sockets come from nix; the handshake of a listener needs digests, and random bytes that nobody can guess.
     Arrows {

@@ -1,0 +1,66 @@
+//! The profile of an instrumented program: what `-C instrument-coverage` and profile-guided optimization count.
+//!
+//! Their runtime writes it from an exit handler, which copies do not run. It is not there in programs that are not instrumented,
+//! so it is named weakly.
+
+use std::ffi::c_int;
+
+use std::arch::global_asm;
+
+// A table of three addresses, each null where the program has no such function. Rust itself cannot name a symbol weakly.
+global_asm!(
+    ".weak __llvm_profile_reset_counters",
+    ".weak __llvm_profile_initialize_file",
+    ".weak __llvm_profile_write_file",
+    ".pushsection .data.rel.ro.procession_profile,\"aw\"",
+    ".balign 8",
+    ".hidden procession_profile",
+    ".globl procession_profile",
+    "procession_profile:",
+    ".quad __llvm_profile_reset_counters",
+    ".quad __llvm_profile_initialize_file",
+    ".quad __llvm_profile_write_file",
+    ".popsection",
+);
+
+/// LLVM's runtime, as `compiler-rt/lib/profile/InstrProfiling.h` declares it.
+#[repr(C)]
+struct Runtime {
+    reset: Option<extern "C" fn()>,
+    initialize: Option<extern "C" fn()>,
+    write: Option<extern "C" fn() -> c_int>,
+}
+
+unsafe extern "C" {
+    #[link_name = "procession_profile"]
+    static RUNTIME: Runtime;
+}
+
+fn runtime() -> &'static Runtime {
+    // SAFETY: the table above: three addresses that the linker or loader has filled in before any code runs, and nobody changes.
+    unsafe { &*&raw const RUNTIME }
+}
+
+/// In a copy: what its original has counted is the original's to write.
+///
+/// ```
+/// procession_core::os::profile::begin_copy(); // nothing, unless this program is instrumented
+/// ```
+pub fn begin_copy() {
+    if let Some(reset) = runtime().reset {
+        reset();
+    }
+}
+
+/// Writes the profile of this process, if the program is instrumented: to the file that `LLVM_PROFILE_FILE` names, with the number
+/// of this process for `%p`.
+///
+/// ```
+/// procession_core::os::profile::write(); // nothing, unless this program is instrumented
+/// ```
+pub fn write() {
+    let Runtime { initialize: Some(initialize), write: Some(write), .. } = runtime() else { return };
+    // Anew, because the number in the name is that of the process that this one was copied from.
+    initialize();
+    let _unwritable = write();
+}

@@ -1,0 +1,147 @@
+//! The calls that led to a panic: taken down as addresses, and named only when somebody reads them.
+//!
+//! A look at the names costs milliseconds and megabytes; the addresses cost microseconds. They are relative to where the program was
+//! loaded, so every process that runs the same image can name them.
+
+use std::env;
+use std::fmt::Write;
+use std::sync::OnceLock;
+
+use procession_core::Image;
+use procession_core::os::backtrace;
+use serde::{Deserialize, Serialize};
+
+/// How many calls are kept, the innermost ones.
+const MOST: usize = 128;
+
+/// What stands for a place that is not in the program's own code.
+const ELSEWHERE: u64 = u64::MAX;
+
+/// Addresses of calls.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Frames {
+    /// Which program's they are.
+    image: u64,
+    places: Vec<u64>,
+    #[serde(skip)]
+    text: OnceLock<String>,
+}
+
+/// One call, with its name.
+#[derive(Default)]
+struct Call {
+    name: Option<String>,
+    place: Option<String>,
+}
+
+impl Frames {
+    /// Those of this thread; none where the environment says so.
+    pub(super) fn capture() -> Frames {
+        if setting() == Some(false) {
+            return Frames::default();
+        }
+        let mut room = [0; MOST];
+        let count = backtrace::capture(&mut room);
+        let image = Image::own();
+        let places = room[..count].iter().map(|address| image.offset(*address).unwrap_or(ELSEWHERE)).collect();
+        Frames { image: image.mark(), places, text: OnceLock::new() }
+    }
+
+    /// As the standard library writes a backtrace.
+    pub(super) fn text(&self) -> &str {
+        self.text.get_or_init(|| if self.image == Image::own().mark() { self.named() } else { self.numbered() })
+    }
+
+    fn numbered(&self) -> String {
+        let calls = self.places.iter().map(|place| match *place {
+            ELSEWHERE => "in a shared library".to_owned(),
+            offset => format!("image+{offset:#x}"),
+        });
+        listed(calls.map(|name| Call { name: Some(name), place: None }))
+    }
+
+    #[cfg(not(feature = "backtrace"))]
+    fn named(&self) -> String {
+        self.numbered()
+    }
+
+    #[cfg(feature = "backtrace")]
+    fn named(&self) -> String {
+        let calls: Vec<Call> = self.places.iter().flat_map(|place| calls_at(*place)).collect();
+        // What lies before is the panic's own machinery, as the standard library marks it.
+        let is_end = |call: &Call| call.name.as_deref().is_some_and(|name| name.contains("__rust_end_short_backtrace"));
+        let begin = calls.iter().position(is_end).map_or(0, |at| at + 1);
+        listed(calls.into_iter().skip(begin))
+    }
+}
+
+impl PartialEq for Frames {
+    fn eq(&self, other: &Frames) -> bool {
+        (self.image, &self.places) == (other.image, &other.places)
+    }
+}
+
+impl Eq for Frames {}
+
+/// Whether backtraces are wanted, as the standard library reads the environment; `None` where it says nothing.
+pub(super) fn setting() -> Option<bool> {
+    let value = env::var_os("RUST_LIB_BACKTRACE").or_else(|| env::var_os("RUST_BACKTRACE"))?;
+    Some(value != "0")
+}
+
+/// What is called at one address: several functions where the compiler has put them into each other.
+#[cfg(feature = "backtrace")]
+fn calls_at(place: u64) -> Vec<Call> {
+    let mut calls = Vec::new();
+    if let Some(address) = Image::own().address(place) {
+        ::backtrace::resolve(std::ptr::without_provenance_mut(address), |symbol| calls.push(Call::of(symbol)));
+    }
+    if calls.is_empty() {
+        calls.push(Call::default());
+    }
+    calls
+}
+
+#[cfg(feature = "backtrace")]
+impl Call {
+    fn of(symbol: &::backtrace::Symbol) -> Call {
+        // Without the hash at the end of mangled names.
+        let name = symbol.name().map(|name| format!("{name:#}"));
+        let line = |file: &std::path::Path| Some(format!("{}:{}", file.display(), symbol.lineno()?));
+        Call { name, place: symbol.filename().and_then(line) }
+    }
+}
+
+fn listed(calls: impl Iterator<Item = Call>) -> String {
+    let mut text = String::new();
+    for (number, Call { name, place }) in calls.enumerate() {
+        // Writing into a `String` does not fail.
+        let _written = writeln!(text, "{number:4}: {}", name.as_deref().unwrap_or("<unknown>"));
+        if let Some(place) = place {
+            let _written = writeln!(text, "             at {place}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_this_program_have_names_and_those_of_others_numbers() {
+        let mut frames = Frames::capture();
+        if cfg!(feature = "backtrace") {
+            assert!(frames.text().contains("frames_of_this_program_have_names"), "{}", frames.text());
+        }
+        frames = Frames { image: frames.image.wrapping_add(1), places: vec![16, ELSEWHERE], text: OnceLock::new() };
+        assert_eq!(frames.text(), "   0: image+0x10\n   1: in a shared library\n");
+    }
+
+    #[test]
+    fn what_another_process_says_of_places_is_only_looked_up() {
+        let places = vec![0, 1, u64::MAX - 1, 1 << 60];
+        let frames = Frames { image: Image::own().mark(), places, text: OnceLock::new() };
+        assert_eq!(frames.text().lines().count(), 4, "{}", frames.text());
+    }
+}
