@@ -82,12 +82,23 @@
 //! | --- | --- | --- | --- |
 //! | memory | a fresh program at its first line | a fresh program at its first line | a copy of this process |
 //! | threads | one | one | one; refused if this process has more |
-//! | descriptors | those it is handed | those it is handed | those it is handed |
+//! | descriptors | those it is handed | those it is handed | those it is handed; the numbers of others stay taken |
 //! | environment, directory | as they are now | as they are now | as they are now |
-//! | limits, user | as they are now | as they are now | as they are now |
-//! | file mode mask, priority, affinity | as when the server started | as they are now | as they are now |
+//! | limits, user, groups | as they are now | as they are now | as they are now |
+//! | capabilities, `no_new_privs`, seccomp filters | as they are now | as they are now | as they are now |
+//! | root directory, namespaces | as they are now | as they are now | as they are now |
+//! | process group, session, ignored signals | as they are now | as they are now | as they are now |
+//! | file mode mask, priorities, scheduling policy, affinity | as when the server started | as they are now | as they are now |
+//! | `oom_score_adj`, timer slack, personality, control group | as when the server started | as they are now | as they are now |
 //! | stdin | nowhere, unless chosen | nowhere, unless chosen | nowhere, unless chosen |
 //! | C library's exit handlers | not run, as in Python | run | not run, as in Python |
+//!
+//! "As they are now" means those of the thread that starts the child: when they differ from what they were when the server
+//! started, a new server is started, which takes a millisecond. [`stop_server`] does the same for what stands as it was.
+//!
+//! With `Fork`, objects that the child has inherited and that own a descriptor (files, sockets, handles of this library) get
+//! errors from it (`EBADF`), and never meet what the child opens: their numbers stay taken until they are dropped. Hand a
+//! child what it is to use. Handles of processes neither wait for nor signal anybody in a copy.
 //!
 //! # Limits
 //!

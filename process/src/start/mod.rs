@@ -61,7 +61,8 @@ pub enum StartMethod {
     /// By executing this program for each child.
     #[doc(alias = "spawn")]
     Spawn,
-    /// By copying this process with all its memory. Refused when it has more than one thread.
+    /// By copying this process with all its memory. Refused when it has more than one thread. What it has inherited and owns
+    /// a descriptor gets errors from it (`EBADF`): only what it is handed is open.
     #[doc(alias = "fork")]
     Fork,
 }

@@ -15,7 +15,7 @@ use procession_core::{Control, Image, LinkError};
 use super::spawn::{EarlyStderr, Executed, execute};
 use super::turn::Turn;
 use super::until::Until;
-use super::{Answer, Reserve, Started, answer, bury, failure, last_answer, spawn, unsent};
+use super::{Answer, Reserve, Started, answer, answer_in_time, bury, failure, last_answer, spawn, unsent};
 use crate::init::Role;
 use crate::job::Job;
 use crate::server::{Order, Reply};
@@ -47,6 +47,36 @@ pub(super) struct Server {
     given_up: bool,
 }
 
+/// What has come of an order.
+enum Made {
+    Started(Started),
+    Slow(Slow),
+}
+
+/// What was heard of a new child.
+enum Heard {
+    Answer(Answer),
+    /// Nothing yet, but it is there and has this number.
+    Slow(u32),
+}
+
+/// A child that has not said that it is about to call its function.
+struct Slow {
+    pid: u32,
+    pidfd: PidFd,
+    control: Control,
+}
+
+impl Slow {
+    fn wait(self, until: Until) -> Result<Started, SpawnError> {
+        let Slow { pid, pidfd, mut control } = self;
+        match answer_in_time(&mut control, until) {
+            Answer::Started(_) => Ok(Started { pid, pidfd, control }),
+            other => Err(failure(other, &pidfd, String::new)),
+        }
+    }
+}
+
 pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> {
     let mut turn = Turn::take(until)?;
     // A child of the server is named by its number. Where that cannot be, one is made that comes with its name.
@@ -62,7 +92,12 @@ pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> 
         let outcome = server.start(job, reserve, until);
         turn.server = Some(server).filter(|server| server.usable);
         match outcome? {
-            Some(started) => return Ok(started),
+            Some(Made::Started(started)) => return Ok(started),
+            Some(Made::Slow(slow)) => {
+                // It is made: nobody else need wait for it.
+                drop(turn);
+                return slow.wait(until);
+            }
             // It died: the next turn makes a new one.
             None => reserve = Reserve::new().map_err(SpawnError::from_io)?,
         }
@@ -117,7 +152,7 @@ impl Server {
     }
 
     /// Has a child made. `None`: the server is gone, and no child has run anything.
-    fn start(&mut self, job: &mut Job, reserve: Reserve, until: Until) -> Result<Option<Started>, SpawnError> {
+    fn start(&mut self, job: &mut Job, reserve: Reserve, until: Until) -> Result<Option<Made>, SpawnError> {
         self.bury_given_up(until);
         let added = self.surround(job)?;
         let (mut here, there) = self.next.take().map_or_else(Control::pair, Ok).map_err(SpawnError::from_io)?;
@@ -132,9 +167,19 @@ impl Server {
         // Where there is no room for it now, there may be by then.
         self.next = Control::pair().ok();
         match self.hear(&mut here, until) {
+            Heard::Slow(pid) => {
+                let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
+                Ok(Some(Made::Slow(Slow { pid, pidfd, control: here })))
+            }
+            Heard::Answer(answer) => self.take_answer(answer, reserve, here),
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer, reserve: Reserve, control: Control) -> Result<Option<Made>, SpawnError> {
+        match answer {
             Answer::Started(pid) => {
                 let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
-                Ok(Some(Started { pid, pidfd, control: here }))
+                Ok(Some(Made::Started(Started { pid, pidfd, control })))
             }
             Answer::Silent(SpawnError::TimedOut { timeout }) => {
                 self.given_up = true;
@@ -144,20 +189,17 @@ impl Server {
         }
     }
 
-    /// Waits for the new child's first word. A server that is stopped keeps nobody waiting: it is ended, and then the end of
-    /// the child's link says that there is none.
-    fn hear(&mut self, here: &mut Control, until: Until) -> Answer {
+    /// Waits for the new child's first word, but not for a child that is slow. A server that is stopped keeps nobody waiting
+    /// either: it is ended, and then the end of the child's link says that there is none.
+    fn hear(&mut self, here: &mut Control, until: Until) -> Heard {
         let last = until.answered();
-        loop {
-            match answer(here, last.min(Instant::now() + LOOK), until) {
-                Answer::Silent(_) if Instant::now() >= last => return last_answer(here, until),
-                Answer::Silent(_) if self.usable && is_stopped(self.pid) => {
-                    self.usable = false;
-                    let _ended_meanwhile = self.pidfd.signal(SIGKILL);
-                }
-                Answer::Silent(_) => {}
-                heard => return heard,
-            }
+        match answer(here, last.min(Instant::now() + LOOK), until) {
+            Answer::Silent(_) if Instant::now() >= last => Heard::Answer(last_answer(here, until)),
+            Answer::Silent(_) => match self.reply(last) {
+                Some(Reply::Forked(pid)) => Heard::Slow(pid),
+                _none_was_made => Heard::Answer(answer_in_time(here, until)),
+            },
+            heard => Heard::Answer(heard),
         }
     }
 
@@ -174,7 +216,7 @@ impl Server {
     }
 
     /// Why no child started.
-    fn explain(&mut self, answer: Answer) -> Result<Option<Started>, SpawnError> {
+    fn explain(&mut self, answer: Answer) -> Result<Option<Made>, SpawnError> {
         match self.reply(Until::default().answered()) {
             Some(Reply::Forked(pid)) => {
                 let pidfd = PidFd::of_child(pid).inspect_err(|_| end_child(pid)).map_err(SpawnError::from_io)?;
@@ -195,7 +237,23 @@ impl Server {
             return None;
         }
         self.link.send(&Order::<(), ()>::Explain).ok()?;
-        self.link.recv(Some(deadline)).ok().flatten()
+        loop {
+            match self.link.recv(Some(deadline.min(Instant::now() + LOOK))) {
+                Err(LinkError::Io(error))
+                    if error.kind() == std::io::ErrorKind::TimedOut && Instant::now() < deadline =>
+                {
+                    self.end_if_stopped();
+                }
+                told => return told.ok().flatten(),
+            }
+        }
+    }
+
+    fn end_if_stopped(&mut self) {
+        if is_stopped(self.pid) {
+            self.usable = false;
+            let _ended_meanwhile = self.pidfd.signal(SIGKILL);
+        }
     }
 
     /// Takes the status of a child that came of an order that was given up.

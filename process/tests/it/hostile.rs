@@ -111,6 +111,46 @@ fn a_server_that_is_stopped_keeps_nobody_waiting() {
 }
 
 #[test]
+fn a_child_that_is_slow_to_start_keeps_no_other_waiting() {
+    fn crowd((): ()) {
+        alone(|()| (), ());
+        let known = children();
+        let mut caught = false;
+        while !caught {
+            let (told, started) = std::sync::mpsc::channel();
+            thread::scope(|scope| {
+                let first = scope.spawn(move || {
+                    let process = Process::spawn(|()| (), ()).unwrap();
+                    told.send(()).unwrap();
+                    process.join().unwrap();
+                });
+                // Stopped before it has said a word, if we are quick enough.
+                let stopped = loop {
+                    match children().into_iter().find(|pid| !known.contains(pid)).map(PidFd::open) {
+                        Some(Ok(child)) => {
+                            break child.signal(Signal::SIGSTOP as i32).is_ok_and(|sent| sent).then_some(child);
+                        }
+                        _not_yet if first.is_finished() => break None,
+                        _not_yet => {}
+                    }
+                };
+                if let Some(child) = stopped {
+                    caught = started.recv_timeout(std::time::Duration::from_millis(300)).is_err()
+                        && !child.has_ended().unwrap();
+                    if caught {
+                        assert_eq!(alone(|n: u8| n, 7), 7);
+                    }
+                    child.signal(Signal::SIGCONT as i32).unwrap();
+                }
+                first.join().unwrap();
+            });
+        }
+        assert_eq!(children(), known, "the server is still good");
+    }
+    alone(crowd, ());
+}
+
+#[test]
 fn a_start_that_is_given_up_runs_nothing_and_leaves_nothing() {
     fn impatient(path: PathBuf) {
         alone(|()| (), ());
