@@ -143,6 +143,7 @@ mod pool;
 
 mod async_result;
 mod asynchronous;
+mod broadcast;
 mod builder;
 mod failure_policy;
 mod histogram;

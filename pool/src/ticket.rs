@@ -58,6 +58,14 @@ impl Ticket {
         floor.lead();
     }
 
+    /// Adds a task for each worker. Where there are more of them than tasks, it does nothing, and returns their number.
+    pub(crate) fn submit_to_each(&self, batch: Batch) -> Result<(), usize> {
+        let mut floor = self.shared.floor();
+        floor.dispatcher.submit_to_each(self.job, batch)?;
+        floor.lead();
+        Ok(())
+    }
+
     /// Adds all tasks that there will be, and leaves the rest to the pool.
     pub(crate) fn entrust(&self, batches: impl IntoIterator<Item = Batch>) {
         self.submit(batches);

@@ -146,6 +146,20 @@ impl Dispatcher {
         self.deliver();
     }
 
+    /// As [`submit`](Dispatcher::submit), of a task for each worker that there is. Where there are more of them than tasks, it does nothing, and
+    /// returns their number.
+    pub(crate) fn submit_to_each(&mut self, job: JobId, batch: Batch) -> Result<(), usize> {
+        let (count, useful) = (batch.len(), self.scheduler.useful());
+        if useful > count {
+            return Err(useful);
+        }
+        if let Some(desk) = self.desks.get_mut(&job) {
+            desk.put(batch);
+        }
+        self.command(Event::Pin { tasks: Span { job, first: 0, count: count as u64 } });
+        Ok(())
+    }
+
     /// Ends a job, if it has not come to its end by itself. What runs is stopped, if that is wanted.
     pub(crate) fn release(&mut self, job: JobId, stop: bool) {
         if !self.desks.contains_key(&job) {

@@ -64,6 +64,11 @@ impl Crew {
         self.workers.values().filter(|worker| worker.is_of_use()).count().max(1) as u64
     }
 
+    /// Those that nobody has asked to go, in their order.
+    pub(super) fn useful(&self) -> Vec<WorkerId> {
+        self.workers.iter().filter(|(_, worker)| worker.is_of_use()).map(|(id, _)| *id).collect()
+    }
+
     /// Those who hold tasks of a job.
     pub(super) fn holders(&self, job: JobId) -> Vec<WorkerId> {
         self.workers.iter().filter(|(_, worker)| worker.holds(job)).map(|(id, _)| *id).collect()

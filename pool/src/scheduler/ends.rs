@@ -64,7 +64,7 @@ impl Scheduler {
         if unbegun > 0 {
             worker.recall_after = now + RETRIAL;
         }
-        back.into_iter().for_each(|waiting| self.take_in_again(waiting, now));
+        back.into_iter().for_each(|waiting| self.take_in_again(id, waiting, now));
     }
 
     /// Stops a worker that was sentenced, if it is sure that it runs what it was sentenced for. It gets nothing new meanwhile.
@@ -101,7 +101,9 @@ impl Scheduler {
         let Some(mut worker) = self.crew.remove(id, now) else { return };
         // From the back, so that the first to be sent is again the first to be sent.
         let unbegun = worker.take_back(worker.load().saturating_sub(1));
-        unbegun.into_iter().for_each(|waiting| self.take_in_again(waiting, now));
+        let pinned = std::mem::take(&mut worker.pinned);
+        unbegun.into_iter().for_each(|waiting| self.take_in_again(id, waiting, now));
+        pinned.into_iter().for_each(|waiting| self.cancel_pinned(waiting));
         if let Some(running) = worker.front() {
             let timed_out = worker.sentence == Some(Sentence::TimedOut(running));
             self.retry_or(running, true, now, |attempt| match timed_out {
@@ -248,8 +250,11 @@ impl Scheduler {
         let mut all: Vec<(Span, End)> = Vec::new();
         // Most jobs have ended by then, and there may be many of them.
         for (worker, one) in self.crew.iter().filter(|_| job.held > 0) {
-            let spans = one.held().map(|waiting| waiting.tasks).filter(|tasks| tasks.job == id);
+            let spans = one.held().chain(&one.pinned).map(|waiting| waiting.tasks).filter(|tasks| tasks.job == id);
             all.extend(spans.map(|tasks| (tasks, held(worker))));
+        }
+        if job.held > 0 {
+            self.crew.iter_mut().for_each(|(_, one)| one.pinned.retain(|waiting| waiting.tasks.job != id));
         }
         all.extend(job.drain().map(|tasks| (tasks, waiting)));
         all.into_iter().for_each(|(tasks, end)| self.finish(tasks, end));
@@ -263,7 +268,7 @@ impl Scheduler {
         let tasks = Span { job: task.job, first: task.index, count: 1 };
         if may_repeat && job.may_retry(task) {
             self.actions.push_back(Action::Retry { task });
-            self.put_back(Waiting { tasks, weight: 0, until: None, since: now, unit: 1 });
+            self.put_back(Waiting { tasks, weight: 0, until: None, since: now, unit: 1, is_pinned: false });
         } else {
             job.ended(tasks);
             self.finish(tasks, end(attempt));
@@ -271,7 +276,10 @@ impl Scheduler {
     }
 
     /// Takes tasks back into the queue that a worker has not begun.
-    fn take_in_again(&mut self, waiting: Waiting, now: Duration) {
+    fn take_in_again(&mut self, id: WorkerId, waiting: Waiting, now: Duration) {
+        if waiting.is_pinned {
+            return self.pin_again(id, waiting);
+        }
         if let Some(job) = self.jobs.get_mut(&waiting.tasks.job) {
             job.held -= waiting.tasks.count;
             self.put_back(Waiting { since: now, ..waiting });

@@ -12,6 +12,8 @@ pub(crate) enum Event {
     Open { job: JobId, terms: Terms },
     /// A job has more tasks, of which the heaviest takes about `weight` bytes to send.
     Submit { tasks: Span, weight: usize },
+    /// A job has one task for each worker that there is, in their order, and one is to run in each.
+    Pin { tasks: Span },
     /// Nobody waits for the job any more. What is left of it is cancelled; what runs may go on.
     Release { job: JobId },
     /// As a release, and what runs is stopped.

@@ -38,6 +38,8 @@ pub(super) struct Waiting {
     pub(super) since: Duration,
     /// How many of them a worker begins at once.
     pub(super) unit: u64,
+    /// Whether it is a task for one worker, and for no other.
+    pub(super) is_pinned: bool,
 }
 
 impl Job {
@@ -145,6 +147,7 @@ mod tests {
                 until: None,
                 since: Duration::ZERO,
                 unit: 1,
+                is_pinned: false,
             });
         }
         job

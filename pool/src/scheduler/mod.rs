@@ -14,6 +14,7 @@ mod crew;
 mod ends;
 mod event;
 mod job;
+mod pins;
 mod steps;
 mod turns;
 mod worker;
@@ -88,6 +89,7 @@ impl Scheduler {
         match event {
             Event::Open { job, terms } => self.open(job, terms),
             Event::Submit { tasks, weight } => self.submit(tasks, weight, now),
+            Event::Pin { tasks } => self.pin(tasks, now),
             Event::Release { job } => self.release(job),
             Event::Cancel { job } => self.cancel(job),
             Event::Ready { worker } => self.ready(worker, now),
@@ -140,6 +142,11 @@ impl Scheduler {
         fronts.map(|(id, ..)| id).collect()
     }
 
+    /// How many workers there are that tasks can be pinned to.
+    pub(crate) fn useful(&self) -> usize {
+        self.crew.useful().len()
+    }
+
     /// How many tasks wait.
     pub(crate) fn queued(&self) -> u64 {
         self.queued
@@ -183,7 +190,7 @@ impl Scheduler {
             return self.finish(tasks, End::Refused(self.refusal()));
         };
         let until = job.terms.patience.map(|patience| now.saturating_add(patience));
-        job.push(Waiting { tasks, weight, until, since: now, unit: 1 });
+        job.push(Waiting { tasks, weight, until, since: now, unit: 1, is_pinned: false });
         self.queued += tasks.count;
         self.turns.push_back(tasks.job);
         self.look_at(tasks.job, until);
@@ -277,11 +284,13 @@ impl Scheduler {
             self.stop_the_slow(now);
             self.retire_some(now);
             self.staff(now);
+            self.send_pinned(now);
             self.assign(now);
             self.balance(now);
         } else if self.phase == Phase::Closing {
             self.dismiss(now);
         }
+        self.unpin();
         self.let_go(now);
         self.crew.late(now).into_iter().for_each(|id| self.kill(id));
         if self.crew.is_empty() && matches!(self.phase, Phase::Ending(_)) {

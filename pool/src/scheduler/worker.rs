@@ -15,6 +15,8 @@ pub(super) struct Worker {
     /// released stay here until they are answered or taken back, although nobody waits for them.
     held: VecDeque<Waiting>,
     load: u64,
+    /// What it is to be sent, and no other.
+    pub(super) pinned: VecDeque<Waiting>,
     /// So many of the first that it holds it is known to have begun.
     pub(super) begun: u64,
     /// Whether it was asked to give tasks back and has not yet said how many.
@@ -77,6 +79,7 @@ impl Worker {
             life: Life::Starting,
             held: VecDeque::new(),
             load: 0,
+            pinned: VecDeque::new(),
             begun: 0,
             is_recalling: false,
             recall_after: Duration::ZERO,
@@ -112,7 +115,12 @@ impl Worker {
 
     /// Whether it may be sent more: when it has nothing to do, or is seen to get on with what it has.
     pub(super) fn takes_more(&self) -> bool {
-        self.is_ready() && !self.is_recalling && self.sentence.is_none() && (self.load == 0 || self.has_answered)
+        self.is_at_hand() && self.pinned.is_empty() && (self.load == 0 || self.has_answered)
+    }
+
+    /// Whether it can be sent something: it is ready, and nothing is being found out about it.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.is_ready() && !self.is_recalling && self.sentence.is_none()
     }
 
     /// Until when it may take to go, if it was asked to.

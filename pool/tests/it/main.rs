@@ -4,6 +4,7 @@ procession_process::init_at_load!();
 
 mod asynchronous;
 mod blame;
+mod broadcasts;
 mod company;
 mod contexts;
 mod deaths;

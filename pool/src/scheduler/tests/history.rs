@@ -16,6 +16,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..12_usize).prop_map(|terms| Step::Open { terms }),
         6 => (which.clone(), 1..40_u64, prop_oneof![Just(8_usize), Just(1 << 19), Just(usize::MAX)])
             .prop_map(|(job, count, weight)| Step::Submit { job, count, weight }),
+        1 => (0..12_usize).prop_map(|terms| Step::Pin { terms }),
         1 => which.clone().prop_map(|job| Step::Release { job }),
         1 => which.clone().prop_map(|job| Step::Cancel { job }),
         6 => which.clone().prop_map(|worker| Step::Ready { worker }),

@@ -13,6 +13,7 @@ use crate::terms::{Staffing, Tenure, Terms};
 pub(super) enum Step {
     Open { terms: usize },
     Submit { job: usize, count: u64, weight: usize },
+    Pin { terms: usize },
     Release { job: usize },
     Cancel { job: usize },
     Ready { worker: usize },
@@ -85,6 +86,8 @@ pub(super) struct World {
     answered: Option<TaskId>,
     dead: BTreeMap<WorkerId, Option<TaskId>>,
     unsent: BTreeSet<TaskId>,
+    /// For which worker a task is, and no other.
+    pins: BTreeMap<TaskId, WorkerId>,
     refuses_starts: bool,
     is_closed: bool,
     is_terminated: bool,
@@ -113,6 +116,7 @@ impl World {
             answered: None,
             dead: BTreeMap::new(),
             unsent: BTreeSet::new(),
+            pins: BTreeMap::new(),
             refuses_starts: false,
             is_closed: false,
             is_terminated: false,
@@ -239,6 +243,8 @@ impl World {
         );
         assert!(!tasks.is_empty());
         assert!(tasks.iter().all(|task| self.pending.contains(task)), "sent before its end");
+        let is_for = |task: &TaskId| self.pins.get(task).is_none_or(|pinned| *pinned == worker);
+        assert!(tasks.iter().all(is_for), "sent to the worker that it is pinned to");
         peer.inbox.extend(&tasks);
         assert!(self.staffing.max_tasks.is_none_or(|most| peer.done + peer.inbox.len() as u64 <= most));
         peer.last_chunk = tasks.clone();
@@ -262,6 +268,8 @@ impl World {
                 let has_begun = |peer: &Peer| peer.inbox.iter().take(peer.begun).any(|begun| *begun == task);
                 assert!(!self.peers.values().any(has_begun), "what has begun does not expire");
             }
+            // Its worker has gone.
+            End::Cancelled if self.pins.contains_key(&task) => {}
             End::Cancelled | End::Stopped(_) => assert!(!self.open_jobs.contains_key(&task.job)),
             End::Refused(refusal) | End::Cut(_, refusal) => match refusal {
                 Refusal::Closed => assert!(self.is_closed),
@@ -277,6 +285,7 @@ impl World {
         match *step {
             Step::Open { terms: number } => self.open(terms(number)),
             Step::Submit { job, count, weight } => self.submit(job, count, weight),
+            Step::Pin { terms: number } => self.pin(Terms { retries: 0, ..terms(number) }),
             Step::Release { job } => self.end_job(job, |job| Event::Release { job }),
             Step::Cancel { job } => self.end_job(job, |job| Event::Cancel { job }),
             Step::Ready { worker } => self.come(worker, |peer, worker| {
@@ -346,6 +355,20 @@ impl World {
         *next += count;
         self.pending.extend((tasks.first..tasks.first + count).map(|index| TaskId { job, index }));
         self.tell(Event::Submit { tasks, weight });
+    }
+
+    /// A job with a task for each worker that nobody has asked to go, and one that is too much.
+    fn pin(&mut self, terms: Terms) {
+        let job = JobId(self.jobs);
+        self.open(terms);
+        let useful = self.scheduler.roll().filter(|(_, life, ..)| matches!(life, Life::Starting | Life::Ready));
+        let useful: Vec<WorkerId> = useful.map(|(worker, ..)| worker).collect();
+        let tasks = (0..=useful.len() as u64).map(|index| TaskId { job, index });
+        self.pending.extend(tasks.clone());
+        // There is no worker of the last one's.
+        self.pins.extend(tasks.zip(useful.iter().copied().chain([WorkerId(0)])));
+        self.submitted.insert(job, useful.len() as u64 + 1);
+        self.tell(Event::Pin { tasks: Span { job, first: 0, count: useful.len() as u64 + 1 } });
     }
 
     fn end_job(&mut self, job: usize, event: impl Fn(JobId) -> Event) {
