@@ -210,7 +210,9 @@ where
     pub(crate) fn keep_full(&mut self) {
         if self.given >= self.look {
             self.fill();
-            let surplus = self.in_flight().saturating_sub((self.window() - self.window() / 4) as u64);
+            // Whoever delivers results may change it meanwhile.
+            let window = self.window();
+            let surplus = self.in_flight().saturating_sub((window - window / 4) as u64);
             self.look = self.given + (surplus / 2).clamp(1, MOST_UNLOOKED);
         }
     }
