@@ -149,6 +149,24 @@ impl Function {
         Function::new(thunk_with_control::<A, R>, function as *const (), types)
     }
 
+    /// Names a function without an argument. It is called with `()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Function::of).
+    ///
+    /// ```
+    /// use procession_core::{Function, codec};
+    ///
+    /// fn answer() -> u8 { 42 }
+    /// let result = Function::without_argument(answer)?.call(codec::encode(&())?, None)?;
+    /// assert_eq!(codec::decode::<u8>(result)?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn without_argument<R: Serialize>(function: fn() -> R) -> Result<Function, FunctionError> {
+        Function::new(thunk_without_argument::<R>, function as *const (), std::any::type_name::<fn() -> R>())
+    }
+
     /// Calls it in this process. A panic of the function unwinds out of this call.
     ///
     /// # Errors
@@ -256,6 +274,16 @@ fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>)
         Call::Row(row) => row.run(function),
         Call::One(One { control: Some(_), .. }) => Err(CallError::Link),
         Call::One(one) => one.run(|argument, _| Ok(function(argument))),
+    }
+}
+
+/// The same for a function without an argument.
+fn thunk_without_argument<R: Serialize>(function: *const (), call: Call<'_>) -> Result<bool, CallError> {
+    // SAFETY: `Function::without_argument` is the only place that pairs this thunk with a function, and it takes a `fn() -> R`.
+    let function = unsafe { std::mem::transmute::<*const (), fn() -> R>(function) };
+    match call {
+        Call::One(one) if one.control.is_none() => one.run(|(), _| Ok(function())),
+        _ => Err(CallError::Link),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use procession_core::codec::{Descriptor, Message};
@@ -38,7 +39,19 @@ use crate::{init, registry};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+///
+/// A clone describes another process of the same kind:
+///
+/// ```
+/// # use procession_process::Process;
+/// # procession_process::init();
+/// let ranks = Process::builder().daemon(true).env("RANKS", "3");
+/// let started: Result<Vec<_>, _> = (0..3).map(|rank: u32| ranks.clone().spawn(|rank: u32| rank * 2, rank)).collect();
+/// let doubled: Result<Vec<_>, _> = started?.iter().map(|one| one.join()).collect();
+/// assert_eq!(doubled?, [0, 2, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
 #[must_use = "a builder starts nothing until `spawn` is called"]
 pub struct Builder {
     name: Option<String>,
@@ -46,12 +59,13 @@ pub struct Builder {
     method: StartMethod,
     changes: Vec<(OsString, Option<OsString>)>,
     directory: Option<PathBuf>,
-    streams: [Stdio; 3],
+    /// Shared with clones: a descriptor is copied when it is used, where that can fail.
+    streams: [Arc<Stdio>; 3],
 }
 
 impl Builder {
     pub(crate) fn new() -> Builder {
-        let streams = [Stdio::Null, Stdio::Inherit, Stdio::Inherit];
+        let streams = [Stdio::Null, Stdio::Inherit, Stdio::Inherit].map(Arc::new);
         Builder {
             name: None,
             daemon: None,
@@ -162,7 +176,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stdin(mut self, stream: Stdio) -> Builder {
-        self.streams[0] = stream;
+        self.streams[0] = Arc::new(stream);
         self
     }
 
@@ -177,7 +191,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stdout(mut self, stream: Stdio) -> Builder {
-        self.streams[1] = stream;
+        self.streams[1] = Arc::new(stream);
         self
     }
 
@@ -191,7 +205,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stderr(mut self, stream: Stdio) -> Builder {
-        self.streams[2] = stream;
+        self.streams[2] = Arc::new(stream);
         self
     }
 
@@ -270,7 +284,7 @@ impl Builder {
         Ok((process, here))
     }
 
-    fn start<R>(
+    pub(crate) fn start<R>(
         self,
         function: Function,
         argument: Message,
@@ -292,7 +306,7 @@ impl Builder {
         let named = name.is_some();
         let identity = Identity::next_child(name, daemon.unwrap_or_else(|| identity::own().daemon));
         let lifeline = identity.daemon.then(start::lifeline).transpose().map_err(SpawnError::from_io)?;
-        let (standard, pipes) = stdio::open(input, output, error).map_err(SpawnError::from_io)?;
+        let (standard, pipes) = stdio::open([input, output, error]).map_err(SpawnError::from_io)?;
         let surroundings = Surroundings { named, standard, environment: None, changes, place: None, directory };
         let lifeline = lifeline.map(|end: OwnedFd| Descriptor::from(end));
         let job = Job {

@@ -5,7 +5,7 @@ use std::{env, io, process};
 
 use procession_core::codec::Message;
 use procession_core::os::pidfd::own_number;
-use procession_core::os::{directory, exit, lifeline, signal, stdio};
+use procession_core::os::{directory, exit, lifeline, profile, signal, stdio};
 use procession_core::{Control, Function, Image, LinkError, last_words, start};
 use std::os::fd::OwnedFd;
 
@@ -18,6 +18,9 @@ use crate::stdio::Stream;
 pub(crate) const PANICKED: i32 = 101;
 /// The exit code of a child whose function could not be called, or whose result could not be sent.
 const FAILED: i32 = 1;
+
+/// The variable that has copies run the exit hooks of the C library.
+const EXIT_HOOKS: &str = "PROCESSION_EXIT_HOOKS";
 
 /// How a child leaves when its function is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,9 @@ pub(crate) fn receive(mut control: Control, leave: Leave) -> ! {
 
 /// Lives as a child that has its job and its identity.
 pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
+    if leave == Leave::AsCopy {
+        profile::begin_copy();
+    }
     let Job { image, identity: _, surroundings, lifeline, function, argument, control: second, .. } = job;
     #[cfg(feature = "log")]
     let logs = job.logs;
@@ -67,9 +73,15 @@ pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
     *parent() = Some(last_words::speak_over(control));
     let code = run(function, argument, second);
     match leave {
-        Leave::AsProgram => process::exit(code),
-        Leave::AsCopy => exit::leave(code),
+        Leave::AsCopy if !wants_exit_hooks() => exit::leave(code),
+        Leave::AsCopy | Leave::AsProgram => process::exit(code),
     }
+}
+
+/// Whether whoever started the program wants copies to leave as programs do, with all that libraries do then: leak sanitizers,
+/// profilers, exit hooks of C code.
+fn wants_exit_hooks() -> bool {
+    env::var_os(EXIT_HOOKS).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// Calls the function, tells the outcome, and answers the exit code.

@@ -237,6 +237,11 @@ impl Child {
         crate::logs::catch_up(self.name(), self.id(), unlogged);
     }
 
+    /// Whether it has ended without a value.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(&*self.lock(), End::Over(_, Outcome::Panicked(_) | Outcome::Failed(_) | Outcome::Nothing))
+    }
+
     /// What it has told, once it has ended.
     pub(crate) fn outcome<T>(&self, look: impl FnOnce(&Outcome) -> Result<T, Reason>) -> Result<T, JoinError> {
         self.0.seen.store(true, Ordering::Relaxed);

@@ -89,6 +89,74 @@ impl JoinError {
         if let Reason::Panicked(panic) = &self.reason { Some(panic) } else { None }
     }
 
+    /// Whether the function panicked.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let error = Process::spawn(|n: u32| assert_eq!(n, 1), 2)?.join().unwrap_err();
+    /// assert!(error.is_panic() && !error.is_death());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.reason, Reason::Panicked(_))
+    }
+
+    /// Whether the process exited or was killed before the function returned, and not by a panic that is known.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+    /// assert!(process.join().unwrap_err().is_death());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_death(&self) -> bool {
+        matches!(self.reason, Reason::Died(_))
+    }
+
+    /// Whether the argument or the result could not be carried: one of them cannot be encoded or decoded, or a limit was in the way.
+    ///
+    /// ```
+    /// use procession_process::Process;
+    /// use serde::{Deserialize, Deserializer, Serialize};
+    ///
+    /// #[derive(Serialize)]
+    /// struct Picky;
+    ///
+    /// impl<'de> Deserialize<'de> for Picky {
+    ///     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Picky, D::Error> {
+    ///         Err(serde::de::Error::custom("not today"))
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// assert!(Process::spawn(|_: Picky| (), Picky)?.join().unwrap_err().is_transport());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_transport(&self) -> bool {
+        matches!(self.reason, Reason::Failed(_))
+    }
+
+    /// Whether nothing is known of the process, because waiting for it failed.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process: Process<()> = Process::spawn(|()| std::process::exit(3), ())?;
+    /// assert!(!process.join().unwrap_err().is_unknown());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.reason, Reason::Wait(_))
+    }
+
     /// How the process ended.
     ///
     /// ```

@@ -127,6 +127,7 @@ mod scope;
 mod server;
 mod signalling;
 mod spawn_error;
+mod spawn_fn;
 mod start;
 mod stdio;
 

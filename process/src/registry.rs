@@ -1,14 +1,19 @@
 //! The children of this process that have not been seen to end, and what happens to them when it exits.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use procession_core::os::exit;
+use procession_core::os::poll::deadline_after;
 
 use crate::handle::Child;
+use crate::identity;
 
 /// How long a daemon may take to end at the exit of its parent before it is killed.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long the exit waits for a child before it says so on stderr.
+const SILENCE: Duration = Duration::from_secs(1);
 
 struct Registry {
     /// Whose children these are: a fork copies the list, but they are not the copy's.
@@ -78,16 +83,46 @@ pub fn active_children() -> Vec<Child> {
 /// What the exit of this process does: daemons are terminated, then everyone is waited for.
 fn end_children() {
     let (daemons, others): (Vec<Child>, Vec<Child>) = own_children().into_iter().partition(Child::is_daemon);
-    daemons.iter().for_each(Child::terminate);
-    for daemon in &daemons {
-        if !matches!(daemon.wait_timeout(GRACE), Ok(Some(_))) {
-            daemon.kill();
-        }
+    end_daemons(&daemons);
+    for child in &others {
+        wait_audibly(child);
     }
-    for child in daemons.iter().chain(&others) {
+}
+
+/// Asks all, then kills those that have not gone. They share one deadline.
+fn end_daemons(daemons: &[Child]) {
+    daemons.iter().for_each(Child::terminate);
+    let late = still_there(daemons, GRACE);
+    late.iter().for_each(|one| one.kill());
+    // Those that are left now run as another user, or the kernel does not let them go. Neither is a reason to stay.
+    for one in still_there(&late, GRACE) {
+        let name = one.name();
+        complain(format_args!("leaving process `{name}` (pid {}) behind: it cannot be killed", one.id()));
+    }
+}
+
+/// Those that have not ended after some time together.
+fn still_there(children: &[Child], time: Duration) -> Vec<Child> {
+    let deadline = deadline_after(time);
+    // One that cannot be waited for is not waited for again.
+    children.iter().filter(|one| matches!(one.wait_until(deadline), Ok(None))).cloned().collect()
+}
+
+/// Waits for a child as long as it takes, and says so before anybody wonders.
+fn wait_audibly(child: &Child) {
+    if let Ok(None) = child.wait_timeout(SILENCE) {
+        let (name, pid) = (child.name(), child.id());
+        complain(format_args!(
+            "waiting for process `{name}` (pid {pid}) to end, because it is no daemon: see `Builder::daemon`"
+        ));
         // A child that cannot be waited for is no reason to stay.
         let _unwaitable = child.wait();
     }
+}
+
+/// Tells whoever looks at a program that does not end. Where nobody can be told, that is no reason to fail.
+fn complain(what: std::fmt::Arguments<'_>) {
+    let _unwritable = writeln!(std::io::stderr(), "{}: {what}", identity::own().describe());
 }
 
 fn own_children() -> Vec<Child> {

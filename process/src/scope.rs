@@ -1,8 +1,11 @@
 //! [`scope`]: processes that are waited for before a block ends.
 
-use std::sync::atomic::Ordering;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use procession_core::os::poll::{Pollable, poll};
+use procession_core::os::signal::SIGKILL;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -27,6 +30,7 @@ use crate::spawn_error::SpawnError;
 #[derive(Debug, Default)]
 pub struct Scope {
     children: Mutex<Vec<Child>>,
+    falls_together: AtomicBool,
 }
 
 /// Processes of a scope failed, and nobody had asked for their values.
@@ -157,11 +161,55 @@ impl Scope {
         Ok(process)
     }
 
+    /// Ends all processes of the scope as soon as one has failed, while the scope waits for them at its end: for processes that
+    /// need each other, of which the others would wait for ever.
+    ///
+    /// The error names those that failed by themselves; those that were ended for it are not among its failures.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// let error = procession_process::scope(|s| {
+    ///     s.fall_together();
+    ///     s.spawn(|()| loop { std::thread::park() }, ()).map(|_: procession_process::Process<()>| ())?;
+    ///     s.spawn(|n: u8| assert_eq!(n, 1, "no bread"), 2).map(drop)
+    /// });
+    /// assert_eq!(error.unwrap_err().failures().len(), 1);
+    /// ```
+    #[doc(alias = "fail_fast")]
+    pub fn fall_together(&self) {
+        self.falls_together.store(true, Ordering::Relaxed);
+    }
+
     /// Waits for all, and answers the failures that nobody has seen.
     fn wait(&self) -> Vec<JoinError> {
-        let children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.falls_together.load(Ordering::Relaxed) {
+            end_with_the_first_failure(&mut children);
+        }
         children.iter().filter_map(unseen_failure).collect()
     }
+}
+
+/// Waits for all, whoever ends first. When one fails, the others are ended and taken off the list.
+fn end_with_the_first_failure(children: &mut Vec<Child>) {
+    loop {
+        let (ended, running): (Vec<&Child>, Vec<&Child>) = children.iter().partition(|one| !one.is_alive());
+        if ended.iter().any(|one| one.has_failed()) {
+            running.iter().for_each(|one| one.kill());
+            // Those that were killed; one that had ended meanwhile speaks for itself.
+            let spent: Vec<u32> = running.iter().filter(|one| was_killed(one)).map(|one| one.id()).collect();
+            children.retain(|one| !spent.contains(&one.id()));
+            return;
+        }
+        let sentinels: Vec<Pollable<'_>> = running.iter().map(|one| Pollable::readable(one.as_fd())).collect();
+        if sentinels.is_empty() || poll(&sentinels, None).is_err() {
+            return;
+        }
+    }
+}
+
+fn was_killed(child: &Child) -> bool {
+    child.wait().is_ok_and(|status| status.signal() == Some(SIGKILL))
 }
 
 impl Drop for Scope {

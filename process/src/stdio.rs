@@ -3,6 +3,7 @@
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::Arc;
 
 use procession_core::codec::{Descriptor, fd};
 use procession_core::os::descriptors::pipe;
@@ -98,7 +99,8 @@ pub(crate) struct Pipes {
 }
 
 /// The child's three streams, and our ends of those that are piped.
-pub(crate) fn open(input: Stdio, output: Stdio, error: Stdio) -> io::Result<([Stream; 3], Pipes)> {
+pub(crate) fn open([input, output, error]: [Arc<Stdio>; 3]) -> io::Result<([Stream; 3], Pipes)> {
+    let (input, output, error) = (own(input)?, own(output)?, own(error)?);
     let (input, to_child) = reading(input)?;
     let (output, from_output) = writing(output, Standard::Output)?;
     let (error, from_error) = writing(error, Standard::Error)?;
@@ -108,6 +110,18 @@ pub(crate) fn open(input: Stdio, output: Stdio, error: Stdio) -> io::Result<([St
         error: from_error.map(|end| OwnedFd::from(end).into()),
     };
     Ok(([input, output, error], pipes))
+}
+
+/// What was chosen, for one process. Others may have been described with the same.
+fn own(chosen: Arc<Stdio>) -> io::Result<Stdio> {
+    Arc::try_unwrap(chosen).or_else(|shared| {
+        Ok(match &*shared {
+            Stdio::Descriptor(descriptor) => Stdio::Descriptor(descriptor.try_clone()?),
+            Stdio::Inherit => Stdio::Inherit,
+            Stdio::Null => Stdio::Null,
+            Stdio::Piped => Stdio::Piped,
+        })
+    })
 }
 
 fn reading(stream: Stdio) -> io::Result<(Stream, Option<PipeWriter>)> {

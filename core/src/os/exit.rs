@@ -7,6 +7,8 @@ use std::{io, process};
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
 
+use super::{profile, stdio};
+
 /// What runs at exit, the newest first.
 static AT_EXIT: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
 static ON_STATUS: Mutex<Vec<fn(i32)>> = Mutex::new(Vec::new());
@@ -76,8 +78,8 @@ pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
     registered(unsafe { on_exit(run_on_status, std::ptr::null_mut()) })
 }
 
-/// Ends this process with `code` after the functions of [`at_exit`], and flushes stdout, but runs nothing that C code has
-/// registered.
+/// Ends this process with `code` after the functions of [`at_exit`]. It flushes stdout and the streams of C code, and writes the
+/// profile of an instrumented program, but runs nothing that C code has registered.
 ///
 /// For a copy of another process: what was registered there is the original's to run. (It is also what makes the end of a
 /// copy cheap, because the C library's own way out touches memory all over the program.)
@@ -94,7 +96,8 @@ pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
 /// ```
 pub fn leave(code: i32) -> ! {
     run_at_exit();
-    let _unwritable = io::Write::flush(&mut io::stdout());
+    stdio::flush_all();
+    profile::write();
     exit_now(code)
 }
 

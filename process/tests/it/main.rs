@@ -20,3 +20,4 @@ mod rights;
 mod streams;
 mod support;
 mod surroundings;
+mod unsendable;

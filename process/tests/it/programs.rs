@@ -142,3 +142,33 @@ fn p04_daemons_are_gone_when_their_parent_is_killed_and_others_see_it() {
         fs::read_to_string(&report).is_ok_and(|text| text == "alive, gone")
     });
 }
+
+#[test]
+fn an_exit_that_waits_says_for_whom() {
+    let mut program = Command::new(example("stubborn"))
+        .arg("other")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("this program has failed"));
+    let told = lines.next().unwrap().unwrap();
+    assert!(told.contains("waiting for process `patient` (pid ") && told.contains("no daemon"), "{told}");
+    assert!(program.try_wait().unwrap().is_none(), "it was not waited for");
+    drop(program.stdin.take());
+    assert_eq!(program.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn daemons_that_ignore_the_request_to_end_are_killed_together() {
+    let begin = std::time::Instant::now();
+    let output = run(&example("stubborn"), &["daemons", "40"]);
+    assert!(output.status.success(), "{}", output.err);
+    for pid in output.out.lines() {
+        assert!(!Path::new("/proc").join(pid).exists(), "daemon {pid} lives");
+    }
+    // One after the other they would take 40 seconds.
+    assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
+}
