@@ -89,7 +89,7 @@ pub enum MethodError {
     Target(&'static str),
 }
 
-/// What is done with a value and a function that somebody sends to it: see [`Method::given`].
+/// What is done with a value and a function that somebody sends to it: see `Method::given`.
 ///
 /// ```
 /// use procession_core::{Given, Method, Target, codec};

@@ -107,10 +107,16 @@
 
 pub mod guide;
 
+// Inlined, so that the pages of the facade alone hold all that it offers, and a search finds it.
+#[doc(inline)]
 pub use procession_channels as channels;
+#[doc(inline)]
 pub use procession_manager as manager;
+#[doc(inline)]
 pub use procession_pool as pool;
+#[doc(inline)]
 pub use procession_process as process;
+#[doc(inline)]
 pub use procession_sync as sync;
 
 pub use procession_pool::Pool;

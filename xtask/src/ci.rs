@@ -1,13 +1,15 @@
 //! `cargo xtask ci`: the one check, as named and timed sections that stop at the first failure.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::{bench, chaos, model, step, tidy};
+use crate::{bench, chaos, links, model, step, tidy};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -23,7 +25,7 @@ The sections, in the order in which they run:
   build    the workspace without its optional features, examples and tests too
   test     unit, integration and documentation tests
   model    the locks under loom: every order of their steps
-  doc      the documentation builds without a warning
+  doc      the documentation builds without a warning, and no link in the facade's pages is dead
   chaos    each chaos program for 3 seconds
   bench    the benchmarks compile; skipped where their peers were never downloaded
 ",
@@ -117,9 +119,30 @@ fn test() -> Result<(), Failure> {
     step::run(&mut step::cargo(["test", "--locked", "--workspace", "--all-features"]))
 }
 
+/// The pages that the facade has at least: those of all its crates.
+const PAGES: usize = 190;
+
 fn doc() -> Result<(), Failure> {
+    facade_pages()?;
     let mut cargo = step::cargo(["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
     step::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// What `cargo doc -p procession` shows a newcomer, before the pages of other crates lie beside it: links must not need those.
+fn facade_pages() -> Result<(), Failure> {
+    let pages = target().join("doc");
+    if pages.exists() {
+        fs::remove_dir_all(&pages)
+            .map_err(|error| Failure::new(format!("cannot remove {}: {error}", pages.display())))?;
+    }
+    let mut cargo = step::cargo(["doc", "--locked", "--no-deps", "-p", "procession"]);
+    step::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
+    links::check(&pages, PAGES)
+}
+
+/// Where cargo puts what it makes.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| step::root().join("target"), PathBuf::from)
 }
 
 /// Long enough to see every kind of death, short enough for each change.

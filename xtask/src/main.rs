@@ -7,6 +7,7 @@ mod ci;
 mod command;
 mod disk;
 mod failure;
+mod links;
 mod matrix;
 mod model;
 mod number;
