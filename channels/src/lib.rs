@@ -135,6 +135,7 @@ mod tally;
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+#[cfg(feature = "net")]
 mod socket;
 mod wait;
 
@@ -154,6 +155,7 @@ pub use pipe_sender::PipeSender;
 pub use queue::{queue, queue_of_bytes, unbounded};
 pub use receiver::Receiver;
 pub use sender::Sender;
+#[cfg(feature = "net")]
 pub use socket::{
     AcceptError, Address, AddressError, BindError, Client, ClientBuilder, ConnectError, HandshakeError, Listener,
     ListenerBuilder, Refusal, SocketConnection, SocketRecvError, SocketSendError,

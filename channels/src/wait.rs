@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use procession_core::Waitable;
 use procession_core::os::poll::{Pollable, deadline_after, poll};
 
-use crate::{Connection, JoinableReceiver, Listener, PipeReceiver, Receiver, SocketConnection};
+use crate::{Connection, JoinableReceiver, PipeReceiver, Receiver};
 
 /// After this time one looks again at what could not be armed, because a process was stopped in the middle of using it.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -152,22 +152,5 @@ impl<A, B> Waitable for Connection<A, B> {
 
     fn is_unsure(&self) -> bool {
         self.receiver().is_unsure()
-    }
-}
-
-impl Waitable for SocketConnection {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.as_fd()
-    }
-
-    /// A part of a message that was received counts, as it does for [`poll`](SocketConnection::poll).
-    fn arm(&self) -> Option<bool> {
-        self.has_part().then_some(true)
-    }
-}
-
-impl Waitable for Listener {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.as_fd()
     }
 }

@@ -69,6 +69,9 @@ pub mod sharing_data {}
 #[doc = include_str!("../guide/pools.md")]
 pub mod pools {}
 
+#[doc = include_str!("../guide/tokio.md")]
+pub mod with_tokio {}
+
 #[doc = include_str!("../guide/death.md")]
 pub mod when_things_die {}
 

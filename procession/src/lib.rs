@@ -100,16 +100,34 @@
 //! [`guide`] is the book: coming from Python, which part is for what, processes, sharing, pools, what happens when things die,
 //! performance, security, limits.
 //!
+//! # Features
+//!
+//! `channels`, `net` and `manager` are on by default. Who wants a pool alone leaves them out (`default-features = false`) and compiles half
+//! as many crates.
+//!
+//! | feature | default | what for |
+//! | --- | --- | --- |
+//! | `channels` | yes | queues and pipes: the module [`channels`] |
+//! | `net` | yes | listeners, clients and connections over sockets, and their authentication |
+//! | `manager` | yes | live objects behind proxies: the module [`manager`] |
+//! | `log` | no | log records of children arrive in their parent's logger: `process::logs::forward` |
+//! | `tracing` | no | a span around each task of a pool, events for the lives of its workers |
+//! | `tokio` | no | twins of the calls of [`channels`] that wait, for tasks of tokio |
+//!
 //! # Limits
 //!
 //! Linux 5.10 or newer, x86-64 and aarch64, glibc.
 #![forbid(unsafe_code)]
 
+// Its chapters speak of all parts, and their code is run.
+#[cfg(feature = "manager")]
 pub mod guide;
 
 // Inlined, so that the pages of the facade alone hold all that it offers, and a search finds it.
+#[cfg(feature = "channels")]
 #[doc(inline)]
 pub use procession_channels as channels;
+#[cfg(feature = "manager")]
 #[doc(inline)]
 pub use procession_manager as manager;
 #[doc(inline)]

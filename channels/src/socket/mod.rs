@@ -22,6 +22,7 @@ mod sending;
 mod stream;
 #[cfg(feature = "tokio")]
 mod tasks;
+mod wait;
 mod wire;
 
 pub use address::{Address, AddressError};

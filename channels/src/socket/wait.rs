@@ -1,0 +1,24 @@
+//! What sockets offer those who wait for several things at once.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use procession_core::Waitable;
+
+use super::{Listener, SocketConnection};
+
+impl Waitable for SocketConnection {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    /// A part of a message that was received counts, as it does for [`poll`](SocketConnection::poll).
+    fn arm(&self) -> Option<bool> {
+        self.has_part().then_some(true)
+    }
+}
+
+impl Waitable for Listener {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
