@@ -187,9 +187,19 @@ impl Link {
     /// ```
     pub fn post(&mut self, message: Message) -> Result<(), LinkError> {
         let mut next = Outgoing::new(message)?;
-        if !self.flush()? || !next.send(&self.socket)? {
-            self.outgoing.push_back(next);
+        if self.flush()? {
+            match next.send(&self.socket) {
+                Ok(true) => return Ok(()),
+                // Half of it is out: nothing can be sent after it, and each further attempt says why.
+                Err(error) if !next.has_begun() => return Err(error),
+                Err(error) => {
+                    self.outgoing.push_back(next);
+                    return Err(error);
+                }
+                Ok(false) => {}
+            }
         }
+        self.outgoing.push_back(next);
         Ok(())
     }
 
@@ -213,10 +223,15 @@ impl Link {
     /// ```
     pub fn flush(&mut self) -> Result<bool, LinkError> {
         while let Some(first) = self.outgoing.front_mut() {
-            if !first.send(&self.socket)? {
+            let sent = first.send(&self.socket);
+            // What cannot be sent at all must not be in the way of what comes after it.
+            let is_hopeless = sent.is_err() && !first.has_begun();
+            if is_hopeless || matches!(sent, Ok(true)) {
+                self.outgoing.pop_front();
+            }
+            if !sent? {
                 return Ok(false);
             }
-            self.outgoing.pop_front();
         }
         Ok(true)
     }

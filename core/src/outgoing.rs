@@ -56,6 +56,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether any of it is out.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.sent > 0
+    }
+
     /// Sends one piece. Answers whether the frame is out.
     fn send_some(&mut self, socket: &OwnedFd) -> io::Result<bool> {
         let piece = self.descriptors.len().min(DESCRIPTORS_A_PIECE);

@@ -76,12 +76,19 @@ impl Builder {
         let builder = Process::builder().name(self.name).daemon(true).start_method(self.method);
         let (process, control) = builder.spawn_with_control(server::live, manager)?;
         let child = process.child();
-        match Connection::open(manager, control) {
-            Ok(connection) => Ok(Manager { connection, child, sockets: Mutex::default() }),
-            Err(error) => {
-                child.kill();
-                Err(ManagerError::Limit(error.to_string()))
-            }
+        let error =
+            match Connection::open(manager, control).and_then(|connection| connection.greet().map(|()| connection)) {
+                Ok(connection) => return Ok(Manager { connection, child, sockets: Mutex::default() }),
+                Err(error) => error,
+            };
+        // One that could not start its parts has said why, and ended by itself.
+        if !error.is_manager_gone() {
+            child.kill();
         }
+        Err(ManagerError::Limit(match process.join() {
+            Ok(Err(reason)) => reason,
+            Err(ended) if error.is_manager_gone() => ended.to_string(),
+            Ok(Ok(())) | Err(_) => error.to_string(),
+        }))
     }
 }

@@ -94,6 +94,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Waits until the manager has said something.
+    pub(crate) fn greet(self: &Arc<Connection>) -> Result<(), CallError> {
+        self.call(&Request::new(Kind::Count, 0, Which::None, &[]), Message::default(), None).map(drop)
+    }
+
     /// Introduces this process to a manager of another program, by the registry that it has.
     pub(crate) fn introduce(
         socket: SocketConnection,

@@ -90,11 +90,18 @@ impl State {
     }
 
     fn send(&mut self, client: ClientId, answer: Answer, result: Message) {
-        if let Some(near) = self.clients.get_mut(&client.0) {
-            near.reply(answer, result, &self.epoll);
-        } else if let Some(distant) = self.distant.get_mut(&client.0)
-            && !distant.reply(answer, result, &self.epoll, client.0)
-        {
+        let is_worth_it = if let Some(near) = self.clients.get_mut(&client.0) {
+            let is_worth_it = near.reply(answer, result, &self.epoll);
+            if near.is_held_up() {
+                self.look_again(client.0);
+            }
+            is_worth_it
+        } else if let Some(distant) = self.distant.get_mut(&client.0) {
+            distant.reply(answer, result, &self.epoll, client.0)
+        } else {
+            true
+        };
+        if !is_worth_it {
             // It is heard to the end when its turn comes, and ended then.
             self.busy.push_back(client.0);
         }

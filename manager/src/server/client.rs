@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 
-use procession_channels::{Connection, PipeReceiver, PipeSender, TryRecvError, TrySendError};
+use procession_channels::{Connection, TryRecvError};
 use procession_core::codec::Message;
 use procession_core::os::epoll::Epoll;
 use procession_core::os::poll::Pollable;
 use procession_core::{Control, LinkError, Method, TryRecv};
 
+use super::lines::Lines;
 use crate::claims::{Claim, Claims, Place};
 use crate::ids::ClientId;
 use crate::wire::{Answer, Signal};
@@ -19,9 +20,6 @@ const BATCH: usize = 64;
 
 /// Marks the token of a client when it is its pipe that is ready, and there can be nothing new on its link.
 pub(crate) const PIPE: u64 = 1 << 63;
-
-/// With more bytes of answers than this a client is not listened to until it takes some.
-const FULL: usize = 16 << 20;
 
 /// A connection.
 pub(crate) struct Client {
@@ -39,22 +37,6 @@ pub(crate) struct Client {
     calls: Vec<u8>,
     ends: VecDeque<usize>,
     begin: usize,
-}
-
-/// The ways between client and server beside the link for requests.
-struct Lines {
-    replies: Control,
-    calls: PipeReceiver<()>,
-    answers: PipeSender<()>,
-    /// The words of the calls that can be taken back.
-    claims: Claims,
-    /// Answers for which there was no room.
-    unsent: VecDeque<Vec<u8>>,
-    unsent_bytes: usize,
-    /// Whether room is waited for.
-    is_waiting: bool,
-    /// Whether so many answers lie here that the client is not listened to.
-    is_full: bool,
 }
 
 /// What a client has said.
@@ -93,15 +75,27 @@ impl Client {
         self.is_rung = true;
     }
 
-    /// Makes its descriptors ready when it says something. Answers whether it has done so already.
-    pub(crate) fn arm(&self) -> bool {
-        self.lines.as_ref().is_some_and(|lines| !lines.is_full && lines.calls.arm())
+    /// Makes its descriptors ready when it says something. Answers whether it has done so already; `None` where it could not be
+    /// done, because the client was stopped in the midst of something: then look again before long.
+    pub(crate) fn arm(&self) -> Option<bool> {
+        match &self.lines {
+            Some(lines) if !lines.is_full => lines.calls.try_arm(),
+            _ => Some(false),
+        }
+    }
+
+    /// Whether answers wait for something of which nobody will tell, so that one must look again before long.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.lines.as_ref().is_some_and(|lines| lines.is_held_up)
     }
 
     /// The next thing that it says. Links and pipe fail alike: the client is gone, or might as well be.
     pub(crate) fn hear(&mut self, epoll: &Epoll) -> Result<Heard, LinkError> {
         if self.lines.as_ref().is_some_and(|lines| lines.is_waiting) {
             self.drain(epoll)?;
+        }
+        if self.is_lost() {
+            return Ok(Heard::End);
         }
         if self.lines.as_ref().is_some_and(|lines| lines.is_full) {
             return Ok(Heard::Nothing);
@@ -140,9 +134,7 @@ impl Client {
         claims.sign();
         let (answers, calls) = pipe.split();
         epoll.add(Pollable::readable(calls.as_fd()), self.id.0 | PIPE)?;
-        let (unsent, unsent_bytes) = (VecDeque::new(), 0);
-        self.lines =
-            Some(Lines { replies, calls, answers, claims, unsent, unsent_bytes, is_waiting: false, is_full: false });
+        self.lines = Some(Lines::new(replies, calls, answers, claims));
         Ok(())
     }
 
@@ -164,27 +156,23 @@ impl Client {
         self.methods.get(usize::try_from(index).ok()?).copied()
     }
 
-    /// Sends an answer. A client that is gone is noticed by the end of its requests.
-    pub(crate) fn reply(&mut self, answer: Answer, result: Message, epoll: &Epoll) {
-        let Some(lines) = &mut self.lines else { return };
-        let (payload, descriptors) = result.into_parts();
-        let mut bytes = payload.into_vec();
-        answer.append_to(&mut bytes);
-        if !descriptors.is_empty() {
-            // What descriptors travel with goes over the link, and an empty frame says when.
-            let _gone = lines.replies.post(&Message::new(std::mem::take(&mut bytes), descriptors));
-        }
-        if !lines.unsent.is_empty() || matches!(lines.answers.try_send_bytes(&bytes), Err(TrySendError::Full(_))) {
-            lines.unsent_bytes += bytes.len();
-            lines.unsent.push_back(bytes);
-        }
+    /// Sends an answer. A client that is gone is noticed by the end of its requests. Answers whether it is worth listening to: one
+    /// that can be sent nothing, not even that there is nothing, is not.
+    pub(crate) fn reply(&mut self, answer: Answer, result: Message, epoll: &Epoll) -> bool {
+        let Some(lines) = &mut self.lines else { return true };
+        lines.add(answer, result);
         if !lines.is_waiting && !lines.flush() {
             lines.is_waiting = true;
             let _closed = self.watch_room(epoll);
         }
-        if self.lines.as_ref().is_some_and(|lines| lines.unsent_bytes > FULL && !lines.is_full) {
+        if self.lines.as_ref().is_some_and(|lines| lines.has_plenty() && !lines.is_full) {
             let _closed = self.stop_listening(epoll);
         }
+        !self.is_lost()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lines.as_ref().is_some_and(|lines| lines.is_lost)
     }
 
     /// Waits for nothing of it any more. Its descriptors may live on in a copy of its process.
@@ -264,27 +252,5 @@ impl Client {
         lines.is_full = true;
         epoll.remove(self.requests.pollable())?;
         epoll.remove(Pollable::readable(lines.calls.as_fd()))
-    }
-}
-
-impl Lines {
-    /// Sends what there is room for. Answers whether that is all; if not, the descriptors tell when there is more room.
-    fn flush(&mut self) -> bool {
-        let is_link_empty = !matches!(self.replies.flush(), Ok(false));
-        while let Some(bytes) = self.unsent.front() {
-            match self.answers.try_send_bytes(bytes) {
-                Err(TrySendError::Full(_)) => {
-                    if !self.answers.arm() {
-                        return false;
-                    }
-                }
-                // Where there is an error, nobody is there to receive it.
-                Ok(()) | Err(_) => {
-                    self.unsent_bytes -= bytes.len();
-                    self.unsent.pop_front();
-                }
-            }
-        }
-        is_link_empty
     }
 }

@@ -174,6 +174,9 @@ impl Server {
             // Those who are looked at all the time must not keep the others from being heard.
             state.wake(self.epoll.wait(Some(Instant::now())).unwrap_or_default());
         }
+        if state.next_look().is_some() {
+            state.look_at_held_up();
+        }
         if state.busy.is_empty() && !state.look() {
             state = self.idle(state, me);
         }
@@ -214,8 +217,9 @@ impl Server {
         if !state.fall_asleep() {
             return state;
         }
+        let until = state.next_look();
         drop(state);
-        let tokens = self.epoll.wait(None).unwrap_or_default();
+        let tokens = self.epoll.wait(until).unwrap_or_default();
         let mut state = self.lock();
         state.wake(tokens);
         state
@@ -291,12 +295,20 @@ impl Server {
         }
         drop(state);
         let answer = work();
+        self.leave_in_copy();
         let state = self.lock();
         // Whoever took over has counted this as ended.
         if leader == Some(state.leader) {
             self.crew.end();
         }
         (answer, state)
+    }
+
+    /// Ends a copy of the process that a method has made and returned into: it has the manager's connections, and is not the manager.
+    fn leave_in_copy(&self) {
+        if std::process::id() != self.process {
+            procession_core::os::exit::exit_now(0);
+        }
     }
 
     /// Wakes the leader, if there is something to be run, or a client to be heard to the end, and somebody else has to do it.

@@ -5,18 +5,22 @@
 //! [`wire`](crate::wire).
 
 mod answers;
+mod attention;
 mod cell;
 mod client;
 pub(crate) mod context;
 mod crew;
 mod departure;
 mod distant;
+mod held_up;
 mod job;
+mod lines;
 mod promise;
 mod requests;
 pub(crate) mod resident;
 mod state;
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use procession_channels::Listener;
@@ -36,6 +40,8 @@ use state::State;
 /// The server.
 pub(crate) struct Server {
     pub(crate) manager: ManagerId,
+    /// The process that it is.
+    process: u32,
     state: Mutex<State>,
     /// Rung when the server is to end.
     over: Condvar,
@@ -48,7 +54,8 @@ pub(crate) struct Server {
 pub(crate) fn live(control: Control, manager: ManagerId) -> Result<(), String> {
     procession_process::ignore_interrupt();
     limits::raise_descriptors();
-    let server = Server::start(control, manager).map_err(|error| error.to_string())?;
+    let told = |error: io::Error| limits::explain(&error).unwrap_or_else(|| error.to_string());
+    let server = Server::start(control, manager).map_err(told)?;
     let state = server.lock();
     let is_going_on = |state: &mut State| !state.is_over;
     drop(server.over.wait_while(state, is_going_on).unwrap_or_else(PoisonError::into_inner));
@@ -59,16 +66,25 @@ impl Server {
     /// What the waker is called in the set of those that are waited for.
     const WAKER: u64 = 0;
 
-    fn start(control: Control, manager: ManagerId) -> std::io::Result<Arc<Server>> {
+    fn start(control: Control, manager: ManagerId) -> io::Result<Arc<Server>> {
         let (epoll, waker) = (Arc::new(Epoll::new()?), Waker::new()?);
         epoll.add(waker.pollable(), Server::WAKER)?;
         let state = Mutex::new(State::new(Arc::clone(&epoll)));
-        let server = Arc::new(Server { manager, state, over: Condvar::new(), crew: Crew::default(), epoll, waker });
+        let server = Arc::new(Server {
+            manager,
+            process: std::process::id(),
+            state,
+            over: Condvar::new(),
+            crew: Crew::default(),
+            epoll,
+            waker,
+        });
         server.lock().add_client(control)?;
         resident::settle(&server);
-        server.hire()?;
         let leader = Arc::clone(&server);
-        std::thread::Builder::new().name("manager".to_owned()).spawn(move || leader.lead())?;
+        let lead = move || leader.lead();
+        let started = server.hire().and_then(|()| std::thread::Builder::new().name("manager".to_owned()).spawn(lead));
+        started.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
         Ok(server)
     }
 

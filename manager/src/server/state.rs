@@ -9,8 +9,9 @@ use procession_core::os::epoll::Epoll;
 use procession_core::{Control, Door, TryRecv};
 
 use super::cell::{Cell, Outcome};
-use super::client::{Client, Heard, PIPE};
+use super::client::{Client, Heard};
 use super::distant::{Distant, Schema};
+use super::held_up::HeldUp;
 use super::job::{Finish, Job, Origin, Shared};
 use super::promise::Promise;
 use crate::ids::{ClientId, ObjectId};
@@ -29,6 +30,8 @@ pub(crate) struct State {
     doors: HashMap<u64, (Door, ObjectId)>,
     /// Clients whose pipes are looked at without the kernel's help, because they have spoken lately.
     pub(crate) awake: Vec<u64>,
+    /// Those of whom nobody will tell that there is something, and when to look next.
+    pub(super) held_up: HeldUp,
     /// Whether a client of another program has spoken lately.
     pub(crate) is_lively: bool,
     /// How many times in a row it was in vain that the leader stayed awake.
@@ -58,6 +61,7 @@ impl State {
             listeners: Vec::new(),
             doors: HashMap::new(),
             awake: Vec::new(),
+            held_up: HeldUp::default(),
             is_lively: false,
             vain: 0,
             busy: VecDeque::new(),
@@ -121,47 +125,6 @@ impl State {
             self.depart(token);
         }
         is_understood
-    }
-
-    /// Notes what the kernel says is ready.
-    pub(crate) fn wake(&mut self, tokens: Vec<u64>) {
-        for ready in tokens {
-            let token = ready & !PIPE;
-            if let Some(client) = self.clients.get_mut(&token) {
-                if ready == token {
-                    client.ring();
-                }
-                if !self.awake.contains(&token) {
-                    self.awake.push(token);
-                }
-            }
-            if !self.busy.contains(&token) {
-                self.busy.push_back(token);
-            }
-        }
-    }
-
-    /// Looks into shared memory. Answers whether somebody has said something.
-    pub(crate) fn look(&mut self) -> bool {
-        for token in &self.awake {
-            if self.clients.get(token).is_some_and(Client::has_calls) {
-                self.busy.push_back(*token);
-            }
-        }
-        !self.busy.is_empty()
-    }
-
-    /// Leaves it to the kernel to tell who says something. Answers whether nobody has done so meanwhile.
-    pub(crate) fn fall_asleep(&mut self) -> bool {
-        let (clients, busy) = (&self.clients, &mut self.busy);
-        self.awake.retain(|token| {
-            let has_spoken = clients.get(token).is_some_and(Client::arm);
-            if has_spoken {
-                busy.push_back(*token);
-            }
-            has_spoken
-        });
-        self.busy.is_empty()
     }
 
     /// Begins a job: it waits for its turn with each of its objects, and is ready when it has them all.

@@ -11,6 +11,7 @@ const ALLOWED: &[&str] = &[
     "channels/src/ring.rs",
     // It forks as C libraries do.
     "pool/tests/forked.rs",
+    "manager/tests/kernel.rs",
     "bench/src/raw.rs",
     "bench/src/raw_channel.rs",
     "bench/src/raw_lock.rs",
