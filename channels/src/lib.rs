@@ -163,3 +163,4 @@ pub use socket::{
 pub use wait::wait;
 
 pub use procession_core::Waitable;
+pub use procession_core::codec::{AnyPath, SelfDescribed};

@@ -140,7 +140,8 @@ pub use pending::Pending;
 pub use pool_proxy::{
     Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, RemotePool, TaskFailure,
 };
-pub use procession_core::Given;
+pub use procession_core::codec::{AnyPath, SelfDescribed};
+pub use procession_core::{Failure, Given};
 pub use proxy::Proxy;
 pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};
 pub use transaction::{Results, Step, Transaction};

@@ -198,6 +198,8 @@ pub use imap::{Imap, ImapUnordered};
 pub use job::Job;
 pub use pool::Pool;
 pub use pool_error::PoolError;
+pub use procession_core::Failure;
+pub use procession_core::codec::{AnyPath, SelfDescribed};
 pub use state::{state, with_state};
 pub use stats::{Stats, WorkerState, WorkerStats};
 pub use task_error::TaskError;

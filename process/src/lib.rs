@@ -147,8 +147,10 @@ pub use spawn_error::SpawnError;
 pub use start::StartMethod;
 pub use stdio::Stdio;
 
-// Open files in arguments and results: a type for them, and the module for serde's `with`.
-pub use procession_core::codec::{Descriptor, fd};
+pub use procession_core::Failure;
+// What needs care in arguments and results, such as open files: types for them, and modules for serde's `with`.
+#[doc(inline)]
+pub use procession_core::codec::{AnyPath, Descriptor, SelfDescribed, bytes, described, fd, path};
 
 #[doc(hidden)]
 pub use init::__init_at_load;

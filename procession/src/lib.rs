@@ -138,4 +138,6 @@ pub use procession_process as process;
 pub use procession_sync as sync;
 
 pub use procession_pool::Pool;
+#[doc(inline)]
+pub use procession_process::{AnyPath, Failure, SelfDescribed, described, path};
 pub use procession_process::{Process, StartMethod, init, init_at_load};

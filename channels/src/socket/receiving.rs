@@ -147,7 +147,7 @@ impl SocketConnection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv<T: DeserializeOwned>(&self) -> Result<T, SocketRecvError> {
-        Ok(codec::decode_from(&self.recv_bytes()?, Vec::new())?)
+        Ok(codec::portable::decode_from(&self.recv_bytes()?, Vec::new())?)
     }
 
     /// Receives a value, and waits no longer than this.
@@ -167,7 +167,7 @@ impl SocketConnection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv_timeout<T: DeserializeOwned>(&self, timeout: Duration) -> Result<T, SocketRecvError> {
-        Ok(codec::decode_from(&self.recv_bytes_timeout(timeout)?, Vec::new())?)
+        Ok(codec::portable::decode_from(&self.recv_bytes_timeout(timeout)?, Vec::new())?)
     }
 
     fn receive(&self, buffer: Vec<u8>, max: usize, deadline: Option<Instant>) -> Result<Vec<u8>, SocketRecvError> {

@@ -166,6 +166,6 @@ impl Drop for Departure<'_> {
 }
 
 pub(super) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, SocketSendError> {
-    let (payload, descriptors) = codec::encode(value)?.into_parts();
+    let (payload, descriptors) = codec::portable::encode(value)?.into_parts();
     if descriptors.is_empty() { Ok(payload.into_vec()) } else { Err(SocketSendError::Descriptors(descriptors.len())) }
 }

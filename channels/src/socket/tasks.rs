@@ -78,7 +78,7 @@ impl SocketConnection {
     /// # }
     /// ```
     pub async fn recv_async<T: DeserializeOwned>(&self) -> Result<T, SocketRecvError> {
-        Ok(codec::decode_from(&self.recv_bytes_async().await?, Vec::new())?)
+        Ok(codec::portable::decode_from(&self.recv_bytes_async().await?, Vec::new())?)
     }
 
     /// Sends as [`send_bytes`](Self::send_bytes) does, and lets other tasks run while there is no room. Several tasks may send at

@@ -32,6 +32,11 @@ impl<'de> Cursor<'de> {
         self.bytes.len()
     }
 
+    /// The next byte, which stays.
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.bytes.first().copied()
+    }
+
     #[inline]
     pub(super) fn byte(&mut self) -> Result<u8, Fault> {
         let (&first, rest) = self.bytes.split_first().ok_or_else(truncated)?;

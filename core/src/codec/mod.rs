@@ -21,10 +21,12 @@
 //! ```
 
 pub mod bytes;
+pub mod described;
 pub mod fd;
 
 pub mod portable;
 
+mod any_path;
 mod check;
 mod cursor;
 mod de;
@@ -44,6 +46,8 @@ use std::os::fd::OwnedFd;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use any_path::{AnyPath, path};
+pub use described::SelfDescribed;
 pub use descriptor::Descriptor;
 pub use error::{DecodeError, EncodeError};
 pub(crate) use message::Lent;
@@ -62,6 +66,15 @@ const MAX_DEPTH: u32 = 512;
 
 /// The first allocation of an encoder, in bytes: most messages are small, and growing from nothing takes several steps.
 const FIRST_ALLOCATION: usize = 64;
+
+/// Whether this build writes and compares the kinds of all numbers and texts: a debug build, or one with the feature `checked`.
+///
+/// Two programs of which only one does so do not understand each other, but for what is [`portable`].
+///
+/// ```
+/// assert!(procession_core::codec::IS_CHECKED || !cfg!(debug_assertions));
+/// ```
+pub const IS_CHECKED: bool = Usual::IS_ON;
 
 /// Encodes a value, together with the descriptors inside it, for another process.
 ///

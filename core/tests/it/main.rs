@@ -2,6 +2,7 @@
 
 mod blob;
 mod codec;
+mod described;
 mod descriptors;
 mod frame;
 mod halves;

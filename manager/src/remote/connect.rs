@@ -43,7 +43,7 @@ pub enum ConnectError {
     /// The manager serves another registry than this one.
     #[error(
         "the manager's registry is another one than this program's: build both programs with the same version of the crate \
-         that fills it"
+         that fills it, and both as debug builds or both as release builds"
     )]
     Schema,
     /// The registry was filled wrongly.

@@ -21,3 +21,4 @@ mod streams;
 mod support;
 mod surroundings;
 mod unsendable;
+mod values;

@@ -1,0 +1,258 @@
+//! Reading a value by the marks before each thing.
+
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::super::MAX_DEPTH;
+use super::super::cursor::Cursor;
+use super::super::error::Fault;
+use super::super::ser::too_deep;
+use super::Mark;
+
+pub(super) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    let mut cursor = Cursor::new(bytes);
+    let value = T::deserialize(Reader { cursor: &mut cursor, depth: MAX_DEPTH })?;
+    match cursor.len() {
+        0 => Ok(value),
+        left => Err(Fault::text(format!("{left} bytes are left over after the value"))),
+    }
+}
+
+/// Reads one value.
+struct Reader<'a, 'b> {
+    cursor: &'a mut Cursor<'b>,
+    /// How much deeper values may nest.
+    depth: u32,
+}
+
+impl<'b> Reader<'_, 'b> {
+    fn mark(&mut self) -> Result<Mark, Fault> {
+        Mark::from_byte(self.cursor.byte()?)
+    }
+
+    /// Takes the mark if it is this one.
+    fn skip(&mut self, mark: Mark) -> bool {
+        let found = self.cursor.peek() == Some(mark as u8);
+        if found {
+            let _taken = self.cursor.byte();
+        }
+        found
+    }
+
+    fn again(&mut self) -> Reader<'_, 'b> {
+        Reader { cursor: &mut *self.cursor, depth: self.depth }
+    }
+
+    fn deeper(self) -> Result<Self, Fault> {
+        match self.depth {
+            0 => Err(too_deep()),
+            depth => Ok(Self { cursor: self.cursor, depth: depth - 1 }),
+        }
+    }
+
+    /// For a type that is none that may be missing, what may be missing is what it is.
+    fn present<'de, V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        while self.skip(Mark::Some) {}
+        de::Deserializer::deserialize_any(self, visitor)
+    }
+
+    fn parts<R>(self, read: impl FnOnce(&mut Parts<'_, 'b>) -> Result<R, Fault>) -> Result<R, Fault> {
+        let mut parts = Parts { reader: self.deeper()?, is_over: false };
+        let value = read(&mut parts)?;
+        if parts.is_over || parts.reader.skip(Mark::End) { Ok(value) } else { Err(unread()) }
+    }
+}
+
+macro_rules! present {
+    ($($method:ident($($argument:ident: $type:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Fault> {
+            $(let _ = $argument;)*
+            self.present(visitor)
+        }
+    )*};
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'_, '_> {
+    type Error = Fault;
+
+    fn is_human_readable(&self) -> bool {
+        true
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        match self.mark()? {
+            Mark::End => Err(Fault::text("a value is missing")),
+            Mark::Unit => visitor.visit_unit(),
+            Mark::False => visitor.visit_bool(false),
+            Mark::True => visitor.visit_bool(true),
+            Mark::Number => visitor.visit_u64(self.cursor.number(u64::MAX)?),
+            Mark::Negative => visitor.visit_i64(!(self.cursor.number(i64::MAX as u64)? as i64)),
+            Mark::Large => visitor.visit_u128(self.cursor.long_number(u128::MAX)?),
+            Mark::LargeNegative => visitor.visit_i128(!(self.cursor.long_number(i128::MAX as u128)? as i128)),
+            Mark::F32 => visitor.visit_f32(f32::from_le_bytes(self.cursor.array()?)),
+            Mark::F64 => visitor.visit_f64(f64::from_le_bytes(self.cursor.array()?)),
+            Mark::Char => visitor.visit_char(self.cursor.character()?),
+            Mark::Text | Mark::UnitVariant => visitor.visit_string(self.cursor.text()?),
+            Mark::Bytes => visitor.visit_byte_buf(self.cursor.block()?),
+            Mark::None => visitor.visit_none(),
+            Mark::Some => visitor.visit_some(self.deeper()?),
+            Mark::Sequence => self.parts(|parts| visitor.visit_seq(parts)),
+            Mark::Map => self.parts(|parts| visitor.visit_map(parts)),
+            Mark::Variant => {
+                let name = self.cursor.text()?;
+                visitor.visit_map(Entry { name: Some(name), reader: self.deeper()? })
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        if self.skip(Mark::None) || self.skip(Mark::Unit) {
+            return visitor.visit_none();
+        }
+        self.skip(Mark::Some);
+        visitor.visit_some(self.deeper()?)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self.deeper()?)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        mut self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        while self.skip(Mark::Some) {}
+        match self.mark()? {
+            Mark::UnitVariant | Mark::Text => {
+                let name: de::value::StringDeserializer<Fault> = self.cursor.text()?.into_deserializer();
+                visitor.visit_enum(name)
+            }
+            Mark::Variant => {
+                let name = self.cursor.text()?;
+                visitor.visit_enum(Entry { name: Some(name), reader: self.deeper()? })
+            }
+            Mark::Map => self.parts(|parts| visitor.visit_enum(de::value::MapAccessDeserializer::new(parts))),
+            _ => Err(Fault::text("something else was written where a variant is read")),
+        }
+    }
+
+    present! {
+        deserialize_bool();
+        deserialize_i8();
+        deserialize_i16();
+        deserialize_i32();
+        deserialize_i64();
+        deserialize_i128();
+        deserialize_u8();
+        deserialize_u16();
+        deserialize_u32();
+        deserialize_u64();
+        deserialize_u128();
+        deserialize_f32();
+        deserialize_f64();
+        deserialize_char();
+        deserialize_str();
+        deserialize_string();
+        deserialize_bytes();
+        deserialize_byte_buf();
+        deserialize_seq();
+        deserialize_map();
+        deserialize_identifier();
+        deserialize_tuple(len: usize);
+        deserialize_tuple_struct(name: &'static str, len: usize);
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
+    }
+
+    forward_to_deserialize_any! { unit unit_struct ignored_any }
+}
+
+/// The parts of a compound value, up to the mark of its end.
+struct Parts<'a, 'b> {
+    reader: Reader<'a, 'b>,
+    is_over: bool,
+}
+
+impl<'de> Parts<'_, '_> {
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        if self.is_over || self.reader.skip(Mark::End) {
+            self.is_over = true;
+            return Ok(None);
+        }
+        seed.deserialize(self.reader.again()).map(Some)
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for &mut Parts<'_, '_> {
+    type Error = Fault;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        self.next(seed)
+    }
+}
+
+impl<'de> de::MapAccess<'de> for &mut Parts<'_, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        self.next(seed)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        seed.deserialize(self.reader.again())
+    }
+}
+
+/// A variant and what it holds: to whom does not know that it is one, a map of one entry.
+struct Entry<'a, 'b> {
+    name: Option<String>,
+    reader: Reader<'a, 'b>,
+}
+
+impl<'de> de::MapAccess<'de> for Entry<'_, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        self.name.take().map(|name| seed.deserialize(name.into_deserializer())).transpose()
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        seed.deserialize(self.reader.again())
+    }
+}
+
+impl<'de, 'a, 'b> de::EnumAccess<'de> for Entry<'a, 'b> {
+    type Error = Fault;
+    type Variant = Reader<'a, 'b>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Reader<'a, 'b>), Fault> {
+        let name = self.name.unwrap_or_default();
+        Ok((seed.deserialize(name.into_deserializer())?, self.reader))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Reader<'_, '_> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        de::Deserialize::deserialize(self)
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.present(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+        self.present(visitor)
+    }
+}
+
+#[cold]
+fn unread() -> Fault {
+    Fault::text("parts of a compound value were left unread by its type")
+}

@@ -1,0 +1,277 @@
+//! Writing a value with a mark before each thing.
+
+use serde::ser::{self, Serialize, Serializer};
+
+use super::super::MAX_DEPTH;
+use super::super::error::Fault;
+use super::super::ser::too_deep;
+use super::Mark;
+
+pub(super) fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    value.serialize(Writer { bytes: &mut bytes, depth: MAX_DEPTH })?;
+    Ok(bytes)
+}
+
+/// Writes one value.
+struct Writer<'a> {
+    bytes: &'a mut Vec<u8>,
+    /// How much deeper values may nest.
+    depth: u32,
+}
+
+impl<'a> Writer<'a> {
+    fn mark(&mut self, mark: Mark) {
+        self.bytes.push(mark as u8);
+    }
+
+    fn number(&mut self, mut rest: u128) {
+        while rest > 0x7f {
+            self.bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
+    }
+
+    fn block(&mut self, mark: Mark, block: &[u8]) {
+        self.mark(mark);
+        self.number(block.len() as u128);
+        self.bytes.extend_from_slice(block);
+    }
+
+    fn deeper(self) -> Result<Self, Fault> {
+        match self.depth {
+            0 => Err(too_deep()),
+            depth => Ok(Self { bytes: self.bytes, depth: depth - 1 }),
+        }
+    }
+
+    fn parts(mut self, mark: Mark) -> Result<Parts<'a>, Fault> {
+        self.mark(mark);
+        Ok(Parts(self.deeper()?))
+    }
+
+    fn variant(mut self, name: &str) -> Result<Self, Fault> {
+        self.block(Mark::Variant, name.as_bytes());
+        self.deeper()
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident: $type:ty;)*) => {$(
+        fn $method(self, value: $type) -> Result<(), Fault> {
+            self.serialize_i128(value.into())
+        }
+    )*};
+}
+
+impl<'a> Serializer for Writer<'a> {
+    type Ok = ();
+    type Error = Fault;
+    type SerializeSeq = Parts<'a>;
+    type SerializeTuple = Parts<'a>;
+    type SerializeTupleStruct = Parts<'a>;
+    type SerializeTupleVariant = Parts<'a>;
+    type SerializeMap = Parts<'a>;
+    type SerializeStruct = Parts<'a>;
+    type SerializeStructVariant = Parts<'a>;
+
+    /// What serde keeps for later, as for `flatten` and `untagged`, is read as if it were readable: so it is written in that way.
+    fn is_human_readable(&self) -> bool {
+        true
+    }
+
+    integers! {
+        serialize_i8: i8;
+        serialize_i16: i16;
+        serialize_i32: i32;
+        serialize_i64: i64;
+        serialize_u8: u8;
+        serialize_u16: u16;
+        serialize_u32: u32;
+        serialize_u64: u64;
+    }
+
+    fn serialize_i128(mut self, value: i128) -> Result<(), Fault> {
+        if value >= 0 {
+            return self.serialize_u128(value as u128);
+        }
+        self.mark(if i64::try_from(value).is_ok() { Mark::Negative } else { Mark::LargeNegative });
+        self.number(!value as u128);
+        Ok(())
+    }
+
+    fn serialize_u128(mut self, value: u128) -> Result<(), Fault> {
+        self.mark(if u64::try_from(value).is_ok() { Mark::Number } else { Mark::Large });
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_bool(mut self, value: bool) -> Result<(), Fault> {
+        self.mark(if value { Mark::True } else { Mark::False });
+        Ok(())
+    }
+
+    fn serialize_f32(mut self, value: f32) -> Result<(), Fault> {
+        self.mark(Mark::F32);
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_f64(mut self, value: f64) -> Result<(), Fault> {
+        self.mark(Mark::F64);
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_char(mut self, value: char) -> Result<(), Fault> {
+        self.block(Mark::Char, value.encode_utf8(&mut [0; 4]).as_bytes());
+        Ok(())
+    }
+
+    fn serialize_str(mut self, value: &str) -> Result<(), Fault> {
+        self.block(Mark::Text, value.as_bytes());
+        Ok(())
+    }
+
+    fn serialize_bytes(mut self, value: &[u8]) -> Result<(), Fault> {
+        self.block(Mark::Bytes, value);
+        Ok(())
+    }
+
+    fn serialize_none(mut self) -> Result<(), Fault> {
+        self.mark(Mark::None);
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(mut self, value: &T) -> Result<(), Fault> {
+        self.mark(Mark::Some);
+        value.serialize(self.deeper()?)
+    }
+
+    fn serialize_unit(mut self) -> Result<(), Fault> {
+        self.mark(Mark::Unit);
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Fault> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(mut self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Fault> {
+        self.block(Mark::UnitVariant, variant.as_bytes());
+        Ok(())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Fault> {
+        value.serialize(self.deeper()?)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Fault> {
+        value.serialize(self.variant(variant)?)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'a>, Fault> {
+        self.parts(Mark::Sequence)
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Parts<'a>, Fault> {
+        self.parts(Mark::Sequence)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'a>, Fault> {
+        self.parts(Mark::Sequence)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts<'a>, Fault> {
+        self.variant(variant)?.parts(Mark::Sequence)
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Parts<'a>, Fault> {
+        self.parts(Mark::Map)
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Parts<'a>, Fault> {
+        self.parts(Mark::Map)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts<'a>, Fault> {
+        self.variant(variant)?.parts(Mark::Map)
+    }
+}
+
+/// The parts of a compound value, up to the mark of its end.
+struct Parts<'a>(Writer<'a>);
+
+impl Parts<'_> {
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        value.serialize(Writer { bytes: &mut *self.0.bytes, depth: self.0.depth })
+    }
+
+    fn finish(mut self) -> Result<(), Fault> {
+        self.0.mark(Mark::End);
+        Ok(())
+    }
+}
+
+macro_rules! parts {
+    ($($trait:ident: $method:ident $($key:ident)?;)*) => {$(
+        impl ser::$trait for Parts<'_> {
+            type Ok = ();
+            type Error = Fault;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, $($key: &'static str,)? value: &T) -> Result<(), Fault> {
+                $(self.write($key)?;)?
+                self.write(value)
+            }
+
+            fn end(self) -> Result<(), Fault> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+parts! {
+    SerializeSeq: serialize_element;
+    SerializeTuple: serialize_element;
+    SerializeTupleStruct: serialize_field;
+    SerializeTupleVariant: serialize_field;
+    SerializeStruct: serialize_field key;
+    SerializeStructVariant: serialize_field key;
+}
+
+impl ser::SerializeMap for Parts<'_> {
+    type Ok = ();
+    type Error = Fault;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fault> {
+        self.write(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        self.write(value)
+    }
+
+    fn end(self) -> Result<(), Fault> {
+        self.finish()
+    }
+}
