@@ -1,11 +1,11 @@
 //! [`Inlet`]: the end of a chain where messages come out, as bytes and descriptors. The typed handles are thin layers over it.
 
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, Ordering::Relaxed};
 use std::thread;
 
+use procession_core::codec::Handles;
 use procession_core::os::packet::{Packet, Received};
 
 use crate::chain::{Head, Tail, Taken};
@@ -47,7 +47,7 @@ pub(crate) enum Unreceived {
 pub(crate) struct Parcel {
     /// Where its bytes are; `None` if they were few and have been copied.
     pub(crate) lent: Option<Lent>,
-    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Handles,
 }
 
 /// Several small messages, one behind the other.
@@ -273,12 +273,12 @@ impl Inlet {
                 None
             }
             Some(Taken::Bytes { parcel }) => {
-                let descriptors = parcel.map_or(Ok(Vec::new()), |number| self.unpack(number));
+                let descriptors = parcel.map_or(Ok(Handles::new()), |number| self.unpack(number));
                 head.publish(None);
                 Some(Parcel { lent: None, descriptors: descriptors? })
             }
             Some(Taken::Extent { extent, len, parcel }) => {
-                let descriptors = parcel.map_or(Ok(Vec::new()), |number| self.unpack(number));
+                let descriptors = parcel.map_or(Ok(Handles::new()), |number| self.unpack(number));
                 head.publish(Some(extent));
                 let lent = Lent::new(Arc::clone(self), extent, len);
                 Some(Parcel { lent: Some(lent), descriptors: descriptors? })
@@ -345,22 +345,23 @@ impl Inlet {
 
     /// Takes the descriptors of a message out of the socket. The caller has the lock of the head.
     #[cold]
-    fn unpack(&self, number: u64) -> Result<Vec<OwnedFd>, Fault> {
+    fn unpack(&self, number: u64) -> Result<Handles, Fault> {
         let mut packet = [0; 9];
         loop {
             // What is behind those that are wanted stays: a receiver has died after it took them.
-            match self.socket().peek(&mut packet) {
-                Some(9) if !is_before(packet, number) => return Err(Fault::LostDescriptors),
-                Some(_) => {}
-                None => return Err(Fault::LostDescriptors),
+            if self.socket().peek(&mut packet).is_none_or(|len| len == 9 && !is_before(packet, number)) {
+                return Err(Fault::LostDescriptors);
             }
             match self.socket().take(&mut packet) {
                 Ok(Received::Packet(9, descriptors)) if packet[0] == PARCEL && number_in(packet) == number => {
                     return Ok(descriptors);
                 }
+                Ok(Received::Bare(_, error)) if packet[0] == PARCEL && number_in(packet) == number => {
+                    return Err(Fault::Unopened(error));
+                }
                 // A note, behind which there is another one; or a sender has died before it could add the message that these
                 // were for.
-                Ok(Received::Packet(..)) => {}
+                Ok(Received::Packet(..) | Received::Bare(..)) => {}
                 Ok(Received::Nothing | Received::End) => return Err(Fault::LostDescriptors),
                 Err(error) => return Err(Fault::Unopened(error)),
             }

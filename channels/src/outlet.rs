@@ -1,9 +1,9 @@
 //! [`Outlet`]: the end of a chain where messages go in, as bytes and descriptors. The typed handles are thin layers over it.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 
+use procession_core::codec::Handles;
 use procession_core::os::packet::{MOST_DESCRIPTORS, Packet, Received};
 
 use crate::chain::{Snag, Tail};
@@ -78,7 +78,7 @@ impl Outlet {
 
     /// Sends a message.
     #[inline]
-    pub(crate) fn send(&self, bytes: &[u8], descriptors: &[OwnedFd], until: Until) -> Result<(), Unsent> {
+    pub(crate) fn send(&self, bytes: &[u8], descriptors: &Handles, until: Until) -> Result<(), Unsent> {
         if bytes.len() > INLINE {
             return self.send_large(bytes, descriptors, until);
         }
@@ -96,7 +96,7 @@ impl Outlet {
         until: Until,
     ) -> Result<usize, Unsent> {
         let mut count = 0;
-        self.insert(0, &[], until, |tail, _| {
+        self.insert(0, &Handles::new(), until, |tail, _| {
             let mut start = start;
             for end in ends {
                 if count > 0 && !tail.has_room(false) {
@@ -123,7 +123,7 @@ impl Outlet {
     }
 
     /// Sends what was written into an extent.
-    pub(crate) fn send_extent(&self, mut draft: Draft<'_>, fds: &[OwnedFd], until: Until) -> Result<(), Unsent> {
+    pub(crate) fn send_extent(&self, mut draft: Draft<'_>, fds: &Handles, until: Until) -> Result<(), Unsent> {
         let (extent, len) = (draft.extent, draft.len);
         // Once it is written down it is part of the chain, even where nobody is left to be told of it.
         self.insert(len as usize, fds, until, |tail, parcel| {
@@ -144,7 +144,7 @@ impl Outlet {
         !self.links().is_full() || self.is_disconnected()
     }
 
-    fn send_large(&self, bytes: &[u8], descriptors: &[OwnedFd], until: Until) -> Result<(), Unsent> {
+    fn send_large(&self, bytes: &[u8], descriptors: &Handles, until: Until) -> Result<(), Unsent> {
         let mut draft = self.extent(bytes.len(), until)?;
         draft.bytes()?.copy_from_slice(bytes);
         self.send_extent(draft, descriptors, until)
@@ -155,7 +155,7 @@ impl Outlet {
     fn insert(
         &self,
         len: usize,
-        descriptors: &[OwnedFd],
+        descriptors: &Handles,
         until: Until,
         mut push: impl FnMut(&mut Tail<'_>, Option<u64>) -> Result<(), Snag>,
     ) -> Result<(), Unsent> {
@@ -183,7 +183,7 @@ impl Outlet {
     #[inline]
     fn try_insert(
         &self,
-        descriptors: &[OwnedFd],
+        descriptors: &Handles,
         plenty: bool,
         until: Until,
         push: &mut impl FnMut(&mut Tail<'_>, Option<u64>) -> Result<(), Snag>,
@@ -227,12 +227,11 @@ impl Outlet {
     }
 
     /// Sends descriptors ahead of their record.
-    fn post(&self, number: u64, descriptors: &[OwnedFd]) -> Result<(), Unsent> {
+    fn post(&self, number: u64, descriptors: &Handles) -> Result<(), Unsent> {
         if descriptors.len() > MOST_DESCRIPTORS {
             return Err(Fault::Descriptors(descriptors.len()).into());
         }
-        let lent: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        let posted = self.socket.post(&numbered(PARCEL, number), &lent);
+        let posted = self.socket.post(&numbered(PARCEL, number), descriptors);
         posted.and_then(|()| self.note_behind(number)).map_err(|error| match error.kind() {
             // A receiver that is gone is found out again by the caller, who then says so.
             ErrorKind::BrokenPipe => Unsent::Full,
@@ -245,7 +244,7 @@ impl Outlet {
     fn note_behind(&self, number: u64) -> io::Result<()> {
         let items = &self.links().wake.items;
         if items.load(Relaxed) != 0 {
-            self.socket.post(&numbered(NOTE, number), &[])?;
+            self.socket.post(&numbered(NOTE, number), &Handles::new())?;
             items.store(SIGNALLED, Relaxed);
         }
         Ok(())
@@ -256,7 +255,8 @@ impl Outlet {
     #[cold]
     fn ring(&self) -> Result<(), Unsent> {
         let last = self.links().tail.parcel.load(Relaxed);
-        let rung = if last == 0 { self.socket.ring() } else { self.socket.post(&numbered(NOTE, last), &[]) };
+        let rung =
+            if last == 0 { self.socket.ring() } else { self.socket.post(&numbered(NOTE, last), &Handles::new()) };
         self.links().wake.items.store(SIGNALLED, Relaxed);
         patience::has_woken();
         match rung {
@@ -306,7 +306,7 @@ impl Outlet {
 
     /// Takes the notes that told of space.
     fn drain(&self) {
-        while let Ok(Received::Packet(..)) = self.socket.take(&mut [0; 1]) {}
+        while let Ok(Received::Packet(..) | Received::Bare(..)) = self.socket.take(&mut [0; 1]) {}
     }
 }
 

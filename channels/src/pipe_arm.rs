@@ -1,6 +1,6 @@
 //! For crates that wait for many pipes at once, with a set of descriptors of their own: the manager's server.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use procession_core::os::poll::Pollable;
 
 use crate::pipe_receiver::PipeReceiver;
 use crate::pipe_sender::PipeSender;
@@ -42,10 +42,10 @@ impl<T> PipeSender<T> {
         self.outlet.arm()
     }
 
-    /// The descriptor that [`arm`](PipeSender::arm) speaks of.
+    /// What becomes ready as [`arm`](PipeSender::arm) speaks of.
     #[doc(hidden)]
     #[must_use]
-    pub fn bell(&self) -> BorrowedFd<'_> {
-        self.outlet.socket().as_fd()
+    pub fn bell(&self) -> Pollable<'_> {
+        self.outlet.socket().pollable()
     }
 }

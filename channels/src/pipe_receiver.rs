@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -279,13 +278,6 @@ impl<T: DeserializeOwned> PipeReceiver<T> {
             (values, Ok(())) => Ok(values),
             (received, Err(unreceived)) => Err(RecvManyError { received, reason: unreceived.into() }),
         }
-    }
-}
-
-impl<T> AsFd for PipeReceiver<T> {
-    /// A descriptor that names this end. It becomes readable only while somebody waits: use [`poll`](PipeReceiver::poll) to wait.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inlet.socket().as_fd()
     }
 }
 

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use procession_core::codec::Handles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{SendError, SendManyError, SendTimeoutError, TrySendError};
@@ -53,7 +54,7 @@ impl<T> PipeSender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_bytes(&self, bytes: &[u8]) -> Result<(), SendError<()>> {
-        self.outlet.send(bytes, &[], Until::FOREVER).map_err(|unsent| SendError::new((), unsent))
+        self.outlet.send(bytes, &Handles::new(), Until::FOREVER).map_err(|unsent| SendError::new((), unsent))
     }
 
     /// Sends bytes as one message if there is room now.
@@ -71,7 +72,7 @@ impl<T> PipeSender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_send_bytes(&self, bytes: &[u8]) -> Result<(), TrySendError<()>> {
-        self.outlet.send(bytes, &[], Until::Now).map_err(|unsent| TrySendError::new((), unsent))
+        self.outlet.send(bytes, &Handles::new(), Until::Now).map_err(|unsent| TrySendError::new((), unsent))
     }
 
     /// Sends bytes as one message, waiting at most so long for room.
@@ -88,7 +89,7 @@ impl<T> PipeSender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), SendTimeoutError<()>> {
-        self.outlet.send(bytes, &[], until(timeout)).map_err(|unsent| SendTimeoutError::new((), unsent))
+        self.outlet.send(bytes, &Handles::new(), until(timeout)).map_err(|unsent| SendTimeoutError::new((), unsent))
     }
 
     /// Sends many messages of bytes under one lock where that is possible, waking the other side once. `buffer` holds them one
@@ -124,7 +125,7 @@ impl<T> PipeSender<T> {
 
     fn send_some_bytes(&self, buffer: &[u8], start: usize, ends: &[usize]) -> Result<usize, crate::outlet::Unsent> {
         if ends[0] - start > INLINE {
-            self.outlet.send(&buffer[start..ends[0]], &[], Until::FOREVER)?;
+            self.outlet.send(&buffer[start..ends[0]], &Handles::new(), Until::FOREVER)?;
             return Ok(1);
         }
         let mut before = start;

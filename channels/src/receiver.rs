@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -226,14 +225,6 @@ impl<T: DeserializeOwned> Receiver<T> {
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
         Receiver { inlet: Arc::clone(&self.inlet), values: PhantomData }
-    }
-}
-
-impl<T> AsFd for Receiver<T> {
-    /// A descriptor that names this end. It becomes readable only while somebody waits: use [`recv_timeout`](Receiver::recv_timeout)
-    /// to wait for one.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inlet.socket().as_fd()
     }
 }
 

@@ -14,9 +14,19 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use procession_core::codec::Kind;
 use procession_core::{Arena, MappingError};
+use serde::{Deserializer, Serializer};
 
 use crate::layout::{BACKED_HEAD, EXTENTS, Entry, Header, MAGIC, PAGE, TABLE};
+
+/// What the memory of a channel is in a message.
+// SAFETY: only this crate uses the name; what is sent as it comes back as a `Memory`, which keeps to the rules above.
+const MEMORY: Kind = unsafe { Kind::new(*b"chan mem") };
+
+/// What the socket of an end is in a message.
+// SAFETY: only this crate uses the name; what is sent as it comes back as the socket of an end.
+pub(crate) const SOCKET: Kind = unsafe { Kind::new(*b"chan end") };
 
 /// The shared memory of a channel.
 #[derive(Clone, Debug)]
@@ -42,6 +52,14 @@ impl Memory {
 
     pub(crate) fn arena(&self) -> &Arena {
         &self.arena
+    }
+
+    pub(crate) fn pack<S: Serializer>(memory: &Memory, to: S) -> Result<S::Ok, S::Error> {
+        memory.arena.serialize_as(MEMORY, to)
+    }
+
+    pub(crate) fn unpack<'de, D: Deserializer<'de>>(from: D) -> Result<Arena, D::Error> {
+        Arena::deserialize_as(MEMORY, from)
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use procession_core::Arena;
-use procession_core::codec::{self, Descriptor};
+use procession_core::codec;
 use procession_core::os::large;
 use procession_core::os::packet::Packet;
 use serde::de::{DeserializeOwned, Error as _};
@@ -17,7 +17,7 @@ use crate::inlet::{Batch, Inlet, Parcel, Unreceived, with_buffer};
 use crate::layout::CHAINS;
 use crate::outlet::{Outlet, Unsent};
 use crate::patience::Until;
-use crate::ring::Memory;
+use crate::ring::{Memory, SOCKET};
 use crate::sink::{Discard, Room, Sink};
 
 /// How many values are encoded before they are added together.
@@ -237,30 +237,40 @@ pub(crate) fn until(timeout: Duration) -> Until {
 
 /// An end as it travels: the memory, the socket, and which of the chains it is.
 fn pack<S: Serializer>(memory: &Memory, socket: &Packet, which: usize, to: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Packed<'a> {
-        arena: &'a Arena,
-        #[serde(with = "codec::fd")]
-        socket: std::os::fd::BorrowedFd<'a>,
-        which: u8,
-    }
-    let socket = std::os::fd::AsFd::as_fd(socket);
-    Packed { arena: memory.arena(), socket, which: which as u8 }.serialize(to)
+    (PackedMemory(memory), PackedSocket(socket), which as u8).serialize(to)
 }
 
 fn unpack<'de, D: Deserializer<'de>>(from: D) -> Result<(Memory, Packet, usize), D::Error> {
-    #[derive(Deserialize)]
-    struct Packed {
-        arena: Arena,
-        socket: Descriptor,
-        which: u8,
-    }
-    let Packed { arena, socket, which } = Packed::deserialize(from)?;
+    let (UnpackedMemory(arena), UnpackedSocket(socket), which) = Deserialize::deserialize(from)?;
     let memory =
         Memory::adopt(arena).ok_or_else(|| D::Error::custom("the shared memory that arrived is no channel"))?;
-    let socket = Packet::from_descriptor(socket.into()).map_err(D::Error::custom)?;
+    let which: u8 = which;
     let which = Some(usize::from(which)).filter(|which| *which < CHAINS);
     Ok((memory, socket, which.ok_or_else(|| D::Error::custom("a channel has at most two directions"))?))
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct PackedMemory<'a>(#[serde(serialize_with = "Memory::pack")] &'a Memory);
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct PackedSocket<'a>(#[serde(serialize_with = "pack_socket")] &'a Packet);
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct UnpackedMemory(#[serde(deserialize_with = "Memory::unpack")] Arena);
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct UnpackedSocket(#[serde(deserialize_with = "unpack_socket")] Packet);
+
+fn pack_socket<S: Serializer>(socket: &Packet, to: S) -> Result<S::Ok, S::Error> {
+    socket.serialize_as(SOCKET, to)
+}
+
+fn unpack_socket<'de, D: Deserializer<'de>>(from: D) -> Result<Packet, D::Error> {
+    Packet::deserialize_as(SOCKET, from)
 }
 
 impl Serialize for Outlet {

@@ -1,7 +1,6 @@
 //! [`wait`]: several things at once.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -95,13 +94,13 @@ fn with_shown(what: &[&dyn Waitable], ready: Vec<usize>) -> io::Result<Vec<usize
 }
 
 fn look(what: &[&dyn Waitable], until: Option<Instant>) -> io::Result<Vec<bool>> {
-    let descriptors: Vec<_> = what.iter().map(|one| Pollable::readable(one.descriptor())).collect();
+    let descriptors: Vec<_> = what.iter().map(|one| one.pollable()).collect();
     poll(&descriptors, until)
 }
 
 impl<T> Waitable for Receiver<T> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.inlet.socket().as_fd()
+    fn pollable(&self) -> Pollable<'_> {
+        self.inlet.socket().pollable()
     }
 
     fn arm(&self) -> Option<bool> {
@@ -114,8 +113,8 @@ impl<T> Waitable for Receiver<T> {
 }
 
 impl<T> Waitable for PipeReceiver<T> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.inlet.socket().as_fd()
+    fn pollable(&self) -> Pollable<'_> {
+        self.inlet.socket().pollable()
     }
 
     fn arm(&self) -> Option<bool> {
@@ -128,8 +127,8 @@ impl<T> Waitable for PipeReceiver<T> {
 }
 
 impl<T> Waitable for JoinableReceiver<T> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.receiver.descriptor()
+    fn pollable(&self) -> Pollable<'_> {
+        self.receiver.pollable()
     }
 
     fn arm(&self) -> Option<bool> {
@@ -142,8 +141,8 @@ impl<T> Waitable for JoinableReceiver<T> {
 }
 
 impl<A, B> Waitable for Connection<A, B> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.receiver().descriptor()
+    fn pollable(&self) -> Pollable<'_> {
+        self.receiver().pollable()
     }
 
     fn arm(&self) -> Option<bool> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Descriptor, fd};
+use crate::codec::{Kind, fd};
 use crate::mapping::MappingError;
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
@@ -20,6 +20,9 @@ const FIRST_WINDOW: u32 = Arena::HEAD.ilog2();
 /// Offsets end here: 64 TiB, which every processor of today can map.
 const LAST_WINDOW: u32 = 45;
 const WINDOWS: usize = (LAST_WINDOW - FIRST_WINDOW + 1) as usize;
+
+/// What an arena is in a message.
+const KIND: Kind = Kind::own(*b"arena   ");
 
 /// Zeroed memory that several processes share, which grows and gives memory back while they use it.
 ///
@@ -179,6 +182,76 @@ impl Arena {
         Some(MappingError::from(cannot_map(std::io::Error::from_raw_os_error(errno))))
     }
 
+    /// Serializes it as memory of another kind than that of an arena: then it cannot be received as one.
+    ///
+    /// # Errors
+    ///
+    /// It is not inside a message to another process.
+    ///
+    /// ```
+    /// use procession_core::{Arena, codec::{self, Kind}};
+    ///
+    /// // SAFETY: nobody else uses this name.
+    /// const MINE: Kind = unsafe { Kind::new(*b"my arena") };
+    ///
+    /// struct Mine(Arena);
+    ///
+    /// impl serde::Serialize for Mine {
+    ///     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    ///         self.0.serialize_as(MINE, serializer)
+    ///     }
+    /// }
+    ///
+    /// impl<'de> serde::Deserialize<'de> for Mine {
+    ///     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    ///         Arena::deserialize_as(MINE, deserializer).map(Mine)
+    ///     }
+    /// }
+    ///
+    /// let message = codec::encode(&Mine(Arena::with_label("procession: example", 64)?))?;
+    /// let copy = message.try_clone()?;
+    /// assert!(codec::decode::<Mine>(message).is_ok() && codec::decode::<Arena>(copy).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn serialize_as<S: Serializer>(&self, kind: Kind, serializer: S) -> Result<S::Ok, S::Error> {
+        fd::serialize_as(kind, self, serializer)
+    }
+
+    /// Deserializes what was [serialized](Self::serialize_as) as memory of this kind.
+    ///
+    /// # Errors
+    ///
+    /// It is something else.
+    ///
+    /// ```
+    /// use procession_core::{Arena, codec::{self, Kind}};
+    ///
+    /// // SAFETY: nobody else uses this name.
+    /// const MINE: Kind = unsafe { Kind::new(*b"my arena") };
+    ///
+    /// struct Mine(Arena);
+    ///
+    /// impl serde::Serialize for Mine {
+    ///     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    ///         self.0.serialize_as(MINE, serializer)
+    ///     }
+    /// }
+    ///
+    /// impl<'de> serde::Deserialize<'de> for Mine {
+    ///     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    ///         Arena::deserialize_as(MINE, deserializer).map(Mine)
+    ///     }
+    /// }
+    ///
+    /// let message = codec::encode(&Mine(Arena::with_label("procession: example", 64)?))?;
+    /// let copy = message.try_clone()?;
+    /// assert!(codec::decode::<Mine>(message).is_ok() && codec::decode::<Arena>(copy).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn deserialize_as<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Self, D::Error> {
+        Self::adopt(fd::deserialize_as(kind, deserializer)?).map_err(D::Error::custom)
+    }
+
     fn create(label: &str, backed: u64) -> Result<Self, MemoryFault> {
         let memory = memfd::create(label)?;
         memfd::allocate_at(&memory, 0, backed)?;
@@ -245,13 +318,13 @@ impl fmt::Debug for Arena {
 
 impl Serialize for Arena {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fd::serialize(self, serializer)
+        self.serialize_as(KIND, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Arena {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::adopt(Descriptor::deserialize(deserializer)?.into()).map_err(D::Error::custom)
+        Self::deserialize_as(KIND, deserializer)
     }
 }
 

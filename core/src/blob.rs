@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Descriptor, Lent};
+use crate::codec::{Kind, Lent, Numbered};
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
 
@@ -163,16 +163,17 @@ impl fmt::Debug for Blob {
     }
 }
 
+/// It travels as a plain descriptor: nobody can change it, so everybody may have it.
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (Lent(self.as_fd()), self.len()).serialize(serializer)
+        (Lent(Kind::PLAIN, self.as_fd()), self.len()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (memory, len) = <(Descriptor, u64)>::deserialize(deserializer)?;
-        Self::from_descriptor(memory.into(), len).map_err(D::Error::custom)
+        let (memory, len) = <(Numbered, u64)>::deserialize(deserializer)?;
+        Self::from_descriptor(memory.take(Kind::PLAIN)?, len).map_err(D::Error::custom)
     }
 }
 

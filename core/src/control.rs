@@ -21,6 +21,9 @@ use crate::os::poll::Pollable;
 /// What vouches for an end inside a message.
 const VOUCHER: u64 = u64::from_le_bytes(*b"control ");
 
+/// What an end is beside a message.
+const KIND: codec::Kind = codec::Kind::own(*b"control ");
+
 /// One end of a private link between two processes of the same program.
 ///
 /// ```
@@ -245,7 +248,7 @@ impl Control {
     }
 
     pub(crate) fn from_socket(socket: OwnedFd) -> Control {
-        Control(Link::from(socket))
+        Control(Link::over(socket))
     }
 
     pub(crate) fn socket(&self) -> &OwnedFd {
@@ -273,7 +276,7 @@ fn value<T: DeserializeOwned>(message: codec::Message) -> Result<T, LinkError> {
 /// An end travels along another control link, and nowhere else. The sender's copy should be dropped then.
 impl Serialize for Control {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let place = codec::put(self.socket().as_fd()).map_err(S::Error::custom)?;
+        let place = codec::put(KIND, self.socket().as_fd()).map_err(S::Error::custom)?;
         let number = codec::vouch(VOUCHER, [place.into(), 0])
             .ok_or_else(|| S::Error::custom("a control link can only be sent over another control link"))?;
         number.serialize(serializer)
@@ -285,7 +288,7 @@ impl<'de> Deserialize<'de> for Control {
         let place =
             codec::vouched(VOUCHER, u32::deserialize(deserializer)?).and_then(|[place, _]| place.try_into().ok());
         let none = || D::Error::custom("a control link can only be received over another control link");
-        codec::take(place.ok_or_else(none)?).map(Control::from_socket).map_err(D::Error::custom)
+        codec::take(KIND, place.ok_or_else(none)?).map(Control::from_socket).map_err(D::Error::custom)
     }
 }
 

@@ -10,11 +10,14 @@ use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Descriptor, fd};
+use crate::codec::{Kind, fd};
 use crate::control::Control;
 use crate::image::Image;
 use crate::link::{LinkError, TryRecv};
 use crate::os::poll::Pollable;
+
+/// What a key is in a message: it comes out as a key and as nothing else, so that only [`Key::enter`] writes to its socket.
+const KIND: Kind = Kind::own(*b"key     ");
 
 /// Where holders of a [`Key`] come in.
 ///
@@ -71,8 +74,7 @@ impl Door {
 
     /// The next process that has entered, without waiting.
     ///
-    /// A door believes its keys. Whoever takes the descriptor out of a message with a key in it, and writes there what no key would
-    /// write, is as able to mislead this process as one who writes to its memory through `/proc`. [`TryRecv::End`] means that no key is left anywhere.
+    /// A door believes its keys, because a key gives its socket to nobody. [`TryRecv::End`] means that no key is left anywhere.
     ///
     /// # Errors
     ///
@@ -156,13 +158,13 @@ impl Key {
 
 impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fd::serialize(&self.0, serializer)
+        fd::serialize_as(KIND, &self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
-        Descriptor::deserialize(deserializer).map(|one| Key(one.into()))
+        fd::deserialize_as(KIND, deserializer).map(Key)
     }
 }
 
@@ -188,7 +190,7 @@ mod tests {
     #[test]
     fn another_program_does_not_come_in() {
         let (mut door, key) = Door::new().unwrap();
-        let mut stranger = Link::from(key.0.try_clone().unwrap());
+        let mut stranger = Link::over(key.0.try_clone().unwrap());
         stranger.send(codec::encode(&(7_u8, "let me in")).unwrap()).unwrap();
         assert!(door.try_accept().is_err());
     }

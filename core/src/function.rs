@@ -9,14 +9,12 @@
 //! have checked that they run the same [`Image`](crate::Image); and there it does not lie among the bytes of the value but
 //! beside them, where nothing but this crate's types writes.
 
-use std::os::fd::OwnedFd;
-
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::codec::{self, DecodeError, EncodeError, Message};
+use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
 use crate::control::Control;
 use crate::image::Place;
 use crate::row::Row;
@@ -94,7 +92,7 @@ enum Call<'a> {
 struct One<'a> {
     argument: &'a [u8],
     /// Those of the result take the place of the argument's.
-    descriptors: &'a mut Vec<OwnedFd>,
+    descriptors: &'a mut Handles,
     control: Option<Control>,
     result: &'a mut Vec<u8>,
 }
@@ -200,18 +198,13 @@ impl Function {
     /// let double = procession_core::Function::of(|n: u8| n * 2)?;
     /// let mut results = Vec::new();
     /// for argument in [&[4], &[5]] {
-    ///     double.call_into(argument, &mut Vec::new(), &mut results)?;
+    ///     double.call_into(argument, &mut procession_core::codec::Handles::new(), &mut results)?;
     /// }
     /// assert_eq!(results, [8, 10]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn call_into(
-        &self,
-        argument: &[u8],
-        descriptors: &mut Vec<OwnedFd>,
-        result: &mut Vec<u8>,
-    ) -> Result<(), CallError> {
+    pub fn call_into(&self, argument: &[u8], descriptors: &mut Handles, result: &mut Vec<u8>) -> Result<(), CallError> {
         self.run(Call::One(One { argument, descriptors, control: None, result })).map(drop)
     }
 
@@ -223,12 +216,12 @@ impl Function {
     /// As [`call`](Function::call), of the first call that came to no result. Those before it have passed.
     ///
     /// ```
-    /// use procession_core::{Function, Passed, Ring, Row};
+    /// use procession_core::{Function, Passed, Ring, Row, codec::Handles};
     ///
     /// let repeat = Function::of(|n: u8| "x".repeat(n.into()))?;
     /// let mut results = Ring::with_label("procession: example", 4096)?;
     /// let (mut passed, mut last) = (Passed::default(), Vec::new());
-    /// let (arguments, descriptors) = ([1, 2, 1, 200, 1, 3], &mut Vec::new());
+    /// let (arguments, descriptors) = ([1, 2, 1, 200, 1, 3], &mut Handles::new());
     /// let row = Row { arguments: &arguments, most: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last };
     /// assert!(repeat.call_row(row)?, "the second result is too long for the row");
     /// assert_eq!((passed.count, last.len()), (1, 1 + 2 + 200));

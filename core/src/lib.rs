@@ -86,6 +86,7 @@ pub mod os;
 pub mod start;
 
 mod arena;
+mod arrivals;
 mod blob;
 mod control;
 mod door;
@@ -94,6 +95,7 @@ mod function;
 mod image;
 mod lending;
 mod link;
+mod link_error;
 mod mapping;
 mod method;
 mod method_thunk;

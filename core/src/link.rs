@@ -5,21 +5,22 @@
 //! that a message never waits for its reader: a process can leave a large result behind and exit.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Instant;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use nix::sys::socket::{AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair};
-use thiserror::Error;
-
+use crate::arrivals::Arrivals;
 use crate::blob::Blob;
-use crate::codec::Message;
+use crate::codec::{Handles, Kind, Message};
 use crate::frame::FrameDecoder;
-use crate::os::descriptors::{above_standard, above_standard_if_possible};
-use crate::os::limits;
+pub use crate::link_error::LinkError;
+use crate::os::descriptors::above_standard;
+use crate::os::passing::{self, Room};
 use crate::os::poll::{Pollable, poll};
 use crate::os::refusal::refused;
-use crate::outgoing::{DESCRIPTORS_A_PIECE, Outgoing, SPILLED, garbled};
+use crate::outgoing::{MOST_PAYLOAD, Outgoing, SPILLED, garbled};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 /// Above this size, in bytes, a message travels in a memory file and not through the socket.
 ///
@@ -33,47 +34,6 @@ use crate::outgoing::{DESCRIPTORS_A_PIECE, Outgoing, SPILLED, garbled};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub const SPILL: usize = 64 * 1024;
-
-/// A link has failed.
-///
-/// ```
-/// use procession_core::{Link, LinkError, codec};
-///
-/// let (mut here, there) = Link::pair()?;
-/// drop(there);
-/// match here.send(codec::encode("anybody there?")?) {
-///     Err(LinkError::Disconnected) => {} // end of the talk
-///     other => panic!("{other:?}"),
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum LinkError {
-    /// The other side is gone.
-    #[error("the process at the other end of the link is gone")]
-    Disconnected,
-    /// The other side sent something that is not a message. The link is of no use any more.
-    #[error("the process at the other end of the link sent no valid message: {0}")]
-    Garbled(String),
-    /// The value to be sent could not be encoded.
-    #[error("{0}")]
-    Unsendable(String),
-    /// More descriptors than one message can carry.
-    #[error("a message can carry at most {limit} descriptors, not {count}")]
-    TooManyDescriptors {
-        /// How many it would have been.
-        count: usize,
-        /// How many it may be.
-        limit: usize,
-    },
-    /// A limit of this process or of the machine.
-    #[error("{0}")]
-    Limit(String),
-    /// The operating system refused.
-    #[error("the link failed: {0}")]
-    Io(#[source] io::Error),
-}
 
 /// What a look at a link has found.
 ///
@@ -116,11 +76,14 @@ pub struct Link {
     socket: OwnedFd,
     incoming: FrameDecoder,
     /// Descriptors that have arrived, for frames that are not complete yet.
-    arrived: VecDeque<OwnedFd>,
+    arrived: Arrivals,
     outgoing: VecDeque<Outgoing>,
     /// Where the kernel writes the numbers of descriptors.
-    room: Vec<u8>,
+    room: Box<Room>,
 }
+
+/// How long a sender waits until others have received some of the descriptors that are on their way.
+const SHORTLY: Duration = Duration::from_millis(1);
 
 impl Link {
     /// Makes a connection and answers both ends.
@@ -140,7 +103,7 @@ impl Link {
     pub fn pair() -> io::Result<(Link, Link)> {
         let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC);
         let (here, there) = pair.map_err(|error| refused("socketpair", error))?;
-        Ok((Link::from(above_standard(here)?), Link::from(above_standard(there)?)))
+        Ok((Link::over(above_standard(here)?), Link::over(above_standard(there)?)))
     }
 
     /// Sends a message, waiting for room where there is none.
@@ -161,7 +124,7 @@ impl Link {
     pub fn send(&mut self, message: Message) -> Result<(), LinkError> {
         self.post(message)?;
         while !self.flush()? {
-            poll(&[self.pollable()], None).map_err(LinkError::Io)?;
+            self.await_room()?;
             // A side that writes to us while it does not read would otherwise keep `poll` from ever waiting.
             self.take_in()?;
         }
@@ -186,21 +149,11 @@ impl Link {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn post(&mut self, message: Message) -> Result<(), LinkError> {
-        let mut next = Outgoing::new(message)?;
-        if self.flush()? {
-            match next.send(&self.socket) {
-                Ok(true) => return Ok(()),
-                // Half of it is out: nothing can be sent after it, and each further attempt says why.
-                Err(error) if !next.has_begun() => return Err(error),
-                Err(error) => {
-                    self.outgoing.push_back(next);
-                    return Err(error);
-                }
-                Ok(false) => {}
-            }
-        }
+        let next = Outgoing::new(message)?;
+        let is_clear = self.flush()?;
+        next.rehearse(is_clear.into())?;
         self.outgoing.push_back(next);
-        Ok(())
+        if is_clear { self.flush().map(drop) } else { Ok(()) }
     }
 
     /// Sends on what was kept, without waiting. Answers whether all of it is out.
@@ -289,6 +242,7 @@ impl Link {
             if let Some(frame) = self.incoming.next().map_err(garbled)? {
                 return self.message(frame.payload, frame.descriptors).map(TryRecv::Value);
             }
+            self.arrived.refuse_strays(&self.incoming)?;
             match self.read_some() {
                 Ok(0) => {
                     self.incoming.finish().map_err(garbled)?;
@@ -341,55 +295,76 @@ impl Link {
         }
     }
 
+    fn await_room(&self) -> Result<(), LinkError> {
+        let until_there_is_any = poll(&[self.pollable()], None).map(drop).map_err(LinkError::Io);
+        if self.outgoing.front().is_some_and(Outgoing::has_begun) {
+            // The socket may well have room, and the kernel none for descriptors on their way.
+            thread::sleep(SHORTLY);
+        }
+        until_there_is_any
+    }
+
     fn read_some(&mut self) -> Result<usize, LinkError> {
-        let mut pieces = [IoSliceMut::new(self.incoming.space())];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let received = loop {
-            match recvmsg::<()>(self.socket.as_raw_fd(), &mut pieces, Some(&mut self.room), flags) {
-                Err(nix::Error::EINTR) => {}
+        let piece = loop {
+            match passing::receive(self.socket.as_fd(), self.incoming.space(), &mut [], &mut self.room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What the other side had sent before it went has been read by then.
-                Err(nix::Error::ECONNRESET) => return Ok(0),
-                other => break other.map_err(|errno| LinkError::Io(errno.into()))?,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(0),
+                other => break other.map_err(LinkError::Io)?,
             }
         };
-        let (count, cut) = (received.bytes, received.flags.contains(MsgFlags::MSG_CTRUNC));
-        for message in received.cmsgs().map_err(|errno| LinkError::Io(errno.into()))? {
-            if let ControlMessageOwned::ScmRights(fds) = message {
-                // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
-                let arrived = fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-                self.arrived.extend(arrived.map(above_standard_if_possible));
-            }
-        }
-        if cut {
-            let full = io::Error::from_raw_os_error(nix::libc::EMFILE);
-            return Err(LinkError::Limit(limits::explain(&full).unwrap_or_default()));
-        }
+        let count = piece.count;
+        self.arrived.push(piece);
         self.incoming.filled(count);
         Ok(count)
     }
 
     /// Puts a frame and its descriptors together again.
-    fn message(&mut self, payload: Vec<u8>, count: u16) -> Result<Message, LinkError> {
+    fn message(&mut self, mut payload: Vec<u8>, count: u16) -> Result<Message, LinkError> {
         let wanted = usize::from(count & !SPILLED);
-        if self.arrived.len() < wanted {
-            return Err(LinkError::Garbled(format!("{wanted} descriptors announced, {} sent", self.arrived.len())));
-        }
-        let mut descriptors: Vec<OwnedFd> = self.arrived.drain(..wanted).collect();
-        if count & SPILLED == 0 {
-            return Ok(Message::new(payload, descriptors));
-        }
-        let missing = || LinkError::Garbled("a large message without its memory file".to_owned());
-        let length = payload.try_into().map(u64::from_le_bytes).map_err(|_| missing())?;
-        let file = descriptors.pop().ok_or_else(missing)?;
+        let mut descriptors = self.arrived.take(wanted)?;
+        let file = if count & SPILLED == 0 { None } else { Some(descriptors.pop().ok_or_else(no_file)?) };
+        let kinds = payload.len().checked_sub(descriptors.len() * Kind::SIZE).map(|end| payload.split_off(end));
+        let handles = kinds.and_then(|kinds| Handles::with_kinds(descriptors, &kinds));
+        let handles = handles.ok_or_else(|| LinkError::Garbled("descriptors of no kind".to_owned()))?;
+        let Some(file) = file else { return Ok(Message::new(payload, handles)) };
+        let length = payload.try_into().map(u64::from_le_bytes).map_err(|_| no_file())?;
         let blob = Blob::from_descriptor(file, length).map_err(|error| LinkError::Garbled(error.to_string()))?;
-        Ok(Message::from_blob(blob, descriptors))
+        Ok(Message::from_blob(blob, handles))
+    }
+
+    /// A link over a connected Unix stream socket.
+    pub(crate) fn over(socket: OwnedFd) -> Link {
+        let incoming = FrameDecoder::new(MOST_PAYLOAD);
+        let (arrived, outgoing) = (Arrivals::default(), VecDeque::new());
+        Link { socket, incoming, arrived, outgoing, room: Box::new(Room::new()) }
+    }
+
+    /// Takes over a connected Unix stream socket.
+    ///
+    /// # Safety
+    ///
+    /// Whatever is written to the other end, is written by a link, and is read by one: a link believes what it is told about the kinds
+    /// of descriptors, and tells its own.
+    ///
+    /// ```
+    /// use procession_core::{Link, codec};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (here, there) = UnixStream::pair()?;
+    /// // SAFETY: nobody but these two links has the sockets.
+    /// let (mut here, mut there) = unsafe { (Link::from_socket(here.into()), Link::from_socket(there.into())) };
+    /// here.send(codec::encode("hello")?)?;
+    /// assert!(there.recv(None)?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub unsafe fn from_socket(socket: OwnedFd) -> Link {
+        Link::over(socket)
     }
 }
 
-impl From<OwnedFd> for Link {
-    /// Takes over a connected Unix stream socket.
-    fn from(socket: OwnedFd) -> Link {
-        let (limit, room) = (SPILL + 64, nix::cmsg_space!([RawFd; DESCRIPTORS_A_PIECE]));
-        Link { socket, incoming: FrameDecoder::new(limit), arrived: VecDeque::new(), outgoing: VecDeque::new(), room }
-    }
+#[cold]
+fn no_file() -> LinkError {
+    LinkError::Garbled("a large message without its memory file".to_owned())
 }

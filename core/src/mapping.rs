@@ -12,9 +12,12 @@ use nix::unistd::{SysconfVar, sysconf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Descriptor, Lent};
+use crate::codec::{Kind, Lent, Numbered};
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
+
+/// What a mapping is in a message.
+const KIND: Kind = Kind::own(*b"mapping ");
 
 /// Zeroed memory that can be shared with other processes by sending it in a message.
 ///
@@ -174,6 +177,77 @@ impl Mapping {
         unsafe { slice::from_raw_parts(start, self.len()) }
     }
 
+    /// Serializes it as memory of another kind than that of a mapping: then it cannot be received as one.
+    ///
+    /// # Errors
+    ///
+    /// It is not inside a message to another process.
+    ///
+    /// ```
+    /// use procession_core::{Mapping, codec::{self, Kind}};
+    ///
+    /// // SAFETY: nobody else uses this name.
+    /// const MINE: Kind = unsafe { Kind::new(*b"my pages") };
+    ///
+    /// struct Mine(Mapping);
+    ///
+    /// impl serde::Serialize for Mine {
+    ///     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    ///         self.0.serialize_as(MINE, serializer)
+    ///     }
+    /// }
+    ///
+    /// impl<'de> serde::Deserialize<'de> for Mine {
+    ///     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    ///         Mapping::deserialize_as(MINE, deserializer).map(Mine)
+    ///     }
+    /// }
+    ///
+    /// let message = codec::encode(&Mine(Mapping::new(64)?))?;
+    /// let copy = message.try_clone()?;
+    /// assert!(codec::decode::<Mine>(message).is_ok() && codec::decode::<Mapping>(copy).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn serialize_as<S: Serializer>(&self, kind: Kind, serializer: S) -> Result<S::Ok, S::Error> {
+        (Lent(kind, self.as_fd()), self.len()).serialize(serializer)
+    }
+
+    /// Deserializes what was [serialized](Self::serialize_as) as memory of this kind.
+    ///
+    /// # Errors
+    ///
+    /// It is something else, or as for [`from_descriptor`](Self::from_descriptor).
+    ///
+    /// ```
+    /// use procession_core::{Mapping, codec::{self, Kind}};
+    ///
+    /// // SAFETY: nobody else uses this name.
+    /// const MINE: Kind = unsafe { Kind::new(*b"my pages") };
+    ///
+    /// struct Mine(Mapping);
+    ///
+    /// impl serde::Serialize for Mine {
+    ///     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    ///         self.0.serialize_as(MINE, serializer)
+    ///     }
+    /// }
+    ///
+    /// impl<'de> serde::Deserialize<'de> for Mine {
+    ///     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    ///         Mapping::deserialize_as(MINE, deserializer).map(Mine)
+    ///     }
+    /// }
+    ///
+    /// let message = codec::encode(&Mine(Mapping::new(64)?))?;
+    /// let copy = message.try_clone()?;
+    /// assert!(codec::decode::<Mine>(message).is_ok() && codec::decode::<Mapping>(copy).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn deserialize_as<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Self, D::Error> {
+        let (memory, len) = <(Numbered, usize)>::deserialize(deserializer)?;
+        Self::from_descriptor(memory.take(kind)?, len).map_err(D::Error::custom)
+    }
+
     fn create(len: usize, label: &str) -> Result<Self, MemoryFault> {
         let (len, size) = sizes(len)?;
         let memory = memfd::create(label)?;
@@ -210,18 +284,16 @@ impl fmt::Debug for Mapping {
 
 impl Serialize for Mapping {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (Lent(self.as_fd()), self.len()).serialize(serializer)
+        self.serialize_as(KIND, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Mapping {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (memory, len) = <(Descriptor, usize)>::deserialize(deserializer)?;
-        Self::from_descriptor(memory.into(), len).map_err(D::Error::custom)
+        Self::deserialize_as(KIND, deserializer)
     }
 }
 
-/// Memory as
 /// Shared memory could not be had, or was refused.
 ///
 /// # Examples

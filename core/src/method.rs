@@ -7,14 +7,13 @@
 //! As with functions, a name is written and read only inside a message of a [`Control`](crate::Control) link.
 
 use std::any::{Any, type_name};
-use std::os::fd::OwnedFd;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::codec::{self, DecodeError, EncodeError, Message};
+use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
 use crate::function::FunctionError;
 use crate::image::Place;
 use crate::method_thunk::{self as thunk, Call, Thunk};
@@ -303,13 +302,13 @@ impl Method {
         &self,
         target: Target<'_>,
         argument: &[u8],
-        descriptors: Vec<OwnedFd>,
+        descriptors: impl Into<Handles>,
         buffer: Vec<u8>,
     ) -> Result<Option<Message>, MethodError> {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
-        thunk(self.function.pointer(), Call { target, argument, descriptors, buffer })
+        thunk(self.function.pointer(), Call { target, argument, descriptors: descriptors.into(), buffer })
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Method, FunctionError> {

@@ -1,12 +1,11 @@
 //! The code between a message and a function that works on a value where it is: one kind for each way to lend the value.
 
 use std::any::{Any, type_name};
-use std::os::fd::OwnedFd;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{self, Message};
+use crate::codec::{self, Handles, Message};
 use crate::method::{Given, MethodError, Target};
 
 /// What a call brings: `None` from a conditional method that is not to have happened yet.
@@ -19,7 +18,7 @@ pub(crate) type Thunk = fn(*const (), Call<'_>) -> Outcome;
 pub(crate) struct Call<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) argument: &'a [u8],
-    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Handles,
     pub(crate) buffer: Vec<u8>,
 }
 
@@ -90,7 +89,7 @@ fn value_ref<'a, T: Any>(target: &'a Target<'_>) -> Result<&'a T, MethodError> {
     value.ok_or(MethodError::Target(type_name::<T>()))
 }
 
-fn decoded<A: DeserializeOwned>(argument: &[u8], descriptors: Vec<OwnedFd>) -> Result<A, MethodError> {
+fn decoded<A: DeserializeOwned>(argument: &[u8], descriptors: Handles) -> Result<A, MethodError> {
     codec::decode_from(argument, descriptors).map_err(MethodError::Argument)
 }
 

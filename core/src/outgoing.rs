@@ -3,17 +3,26 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
 
+use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::blob::{Blob, BlobError};
-use crate::codec::Message;
+use crate::codec::{Handle, Kind, Message};
 use crate::frame::{FrameError, FrameHeader};
 use crate::link::{LinkError, SPILL};
 use crate::os::limits;
+use crate::os::passing;
 
 /// The kernel's limit for one piece (`SCM_MAX_FD`).
-pub(crate) const DESCRIPTORS_A_PIECE: usize = 253;
+pub(crate) const DESCRIPTORS_A_PIECE: usize = passing::MOST;
+
+/// How many descriptors a message can have: each piece of them needs a byte of the header to travel with.
+pub(crate) const MOST_DESCRIPTORS: usize = DESCRIPTORS_A_PIECE * FrameHeader::SIZE;
+
+/// The longest payload of a frame: a message that is not spilled, and the kinds of its descriptors.
+pub(crate) const MOST_PAYLOAD: usize = SPILL + MOST_DESCRIPTORS * Kind::SIZE;
 
 /// Set in a frame's count of descriptors when its last descriptor is a memory file with the message.
 pub(crate) const SPILLED: u16 = 1 << 15;
@@ -29,19 +38,39 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(message: Message) -> Result<Outgoing, LinkError> {
-        let (payload, mut descriptors) = message.into_parts();
-        let (payload, flag) = if payload.len() > SPILL {
+        let (payload, handles) = message.into_parts();
+        let is_large = payload.len() > SPILL;
+        let count = handles.len() + usize::from(is_large);
+        if count > MOST_DESCRIPTORS {
+            return Err(LinkError::TooManyDescriptors { count, limit: MOST_DESCRIPTORS });
+        }
+        let kinds: Vec<u8> = handles.kinds().flatten().collect();
+        let mut descriptors: VecDeque<OwnedFd> = handles.0.into_iter().map(|Handle { fd, .. }| fd).collect();
+        let (mut payload, flag) = if is_large {
             spilled(payload.into_blob().map_err(spill_failed)?, &mut descriptors)?
         } else {
             (payload.into_vec(), 0)
         };
-        let (count, limit) = (descriptors.len(), DESCRIPTORS_A_PIECE * FrameHeader::SIZE);
-        if count > limit {
-            return Err(LinkError::TooManyDescriptors { count, limit });
-        }
+        payload.extend_from_slice(&kinds);
         let announced = u16::try_from(count).unwrap_or(u16::MAX) | flag;
         let header = FrameHeader::new(payload.len(), announced).map_err(garbled)?.encode();
-        Ok(Outgoing { header, payload, sent: 0, descriptors: descriptors.into() })
+        Ok(Outgoing { header, payload, sent: 0, descriptors })
+    }
+
+    /// Has the kernel look at the descriptors of all pieces but those that go out at once (`next` of them). What it does not pass on it
+    /// must refuse now: when the first piece is out nothing can take that back, and later the caller would not know which message it was.
+    pub(crate) fn rehearse(&self, next: usize) -> Result<(), LinkError> {
+        if self.descriptors.len() <= next * DESCRIPTORS_A_PIECE {
+            return Ok(());
+        }
+        let fds: Vec<RawFd> = self.descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        for piece in fds.chunks(DESCRIPTORS_A_PIECE).skip(next) {
+            let (stage, _audience) = UnixDatagram::pair().map_err(failed)?;
+            let rights = [ControlMessage::ScmRights(piece)];
+            let sent = sendmsg::<()>(stage.as_raw_fd(), &[IoSlice::new(&[0])], &rights, MsgFlags::MSG_DONTWAIT, None);
+            sent.map_err(|errno| failed(errno.into()))?;
+        }
+        Ok(())
     }
 
     /// Sends as much as there is room for. Answers whether the frame is out.
@@ -51,6 +80,8 @@ impl Outgoing {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                // Others, or this link, have too many on their way; they become fewer as they are received.
+                Err(error) if self.has_begun() && is_passing(&error) => return Ok(false),
                 Err(error) => return Err(failed(error)),
             }
         }
@@ -93,17 +124,24 @@ impl Outgoing {
 }
 
 /// Puts a memory file among the descriptors, and answers what the frame says of it.
-fn spilled(blob: Blob, descriptors: &mut Vec<OwnedFd>) -> Result<(Vec<u8>, u16), LinkError> {
+fn spilled(blob: Blob, descriptors: &mut VecDeque<OwnedFd>) -> Result<(Vec<u8>, u16), LinkError> {
     let length = blob.len() as u64;
-    descriptors.push(blob.into_descriptor().map_err(failed)?);
+    descriptors.push_back(blob.into_descriptor().map_err(failed)?);
     Ok((length.to_le_bytes().to_vec(), SPILLED))
 }
 
 fn failed(error: io::Error) -> LinkError {
     match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => LinkError::Disconnected,
+        // What the kernel says of descriptors that it passes on to nobody, those of io_uring for one.
+        io::ErrorKind::InvalidInput => LinkError::Refused(error),
         _ => limits::explain(&error).map_or(LinkError::Io(error), LinkError::Limit),
     }
+}
+
+/// Whether a limit was reached that is not so for long.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ETOOMANYREFS | libc::ENOMEM | libc::ENOBUFS))
 }
 
 fn spill_failed(error: BlobError) -> LinkError {

@@ -10,12 +10,10 @@
 //! the arguments is compiled together with the function's types, like the decoding of its argument. Each result is published
 //! before the next call begins, and whoever dies in the middle has lost that call alone.
 
-use std::os::fd::OwnedFd;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec;
+use crate::codec::{self, Handles};
 use crate::function::CallError;
 use crate::ring::Ring;
 
@@ -28,7 +26,7 @@ pub(crate) const SHORT: usize = 23;
 /// most 23 bytes: what has a larger number before it is no short value, and the row ends there.
 ///
 /// ```
-/// use procession_core::codec::{append, decode_row};
+/// use procession_core::codec::{Handles, append, decode_row};
 /// use procession_core::{Function, Passed, Ring, Row};
 ///
 /// let double = Function::of(|n: u8| n * 2)?;
@@ -46,7 +44,7 @@ pub(crate) const SHORT: usize = 23;
 ///     most: 10,
 ///     passed: &mut passed,
 ///     results: &mut results,
-///     descriptors: &mut Vec::new(),
+///     descriptors: &mut Handles::new(),
 ///     last: &mut last,
 /// };
 /// assert!(!double.call_row(row)?, "no result was left over");
@@ -69,7 +67,7 @@ pub struct Row<'a> {
     /// Where each result is written and published.
     pub results: &'a mut Ring,
     /// What goes with the result that is left in `last`.
-    pub descriptors: &'a mut Vec<OwnedFd>,
+    pub descriptors: &'a mut Handles,
     /// A buffer behind whose content each result is encoded, after one byte for its length.
     pub last: &'a mut Vec<u8>,
 }
@@ -144,7 +142,7 @@ mod tests {
         room: usize,
     ) -> (Result<bool, String>, Passed, Vec<u8>, Vec<u8>) {
         let mut results = Ring::with_label("procession: test", room).unwrap();
-        let (mut passed, mut last, mut descriptors) = (Passed::default(), vec![7], Vec::new());
+        let (mut passed, mut last, mut descriptors) = (Passed::default(), vec![7], Handles::new());
         let row = Row {
             arguments,
             most,
@@ -223,7 +221,7 @@ mod tests {
                 most: 9,
                 passed: &mut passed,
                 results: &mut results,
-                descriptors: &mut Vec::new(),
+                descriptors: &mut Handles::new(),
                 last: &mut Vec::new(),
             })
         }));

@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::{ChildStderr, ChildStdout};
 
+use crate::os::poll::Pollable;
+
 /// Something that becomes ready, and shows it by a descriptor that becomes readable.
 ///
 /// Processes, receivers, connections and listeners are such things, and so are the descriptors of std. What is an
@@ -21,8 +23,9 @@ use std::process::{ChildStderr, ChildStdout};
 /// # std::io::Result::Ok(())
 /// ```
 pub trait Waitable {
-    /// The descriptor. It is readable while this is ready, once it was [armed](Self::arm).
-    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// What to wait for: a descriptor that is readable while this is ready, once it was [armed](Self::arm). It serves for waiting and for
+    /// nothing else, because it may be one that only its owner may read from.
+    fn pollable(&self) -> Pollable<'_>;
 
     /// For things whose state is in shared memory: has the descriptor tell when this becomes ready from now on, and answers
     /// whether it is ready already. A descriptor that was readable all the same tells nothing: then arm and see.
@@ -40,8 +43,8 @@ pub trait Waitable {
 }
 
 impl<T: Waitable + ?Sized> Waitable for &T {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        (**self).descriptor()
+    fn pollable(&self) -> Pollable<'_> {
+        (**self).pollable()
     }
 
     fn arm(&self) -> Option<bool> {
@@ -57,8 +60,8 @@ impl<T: Waitable + ?Sized> Waitable for &T {
 macro_rules! waitable {
     ($($kind:ty),+ $(,)?) => {$(
         impl Waitable for $kind {
-            fn descriptor(&self) -> BorrowedFd<'_> {
-                self.as_fd()
+            fn pollable(&self) -> Pollable<'_> {
+                Pollable::readable(self.as_fd())
             }
         }
     )+};

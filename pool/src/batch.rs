@@ -1,10 +1,9 @@
 //! [`Batch`]: the encoded arguments of consecutive tasks, in one piece of memory.
 
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 
 use procession_core::Loan;
-use procession_core::codec::{self, EncodeError, Message};
+use procession_core::codec::{self, EncodeError, Handles, Message};
 use serde::Serialize;
 
 use crate::wire::item::{Head, ItemKind};
@@ -83,7 +82,7 @@ impl Batch {
     }
 
     /// Gives the last item, which is unusual, its head. Answers what it weighs.
-    fn finish(&mut self, begin: usize, room: usize, descriptors: Vec<OwnedFd>) -> usize {
+    fn finish(&mut self, begin: usize, room: usize, descriptors: Handles) -> usize {
         let len = self.bytes.len() - begin - room;
         let kind = if descriptors.is_empty() { ItemKind::Value } else { ItemKind::WithDescriptors };
         let head = Head::with_room(kind, len, room);

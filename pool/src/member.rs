@@ -2,11 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use procession_core::codec::Message;
+use procession_core::codec::{Handles, Message};
 use procession_core::os::poll::Pollable;
 use procession_core::{Control, LinkError, TryRecv};
 use procession_process::{Child, Process, SpawnError, StartMethod, Stdio};
@@ -44,7 +44,7 @@ pub(crate) struct Member {
     /// What it has said and nobody has read yet.
     pub(crate) inbound: Vec<u8>,
     /// What goes with results that say that something does.
-    pub(crate) descriptors: VecDeque<Vec<OwnedFd>>,
+    pub(crate) descriptors: VecDeque<Handles>,
     /// Tasks that descriptors were sent for, by their numbers, with the numbers of the descriptors.
     enclosed: VecDeque<(u64, u32)>,
     /// Whether it has said that it is ready, or that it never will be.

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
 
-use procession_core::{Borrowed, codec};
+use procession_core::Borrowed;
+use procession_core::codec::{self, Handles};
 use serde::de::DeserializeOwned;
 
 use crate::TaskError;
@@ -40,7 +40,7 @@ pub(crate) struct Values {
     pub(crate) bytes: Vec<u8>,
     pub(crate) at: usize,
     /// What goes with those that say that something does.
-    pub(crate) descriptors: VecDeque<Vec<OwnedFd>>,
+    pub(crate) descriptors: VecDeque<Handles>,
     /// Those that were lent. One that is missing was none of the worker's.
     pub(crate) lent: VecDeque<Option<Borrowed>>,
     pub(crate) worker: Badge,
@@ -85,7 +85,7 @@ impl Parcel {
     pub(crate) fn result_weight(&self) -> usize {
         match &self.body {
             Body::Values(Values { bytes, descriptors, lent, .. }) => {
-                let count: usize = descriptors.iter().map(Vec::len).sum();
+                let count: usize = descriptors.iter().map(Handles::len).sum();
                 let lent: usize = lent.iter().flatten().map(|bytes| bytes.len()).sum();
                 (bytes.len() + lent).saturating_add(count.saturating_mul(DESCRIPTOR_WEIGHT))
             }
@@ -143,7 +143,7 @@ impl Parcel {
                 for index in self.first..self.first + self.count {
                     let found = find(&values.bytes, &mut at);
                     let with = found.filter(|(kind, _)| *kind == ItemKind::WithDescriptors).and_then(|_| with.next());
-                    let with = with.into_iter().flatten().map(OwnedFd::try_clone).collect();
+                    let with = with.map_or_else(|| Ok(Handles::new()), Handles::try_clone);
                     let lent = found.filter(|(kind, _)| *kind == ItemKind::Lent).and_then(|_| lent.next()?.as_deref());
                     visit(index, values.decode(index, found, with, lent));
                 }
@@ -176,14 +176,14 @@ impl Values {
             return self.next_unusual(index);
         };
         self.at += len;
-        decode(body, Vec::new()).map_err(|text| self.unreadable(index, text))
+        decode(body, Handles::new()).map_err(|text| self.unreadable(index, text))
     }
 
     /// What it takes is taken before anything of the type's own runs, which may panic: then the next ones are still theirs.
     #[cold]
     fn next_unusual<R: DeserializeOwned>(&mut self, index: u64) -> Result<R, TaskError> {
         let found = find(&self.bytes, &mut self.at);
-        let (mut with, mut lent) = (Vec::new(), None);
+        let (mut with, mut lent) = (Handles::new(), None);
         match found {
             Some((ItemKind::WithDescriptors, _)) => with = self.descriptors.pop_front().unwrap_or_default(),
             Some((ItemKind::Lent, _)) => lent = self.lent.pop_front().flatten(),
@@ -197,7 +197,7 @@ impl Values {
         &self,
         index: u64,
         found: Option<(ItemKind, &[u8])>,
-        with: io::Result<Vec<OwnedFd>>,
+        with: io::Result<Handles>,
         lent: Option<&[u8]>,
     ) -> Result<R, TaskError> {
         let unreadable = |text: &dyn ToString| self.unreadable(index, text.to_string());
@@ -217,7 +217,7 @@ impl Values {
 
 /// Decodes a result, which is code of the user's. A panic of it is an error of this item, and nobody else's.
 #[inline]
-fn decode<R: DeserializeOwned>(bytes: &[u8], with: Vec<OwnedFd>) -> Result<R, String> {
+fn decode<R: DeserializeOwned>(bytes: &[u8], with: Handles) -> Result<R, String> {
     guard::run(|| codec::decode_from(bytes, with)).and_then(|decoded| decoded.map_err(|error| error.to_string()))
 }
 
@@ -235,6 +235,8 @@ fn find<'a>(bytes: &'a [u8], at: &mut usize) -> Option<(ItemKind, &'a [u8])> {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
+
+    use std::os::fd::OwnedFd;
 
     use procession_core::codec::Descriptor;
     use serde::{Deserialize, Deserializer};
@@ -259,7 +261,7 @@ mod tests {
         codec::encode(&value).unwrap().into_parts().0.into_vec()
     }
 
-    fn values(items: &[(ItemKind, &[u8])], descriptors: VecDeque<Vec<OwnedFd>>) -> Values {
+    fn values(items: &[(ItemKind, &[u8])], descriptors: VecDeque<Handles>) -> Values {
         let bytes =
             items.iter().flat_map(|(kind, body)| [Head::new(*kind, body.len()).bytes(), body].concat()).collect();
         let worker = Badge { name: "worker".into(), pid: 1 };
@@ -316,7 +318,7 @@ mod tests {
         let second = pipes[1].as_raw_fd();
         let [breaks, holds] = [(7_u8, 0_u32), (8, 0)].map(written);
         let items = [(ItemKind::WithDescriptors, &breaks[..]), (ItemKind::WithDescriptors, &holds)];
-        let mut parcel = Parcel::values(0, 2, values(&items, pipes.map(|pipe| vec![pipe]).into()));
+        let mut parcel = Parcel::values(0, 2, values(&items, pipes.map(|pipe| vec![pipe].into()).into()));
         type Tagged = (Fragile, Descriptor);
         let (index, broken) = parcel.next::<Tagged>().unwrap();
         assert!(index == 0 && broken.unwrap_err().to_string().contains("it panicked: assertion"));

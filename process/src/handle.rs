@@ -328,8 +328,8 @@ impl AsFd for Child {
 
 /// Ready when it has ended.
 impl Waitable for Child {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.as_fd()
+    fn pollable(&self) -> Pollable<'_> {
+        Pollable::readable(self.as_fd())
     }
 }
 

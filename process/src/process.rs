@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use procession_core::Waitable;
 use procession_core::codec::{self, Message};
+use procession_core::os::poll::Pollable;
 use procession_core::os::poll::deadline_after;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -168,8 +169,7 @@ impl<R: DeserializeOwned> Process<R> {
 
 /// A value of its own from what the process sent.
 fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
-    let descriptors: Result<_, _> = message.descriptors().iter().map(|one| one.try_clone()).collect();
-    let descriptors = descriptors.map_err(|error| Reason::Failed(error.to_string()))?;
+    let descriptors = message.descriptors().try_clone().map_err(|error| Reason::Failed(error.to_string()))?;
     codec::decode_from(message.bytes(), descriptors).map_err(|error| Reason::Failed(error.to_string()))
 }
 
@@ -387,8 +387,8 @@ impl<R> AsFd for Process<R> {
 
 /// Ready when it has ended.
 impl<R> Waitable for Process<R> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.as_fd()
+    fn pollable(&self) -> Pollable<'_> {
+        Pollable::readable(self.as_fd())
     }
 }
 

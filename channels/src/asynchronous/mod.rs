@@ -8,12 +8,11 @@ mod ring;
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use procession_core::Waitable;
-use procession_core::os::poll::{Pollable, poll};
+use procession_core::os::poll::{Watched, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -24,7 +23,7 @@ use reminder::Reminder;
 /// It is a duplicate, because several tasks may wait for one thing, and tokio takes each descriptor once.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    descriptor: AsyncFd<OwnedFd>,
+    descriptor: AsyncFd<Watched>,
     /// For what the descriptor may fail to tell of.
     reminder: Option<Reminder>,
 }
@@ -43,7 +42,7 @@ impl Watch {
         reason = "what took its place is unsafe, for the sake of descriptors that are not owned; this one is"
     )]
     pub(crate) fn new(what: &impl Waitable, interest: Interest, tells: Tells) -> io::Result<Watch> {
-        let descriptor = AsyncFd::with_interest(what.descriptor().try_clone_to_owned()?, interest)?;
+        let descriptor = AsyncFd::with_interest(what.pollable().watched()?, interest)?;
         Ok(Watch { descriptor, reminder: (tells == Tells::NotAll).then(Reminder::new) })
     }
 
@@ -92,7 +91,7 @@ pub(crate) async fn when_ready<R>(
         let is_ready = match what.arm() {
             Some(is_ready) => is_ready,
             // The kernel tells once, so whatever was there before has to be seen here.
-            None => poll(&[Pollable::readable(what.descriptor())], Some(Instant::now()))?[0],
+            None => poll(&[what.pollable()], Some(Instant::now()))?[0],
         };
         if !is_ready {
             watch.remind(tells == Tells::NotAll || what.is_unsure());

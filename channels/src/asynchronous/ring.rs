@@ -1,8 +1,7 @@
 //! Queues and pipes in tasks.
 
-use std::os::fd::{AsFd, BorrowedFd};
-
 use procession_core::Waitable;
+use procession_core::os::poll::Pollable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,8 +15,8 @@ use crate::{Connection, PipeReceiver, PipeSender, Receiver, Sender};
 struct Room<'a>(&'a Outlet);
 
 impl Waitable for Room<'_> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.socket().as_fd()
+    fn pollable(&self) -> Pollable<'_> {
+        self.0.socket().pollable()
     }
 
     fn arm(&self) -> Option<bool> {

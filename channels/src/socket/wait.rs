@@ -1,14 +1,15 @@
 //! What sockets offer those who wait for several things at once.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use procession_core::Waitable;
+use procession_core::os::poll::Pollable;
 
 use super::{Listener, SocketConnection};
 
 impl Waitable for SocketConnection {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.as_fd()
+    fn pollable(&self) -> Pollable<'_> {
+        Pollable::readable(self.as_fd())
     }
 
     /// A part of a message that was received counts, as it does for [`poll`](SocketConnection::poll).
@@ -18,7 +19,7 @@ impl Waitable for SocketConnection {
 }
 
 impl Waitable for Listener {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.as_fd()
+    fn pollable(&self) -> Pollable<'_> {
+        Pollable::readable(self.as_fd())
     }
 }

@@ -182,7 +182,7 @@ fn whoever_takes_descriptors_leaves_the_others_awake() {
     let (sender, receiver) = queue::<Option<Sender<u8>>>(8).expect("a queue");
     let (carried, _carry) = queue::<u8>(1).expect("a queue");
     let shows = || {
-        let seen = procession_core::os::poll::Pollable::readable(std::os::fd::AsFd::as_fd(&receiver));
+        let seen = procession_core::Waitable::pollable(&receiver);
         procession_core::os::poll::poll(&[seen], Some(std::time::Instant::now())).expect("it can be asked")[0]
     };
     // As another one would do who is about to sleep.

@@ -136,25 +136,32 @@ fn threads_share_an_end_without_mixing_messages() {
 
 #[test]
 fn hostile_handles_are_refused() {
-    use procession_core::codec;
+    use procession_core::codec::{self, Descriptor, Handles};
     let (_receiver, sender) = one_way::<()>().expect("a pipe");
-    let parts = codec::encode(&sender).expect("it can be sent").into_parts();
-    let (bytes, mut fds) = (parts.0.into_vec(), parts.1);
-    let refuse = |bytes: &[u8], fds: Vec<std::os::fd::OwnedFd>| {
-        codec::decode_from::<procession_channels::PipeSender<()>>(bytes, fds).expect_err("it is no pipe").to_string()
+    let (bytes, handles) = codec::encode(&sender).expect("it can be sent").into_parts();
+    let refuse = |bytes: &[u8], handles: Handles| {
+        codec::decode_from::<procession_channels::PipeSender<()>>(bytes, handles)
+            .expect_err("it is no pipe")
+            .to_string()
     };
+    let twin = || handles.try_clone().expect("descriptors");
     let null = || std::os::fd::OwnedFd::from(std::fs::File::open("/dev/null").expect("there is one"));
-    let twin = |fds: &Vec<std::os::fd::OwnedFd>, n: usize| fds[n].try_clone().expect("a descriptor");
-    assert!(refuse(&bytes, vec![null(), twin(&fds, 1)]).contains("not shared memory"));
-    refuse(&bytes, vec![twin(&fds, 0), null()]);
-    let wrong = (0..bytes.len()).map(|at| {
-        let mut bytes = bytes.clone();
-        bytes[at] = 99;
-        refuse(&bytes, vec![twin(&fds, 0), twin(&fds, 1)])
+    let text = refuse(&bytes, Handles::from(vec![null(), null()]));
+    assert!(text.contains("was sent as `plain descriptor`"), "{text}");
+    // Its insides, in any order, are nothing else than what they are.
+    let wrong =
+        (0..bytes.len()).flat_map(|at| [0, 1, 99].map(|byte| (at, byte))).filter(|(at, byte)| bytes[*at] != *byte);
+    let wrong = wrong.map(|(at, byte)| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] = byte;
+        codec::decode_from::<procession_channels::PipeSender<()>>(&bytes, twin())
+            .map_or_else(|error| error.to_string(), |_| String::new())
     });
-    assert!(wrong.collect::<String>().contains("two directions"), "one of the bytes is that number");
-    fds.swap(0, 1);
-    refuse(&bytes, fds);
+    let texts = wrong.collect::<String>();
+    assert!(texts.contains("two directions"), "one of the bytes is that number");
+    assert!(texts.contains("cannot be received as"), "two of them are those of the memory and the socket");
+    assert!(codec::decode_from::<(Descriptor, Descriptor, u8)>(&bytes, twin()).is_err());
+    assert!(codec::decode_from::<(procession_core::Arena, Descriptor, u8)>(&bytes, twin()).is_err());
 }
 
 #[test]

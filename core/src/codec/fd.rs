@@ -28,7 +28,7 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
-use super::scope;
+use super::{Kind, scope};
 
 /// Puts a duplicate of the descriptor beside the message that is being encoded.
 ///
@@ -55,8 +55,7 @@ use super::scope;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn serialize<T: AsFd, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    let index = scope::put(value.as_fd()).map_err(S::Error::custom)?;
-    serializer.serialize_u32(index)
+    serialize_as(Kind::PLAIN, value, serializer)
 }
 
 /// Takes the descriptor from the message that is being decoded.
@@ -88,6 +87,69 @@ pub fn serialize<T: AsFd, S: Serializer>(value: &T, serializer: S) -> Result<S::
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn deserialize<'de, T: From<OwnedFd>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserialize_as(Kind::PLAIN, deserializer)
+}
+
+/// Puts a duplicate of the descriptor beside the message, as something of this kind.
+///
+/// # Errors
+///
+/// As [`serialize`].
+///
+/// ```
+/// use procession_core::codec::{Descriptor, Kind, decode, encode, fd};
+/// use serde::{Serialize, Serializer};
+///
+/// // SAFETY: nobody else uses this name.
+/// const INNARDS: Kind = unsafe { Kind::new(*b"innards ") };
+///
+/// struct Machine(std::fs::File);
+///
+/// impl Serialize for Machine {
+///     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+///         fd::serialize_as(INNARDS, &self.0, serializer)
+///     }
+/// }
+///
+/// let message = encode(&Machine(std::fs::File::open("/dev/null")?))?;
+/// let error = decode::<Descriptor>(message).unwrap_err().to_string();
+/// assert!(error.contains("was sent as `innards`"), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn serialize_as<T: AsFd, S: Serializer>(kind: Kind, value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    let index = scope::put(kind, value.as_fd()).map_err(S::Error::custom)?;
+    serializer.serialize_u32(index)
+}
+
+/// Takes the descriptor from the message, if it was sent as something of this kind.
+///
+/// # Errors
+///
+/// As [`deserialize`]; the descriptor is of another kind.
+///
+/// ```
+/// use procession_core::codec::{Descriptor, Kind, decode, encode, fd};
+/// use serde::{Deserialize, Deserializer};
+/// use std::{fs::File, os::fd::OwnedFd};
+///
+/// // SAFETY: nobody else uses this name.
+/// const INNARDS: Kind = unsafe { Kind::new(*b"innards ") };
+///
+/// #[derive(Debug)]
+/// struct Machine(File);
+///
+/// impl<'de> Deserialize<'de> for Machine {
+///     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+///         fd::deserialize_as(INNARDS, deserializer).map(Self)
+///     }
+/// }
+///
+/// let any = Descriptor::from(OwnedFd::from(File::open("/dev/null")?));
+/// let error = decode::<Machine>(encode(&any)?).unwrap_err().to_string();
+/// assert!(error.contains("was sent as `plain descriptor`"), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn deserialize_as<'de, T: From<OwnedFd>, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<T, D::Error> {
     let index = u32::deserialize(deserializer)?;
-    scope::take(index).map(T::from).map_err(D::Error::custom)
+    scope::take(kind, index).map(T::from).map_err(D::Error::custom)
 }

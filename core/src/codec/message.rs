@@ -5,9 +5,12 @@ use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use serde::de::Error as _;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Descriptor, bytes, fd};
+use super::handles::{Handle, Handles, Kind};
+use super::{bytes, scope};
 use crate::{Blob, BlobError};
 
 /// Bytes, and the open descriptors that travel beside them.
@@ -29,7 +32,7 @@ use crate::{Blob, BlobError};
 #[derive(Default)]
 pub struct Message {
     payload: Payload,
-    descriptors: Vec<OwnedFd>,
+    descriptors: Handles,
 }
 
 impl Message {
@@ -42,8 +45,8 @@ impl Message {
     /// assert_eq!(message.bytes(), [1, 2, 3]);
     /// ```
     #[must_use]
-    pub fn new(bytes: Vec<u8>, descriptors: Vec<OwnedFd>) -> Self {
-        Self { payload: Payload(Bytes::Owned(bytes)), descriptors }
+    pub fn new(bytes: Vec<u8>, descriptors: impl Into<Handles>) -> Self {
+        Self { payload: Payload(Bytes::Owned(bytes)), descriptors: descriptors.into() }
     }
 
     /// A message whose bytes lie in sealed memory, which is sent without copying it.
@@ -58,8 +61,8 @@ impl Message {
     /// # Ok::<(), procession_core::BlobError>(())
     /// ```
     #[must_use]
-    pub fn from_blob(blob: Blob, descriptors: Vec<OwnedFd>) -> Self {
-        Self { payload: Payload(Bytes::Sealed(blob)), descriptors }
+    pub fn from_blob(blob: Blob, descriptors: impl Into<Handles>) -> Self {
+        Self { payload: Payload(Bytes::Sealed(blob)), descriptors: descriptors.into() }
     }
 
     /// The encoded value.
@@ -76,7 +79,7 @@ impl Message {
         &self.payload
     }
 
-    /// The descriptors, in the order of their numbers in the bytes.
+    /// The descriptors, in the order of their numbers in the bytes. What they are shows when the message is decoded.
     ///
     /// # Examples
     ///
@@ -86,7 +89,7 @@ impl Message {
     /// # Ok::<(), procession_core::codec::EncodeError>(())
     /// ```
     #[must_use]
-    pub fn descriptors(&self) -> &[OwnedFd] {
+    pub fn descriptors(&self) -> &Handles {
         &self.descriptors
     }
 
@@ -100,7 +103,7 @@ impl Message {
     /// # Ok::<(), procession_core::codec::EncodeError>(())
     /// ```
     #[must_use]
-    pub fn into_parts(self) -> (Payload, Vec<OwnedFd>) {
+    pub fn into_parts(self) -> (Payload, Handles) {
         (self.payload, self.descriptors)
     }
 
@@ -118,8 +121,7 @@ impl Message {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_clone(&self) -> io::Result<Self> {
-        let descriptors = self.descriptors.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
-        Ok(Self { payload: self.payload.clone(), descriptors })
+        Ok(Self { payload: self.payload.clone(), descriptors: self.descriptors.try_clone()? })
     }
 }
 
@@ -133,15 +135,15 @@ impl fmt::Debug for Message {
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let descriptors: Vec<Lent<'_>> = self.descriptors.iter().map(|fd| Lent(fd.as_fd())).collect();
+        let descriptors: Vec<Lent<'_>> = self.descriptors.0.iter().map(|one| Lent(one.kind, one.fd.as_fd())).collect();
         (&self.payload, descriptors).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (payload, descriptors) = <(Payload, Vec<Descriptor>)>::deserialize(deserializer)?;
-        Ok(Self { payload, descriptors: descriptors.into_iter().map(OwnedFd::from).collect() })
+        let (payload, descriptors) = <(Payload, Vec<Handle>)>::deserialize(deserializer)?;
+        Ok(Self { payload, descriptors: Handles(descriptors) })
     }
 }
 
@@ -226,11 +228,29 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// A descriptor that is written like a [`Descriptor`] while its owner keeps it.
-pub(crate) struct Lent<'a>(pub(crate) BorrowedFd<'a>);
+/// A descriptor that is written as what it is, while its owner keeps it.
+pub(crate) struct Lent<'a>(pub(crate) Kind, pub(crate) BorrowedFd<'a>);
 
 impl Serialize for Lent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fd::serialize(&self.0, serializer)
+        serializer.serialize_u32(scope::put(self.0, self.1).map_err(S::Error::custom)?)
+    }
+}
+
+/// The number of a descriptor, where its kind is told by whoever receives it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Numbered(u32);
+
+impl Numbered {
+    pub(crate) fn take<E: serde::de::Error>(self, kind: Kind) -> Result<OwnedFd, E> {
+        scope::take(kind, self.0).map_err(E::custom)
+    }
+}
+
+/// Only for a message inside a message, whose descriptors stay what they are.
+impl<'de> Deserialize<'de> for Handle {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scope::take_any(u32::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

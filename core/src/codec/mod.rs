@@ -32,6 +32,7 @@ mod cursor;
 mod de;
 mod descriptor;
 mod error;
+mod handles;
 mod message;
 mod names;
 mod read;
@@ -41,7 +42,6 @@ mod vouchers;
 mod written;
 
 use std::any::type_name;
-use std::os::fd::OwnedFd;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,7 +50,9 @@ pub use any_path::{AnyPath, path};
 pub use described::SelfDescribed;
 pub use descriptor::Descriptor;
 pub use error::{DecodeError, EncodeError};
-pub(crate) use message::Lent;
+pub(crate) use handles::Handle;
+pub use handles::{Handles, Kind};
+pub(crate) use message::{Lent, Numbered};
 pub use message::{Message, Payload};
 pub(crate) use scope::{put, take, vouch, vouched};
 
@@ -149,17 +151,14 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Res
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Vec<OwnedFd>, EncodeError> {
+pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Handles, EncodeError> {
     append_checked::<Usual, T>(value, buffer)
 }
 
 #[inline]
-fn append_checked<C: Check, T: Serialize + ?Sized>(
-    value: &T,
-    buffer: &mut Vec<u8>,
-) -> Result<Vec<OwnedFd>, EncodeError> {
+fn append_checked<C: Check, T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Handles, EncodeError> {
     match scope::sending(false, || ser::append::<C, T>(value, buffer)) {
-        (Ok(()), goods) => Ok(goods.map_or_else(Vec::new, |goods| goods.into_descriptors())),
+        (Ok(()), goods) => Ok(goods.map_or_else(Handles::new, |goods| goods.into_descriptors())),
         (Err(fault), goods) => Err(unwritten::<T>(fault, goods)),
     }
 }
@@ -207,12 +206,12 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
-    decode_checked::<Usual, T>(bytes, descriptors)
+pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: impl Into<Handles>) -> Result<T, DecodeError> {
+    decode_checked::<Usual, T>(bytes, descriptors.into())
 }
 
 #[inline]
-fn decode_checked<C: Check, T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
+fn decode_checked<C: Check, T: DeserializeOwned>(bytes: &[u8], descriptors: Handles) -> Result<T, DecodeError> {
     if descriptors.is_empty() {
         return finish(scope::receiving_nothing(|| de::from_bytes::<C, T>(bytes)), type_name::<T>());
     }

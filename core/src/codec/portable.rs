@@ -11,15 +11,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::any::type_name;
-use std::os::fd::OwnedFd;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::any::type_name;
 
 use super::check::{Check, Sum, Unchecked, Usual};
 use super::error::Fault;
-use super::{DecodeError, EncodeError, FIRST_ALLOCATION, Message, append_checked, decode_checked};
+use super::{DecodeError, EncodeError, FIRST_ALLOCATION, Handles, Message, append_checked, decode_checked};
 
 /// What stands before a value behind which a sum stands, and what stands before others.
 const CHECKED: u8 = 1;
@@ -105,10 +103,10 @@ pub fn decode<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
 /// assert_eq!(portable::decode_from::<String>(message.bytes(), Vec::new())?, "text");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, DecodeError> {
+pub fn decode_from<T: DeserializeOwned>(bytes: &[u8], descriptors: impl Into<Handles>) -> Result<T, DecodeError> {
     match bytes.split_first() {
-        Some((&CHECKED, value)) => decode_checked::<Sum, T>(value, descriptors),
-        Some((&UNCHECKED, value)) => decode_checked::<Unchecked, T>(value, descriptors),
+        Some((&CHECKED, value)) => decode_checked::<Sum, T>(value, descriptors.into()),
+        Some((&UNCHECKED, value)) => decode_checked::<Unchecked, T>(value, descriptors.into()),
         _ => Err(DecodeError::new(type_name::<T>(), Fault::text("the bytes are no value of this library's"))),
     }
 }

@@ -10,6 +10,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::error::Fault;
+use super::handles::{Handle, Handles, Kind};
 use crate::os::limits;
 
 /// How many descriptors one message can mention.
@@ -39,7 +40,7 @@ pub(super) struct Goods {
     /// What this crate's own types have vouched for.
     pub(super) vouchers: Vec<Voucher>,
     /// The descriptors by their numbers; one that was taken leaves its place empty.
-    table: Vec<Option<OwnedFd>>,
+    table: Vec<Option<Handle>>,
     /// Whether a limit on descriptors was reached.
     pub(super) ran_out: bool,
 }
@@ -76,11 +77,11 @@ pub(super) fn receiving_nothing<R>(work: impl FnOnce() -> R) -> (R, Option<Box<G
 /// on this thread. Answers what nobody took.
 pub(super) fn receiving<R>(
     vouchers: Option<Vec<Voucher>>,
-    descriptors: Vec<OwnedFd>,
+    descriptors: Handles,
     work: impl FnOnce() -> R,
 ) -> (R, Option<Box<Goods>>) {
     let scope = Scope { direction: Direction::Receiving, is_trusted: vouchers.is_some() };
-    let (vouchers, table) = (vouchers.unwrap_or_default(), descriptors.into_iter().map(Some).collect());
+    let (vouchers, table) = (vouchers.unwrap_or_default(), descriptors.0.into_iter().map(Some).collect());
     within(scope, || {
         drop(swap(Some(Box::new(Goods { vouchers, table, ran_out: false }))));
         work()
@@ -100,11 +101,11 @@ impl Scope {
 
 impl Goods {
     /// The descriptors to send, or those that nobody took.
-    pub(super) fn into_descriptors(self) -> Vec<OwnedFd> {
-        self.table.into_iter().flatten().collect()
+    pub(super) fn into_descriptors(self) -> Handles {
+        Handles(self.table.into_iter().flatten().collect())
     }
 
-    fn put(&mut self, direction: Direction, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
+    fn put(&mut self, direction: Direction, kind: Kind, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
         match direction {
             Direction::Sending => {}
             Direction::None => {
@@ -119,7 +120,7 @@ impl Goods {
             return Err(Fault::text(format!("a message cannot carry more than {MAX_DESCRIPTORS} descriptors")));
         }
         let copy = fd.try_clone_to_owned().map_err(|error| self.cannot_duplicate(&error))?;
-        self.table.push(Some(copy));
+        self.table.push(Some(Handle { fd: copy, kind }));
         Ok(index as u32)
     }
 
@@ -130,7 +131,8 @@ impl Goods {
         Fault::text(format!("cannot duplicate a descriptor: {}", limit.unwrap_or_else(|| error.to_string())))
     }
 
-    fn take(&mut self, direction: Direction, index: u32) -> Result<OwnedFd, Fault> {
+    /// Takes a descriptor, if it is of the kind that is wanted (`None`: whatever it is).
+    fn take(&mut self, direction: Direction, wanted: Option<Kind>, index: u32) -> Result<Handle, Fault> {
         match direction {
             Direction::Receiving => {}
             Direction::None => {
@@ -143,9 +145,22 @@ impl Goods {
         let carried = self.table.len();
         match self.table.get_mut(index as usize) {
             None => Err(Fault::text(format!("the value names descriptor {index}, but the message carried {carried}"))),
-            Some(slot) => slot.take().ok_or_else(|| Fault::text(format!("the value names descriptor {index} twice"))),
+            Some(slot) => match slot.take_if(|handle| wanted.is_none_or(|wanted| wanted == handle.kind)) {
+                Some(handle) => Ok(handle),
+                None => Err(unavailable(index, wanted, slot.as_ref())),
+            },
         }
     }
+}
+
+#[cold]
+fn unavailable(index: u32, wanted: Option<Kind>, found: Option<&Handle>) -> Fault {
+    Fault::text(match (wanted, found) {
+        (Some(wanted), Some(found)) => {
+            format!("descriptor {index} was sent as `{}`, and cannot be received as `{wanted}`", found.kind)
+        }
+        _ => format!("the value names descriptor {index} twice"),
+    })
 }
 
 /// Puts a voucher beside the message that is being encoded, and gives its number there; `None` where none may be.
@@ -169,14 +184,19 @@ pub(crate) fn vouched(kind: u64, number: u32) -> Option<[u64; 2]> {
     })
 }
 
-/// Duplicates a descriptor into the open table and gives its number there.
-pub(crate) fn put(fd: BorrowedFd<'_>) -> Result<u32, Fault> {
-    with(|scope, goods| goods.put(scope.direction, fd))
+/// Duplicates a descriptor into the open table, as something of this kind, and returns its number there.
+pub(crate) fn put(kind: Kind, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
+    with(|scope, goods| goods.put(scope.direction, kind, fd))
 }
 
-/// Takes a descriptor out of the open table.
-pub(crate) fn take(index: u32) -> Result<OwnedFd, Fault> {
-    with(|scope, goods| goods.take(scope.direction, index))
+/// Takes a descriptor of this kind out of the open table.
+pub(crate) fn take(kind: Kind, index: u32) -> Result<OwnedFd, Fault> {
+    with(|scope, goods| goods.take(scope.direction, Some(kind), index)).map(|handle| handle.fd)
+}
+
+/// Takes a descriptor out of the open table as what it is, for a message inside of the message.
+pub(super) fn take_any(index: u32) -> Result<Handle, Fault> {
+    with(|scope, goods| goods.take(scope.direction, None, index))
 }
 
 /// Puts the outer scope back, whatever ended the inner one.
@@ -230,11 +250,11 @@ mod tests {
         assert_eq!(vouch(1, [2, 3]), None);
         let (_, goods) = sending(true, || {
             assert_eq!(vouch(1, [2, 3]), Some(0));
-            receiving(None, Vec::new(), || assert_eq!(vouched(1, 0), None));
+            receiving(None, Handles::new(), || assert_eq!(vouched(1, 0), None));
             sending(false, || assert_eq!(vouch(1, [2, 3]), None));
             assert_eq!(vouch(4, [5, 6]), Some(1));
         });
-        receiving(Some(goods.unwrap().vouchers), Vec::new(), || {
+        receiving(Some(goods.unwrap().vouchers), Handles::new(), || {
             assert_eq!((vouched(1, 0), vouched(4, 1)), (Some([2, 3]), Some([5, 6])));
             assert_eq!((vouched(4, 0), vouched(1, 2)), (None, None));
             assert_eq!(vouch(1, [2, 3]), None);
@@ -243,15 +263,15 @@ mod tests {
 
     #[test]
     fn without_a_scope_there_is_no_sending_and_a_sentence_says_so() {
-        let error = put(std::io::stdin().as_fd()).unwrap_err();
+        let error = put(Kind::PLAIN, std::io::stdin().as_fd()).unwrap_err();
         assert_eq!(error.to_string(), "a descriptor can only be sent inside a message to another process");
     }
 
     #[test]
     fn a_scope_serves_one_direction() {
-        let (sent, _) = receiving(None, Vec::new(), || put(std::io::stdin().as_fd()));
+        let (sent, _) = receiving(None, Handles::new(), || put(Kind::PLAIN, std::io::stdin().as_fd()));
         assert!(sent.unwrap_err().to_string().contains("being received"));
-        let (taken, _) = sending(false, || take(0));
+        let (taken, _) = sending(false, || take(Kind::PLAIN, 0));
         assert!(taken.unwrap_err().to_string().contains("being sent"));
     }
 
@@ -262,6 +282,6 @@ mod tests {
             assert!(panicked.is_err());
             assert!(vouch(1, [2, 3]).is_some());
         });
-        assert!(put(std::io::stdin().as_fd()).is_err());
+        assert!(put(Kind::PLAIN, std::io::stdin().as_fd()).is_err());
     }
 }

@@ -229,6 +229,16 @@ impl FrameDecoder {
         if unread == 0 { Ok(()) } else { Err(FrameError::Truncated { unread }) }
     }
 
+    /// What has arrived of the next frame: the number of descriptors that it announces, or how many bytes if that is not known yet.
+    pub(crate) fn begun(&self) -> Result<u16, usize> {
+        let live = match &self.state {
+            State::Inside(large) => return Ok(large.header.descriptors()),
+            _ => &self.buffer[self.start..self.end],
+        };
+        let header = live.first_chunk().and_then(|header| FrameHeader::decode(*header).ok());
+        header.map(FrameHeader::descriptors).ok_or(live.len())
+    }
+
     fn space_for(&mut self, wanted: usize) -> &mut [u8] {
         if !matches!(&self.state, State::Inside(large) if !large.is_complete()) {
             self.make_room(wanted);

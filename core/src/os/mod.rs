@@ -34,6 +34,7 @@ pub(crate) mod memfd;
 pub(crate) mod memory;
 pub mod own_file;
 pub mod packet;
+pub(crate) mod passing;
 pub mod pidfd;
 mod pidfd_info;
 pub mod poll;

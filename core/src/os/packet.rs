@@ -3,41 +3,55 @@
 //! The kernel counts who holds an end, also across `exec`, `kill -9`, and for ends that are on their way inside messages. So
 //! it is also how one learns that everybody at the other side is gone.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recv, recvmsg, send,
-    sendmsg, socketpair, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, getsockopt, recv, send, sendmsg, socketpair, sockopt,
 };
+use serde::de::Error as _;
+use serde::{Deserializer, Serializer};
 
 use super::check;
-use super::descriptors::{above_standard, above_standard_if_possible};
+use super::descriptors::above_standard;
+use super::passing::{self, Piece, Room};
+use super::poll::Pollable;
 use super::refusal::refused;
+use crate::codec::{Handles, Kind, fd};
 
 /// The kernel's limit on descriptors beside one packet (`SCM_MAX_FD`).
 ///
 /// ```
+/// use procession_core::codec::Handles;
 /// use procession_core::os::packet::{MOST_DESCRIPTORS, Packet};
-/// use std::os::fd::AsFd;
 ///
 /// let (here, _there) = Packet::pair()?;
-/// let many = [here.as_fd(); MOST_DESCRIPTORS + 1];
+/// let mut many = Handles::new();
+/// for _ in 0..MOST_DESCRIPTORS {
+///     many.append(vec![std::fs::File::open("/dev/null")?.into()].into());
+/// }
+/// here.post(b"as many as can be", &many)?;
+/// many.append(vec![std::fs::File::open("/dev/null")?.into()].into());
 /// assert!(here.post(b"too many", &many).is_err());
-/// here.post(b"as many as can be", &many[1..])?;
 /// # std::io::Result::Ok(())
 /// ```
-pub const MOST_DESCRIPTORS: usize = 253;
+pub const MOST_DESCRIPTORS: usize = passing::MOST;
+
+/// What the kinds of the descriptors beside a packet take up, at most.
+const MOST_KINDS: usize = MOST_DESCRIPTORS * Kind::SIZE;
 
 /// One end of a connected pair of sockets. Nothing that it does waits, but [`wait`](Packet::wait).
 ///
+/// Its descriptor is shown to nobody: what is beside the packets may be the inside of other people's handles.
+///
 /// ```
+/// use procession_core::codec::Handles;
 /// use procession_core::os::packet::{Packet, Received};
 ///
 /// let (here, there) = Packet::pair()?;
-/// here.post(b"note", &[])?;
+/// here.post(b"note", &Handles::new())?;
 /// let mut note = [0; 16];
 /// assert!(matches!(there.take(&mut note)?, Received::Packet(4, _)));
 /// assert!(matches!(there.take(&mut note)?, Received::Nothing));
@@ -51,10 +65,11 @@ pub struct Packet(OwnedFd);
 /// What a look at a [`Packet`] has found.
 ///
 /// ```
+/// use procession_core::codec::Handles;
 /// use procession_core::os::packet::{Packet, Received};
 ///
 /// let (here, there) = Packet::pair()?;
-/// here.post(b"last words", &[])?;
+/// here.post(b"last words", &Handles::new())?;
 /// drop(here);
 /// let mut room = [0; 64];
 /// while let Received::Packet(length, _) = there.take(&mut room)? {
@@ -66,7 +81,9 @@ pub struct Packet(OwnedFd);
 #[derive(Debug)]
 pub enum Received {
     /// A packet of so many bytes, and the descriptors beside it.
-    Packet(usize, Vec<OwnedFd>),
+    Packet(usize, Handles),
+    /// A packet of so many bytes, beside which there were descriptors that could not be opened here, or are none: they are lost.
+    Bare(usize, io::Error),
     /// Nothing at the moment.
     Nothing,
     /// Nothing any more: everybody at the other side is gone.
@@ -103,25 +120,26 @@ impl Packet {
     /// `WouldBlock` when there is no room, `BrokenPipe` when everybody at the other side is gone; a limit on descriptors.
     ///
     /// ```
+    /// use procession_core::codec::Handles;
     /// use procession_core::os::packet::{Packet, Received};
-    /// use std::os::fd::AsFd;
-    ///
     /// let (here, there) = Packet::pair()?;
-    /// here.post(b"one", &[])?;
-    /// here.post(b"three", &[std::io::stdout().as_fd()])?;
+    /// here.post(b"one", &Handles::new())?;
+    /// here.post(b"three", &Handles::from(vec![std::fs::File::open("/dev/null")?.into()]))?;
     /// let mut room = [0; 64];
     /// assert!(matches!(there.take(&mut room)?, Received::Packet(3, _)), "packets are never joined");
     /// assert!(matches!(there.take(&mut room)?, Received::Packet(5, fds) if fds.len() == 1));
     /// # std::io::Result::Ok(())
     /// ```
-    pub fn post(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let fds: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    pub fn post(&self, bytes: &[u8], descriptors: &Handles) -> io::Result<()> {
+        let fds: Vec<RawFd> = descriptors.0.iter().map(|one| one.fd.as_raw_fd()).collect();
+        let kinds: Vec<u8> = descriptors.kinds().flatten().collect();
         let rights = [ControlMessage::ScmRights(&fds)];
         let rights = if fds.is_empty() { &[][..] } else { &rights[..] };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let bytes = [IoSlice::new(bytes), IoSlice::new(&kinds)];
         loop {
-            match sendmsg::<()>(self.0.as_raw_fd(), &[IoSlice::new(bytes)], rights, flags, None) {
-                Err(error) if is_passing(error) => {}
+            match sendmsg::<()>(self.0.as_raw_fd(), &bytes, rights, flags, None) {
+                Err(error) if is_passing(&error.into()) => {}
                 other => return other.map(drop).map_err(io::Error::from),
             }
         }
@@ -145,23 +163,24 @@ impl Packet {
     pub fn ring(&self) -> io::Result<()> {
         loop {
             match send(self.0.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
-                Err(error) if is_passing(error) => {}
+                Err(error) if is_passing(&error.into()) => {}
                 other => return other.map(drop).map_err(io::Error::from),
             }
         }
     }
 
-    /// Takes the next packet. What is longer than `room` is cut off.
+    /// Takes the next packet. What is longer than `room` is cut off; beside descriptors, a packet must fit.
     ///
     /// # Errors
     ///
-    /// The limit on descriptors: some of them could not be opened here, and are lost.
+    /// What the kernel says.
     ///
     /// ```
+    /// use procession_core::codec::Handles;
     /// use procession_core::os::packet::{Packet, Received};
     ///
     /// let (here, there) = Packet::pair()?;
-    /// here.post(b"a long story", &[])?;
+    /// here.post(b"a long story", &Handles::new())?;
     /// let mut room = [0; 6];
     /// assert!(matches!(there.take(&mut room)?, Received::Packet(6, _)));
     /// assert_eq!(&room, b"a long");
@@ -169,38 +188,34 @@ impl Packet {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn take(&self, room: &mut [u8]) -> io::Result<Received> {
-        let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
-        let mut pieces = [IoSliceMut::new(room)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let received = loop {
-            match recvmsg::<()>(self.0.as_raw_fd(), &mut pieces, Some(&mut space), flags) {
-                Err(error) if is_passing(error) => {}
-                Err(nix::Error::EAGAIN) => return Ok(Received::Nothing),
+        let mut space = Room::new();
+        let mut tail = [0; MOST_KINDS];
+        let piece = loop {
+            match passing::receive(self.0.as_fd(), room, &mut tail, &mut space) {
+                Err(error) if is_passing(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
                 other => break other?,
             }
         };
-        let mut descriptors = Vec::new();
-        for message in received.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(fds) = message {
-                // SAFETY: the kernel just made these descriptors for us; nobody else owns them.
-                let arrived = fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-                descriptors.extend(arrived.map(above_standard_if_possible));
-            }
-        }
-        if received.flags.contains(MsgFlags::MSG_CTRUNC) {
-            return Err(io::Error::from_raw_os_error(libc::EMFILE));
-        }
         // Nobody sends packets without a byte, so this is the end.
-        if received.bytes == 0 { Ok(Received::End) } else { Ok(Received::Packet(received.bytes, descriptors)) }
+        if piece.count == 0 {
+            return Ok(Received::End);
+        }
+        if piece.is_cut {
+            return Ok(Received::Bare(piece.count.min(room.len()), io::Error::from_raw_os_error(libc::EMFILE)));
+        }
+        Ok(apart(piece, room, &tail))
     }
 
-    /// How long the next packet is, without taking it (at most `room` bytes); `None` when there is none.
+    /// How long the next packet is, without taking it (at most `room` bytes); `None` when there is none. Descriptors count: what they
+    /// are is written behind the bytes.
     ///
     /// ```
+    /// use procession_core::codec::Handles;
     /// use procession_core::os::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
-    /// here.post(b"hello", &[])?;
+    /// here.post(b"hello", &Handles::new())?;
     /// let mut room = [0; 64];
     /// assert_eq!(there.peek(&mut room), Some(5));
     /// assert_eq!(there.peek(&mut room), Some(5), "it is still there");
@@ -211,7 +226,7 @@ impl Packet {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
         loop {
             match recv(self.0.as_raw_fd(), room, flags) {
-                Err(error) if is_passing(error) => {}
+                Err(error) if is_passing(&error.into()) => {}
                 other => return other.ok().filter(|count| *count > 0),
             }
         }
@@ -220,10 +235,11 @@ impl Packet {
     /// Throws the next packet away, with its descriptors, and answers its first byte; `None` when there is none.
     ///
     /// ```
+    /// use procession_core::codec::Handles;
     /// use procession_core::os::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
-    /// here.post(b"hello", &[])?;
+    /// here.post(b"hello", &Handles::new())?;
     /// assert_eq!(there.skip(), Some(b'h'));
     /// assert_eq!(there.skip(), None);
     /// # std::io::Result::Ok(())
@@ -233,7 +249,7 @@ impl Packet {
         let mut first = [0];
         loop {
             match recv(self.0.as_raw_fd(), &mut first, MsgFlags::MSG_DONTWAIT) {
-                Err(error) if is_passing(error) => {}
+                Err(error) if is_passing(&error.into()) => {}
                 other => return other.ok().filter(|count| *count > 0).map(|_| first[0]),
             }
         }
@@ -245,10 +261,8 @@ impl Packet {
     /// use procession_core::os::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
-    /// let copy = std::os::fd::AsFd::as_fd(&there).try_clone_to_owned()?;
+    /// assert!(!here.is_hung_up());
     /// drop(there);
-    /// assert!(!here.is_hung_up(), "a copy is left");
-    /// drop(copy);
     /// assert!(here.is_hung_up());
     /// # std::io::Result::Ok(())
     /// ```
@@ -284,22 +298,56 @@ impl Packet {
         }
     }
 
-    /// Takes over a descriptor, if it is such a socket.
+    /// Ready when there is something to take.
+    ///
+    /// ```
+    /// use procession_core::os::{packet::Packet, poll::poll};
+    ///
+    /// let (here, there) = Packet::pair()?;
+    /// here.ring()?;
+    /// assert_eq!(poll(&[there.pollable()], None)?, [true]);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn pollable(&self) -> Pollable<'_> {
+        Pollable::readable(self.0.as_fd())
+    }
+
+    /// Serializes this end as something of this kind.
     ///
     /// # Errors
     ///
-    /// It is anything else.
+    /// It is not inside a message to another process.
     ///
     /// ```
-    /// use procession_core::os::packet::Packet;
-    /// use std::os::{fd::AsFd, unix::net::UnixStream};
+    /// use procession_core::{codec::Kind, os::packet::Packet};
     ///
-    /// let (_here, there) = Packet::pair()?;
-    /// assert!(Packet::from_descriptor(there.as_fd().try_clone_to_owned()?).is_ok());
-    /// assert!(Packet::from_descriptor(UnixStream::pair()?.0.into()).is_err(), "a stream has no packets");
-    /// # std::io::Result::Ok(())
+    /// fn pack<S: serde::Serializer>(end: &Packet, kind: Kind, to: S) -> Result<S::Ok, S::Error> {
+    ///     end.serialize_as(kind, to)
+    /// }
     /// ```
-    pub fn from_descriptor(socket: OwnedFd) -> io::Result<Packet> {
+    pub fn serialize_as<S: Serializer>(&self, kind: Kind, serializer: S) -> Result<S::Ok, S::Error> {
+        fd::serialize_as(kind, &self.0, serializer)
+    }
+
+    /// Deserializes what was [serialized](Self::serialize_as) as something of this kind.
+    ///
+    /// # Errors
+    ///
+    /// It is something else.
+    ///
+    /// ```
+    /// use procession_core::{codec::Kind, os::packet::Packet};
+    ///
+    /// fn unpack<'de, D: serde::Deserializer<'de>>(kind: Kind, from: D) -> Result<Packet, D::Error> {
+    ///     Packet::deserialize_as(kind, from)
+    /// }
+    /// ```
+    pub fn deserialize_as<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Packet, D::Error> {
+        Packet::adopt(fd::deserialize_as(kind, deserializer)?).map_err(D::Error::custom)
+    }
+
+    fn adopt(socket: OwnedFd) -> io::Result<Packet> {
         match getsockopt(&socket, sockopt::SockType) {
             Ok(SockType::SeqPacket) => Ok(Packet(socket)),
             Ok(_) => Err(io::Error::other("the socket does not keep packets apart")),
@@ -318,13 +366,21 @@ impl Packet {
 }
 
 /// A signal came, or the other side went without having read everything, which is told once and hides what there is to read.
-fn is_passing(error: nix::Error) -> bool {
-    matches!(error, nix::Error::EINTR | nix::Error::ECONNRESET)
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset)
 }
 
-impl AsFd for Packet {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+/// Takes the kinds of the descriptors off the end of a packet, which lies in `room` and goes on in `tail`.
+fn apart(piece: Piece, room: &[u8], tail: &[u8]) -> Received {
+    let size = piece.descriptors.len() * Kind::SIZE;
+    if size == 0 {
+        return Received::Packet(piece.count.min(room.len()), Handles::new());
+    }
+    let written = piece.count.checked_sub(size).filter(|len| *len <= room.len());
+    let kinds = written.map(|len| room.iter().chain(tail).copied().skip(len).take(size).collect::<Vec<u8>>());
+    match written.zip(kinds.and_then(|kinds| Handles::with_kinds(piece.descriptors, &kinds))) {
+        Some((len, handles)) => Received::Packet(len, handles),
+        None => Received::Bare(piece.count.min(room.len()), io::ErrorKind::InvalidData.into()),
     }
 }
 
@@ -332,15 +388,19 @@ impl AsFd for Packet {
 mod tests {
     use super::*;
 
+    fn some(descriptors: Vec<OwnedFd>) -> Handles {
+        Handles::from(descriptors)
+    }
+
     #[test]
     fn descriptors_travel_and_packets_stay_apart() {
         let (here, there) = Packet::pair().expect("a pair");
         here.ring().expect("room");
-        here.post(b"with", &[there.as_fd(), here.as_fd()]).expect("room");
+        here.post(b"with", &some(vec![io::pipe().unwrap().0.into(), io::pipe().unwrap().0.into()])).expect("room");
         let mut room = [0; 9];
         assert_eq!(there.peek(&mut room), Some(1));
         assert!(matches!(there.take(&mut room), Ok(Received::Packet(1, fds)) if fds.is_empty()));
-        assert_eq!(there.peek(&mut room), Some(4));
+        assert_eq!(there.peek(&mut room[..4]), Some(4));
         assert!(matches!(there.take(&mut room), Ok(Received::Packet(4, fds)) if fds.len() == 2));
         assert!(matches!(there.take(&mut room), Ok(Received::Nothing)));
     }
@@ -377,9 +437,8 @@ mod tests {
     fn packets_are_skipped_with_their_descriptors() {
         let (here, there) = Packet::pair().expect("a pair");
         let (reader, writer) = io::pipe().expect("a pipe");
-        here.post(b"with", &[writer.as_fd()]).expect("room");
+        here.post(b"with", &some(vec![writer.into()])).expect("room");
         here.ring().expect("room");
-        drop(writer);
         assert_eq!((there.skip(), there.skip(), there.skip()), (Some(b'w'), Some(1), None));
         assert_eq!(io::read_to_string(reader).expect("nobody writes to it any more"), "");
     }
@@ -394,8 +453,8 @@ mod tests {
     #[test]
     fn other_sockets_are_refused() {
         let (stream, _other) = std::os::unix::net::UnixStream::pair().expect("a pair");
-        assert!(Packet::from_descriptor(stream.into()).is_err());
+        assert!(Packet::adopt(stream.into()).is_err());
         let (reader, _writer) = io::pipe().expect("a pipe");
-        assert!(Packet::from_descriptor(reader.into()).is_err());
+        assert!(Packet::adopt(reader.into()).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::libc;
@@ -63,10 +63,48 @@ impl<'fd> Pollable<'fd> {
     }
 
     /// The descriptor, and whether room to write counts too.
+    /// A duplicate of the descriptor that one can have a reactor watch, for as long as one likes.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors.
+    ///
+    /// ```
+    /// use procession_core::os::poll::Pollable;
+    /// use std::os::fd::{AsFd, AsRawFd};
+    ///
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let watched = Pollable::readable(reader.as_fd()).watched()?;
+    /// assert_ne!(watched.as_raw_fd(), reader.as_raw_fd());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn watched(self) -> io::Result<Watched> {
+        self.parts().0.try_clone_to_owned().map(Watched)
+    }
+
     pub(super) fn parts(self) -> (BorrowedFd<'fd>, bool) {
         // SAFETY: it was made from a borrow that lasts for `'fd`.
         let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
         (fd, self.events & libc::POLLOUT != 0)
+    }
+}
+
+/// A descriptor to be watched: a reactor takes its number, and nobody can read from it.
+///
+/// ```
+/// use procession_core::os::poll::{Pollable, Watched};
+/// use std::os::fd::AsFd;
+///
+/// let (reader, _writer) = std::io::pipe()?;
+/// let _watched: Watched = Pollable::readable(reader.as_fd()).watched()?;
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct Watched(OwnedFd);
+
+impl AsRawFd for Watched {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -101,13 +101,74 @@ fn a_peer_that_is_gone_is_an_error_to_the_sender_and_an_end_to_the_receiver() {
     assert!(here.recv(None).unwrap().is_none());
 }
 
+/// Writes bytes with so many descriptors beside them, as no link would.
+fn write_with(socket: &UnixStream, bytes: &[u8], count: usize) -> bool {
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    use std::os::fd::AsRawFd;
+    let numbers = vec![socket.as_raw_fd(); count];
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let bytes = [std::io::IoSlice::new(bytes)];
+    sendmsg::<()>(socket.as_raw_fd(), &bytes, &rights, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL, None).is_ok()
+}
+
+fn strange_link() -> (UnixStream, Link) {
+    let (raw, socket) = UnixStream::pair().unwrap();
+    // SAFETY: what these tests write to the other end is refused before any descriptor is taken for something.
+    (raw, unsafe { Link::from_socket(OwnedFd::from(socket)) })
+}
+
+#[test]
+fn descriptors_that_nothing_announces_are_refused_before_they_pile_up() {
+    let header = procession_core::frame::FrameHeader::new(1000, 0).unwrap().encode();
+    // Beside a frame that announces none, and goes on; and beside one whose header has not arrived.
+    for begin in [&header[..], &header[..3]] {
+        let (raw, mut link) = strange_link();
+        assert!(write_with(&raw, begin, 1));
+        let mut refused = link.try_recv().map(drop);
+        for _ in 0..10 {
+            refused = refused.and_then(|()| {
+                write_with(&raw, b"x", 100);
+                link.try_recv().map(drop)
+            });
+        }
+        assert!(matches!(refused, Err(LinkError::Garbled(_))), "{refused:?}");
+    }
+    // Each announces one and brings two.
+    let (raw, mut link) = strange_link();
+    assert!(write_with(&raw, &procession_core::frame::FrameHeader::new(0, 1).unwrap().encode(), 2));
+    assert!(matches!(link.try_recv(), Err(LinkError::Garbled(_))));
+}
+
+/// A descriptor that the kernel passes on to nobody; `None` where the machine has no such thing.
+fn unpassable() -> Option<OwnedFd> {
+    let mut settings = [0_u8; 120];
+    // SAFETY: the kernel reads and writes 120 bytes there.
+    let number = unsafe { nix::libc::syscall(nix::libc::SYS_io_uring_setup, 1, settings.as_mut_ptr()) };
+    // SAFETY: the kernel has just made it, if it is one.
+    (number >= 0).then(|| unsafe { std::os::fd::FromRawFd::from_raw_fd(number as i32) })
+}
+
+#[test]
+fn what_the_kernel_does_not_pass_on_is_an_error_of_its_message_and_of_no_other() {
+    make_room();
+    let Some(ring) = unpassable() else { return };
+    let (mut here, mut there) = Link::pair().unwrap();
+    for before in [0, 300] {
+        let (_readers, mut many) = pipes(before);
+        many.push(Descriptor::from(ring.try_clone().unwrap()));
+        let refused = here.send(encode(&many).unwrap());
+        assert!(matches!(refused, Err(LinkError::Refused(_))), "{refused:?}");
+        here.send(encode(&before).unwrap()).unwrap();
+        assert_eq!(decode::<usize>(there.recv(None).unwrap().unwrap()).unwrap(), before, "the link goes on");
+    }
+}
+
 proptest! {
     #[test]
     fn bytes_that_are_no_messages_never_panic_and_never_hang(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let (mut raw, socket) = UnixStream::pair().unwrap();
+        let (mut raw, mut link) = strange_link();
         raw.write_all(&bytes).unwrap();
         drop(raw);
-        let mut link = Link::from(OwnedFd::from(socket));
         // Either some frames and an end, or an error: both end.
         while let Ok(Some(_message)) = link.recv(None) {}
     }

@@ -19,6 +19,14 @@ pub(crate) fn sparse(size: i64, seals: SealFlag) -> OwnedFd {
     memory
 }
 
+/// A memory file of this size with pages behind all of it, and with these seals.
+pub(crate) fn filled(size: i64, seals: SealFlag) -> OwnedFd {
+    let memory = sparse(size, SealFlag::empty());
+    nix::fcntl::fallocate(&memory, nix::fcntl::FallocateFlags::empty(), 0, size).unwrap();
+    fcntl(&memory, FcntlArg::F_ADD_SEALS(seals)).unwrap();
+    memory
+}
+
 /// How many bytes of a memory file have pages behind them.
 pub(crate) fn backed(memory: impl std::os::fd::AsFd) -> u64 {
     fstat(memory).unwrap().st_blocks as u64 * 512

@@ -1,9 +1,8 @@
 //! [`Mail`]: the answers that have come over a connection, and who wants them.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 
-use procession_core::codec::{self, Message};
+use procession_core::codec::{self, Handles, Message};
 
 use super::callbacks::{Callback, Callbacks};
 use super::inbox::Waited;
@@ -111,7 +110,8 @@ impl Mail {
     }
 
     /// Puts an answer where it belongs. One that nobody wants is thrown away.
-    pub(super) fn put(&mut self, bytes: &[u8], descriptors: Vec<OwnedFd>) {
+    pub(super) fn put(&mut self, bytes: &[u8], descriptors: impl Into<Handles>) {
+        let descriptors = descriptors.into();
         let Some((end, answer)) = Answer::read(bytes) else { return self.close() };
         let number = answer.number;
         if answer.verdict != Verdict::Begun
@@ -133,7 +133,7 @@ impl Mail {
 }
 
 impl Letter {
-    fn read(verdict: Verdict, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Letter {
+    fn read(verdict: Verdict, bytes: &[u8], descriptors: Handles) -> Letter {
         match verdict {
             Verdict::Returned => Letter::Answer(Ok(Message::new(bytes.to_vec(), descriptors))),
             Verdict::Begun => Letter::Begun,

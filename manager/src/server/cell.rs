@@ -1,10 +1,9 @@
 //! [`Cell`]: one value, and how a method is run on it.
 
 use std::any::Any;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use procession_core::codec::Message;
+use procession_core::codec::{Handles, Message};
 use procession_core::{Method, MethodError, Target};
 use procession_process::panics;
 
@@ -34,7 +33,7 @@ pub(crate) struct Run<'a> {
     pub(crate) kind: Kind,
     pub(crate) method: Method,
     pub(crate) argument: &'a [u8],
-    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Handles,
     /// Memory for the result.
     pub(crate) buffer: Vec<u8>,
 }

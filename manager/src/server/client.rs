@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 
 use procession_channels::{Connection, TryRecvError};
+use procession_core::Waitable;
 use procession_core::codec::Message;
 use procession_core::os::epoll::Epoll;
-use procession_core::os::poll::Pollable;
 use procession_core::{Control, LinkError, Method, TryRecv};
 
 use super::lines::Lines;
@@ -133,7 +132,7 @@ impl Client {
         let claims = claims.ok_or_else(|| io::Error::other("the words of its calls are of another size"))?;
         claims.sign();
         let (answers, calls) = pipe.split();
-        epoll.add(Pollable::readable(calls.as_fd()), self.id.0 | PIPE)?;
+        epoll.add(calls.pollable(), self.id.0 | PIPE)?;
         self.lines = Some(Lines::new(replies, calls, answers, claims));
         Ok(())
     }
@@ -179,8 +178,8 @@ impl Client {
     pub(crate) fn close(self, epoll: &Epoll) {
         let _known = epoll.remove(self.requests.pollable());
         if let Some(lines) = &self.lines {
-            let _known = epoll.remove(Pollable::readable(lines.calls.as_fd()));
-            let _known = epoll.remove(Pollable::readable(lines.answers.bell()));
+            let _known = epoll.remove(lines.calls.pollable());
+            let _known = epoll.remove(lines.answers.bell());
             let _known = epoll.remove(lines.replies.pollable());
         }
     }
@@ -230,20 +229,20 @@ impl Client {
             return Ok(());
         }
         lines.is_waiting = false;
-        let _known = epoll.remove(Pollable::readable(lines.answers.bell()));
+        let _known = epoll.remove(lines.answers.bell());
         let _known = epoll.remove(lines.replies.pollable());
         if lines.is_full {
             lines.is_full = false;
             self.is_rung = true;
             epoll.add(self.requests.pollable(), self.id.0).map_err(LinkError::Io)?;
-            epoll.add(Pollable::readable(lines.calls.as_fd()), self.id.0 | PIPE).map_err(LinkError::Io)?;
+            epoll.add(lines.calls.pollable(), self.id.0 | PIPE).map_err(LinkError::Io)?;
         }
         Ok(())
     }
 
     fn watch_room(&self, epoll: &Epoll) -> io::Result<()> {
         let Some(lines) = &self.lines else { return Ok(()) };
-        epoll.add(Pollable::readable(lines.answers.bell()), self.id.0)?;
+        epoll.add(lines.answers.bell(), self.id.0)?;
         epoll.add(lines.replies.pollable(), self.id.0)
     }
 
@@ -251,6 +250,6 @@ impl Client {
         let Some(lines) = &mut self.lines else { return Ok(()) };
         lines.is_full = true;
         epoll.remove(self.requests.pollable())?;
-        epoll.remove(Pollable::readable(lines.calls.as_fd()))
+        epoll.remove(lines.calls.pollable())
     }
 }

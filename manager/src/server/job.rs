@@ -1,10 +1,9 @@
 //! [`Job`]: a call as the server holds it, from its arrival to its answer.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use procession_core::Method;
-use procession_core::codec::{self, Message};
+use procession_core::codec::{self, Handles, Message};
 
 use super::cell::{Cell, Outcome, Run};
 use super::context;
@@ -52,7 +51,7 @@ pub(crate) struct Frame {
     pub(crate) bytes: Vec<u8>,
     /// Where it ends.
     pub(crate) end: usize,
-    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Handles,
 }
 
 /// One step of several.
@@ -201,8 +200,7 @@ impl Frame {
     /// A conditional method may run several times, and each run uses up its descriptors.
     fn run(&mut self, kind: Kind, method: Method, buffer: Vec<u8>) -> Result<Run<'_>, Failure> {
         let descriptors = if kind == Kind::Conditional {
-            let copies: std::io::Result<Vec<OwnedFd>> = self.descriptors.iter().map(OwnedFd::try_clone).collect();
-            copies.map_err(|error| Failure::BadArgument(error.to_string()))?
+            self.descriptors.try_clone().map_err(|error| Failure::BadArgument(error.to_string()))?
         } else {
             std::mem::take(&mut self.descriptors)
         };

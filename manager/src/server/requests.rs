@@ -1,11 +1,10 @@
 //! From what a client says to what the server does.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use procession_channels::{Address, Listener};
 use procession_core::Method;
-use procession_core::codec::{self, Message};
+use procession_core::codec::{self, Handles, Message};
 
 use super::distant::Schema;
 use super::job::{Frame, Job, Origin, Step, Work};
@@ -59,10 +58,10 @@ impl State {
     }
 
     /// Begins a call. Answers whether it could be understood.
-    pub(crate) fn obey_call(&mut self, client: ClientId, bytes: Vec<u8>, descriptors: Vec<OwnedFd>) -> bool {
+    pub(crate) fn obey_call(&mut self, client: ClientId, bytes: Vec<u8>, descriptors: impl Into<Handles>) -> bool {
         let Some((end, ask)) = Ask::read(&bytes) else { return false };
         let call = CallId { client, number: ask.number };
-        let frame = Frame { bytes, end, descriptors };
+        let frame = Frame { bytes, end, descriptors: descriptors.into() };
         match ask.kind {
             Kind::Exclusive | Kind::Shared | Kind::Conditional => self.begin_call(call, ask, frame),
             Kind::Make => self.begin_make(call, ask, frame),

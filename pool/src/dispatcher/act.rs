@@ -67,7 +67,7 @@ impl Dispatcher {
         if let Some(desk) = self.desks.get_mut(&tasks.job) {
             desk.note(Noted::Trouble(Story::of(None, Kind::Unsendable(error.to_string()))));
         }
-        if !matches!(error, LinkError::Unsendable(_) | LinkError::TooManyDescriptors { .. }) {
+        if !matches!(error, LinkError::Unsendable(_) | LinkError::TooManyDescriptors { .. } | LinkError::Refused(_)) {
             // A part of it may be on the way.
             self.with(worker, |member| member.lose(error));
         }

@@ -8,12 +8,11 @@ mod run;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use procession_core::codec::Message;
+use procession_core::codec::{Handles, Message};
 use procession_core::os::clock;
 use procession_core::{Borrower, Control, Function, Lender, LinkError, Method, Passed, Ring, TryRecv};
 use procession_process::{cpu_count, ignore_interrupt, panics};
@@ -86,9 +85,9 @@ struct Worker {
     /// The one that was needed last, and its number.
     skill: (u32, Rc<Skill>),
     /// What came along the control link before the task that needs it.
-    enclosures: HashMap<u32, Vec<OwnedFd>>,
+    enclosures: HashMap<u32, Handles>,
     /// What goes with the argument, or the result, of the task at hand.
-    descriptors: Vec<OwnedFd>,
+    descriptors: Handles,
     /// Where results are written before they are reported.
     scratch: Vec<u8>,
     /// The tasks that have ended and are not counted yet.
@@ -113,7 +112,7 @@ impl Worker {
             forgotten: VecDeque::new(),
             skill: unskilled(),
             enclosures: HashMap::new(),
-            descriptors: Vec::new(),
+            descriptors: Handles::new(),
             scratch: Vec::new(),
             passed: Passed::default(),
             leaving: false,
@@ -269,7 +268,7 @@ impl Worker {
     }
 
     /// What goes with a task.
-    fn enclosed(&mut self, serial: u32) -> Result<Vec<OwnedFd>, LinkError> {
+    fn enclosed(&mut self, serial: u32) -> Result<Handles, LinkError> {
         while !self.leaving {
             if let Some(found) = self.enclosures.remove(&serial) {
                 // What was sent before went with tasks that were taken back. What was sent after belongs to tasks to come.
@@ -278,7 +277,7 @@ impl Worker {
             }
             self.listen()?;
         }
-        Ok(Vec::new())
+        Ok(Handles::new())
     }
 }
 

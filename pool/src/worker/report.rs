@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use procession_core::codec::Handles;
 use procession_core::codec::{self, Message};
 use procession_core::os::clock;
 use procession_core::{LinkError, Ring};
@@ -58,7 +59,7 @@ impl Worker {
     pub(super) fn report_trouble(&mut self, answer: &Answer) -> Result<(), LinkError> {
         // Somebody may have waited for nothing but this.
         self.last_bell = Duration::ZERO;
-        self.descriptors.clear();
+        self.descriptors = Handles::new();
         self.scratch.clear();
         self.scratch.extend_from_slice(&[0; MAX_HEAD]);
         // It is made of text, and text can be encoded.

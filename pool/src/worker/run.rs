@@ -1,8 +1,6 @@
 //! How a worker runs its tasks.
 
-use std::os::fd::OwnedFd;
-
-use procession_core::codec;
+use procession_core::codec::{self, Handles};
 use procession_core::{Borrowed, Borrower, CallError, LinkError, MethodError, Row, Target};
 use procession_process::panics;
 
@@ -128,12 +126,7 @@ fn borrowed(borrower: &Borrower, loan: &[u8]) -> Result<Borrowed, Box<Answer>> {
 }
 
 #[inline]
-fn apply(
-    skill: &Skill,
-    argument: &[u8],
-    descriptors: &mut Vec<OwnedFd>,
-    result: &mut Vec<u8>,
-) -> Result<(), Box<Answer>> {
+fn apply(skill: &Skill, argument: &[u8], descriptors: &mut Handles, result: &mut Vec<u8>) -> Result<(), Box<Answer>> {
     match skill {
         Skill::Plain(function) => function.call_into(argument, descriptors, result).map_err(|error| trouble(&error)),
         Skill::With { method, context } => {

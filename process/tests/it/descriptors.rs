@@ -84,7 +84,7 @@ fn in_a_program_without_streams_nothing_of_ours_takes_their_numbers() {
         here.send(&gate.side()).unwrap();
         let _side = there.recv::<Descriptor>(None).unwrap().unwrap();
         let side = std::os::fd::OwnedFd::from(gate.side());
-        one.post(b"!", &[side.as_fd()]).unwrap();
+        one.post(b"!", &vec![side.as_fd().try_clone_to_owned().unwrap()].into()).unwrap();
         let _received = other.take(&mut [0]).unwrap();
         assert!([0, 1, 2].iter().all(free));
     }

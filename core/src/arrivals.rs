@@ -1,0 +1,64 @@
+//! [`Arrivals`]: descriptors that have come over a link, for frames that are not complete yet.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::libc;
+
+use crate::frame::FrameDecoder;
+use crate::link::LinkError;
+use crate::os::limits;
+use crate::os::passing::Piece;
+use crate::outgoing::{DESCRIPTORS_A_PIECE, SPILLED};
+
+/// Pieces with descriptors, in the order in which they have come. Each belongs to one frame.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals(VecDeque<Piece>);
+
+impl Arrivals {
+    pub(crate) fn push(&mut self, piece: Piece) {
+        if !piece.descriptors.is_empty() || piece.is_cut {
+            self.0.push_back(piece);
+        }
+    }
+
+    /// Errs if more is here than what has arrived of the next frame can be the reason for.
+    pub(crate) fn refuse_strays(&self, incoming: &FrameDecoder) -> Result<(), LinkError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        // As long as the header is not complete, each of its bytes may have brought a piece.
+        let most = incoming.begun().map_or_else(|bytes| bytes, |count| pieces_of(usize::from(count & !SPILLED)));
+        if self.0.len() > most {
+            return Err(LinkError::Garbled("descriptors that it has not announced".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Takes the descriptors of a frame. It takes them all, so that those of the next one come next, whatever is wrong with these.
+    pub(crate) fn take(&mut self, wanted: usize) -> Result<Vec<OwnedFd>, LinkError> {
+        let (mut taken, mut is_cut) = (Vec::new(), false);
+        for number in 0..pieces_of(wanted) {
+            let size = (wanted - number * DESCRIPTORS_A_PIECE).min(DESCRIPTORS_A_PIECE);
+            match self.0.pop_front() {
+                Some(piece) if piece.is_cut && piece.descriptors.len() < size => is_cut = true,
+                Some(piece) if piece.descriptors.len() == size => taken.extend(piece.descriptors),
+                _ => return Err(LinkError::Garbled(format!("not the {wanted} descriptors that it announced"))),
+            }
+        }
+        if is_cut { Err(LinkError::Limit(lost(wanted))) } else { Ok(taken) }
+    }
+}
+
+/// In how many pieces so many descriptors travel.
+fn pieces_of(count: usize) -> usize {
+    count.div_ceil(DESCRIPTORS_A_PIECE)
+}
+
+#[cold]
+fn lost(wanted: usize) -> String {
+    let full = io::Error::from_raw_os_error(libc::EMFILE);
+    let why = limits::explain(&full).unwrap_or_default();
+    format!("a message arrived without some of its {wanted} descriptors, and is lost: {why}")
+}
