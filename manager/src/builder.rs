@@ -17,7 +17,7 @@ use crate::server;
 /// use procession_process::StartMethod;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::builder().name("accounts").start_method(StartMethod::Spawn).start()?;
 /// assert_eq!(manager.create(|n: u8| n, 5)?.get()?, 5);
 /// # Ok(())
@@ -65,7 +65,7 @@ impl Builder {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = procession_manager::Manager::builder().start()?;
     /// # drop(manager);
     /// # Ok(())

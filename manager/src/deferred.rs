@@ -29,7 +29,7 @@ use crate::wire::Failure;
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let names = manager.create(|names: Vec<String>| names, vec!["Ada".to_owned()])?;
 /// assert_eq!(names.call_deferred(measure, 0)?, Some(3));
@@ -48,7 +48,7 @@ pub struct Deferred<R> {
 /// use procession_manager::{CallError, Deferred, Manager, Reply};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let number = manager.create(|n: u32| n, 7)?;
 /// let forgotten = number.call_deferred(|_, ()| {
@@ -89,7 +89,7 @@ impl<R: Serialize> Reply<R> {
     /// use procession_manager::{Deferred, Manager};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let double = number.call_deferred(|number, ()| {

@@ -21,7 +21,7 @@ use crate::wire::Failure;
 /// use procession_manager::{Manager, ManagerError, Registry};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let filled_wrongly = Registry::new().object("n", |n: u8| n).object("n", |n: u16| n);
 /// let error = manager.serve(&filled_wrongly, "127.0.0.1:0".parse::<procession_channels::Address>()?, b"key").unwrap_err();
@@ -59,7 +59,7 @@ impl fmt::Debug for ManagerError {
 /// use procession_manager::{CallError, Manager};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let number = manager.create(|n: u32| n, 10)?;
 /// let error = number.call(|n, by| *n / by, 0).unwrap_err();
@@ -134,7 +134,7 @@ impl CallError {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u8>()?;
     /// let error = list.proxy().call(|list, at: usize| list[at], 3).unwrap_err();
@@ -151,7 +151,7 @@ impl CallError {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// let error = manager.event()?.wait_timeout(std::time::Duration::from_millis(10)).unwrap_err();
     /// assert!(error.is_timeout());
@@ -167,7 +167,7 @@ impl CallError {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u8>()?;
     /// drop(manager);

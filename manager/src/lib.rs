@@ -9,7 +9,7 @@
 //! use procession_process::Process;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! procession_process::init();
+//! procession_manager::init();
 //! let manager = Manager::start()?;
 //! let pay = manager.create(|start: u64| start, 1000)?;
 //! let raise = |pay: Proxy<u64>| pay.call(|pay, by| *pay += by, 100);
@@ -52,7 +52,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # procession_process::init();
+//! # procession_manager::init();
 //! # let manager = procession_manager::Manager::start()?;
 //! let (groups, first) = (manager.dict::<String, procession_manager::List<u32>>()?, manager.list::<u32>()?);
 //! groups.insert("first".to_owned(), first.clone())?;
@@ -142,6 +142,9 @@ pub use pool_proxy::{
 };
 pub use procession_core::codec::{AnyPath, SelfDescribed};
 pub use procession_core::{Failure, Given};
+// What a program with a manager says beside it, so that this crate alone is enough.
+pub use procession_channels::{Address, AddressError};
+pub use procession_process::{ExitStatus, Panic, StartMethod, init, init_at_load};
 pub use proxy::Proxy;
 pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};
 pub use transaction::{Results, Step, Transaction};

@@ -27,7 +27,7 @@ use crate::wire::Kind;
 /// use procession_process::Process;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// procession_process::init();
+/// procession_manager::init();
 /// let manager = Manager::start()?;
 /// let squares = manager.dict::<u64, u64>()?;
 /// let processes: Vec<_> = (0..4)
@@ -58,7 +58,7 @@ pub struct Manager {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = procession_manager::Manager::start()?;
 /// let list = manager.list::<u8>()?;
 /// assert_eq!((manager.stats()?.objects, manager.stats()?.references), (1, 1));
@@ -87,7 +87,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// assert!(manager.is_alive());
     /// # Ok(())
@@ -101,7 +101,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = procession_manager::Manager::builder().name("accounts").start()?;
     /// assert_eq!(manager.child().name(), "accounts");
     /// # Ok(())
@@ -121,7 +121,7 @@ impl Manager {
     /// use std::collections::BTreeMap;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let sorted = manager.create(|pairs: Vec<(u8, char)>| BTreeMap::from_iter(pairs), vec![(2, 'b'), (1, 'a')])?;
     /// assert_eq!(sorted.read(|map, ()| map.values().collect::<String>(), ())?, "ab");
@@ -145,7 +145,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// drop(manager.list::<u8>()?);
     /// assert_eq!(manager.stats()?.objects, 0);
@@ -165,7 +165,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// println!("the manager is process {}", manager.child().id());
     /// # Ok(())
@@ -182,7 +182,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.shutdown()?;
     /// assert!(!manager.is_alive());
@@ -206,7 +206,7 @@ impl Manager {
     /// use procession_manager::CallError;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u8>()?;
     /// manager.shutdown()?;
@@ -244,7 +244,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.child().kill();
     /// manager.join()?;
@@ -263,7 +263,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.join_timeout(std::time::Duration::from_millis(1))?);
     /// # Ok(())

@@ -18,7 +18,7 @@ use crate::error::CallError;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let list = manager.create(|list: Vec<u32>| list, vec![])?;
 /// let first = list.post(|list, n| { list.push(n); list.len() }, 7)?;
@@ -49,7 +49,7 @@ impl<R> Pending<R> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// assert_eq!(number.post(|n, ()| *n * 2, ())?.wait()?, 6);
@@ -71,7 +71,7 @@ impl<R> Pending<R> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// assert_eq!(number.post(|n, ()| *n * 2, ())?.wait_timeout(std::time::Duration::from_secs(60))?, 6);
@@ -89,7 +89,7 @@ impl<R> Pending<R> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let (first, second) = (number.post(|n, ()| *n, ())?, number.post(|n, ()| *n, ())?);
@@ -113,7 +113,7 @@ impl<R> Pending<R> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let double = number.post(|n, ()| *n * 2, ())?;
@@ -142,7 +142,7 @@ impl<R> Pending<R> {
     /// use procession_manager::Pending;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut calls = vec![number.post(|n, ()| *n, ())?, number.post(|n, ()| *n + 1, ())?];
@@ -181,7 +181,7 @@ impl<R> Pending<R> {
     /// use std::sync::mpsc;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let (done, when_done) = mpsc::channel();

@@ -35,7 +35,7 @@ use crate::wire::Kind;
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// procession_process::init();
+/// procession_manager::init();
 /// let manager = Manager::start()?;
 /// let tom = manager.create(Employee::hire, "Tom".to_owned())?;
 /// tom.call(Employee::increase, 100)?;
@@ -76,7 +76,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "a".to_owned())?;
     /// let length = text.call(|text, more: String| { text.push_str(&more); text.len() }, "bc".to_owned())?;
@@ -104,7 +104,7 @@ impl<T: Any> Proxy<T> {
     /// use std::{thread, time::Duration};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let late = number.call_timeout(|_, n| thread::sleep(Duration::from_millis(n)), 5000, Duration::from_millis(20));
@@ -133,7 +133,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.create(|list: Vec<u32>| list, vec![3, 4])?;
     /// assert_eq!(list.read(|list, at: usize| list.get(at).copied(), 1)?, Some(4));
@@ -156,7 +156,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "abc".to_owned())?;
     /// assert_eq!(text.read_timeout(|text, ()| text.len(), (), std::time::Duration::from_secs(60))?, 3);
@@ -179,7 +179,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let (mine, yours) = (manager.create(|n: u32| n, 100)?, manager.create(|n: u32| n, 0)?);
     /// let is_paid = mine.call_both(&yours, |mine, yours, amount| {
@@ -219,7 +219,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let pair = manager.create(|pair: (u8, String)| pair, (7, "seven".to_owned()))?;
     /// assert_eq!(pair.get()?, (7, "seven".to_owned()));
@@ -243,7 +243,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// assert!(number.call(|_, ()| -> () { panic!("on purpose") }, ()).is_err());
@@ -264,7 +264,7 @@ impl<T: Any> Proxy<T> {
     /// use std::{thread, time::Duration};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?.with_timeout(Duration::from_millis(20));
     /// let late = number.call(|_, ()| thread::sleep(Duration::from_secs(5)), ());

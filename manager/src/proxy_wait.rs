@@ -28,7 +28,7 @@ impl<T: Any> Proxy<T> {
     /// use procession_process::Process;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let tasks = manager.create(|(): ()| Vec::<String>::new(), ())?;
     /// let worker = Process::spawn(|tasks: Proxy<Vec<String>>| tasks.call_when(|tasks, ()| tasks.pop(), ()), tasks.clone())?;
@@ -53,7 +53,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let empty = manager.create(|list: Vec<u32>| list, vec![])?;
     /// let waited = empty.call_when_timeout(|list, ()| list.pop(), (), std::time::Duration::from_millis(20));
@@ -86,7 +86,7 @@ impl<T: Any> Proxy<T> {
     /// use procession_manager::{Deferred, Manager};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let slowly = number.call_deferred(|number, by| {
@@ -118,7 +118,7 @@ impl<T: Any> Proxy<T> {
     /// use procession_manager::{Deferred, Manager, Reply};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let waiting = manager.create(|(): ()| Mutex::new(Vec::<Reply<u32>>::new()), ())?;
     /// let late = waiting.call_deferred_timeout(|waiting, ()| {
@@ -169,7 +169,7 @@ impl<T: Any> Proxy<T> {
     /// }
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let text = number.post_given::<InAThread, u32, String, String>(|n| n.to_string(), &6)?;
@@ -194,7 +194,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u64| n, 0)?;
     /// let answers: Vec<_> = (0..100).map(|_| number.post(|n, by| { *n += by; *n }, 1)).collect::<Result<_, _>>()?;
@@ -221,7 +221,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "abc".to_owned())?;
     /// let length = text.post_read(|text, ()| text.len(), ())?;

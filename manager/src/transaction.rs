@@ -24,7 +24,7 @@ use crate::wire::{self, Kind};
 /// use procession_manager::{Manager, Transaction};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let (names, count) = (manager.list::<String>()?, manager.create(|n: usize| n, 0)?);
 /// let mut both = Transaction::new();
@@ -50,7 +50,7 @@ pub struct Transaction {
 /// ```
 /// # use procession_manager::{Manager, Step, Transaction};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let number = manager.create(|n: u32| n, 3)?;
 /// let mut transaction = Transaction::new();
@@ -70,7 +70,7 @@ pub struct Step<R> {
 /// ```
 /// # use procession_manager::{Manager, Results, Transaction};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let results: Results = Transaction::new().commit()?;
 /// # drop(results);
 /// # Ok(())
@@ -101,7 +101,7 @@ impl Transaction {
     /// ```
     /// # use procession_manager::{Manager, Transaction};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut transaction = Transaction::new();
@@ -136,7 +136,7 @@ impl Transaction {
     /// ```
     /// # use procession_manager::{Manager, Transaction};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let (a, b) = (manager.create(|n: u32| n, 3)?, manager.create(|n: u32| n, 4)?);
     /// let mut transaction = Transaction::new();
@@ -174,7 +174,7 @@ impl Transaction {
     /// ```
     /// # use procession_manager::{CallError, Manager, Transaction};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut transaction = Transaction::new();
@@ -229,7 +229,7 @@ impl Results {
     /// ```
     /// # use procession_manager::{Manager, Transaction};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let text = manager.create(|text: String| text, "ab".to_owned())?;
     /// let mut transaction = Transaction::new();

@@ -19,7 +19,7 @@ use crate::pending::{End, Pending, WatchId};
 /// use procession_pool::Pool;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// let six = pool.apply_async(|n: u64| n * 2, 3);
 /// let nine = pool.apply_async(|n: u64| n * n, 3);
@@ -74,7 +74,7 @@ impl<R> AsyncResult<R> {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let result = pool.apply_async(|text: String| text.len(), "salve".to_owned());
     /// assert_eq!(result.get()?, 5);
@@ -102,7 +102,7 @@ impl<R> AsyncResult<R> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let long = pool.apply_async(|()| std::thread::sleep(Duration::from_secs(3600)), ());
     /// assert!(long.get_timeout(Duration::from_millis(1))?.is_none());
@@ -121,7 +121,7 @@ impl<R> AsyncResult<R> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let result = pool.apply_async(|n: u8| n + 1, 1);
     /// assert!(result.wait_timeout(Duration::from_secs(60)));
@@ -139,7 +139,7 @@ impl<R> AsyncResult<R> {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let result = pool.apply_async(|n: u8| n + 1, 1);
     /// result.get()?;
@@ -160,7 +160,7 @@ impl<R> AsyncResult<R> {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let result = pool.apply_async(|n: u8| assert!(n > 1), 1);
     /// assert!(result.get().is_err());
@@ -185,7 +185,7 @@ impl<R> AsyncResult<R> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let long = pool.apply_async(|()| std::thread::sleep(Duration::from_secs(3600)), ());
     /// assert!(long.cancel());
@@ -210,7 +210,7 @@ impl<R> AsyncResult<R> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let long = pool.apply_async(|()| std::thread::sleep(Duration::from_secs(3600)), ()).cancel_on_drop();
     /// drop(long);
@@ -244,7 +244,7 @@ impl<R: 'static> AsyncResult<R> {
     /// use std::sync::mpsc;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let (done, when_done) = mpsc::channel();
     /// pool.apply_async(|n: u64| n * 2, 21).on_done(move |result| done.send(result.unwrap()).unwrap());

@@ -22,7 +22,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let sum = pool.apply_async(|(a, b): (u32, u32)| a + b, (40, 2));
     /// assert_eq!(sum.get()?, 42);
@@ -46,7 +46,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let squares = pool.map_async(|n: u64| n * n, 0..4);
     /// assert_eq!(squares.get()?, [0, 1, 4, 9]);
@@ -73,7 +73,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// assert_eq!(pool.job(|n: u8| n + 1).retries(1).apply_async(1).get()?, 2);
     /// # Ok(())
@@ -88,7 +88,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// assert_eq!(pool.job(|n: u8| n + 1).retries(1).map_async([1, 2]).get()?, [2, 3]);
     /// # Ok(())

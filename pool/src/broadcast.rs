@@ -29,7 +29,7 @@ impl Pool {
     /// use procession_pool::Pool;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(3)?;
     /// let mut pids = pool.broadcast(|()| std::process::id(), ())?;
     /// pids.sort_unstable();

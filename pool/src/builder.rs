@@ -22,7 +22,7 @@ use crate::{Pool, PoolError};
 /// use procession_pool::Pool;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::builder()
 ///     .workers(2)
 ///     .initializer(|language: String| println!("a worker for {language}"), "Latin".to_owned())
@@ -59,7 +59,7 @@ pub struct PoolBuilder {
 /// }
 ///
 /// # fn main() {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let broken = Pool::builder().workers(1).initializer(open_licence, "/no/licence".to_owned()).build();
 /// assert!(broken.unwrap_err().to_string().contains("/no/licence: No such file"));
 /// # }
@@ -121,7 +121,7 @@ impl PoolBuilder {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// assert_eq!(Pool::builder().workers(3).build()?.workers(), 3);
     /// # Ok(())
     /// # }
@@ -145,7 +145,7 @@ impl PoolBuilder {
     /// static SEED: AtomicU32 = AtomicU32::new(0);
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).initializer(|seed| SEED.store(seed, Ordering::Relaxed), 7).build()?;
     /// assert_eq!(pool.map(|n: u32| n * SEED.load(Ordering::Relaxed), [6])?, [42]);
     /// # Ok(())
@@ -171,7 +171,7 @@ impl PoolBuilder {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let mark = |path: std::path::PathBuf| std::fs::write(path, "left").unwrap();
     /// let directory = tempfile::tempdir()?;
     /// let path = directory.path().join("mark");
@@ -194,7 +194,7 @@ impl PoolBuilder {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).grace(Duration::from_secs(1)).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -215,7 +215,7 @@ impl PoolBuilder {
     /// use procession_process::StartMethod;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).start_method(StartMethod::Spawn).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -237,7 +237,7 @@ impl PoolBuilder {
     /// use std::num::NonZeroUsize;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).chunk_size(NonZeroUsize::MIN).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -260,7 +260,7 @@ impl PoolBuilder {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().build()?;
     /// assert_eq!(pool.workers(), procession_process::cpu_count());
     /// # Ok(())

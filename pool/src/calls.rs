@@ -21,7 +21,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let words = ["salve", "ave"].map(str::to_owned);
     /// assert_eq!(pool.map(|word: String| word.len(), words)?, [5, 3]);
@@ -51,7 +51,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let halves = pool.imap(|n: u32| if n % 2 == 0 { n / 2 } else { panic!("{n} is odd") }, [6, 7, 8]);
     /// assert_eq!(halves.len(), 3);
@@ -74,7 +74,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let mut squares: Vec<u64> = pool.imap_unordered(|n: u64| n * n, 0..4).collect::<Result<_, _>>()?;
     /// squares.sort();
@@ -101,7 +101,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// assert_eq!(pool.apply(|(a, b): (u64, u64)| a * b, (6, 7))?, 42);
     /// # Ok(())
@@ -124,7 +124,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let dictionary = vec!["salve".to_owned(), "vale".to_owned()];
     /// let known = pool.map_with(&dictionary, |words, word: String| words.contains(&word), ["vale".to_owned(), "hello".to_owned()])?;
@@ -151,7 +151,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// assert_eq!(pool.job(|n: u64| n * n).retries(3).map(0..4)?, [0, 1, 4, 9]);
     /// # Ok(())
@@ -170,7 +170,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// assert_eq!(pool.job_with(&10, |base, n: u64| base + n).retries(1).map(0..3)?, [10, 11, 12]);
     /// # Ok(())

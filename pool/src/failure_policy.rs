@@ -8,7 +8,7 @@
 /// use procession_pool::{FailurePolicy, Pool};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// let halves = pool.job(|n: u32| if n % 2 == 0 { n / 2 } else { panic!("{n} is odd") });
 /// let mut halves = halves.on_failure(FailurePolicy::FailFast).imap([6, 7, 8]);

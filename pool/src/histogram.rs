@@ -8,7 +8,7 @@ use std::time::Duration;
 /// ```
 /// # use procession_pool::Pool;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(1)?;
 /// pool.map(|n: u64| n + 1, 0..100)?;
 /// let waits = pool.stats().wait;
@@ -34,7 +34,7 @@ impl Histogram {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// assert_eq!(Pool::new(1)?.stats().run.count(), 0);
     /// # Ok(())
     /// # }
@@ -50,7 +50,7 @@ impl Histogram {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// assert!(Pool::new(1)?.stats().run.quantile(0.5).is_zero());
     /// # Ok(())
     /// # }

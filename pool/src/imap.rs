@@ -19,7 +19,7 @@ use crate::{FailurePolicy, TaskError, WaitTimeoutError};
 /// use procession_pool::Pool;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// let mut squares = pool.imap(|n: u64| n * n, 0..);
 /// assert_eq!(squares.nth(1000).unwrap()?, 1_000_000);
@@ -51,7 +51,7 @@ pub struct Imap<'pool, I: Iterator, R> {
 /// use procession_pool::Pool;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// let total: u32 = pool.imap_unordered(|n: u32| n * 2, 0..100).sum::<Result<_, _>>()?;
 /// assert_eq!(total, 9900);
@@ -106,7 +106,7 @@ where
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let sleep = |seconds| std::thread::sleep(Duration::from_secs(seconds));
     /// let mut results = pool.imap(sleep, [0, 3600]);
@@ -161,7 +161,7 @@ where
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let mut results = pool.imap_unordered(|()| std::thread::sleep(Duration::from_secs(3600)), [()]);
     /// let error = results.next_timeout(Duration::from_millis(1)).unwrap_err();

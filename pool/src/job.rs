@@ -23,7 +23,7 @@ use crate::{FailurePolicy, Imap, ImapUnordered, Pool, TaskError};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// let lengths = pool.job(|word: String| word.len()).retries(2).timeout(Duration::from_secs(60));
 /// assert_eq!(lengths.map(["salve", "ave"].map(str::to_owned))?, [5, 3]);
@@ -84,7 +84,7 @@ where
     /// # use procession_pool::Pool;
     /// # use std::num::NonZeroUsize;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// assert_eq!(pool.job(|n: u8| n + 1).chunk_size(NonZeroUsize::MIN).map([1, 2])?, [2, 3]);
     /// # Ok(())
@@ -102,7 +102,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let dies_at_first = |marker: std::path::PathBuf| {
     ///     if std::fs::remove_file(marker).is_ok() {
     ///         std::process::abort();
@@ -126,7 +126,7 @@ where
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let naps = |seconds| std::thread::sleep(Duration::from_secs(seconds));
     /// let results: Vec<_> = pool.job(naps).timeout(Duration::from_secs(2)).imap([0, 3600]).collect();
@@ -150,7 +150,7 @@ where
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// assert_eq!(pool.job(|n: u8| n + 1).deadline(Duration::from_secs(60)).map([1, 2])?, [2, 3]);
     /// # Ok(())
@@ -173,7 +173,7 @@ where
     /// # use std::num::NonZeroUsize;
     /// # use std::sync::mpsc;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let (say, said) = mpsc::channel();
     /// let mut answers = pool.job(|word: String| word.len()).read_ahead(NonZeroUsize::MIN).imap(said);
@@ -205,7 +205,7 @@ where
     /// ```
     /// # use procession_pool::{FailurePolicy, Pool};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let job = pool.job(|n: u32| 12 / n).on_failure(FailurePolicy::CollectAll);
     /// assert_eq!(job.map([3, 0, 4, 0]).unwrap_err().index(), 1);
@@ -228,7 +228,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// assert_eq!(Pool::new(1)?.job(|n: u8| n + 1).map([1, 2])?, [2, 3]);
     /// # Ok(())
     /// # }
@@ -250,7 +250,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let results = Pool::new(2)?.job(|n: u32| 12 / n).collect_all([3, 0, 4]);
     /// assert_eq!(results.len(), 3);
     /// assert_eq!(results[2].as_ref().unwrap(), &3);
@@ -268,7 +268,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let sum: u64 = pool.job(|n: u64| n * n).imap(0..4).sum::<Result<_, _>>()?;
     /// assert_eq!(sum, 14);
@@ -285,7 +285,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let sum: u64 = pool.job(|n: u64| n * n).imap_unordered(0..4).sum::<Result<_, _>>()?;
     /// assert_eq!(sum, 14);
@@ -307,7 +307,7 @@ where
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// assert_eq!(Pool::new(1)?.job(|n: u8| n + 1).apply(1)?, 2);
     /// # Ok(())
     /// # }

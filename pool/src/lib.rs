@@ -8,7 +8,7 @@
 //! use procession_pool::Pool;
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     procession_process::init();
+//!     procession_pool::init();
 //!     let pool = Pool::new(2)?;
 //!     assert_eq!(pool.map(|n: u64| n * n, 0..5)?, [0, 1, 4, 9, 16]);
 //!     Ok(())
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! The first line of `main` is for the workers: they are this same program, started once more, and never get beyond it. A test file or
-//! a library says `procession_process::init_at_load!();` at its top instead.
+//! a library says `procession_pool::init_at_load!();` at its top instead.
 //!
 //! The function is a plain `fn(A) -> R`. What it needs travels with each item, as a tuple perhaps; a closure may be given if it
 //! captures nothing. One that captures is refused by the compiler:
@@ -36,7 +36,7 @@
 //! ```
 //! # use procession_pool::Pool;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # procession_process::init();
+//! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let text = String::from("lazy words from a borrowed text");
 //! for length in pool.imap(|word: String| word.len(), text.split(' ').map(str::to_owned)) {
@@ -55,7 +55,7 @@
 //! use procession_pool::{AsyncResult, Pool};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # procession_process::init();
+//! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let results = ["salve", "ave", "vale"].map(|word| pool.apply_async(|word: String| word.len(), word.to_owned()));
 //! for (place, length) in AsyncResult::as_completed(results) {
@@ -74,7 +74,7 @@
 //! ```
 //! # use procession_pool::Pool;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # procession_process::init();
+//! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let results = pool.imap(|n: u32| if n == 3 { std::process::abort() } else { n }, 0..6);
 //! let (values, errors): (Vec<_>, Vec<_>) = results.partition(Result::is_ok);
@@ -92,7 +92,7 @@
 //! ```
 //! # use procession_pool::{FailurePolicy, Pool};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # procession_process::init();
+//! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let checked = |n: u32| if n == 3 { panic!("not {n}") } else { n };
 //! let job = pool.job(checked).retries(1).on_failure(FailurePolicy::CollectAll);
@@ -203,6 +203,8 @@ pub use procession_core::codec::{AnyPath, SelfDescribed};
 pub use state::{state, with_state};
 pub use stats::{Stats, WorkerState, WorkerStats};
 pub use task_error::TaskError;
+// What a program with a pool says beside it, so that this crate alone is enough.
+pub use procession_process::{ExitStatus, Panic, StartMethod, init, init_at_load};
 pub use waiting::{AsCompleted, WaitTimeoutError};
 
 const _: () = {

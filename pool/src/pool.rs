@@ -28,7 +28,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// use procession_pool::Pool;
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     procession_process::init();
+///     procession_pool::init();
 ///     let pool = Pool::new(2)?;
 ///     assert_eq!(pool.map(|n: u64| n * n, 0..5)?, [0, 1, 4, 9, 16]);
 ///     Ok(())
@@ -82,7 +82,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// assert_eq!(pool.workers(), 2);
     /// # Ok(())
@@ -97,7 +97,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).build()?;
     /// # drop(pool);
     /// # Ok(())
@@ -112,7 +112,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// assert_eq!(Pool::new(2)?.workers(), 2);
     /// # Ok(())
     /// # }
@@ -131,7 +131,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// pool.resize(3)?;
     /// assert_eq!(pool.workers(), 3);
@@ -153,7 +153,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// assert_eq!(pool.apply(|n: u8| n + 1, 1)?, 2);
     /// assert_eq!(pool.stats().done, 1);
@@ -173,7 +173,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let begun = pool.imap(|n: u8| n + 1, 0..3);
     /// pool.close();
@@ -192,7 +192,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// pool.terminate();
     /// assert!(pool.map(|n: u8| n, [1]).unwrap_err().is_refused());
@@ -219,7 +219,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let squares = pool.map_async(|n: u64| n * n, 0..4);
     /// pool.join();
@@ -237,7 +237,7 @@ impl Pool {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// assert!(pool.join_timeout(Duration::from_secs(60)));
     /// # Ok(())
@@ -254,7 +254,7 @@ impl Pool {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).finalizer(|_: u8| panic!("not yet"), 1).build()?;
     /// pool.join();
     /// assert_eq!(pool.finalizer_errors()[0].panic().unwrap().message(), "not yet");

@@ -88,7 +88,7 @@ impl PoolError {
     /// use procession_pool::Pool;
     ///
     /// # fn main() {
-    /// procession_process::init();
+    /// procession_pool::init();
     /// let broken = Pool::builder().workers(1).initializer(|n: u8| Err::<(), _>(format!("not {n}")), 7).build();
     /// let error = broken.unwrap_err();
     /// assert!(error.is_initializer());
@@ -111,7 +111,7 @@ impl PoolError {
     /// use procession_pool::Pool;
     ///
     /// # fn main() {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let broken = Pool::builder().workers(1).initializer::<_, ()>(|()| panic!("no licence"), ()).build();
     /// assert_eq!(broken.unwrap_err().panic().unwrap().message(), "no licence");
     /// # }

@@ -39,7 +39,7 @@ thread_local! {
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::builder().workers(1).state(open, "salve vale".to_owned()).build()?;
 /// assert_eq!(pool.map(knows, ["vale".to_owned(), "hello".to_owned()])?, [true, false]);
 /// # Ok(())
@@ -67,7 +67,7 @@ pub fn state<S: Any + Send + Sync>() -> Option<&'static S> {
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::builder().workers(1).local_state(|first: usize| first, 10).build()?;
 /// assert_eq!(pool.map(number, ["salve", "vale"].map(str::to_owned))?, [10, 11]);
 /// # Ok(())
@@ -97,7 +97,7 @@ impl PoolBuilder {
     /// use std::sync::Mutex;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).state(|()| Mutex::new(0_u64), ()).build()?;
     /// let add = |n: u64| {
     ///     let mut sum = state::<Mutex<u64>>().unwrap().lock().unwrap();
@@ -130,7 +130,7 @@ impl PoolBuilder {
     /// }
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).try_state(open, "/dev/null".to_owned()).build()?;
     /// assert_eq!(pool.apply(|()| state::<File>().is_some(), ())?, true);
     /// let broken = Pool::builder().workers(1).try_state(open, "/no/table".to_owned()).build();
@@ -173,7 +173,7 @@ impl PoolBuilder {
     /// }
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).local_state(|()| Cache(HashMap::new()), ()).build()?;
     /// assert_eq!(pool.map(times, ["ave", "vale", "ave"].map(str::to_owned))?, [1, 1, 2]);
     /// # Ok(())
@@ -196,7 +196,7 @@ impl PoolBuilder {
     /// use std::io::{BufRead, BufReader};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let open = |path: String| File::open(path).map(BufReader::new);
     /// let line = |()| {
     ///     let mut line = String::new();

@@ -9,7 +9,7 @@ use crate::Histogram;
 /// ```
 /// # use procession_pool::Pool;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// pool.map(|n: u64| n + 1, 0..100)?;
 /// let stats = pool.stats();
@@ -52,7 +52,7 @@ pub struct Stats {
 /// ```
 /// # use procession_pool::Pool;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(1)?;
 /// let pid = pool.apply(|()| std::process::id(), ())?;
 /// let stats = pool.stats();
@@ -85,7 +85,7 @@ pub struct WorkerStats {
 /// ```
 /// # use procession_pool::{Pool, WorkerState};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(1)?;
 /// pool.apply(|()| (), ())?;
 /// assert_eq!(pool.stats().workers[0].state, WorkerState::Ready);

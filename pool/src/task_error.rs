@@ -20,7 +20,7 @@ pub(crate) use crate::story::{Badge, Death, Kind, Story};
 /// use procession_pool::Pool;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// procession_process::init();
+/// procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// let error = pool.map(|n: u32| 10 / n, [5, 2, 0]).unwrap_err();
 /// assert_eq!(error.index(), 2);
@@ -53,7 +53,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|odd: bool| assert!(odd), [true, true, false]).unwrap_err();
     /// assert_eq!(error.index(), 2);
     /// # Ok(())
@@ -71,7 +71,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// assert!(pool.map(|_: u8| -> u8 { panic!("begun") }, [1]).unwrap_err().started());
     /// pool.close();
@@ -94,7 +94,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|n: u8| -> u8 { panic!("not {n}") }, [3]).unwrap_err();
     /// assert_eq!(error.panic().unwrap().message(), "not 3");
     /// # Ok(())
@@ -111,7 +111,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|code: i32| -> () { std::process::exit(code) }, [3]).unwrap_err();
     /// assert_eq!(error.exit_status().unwrap().code(), Some(3));
     /// # Ok(())
@@ -128,7 +128,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|_: u8| -> u8 { panic!("oh") }, [3]).unwrap_err();
     /// assert!(error.worker().unwrap().starts_with("PoolWorker-"));
     /// # Ok(())
@@ -144,7 +144,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|_: u8| -> u8 { panic!("oh") }, [3]).unwrap_err();
     /// assert_ne!(error.pid(), Some(std::process::id()));
     /// # Ok(())
@@ -160,7 +160,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// assert!(Pool::new(1)?.map(|_: u8| -> u8 { panic!("oh") }, [3]).unwrap_err().is_panic());
     /// # Ok(())
     /// # }
@@ -175,7 +175,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|_: u8| -> () { std::process::abort() }, [3]).unwrap_err();
     /// assert!(error.is_death());
     /// assert_eq!(error.exit_status().unwrap().signal(), Some(6));
@@ -194,7 +194,7 @@ impl TaskError {
     /// # use std::path::PathBuf;
     /// # use std::os::unix::ffi::OsStringExt;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// // serde carries only those paths that are UTF-8.
     /// let odd = PathBuf::from(std::ffi::OsString::from_vec(vec![0xff]));
     /// let error = Pool::new(1)?.map(|path: PathBuf| path.exists(), [odd]).unwrap_err();
@@ -217,7 +217,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// pool.close();
     /// let error = pool.map(|n: u8| n, [3]).unwrap_err();
@@ -236,7 +236,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let error = pool.job(|n: u8| -> u8 { panic!("never {n}") }).retries(2).map([1]).unwrap_err();
     /// assert_eq!(error.attempt(), 3);
@@ -254,7 +254,7 @@ impl TaskError {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let job = |seconds| std::thread::sleep(Duration::from_secs(seconds));
     /// let pool = Pool::new(1)?;
     /// let error = pool.job(job).timeout(Duration::from_millis(20)).map([3600]).unwrap_err();
@@ -274,7 +274,7 @@ impl TaskError {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.job(|n: u8| n).deadline(Duration::ZERO).map([1]).unwrap_err();
     /// assert!(error.is_expired() && !error.started());
     /// # Ok(())
@@ -290,7 +290,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|n: u8| 1 / n, [0]).unwrap_err();
     /// assert!(!error.is_cancelled());
     /// # Ok(())
@@ -308,7 +308,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let error = Pool::new(1)?.map(|_: u8| -> () { std::process::abort() }, [3]).unwrap_err();
     /// assert!(!error.is_out_of_memory());
     /// # Ok(())
@@ -324,7 +324,7 @@ impl TaskError {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let last_words = |_: u8| -> () {
     ///     eprintln!("no way out");
     ///     std::process::abort()

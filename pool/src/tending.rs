@@ -13,7 +13,7 @@ impl PoolBuilder {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(4).min_workers(1).idle_timeout(Duration::from_secs(1)).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -31,7 +31,7 @@ impl PoolBuilder {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(4).idle_timeout(Duration::from_secs(1)).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -48,7 +48,7 @@ impl PoolBuilder {
     /// # use procession_pool::Pool;
     /// # use std::num::NonZeroU64;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).max_tasks_per_worker(NonZeroU64::new(2).unwrap()).build()?;
     /// let pids = pool.map(|_: u8| std::process::id(), 0..6)?;
     /// assert!(pids.iter().all(|pid| pids.iter().filter(|other| *other == pid).count() <= 2));
@@ -68,7 +68,7 @@ impl PoolBuilder {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).max_age(Duration::from_secs(3600)).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -84,7 +84,7 @@ impl PoolBuilder {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).max_memory_per_worker(1 << 30).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -106,7 +106,7 @@ impl PoolBuilder {
     /// # use procession_pool::Pool;
     /// # use std::time::Duration;
     /// # fn main() {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let hangs = |()| std::thread::sleep(Duration::from_secs(3600));
     /// let builder = Pool::builder().workers(1).initializer(hangs, ()).start_timeout(Duration::from_millis(200));
     /// assert!(builder.build().unwrap_err().to_string().contains("was not ready within 200ms"));
@@ -123,7 +123,7 @@ impl PoolBuilder {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).niceness(5).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -140,7 +140,7 @@ impl PoolBuilder {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(2).processors([0]).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())
@@ -160,7 +160,7 @@ impl PoolBuilder {
     /// ```
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::builder().workers(1).capture_stderr(false).build()?;
     /// assert_eq!(pool.map(|n: u8| n + 1, [1])?, [2]);
     /// # Ok(())

@@ -18,7 +18,7 @@ use crate::{AsyncResult, TaskError};
 /// use std::time::Duration;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(1)?;
 /// let results = [1, 2].map(|n| pool.apply_async(|_: u8| std::thread::sleep(Duration::from_secs(3600)), n));
 /// let error = AsyncResult::all_timeout(&results, Duration::from_millis(1)).unwrap_err();
@@ -47,7 +47,7 @@ impl WaitTimeoutError {
     /// # use procession_pool::{AsyncResult, Pool};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let never = [pool.apply_async(|()| std::thread::sleep(Duration::from_secs(3600)), ())];
     /// assert_eq!(AsyncResult::all_timeout(&never, Duration::ZERO).unwrap_err().missing(), 1);
@@ -69,7 +69,7 @@ impl<R> AsyncResult<R> {
     /// # use procession_pool::{AsyncResult, Pool};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let sleep = |seconds: u64| std::thread::sleep(Duration::from_secs(seconds));
     /// let results = [3600, 0].map(|seconds| pool.apply_async(sleep, seconds));
@@ -93,7 +93,7 @@ impl<R> AsyncResult<R> {
     /// # use procession_pool::{AsyncResult, Pool};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let results = [1, 2].map(|n| pool.apply_async(|n: u64| n, n));
     /// let first = AsyncResult::first_completed_timeout(&results, Duration::from_secs(60))?;
@@ -117,7 +117,7 @@ impl<R> AsyncResult<R> {
     /// ```
     /// # use procession_pool::{AsyncResult, Pool};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let results = [1, 0].map(|n| pool.apply_async(|n: u32| 10 / n, n));
     /// assert_eq!(AsyncResult::first_error(&results), Some(1));
@@ -140,7 +140,7 @@ impl<R> AsyncResult<R> {
     /// # use procession_pool::{AsyncResult, Pool};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let results = [1, 2].map(|n| pool.apply_async(|n: u32| 10 / n, n));
     /// assert_eq!(AsyncResult::first_error_timeout(&results, Duration::from_secs(60))?, None);
@@ -159,7 +159,7 @@ impl<R> AsyncResult<R> {
     /// ```
     /// # use procession_pool::{AsyncResult, Pool};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pools = [Pool::new(1)?, Pool::new(1)?];
     /// let results = [0, 1].map(|n| pools[n].apply_async(|n: usize| n, n));
     /// AsyncResult::all(&results);
@@ -183,7 +183,7 @@ impl<R> AsyncResult<R> {
     /// # use procession_pool::{AsyncResult, Pool};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let results = [1, 2].map(|n| pool.apply_async(|n: u64| n, n));
     /// AsyncResult::all_timeout(&results, Duration::from_secs(60))?;
@@ -202,7 +202,7 @@ impl<R> AsyncResult<R> {
     /// ```
     /// # use procession_pool::{AsyncResult, Pool};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(2)?;
     /// let results = [3, 4, 5].map(|n| pool.apply_async(|n: u64| n * n, n));
     /// let mut squares = [0; 3];
@@ -243,7 +243,7 @@ fn first_failed<R>(results: &[AsyncResult<R>], deadline: Option<Instant>) -> Res
 /// use procession_pool::{AsyncResult, Pool};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_pool::init();
 /// let pool = Pool::new(2)?;
 /// let results = AsyncResult::as_completed((0..10).map(|n| pool.apply_async(|n: u64| n, n)));
 /// assert_eq!(results.len(), 10);
@@ -272,7 +272,7 @@ impl<R> AsCompleted<R> {
     /// # use procession_pool::{AsyncResult, Pool};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_pool::init();
     /// let pool = Pool::new(1)?;
     /// let mut results = AsyncResult::as_completed([pool.apply_async(|n: u64| n, 7)]);
     /// let (place, value) = results.next_timeout(Duration::from_secs(60))?.unwrap();

@@ -11,7 +11,7 @@ use crate::proxy::Proxy;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let board = manager.array(vec!['.'; 9])?;
 /// board.set(4, 'x')?;
@@ -39,7 +39,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!((array.get(0)?, array.get(3)?), (Some(1), None));
@@ -57,7 +57,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!((array.set(0, 7)?, array.set(3, 7)?), (Some(1), None));
@@ -77,7 +77,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!(array.len()?, 3);
@@ -95,7 +95,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert!(!array.is_empty()?);
@@ -112,7 +112,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// array.fill(7)?;
@@ -132,7 +132,7 @@ impl<T: Item> Array<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!(array.to_vec()?, [1, 2, 3]);

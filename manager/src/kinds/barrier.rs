@@ -20,7 +20,7 @@ use crate::wire::Kind;
 /// use procession_process::Process;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let barrier = manager.barrier(2)?;
 /// let other = Process::spawn(|barrier: Barrier| barrier.wait(), barrier.clone())?;
@@ -40,7 +40,7 @@ pub struct Barrier {
 /// ```
 /// # use procession_manager::{BarrierState, Manager, Proxy};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<BarrierState> = manager.barrier(2)?.proxy().clone();
 /// # Ok(())
@@ -80,7 +80,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(2)?;
     /// barrier.abort()?;
@@ -98,7 +98,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(1)?;
     /// barrier.abort()?;
@@ -117,7 +117,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.barrier(2)?.is_broken()?);
     /// # Ok(())
@@ -134,7 +134,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.parties()?, 2);
     /// # Ok(())
@@ -150,7 +150,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.waiting()?, 0);
     /// # Ok(())
@@ -170,7 +170,7 @@ impl Barrier {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(1)?.wait()?, 0);
     /// # Ok(())
@@ -188,7 +188,7 @@ impl Barrier {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(2)?;
     /// assert!(barrier.wait_timeout(std::time::Duration::from_millis(10)).is_err());

@@ -23,7 +23,7 @@ use crate::wire::Kind;
 /// use procession_process::Process;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let (condition, count) = (manager.condition()?, manager.counter(0)?);
 /// let other = Process::spawn(|(condition, count): (Condition, Counter)| {
@@ -51,7 +51,7 @@ pub struct Condition {
 /// ```
 /// # use procession_manager::{ConditionState, Manager, Proxy};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<ConditionState> = manager.condition()?.proxy().clone();
 /// # Ok(())
@@ -69,7 +69,7 @@ pub struct ConditionState {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let condition = manager.condition()?;
 /// condition.acquire()?.notify_one()?;
@@ -96,7 +96,7 @@ impl Condition {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// drop(condition.acquire()?);
@@ -115,7 +115,7 @@ impl Condition {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// let _guard = condition.acquire()?;
@@ -139,7 +139,7 @@ impl Condition {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(manager.condition()?.try_acquire()?.is_some());
     /// # Ok(())
@@ -177,7 +177,7 @@ impl ConditionGuard<'_> {
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// // Waits until another process has called `notify_one` or `notify_all`.
@@ -201,7 +201,7 @@ impl ConditionGuard<'_> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// assert!(!condition.acquire()?.wait_timeout(std::time::Duration::from_millis(10))?);
@@ -220,7 +220,7 @@ impl ConditionGuard<'_> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let (condition, count) = (manager.condition()?, manager.counter(1)?);
     /// condition.acquire()?.wait_while(|| Ok(count.get()? == 0))?;
@@ -243,7 +243,7 @@ impl ConditionGuard<'_> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.condition()?.acquire()?.notify_one()?;
     /// # Ok(())
@@ -262,7 +262,7 @@ impl ConditionGuard<'_> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.condition()?.acquire()?.notify_all()?;
     /// # Ok(())

@@ -9,7 +9,7 @@ use crate::proxy::Proxy;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let visits = manager.counter(0)?;
 /// assert_eq!((visits.add(1)?, visits.add(1)?), (1, 2));
@@ -35,7 +35,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.add(-2)?, 3);
@@ -57,7 +57,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.get()?, 5);
@@ -75,7 +75,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!((counter.set(7)?, counter.get()?), (5, 7));
@@ -92,7 +92,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert!(counter.compare_and_swap(5, 6)?);
@@ -116,7 +116,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.wait_for(5)?, 5);
@@ -129,7 +129,7 @@ operations! {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.wait_for_timeout(5, Duration::from_secs(60))?, 5);

@@ -19,7 +19,7 @@ use crate::wire::Kind;
 /// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let ages = manager.dict::<String, u32>()?;
 /// ages.insert("Ada".to_owned(), 36)?;
@@ -55,7 +55,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, String>()?;
     /// assert_eq!(dict.get(&1)?.unwrap_or_default(), "");
@@ -73,7 +73,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, String>()?;
     /// assert_eq!(dict.insert(1, "one".to_owned())?, None);
@@ -91,7 +91,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.insert(1, 2)?;
@@ -111,7 +111,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(1, 2), (0, 3)])?;
@@ -130,7 +130,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.dict::<u8, u8>()?.contains_key(&1)?);
     /// # Ok(())
@@ -147,7 +147,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.dict::<u8, u8>()?.len()?, 0);
     /// # Ok(())
@@ -164,7 +164,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(manager.dict::<u8, u8>()?.is_empty()?);
     /// # Ok(())
@@ -180,7 +180,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.dict::<u8, u8>()?.clear()?;
     /// # Ok(())
@@ -196,7 +196,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// assert_eq!((dict.get_or_insert(1, 2)?, dict.get_or_insert(1, 3)?), (2, 2));
@@ -214,7 +214,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
@@ -232,7 +232,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(manager.dict::<u8, u8>()?.values()?.is_empty());
     /// # Ok(())
@@ -250,7 +250,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(1, 2), (3, 4)])?;
@@ -276,7 +276,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
@@ -299,7 +299,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;

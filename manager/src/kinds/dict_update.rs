@@ -18,7 +18,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// assert_eq!(dict.compare_and_swap(&1, None, Some(2))?, Ok(()));
@@ -47,7 +47,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u32>()?;
     /// let by = 5;

@@ -12,7 +12,7 @@ use crate::proxy::Proxy;
 /// use procession_process::Process;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let event = manager.event()?;
 /// let waiter = Process::spawn(|event: Event| event.wait(), event.clone())?;
@@ -39,7 +39,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// event.set()?;
@@ -57,7 +57,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// event.set()?;
@@ -76,7 +76,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// assert!(!event.is_set()?);
@@ -93,7 +93,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// event.set()?;
@@ -107,7 +107,7 @@ operations! {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// assert!(event.wait_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());

@@ -14,7 +14,7 @@ use crate::proxy::Proxy;
 /// use procession_process::Process;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let list = manager.list::<u32>()?;
 /// list.extend(vec![1, 2])?;
@@ -47,7 +47,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
@@ -66,7 +66,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
@@ -85,7 +85,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.insert(0, 7)?);
@@ -109,7 +109,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.pop()?, None);
@@ -126,7 +126,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
@@ -145,7 +145,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.get(3)?, None);
@@ -163,7 +163,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(1)?;
@@ -184,7 +184,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.len()?, 0);
@@ -202,7 +202,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.is_empty()?);
@@ -219,7 +219,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.clear()?;
@@ -239,7 +239,7 @@ impl<T: Item> List<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.to_vec()?.is_empty());
@@ -259,7 +259,7 @@ impl<T: Item> List<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;

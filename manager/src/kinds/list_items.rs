@@ -15,7 +15,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
@@ -36,7 +36,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
@@ -59,7 +59,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
@@ -78,7 +78,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
@@ -97,7 +97,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
@@ -124,7 +124,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(!list.contains(&7)?);
@@ -142,7 +142,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
@@ -161,7 +161,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.count(&7)?, 0);
@@ -178,7 +178,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
@@ -200,7 +200,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
@@ -226,7 +226,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![2, 1])?;

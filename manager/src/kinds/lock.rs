@@ -22,7 +22,7 @@ use crate::wire::Kind;
 /// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let lock = manager.lock()?;
 /// let guard = lock.acquire()?;
@@ -52,7 +52,7 @@ pub struct Lock {
 /// ```
 /// # use procession_manager::{LockState, Manager, Proxy};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<LockState> = manager.lock()?.proxy().clone();
 /// # Ok(())
@@ -69,7 +69,7 @@ pub struct LockState {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let lock = manager.lock()?;
 /// let guard = lock.acquire()?;
@@ -98,7 +98,7 @@ impl Lock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.lock()?;
     /// drop(lock.acquire()?);
@@ -117,7 +117,7 @@ impl Lock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.lock()?;
     /// let _guard = lock.acquire()?;
@@ -141,7 +141,7 @@ impl Lock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.lock()?;
     /// assert!(lock.try_acquire()?.is_some());
@@ -163,7 +163,7 @@ impl Lock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.lock()?.is_locked()?);
     /// # Ok(())
@@ -227,7 +227,7 @@ impl LockGuard<'_> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.lock()?;
     /// if lock.acquire()?.is_inherited() {

@@ -27,7 +27,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<String, f64>()?;
     /// assert_eq!(dict.len()?, 0);
@@ -46,7 +46,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<String>()?;
     /// assert_eq!(list.len()?, 0);
@@ -65,7 +65,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let set = manager.set::<String>()?;
     /// assert_eq!(set.len()?, 0);
@@ -84,7 +84,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert!(namespace.names()?.is_empty());
@@ -103,7 +103,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.value(7)?.get()?, 7);
     /// # Ok(())
@@ -121,7 +121,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.array(vec![1, 2])?.len()?, 2);
     /// # Ok(())
@@ -139,7 +139,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.counter(7)?.get()?, 7);
     /// # Ok(())
@@ -157,7 +157,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(10)?;
     /// assert!(queue.is_empty()?);
@@ -181,7 +181,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.unbounded::<u8>()?;
     /// assert!(!queue.is_full()?);
@@ -206,7 +206,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.event()?.is_set()?);
     /// # Ok(())
@@ -224,7 +224,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.lock()?.is_locked()?);
     /// # Ok(())
@@ -243,7 +243,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.rlock()?.is_locked()?);
     /// # Ok(())
@@ -262,7 +262,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.semaphore(2)?.available()?, 2);
     /// # Ok(())
@@ -285,7 +285,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.bounded_semaphore(2)?.release(1)?);
     /// # Ok(())
@@ -304,7 +304,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// drop(manager.condition()?.acquire()?);
     /// # Ok(())
@@ -327,7 +327,7 @@ impl Manager {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.parties()?, 2);
     /// # Ok(())

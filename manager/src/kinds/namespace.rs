@@ -15,7 +15,7 @@ use crate::proxy::Proxy;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let settings = manager.namespace()?;
 /// settings.set("depth", 7_u32)?;
@@ -37,7 +37,7 @@ pub struct Namespace {
 /// ```
 /// # use procession_manager::{Manager, Names, Proxy};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<Names> = manager.namespace()?.proxy().clone();
 /// # Ok(())
@@ -61,7 +61,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// namespace.set("x", 1)?;
@@ -85,7 +85,7 @@ impl Namespace {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// namespace.set("x", 1.5)?;
@@ -113,7 +113,7 @@ impl Namespace {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert_eq!(namespace.get::<u8>("x")?, None);
@@ -138,7 +138,7 @@ impl Namespace {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert!(!namespace.remove("x")?);

@@ -74,7 +74,7 @@ macro_rules! face {
             ///
             /// ```
             /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # procession_process::init();
+            /// # procession_manager::init();
             /// # let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// let plain = object.proxy().clone();
@@ -93,7 +93,7 @@ macro_rules! face {
             ///
             /// ```
             /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-            /// # procession_process::init();
+            /// # procession_manager::init();
             /// # let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// let impatient = object.with_timeout(std::time::Duration::from_secs(60));

@@ -25,7 +25,7 @@ use crate::wire::Kind;
 /// use procession_process::Process;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let queue = manager.queue::<String>(10)?;
 /// let sender = Process::spawn(|queue: Queue<String>| queue.send("hello".to_owned()), queue.clone())?;
@@ -60,7 +60,7 @@ impl<T: Item> Queue<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// queue.send(7)?;
@@ -84,7 +84,7 @@ impl<T: Item> Queue<T> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// queue.send_timeout(7, Duration::from_secs(60))?;
@@ -106,7 +106,7 @@ impl<T: Item> Queue<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.recv_timeout(std::time::Duration::from_millis(10)).is_err());
@@ -130,7 +130,7 @@ impl<T: Item> Queue<T> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// assert!(queue.recv_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
@@ -151,7 +151,7 @@ impl<T: Item> Queue<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.try_send(7)?);
@@ -172,7 +172,7 @@ impl<T: Item> Queue<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert_eq!(queue.try_recv()?, None);
@@ -195,7 +195,7 @@ impl<T: Item> Queue<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// queue.join()?;
@@ -218,7 +218,7 @@ impl<T: Item> Queue<T> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// queue.send(7)?;
@@ -299,7 +299,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert_eq!(queue.len()?, 0);
@@ -317,7 +317,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.is_empty()?);
@@ -335,7 +335,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(!queue.is_full()?);
@@ -353,7 +353,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(!queue.task_done()?);

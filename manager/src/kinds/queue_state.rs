@@ -14,7 +14,7 @@ use crate::server::context;
 /// ```
 /// # use procession_manager::{Manager, Proxy, QueueState};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<QueueState<u8>> = manager.queue(1)?.proxy().clone();
 /// # Ok(())

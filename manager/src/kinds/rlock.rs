@@ -18,7 +18,7 @@ use crate::wire::Kind;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let lock = manager.rlock()?;
 /// let outer = lock.acquire()?;
@@ -41,7 +41,7 @@ pub struct RLock {
 /// ```
 /// # use procession_manager::{RLockState, Manager, Proxy};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<RLockState> = manager.rlock()?.proxy().clone();
 /// # Ok(())
@@ -61,7 +61,7 @@ pub struct RLockState {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let lock = manager.rlock()?;
 /// let guard = lock.acquire()?;
@@ -90,7 +90,7 @@ impl RLock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.rlock()?;
     /// drop(lock.acquire()?);
@@ -109,7 +109,7 @@ impl RLock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.rlock()?;
     /// assert!(lock.acquire_timeout(std::time::Duration::from_secs(60))?.is_some());
@@ -132,7 +132,7 @@ impl RLock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.rlock()?;
     /// assert!(lock.try_acquire()?.is_some());
@@ -154,7 +154,7 @@ impl RLock {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.rlock()?.is_locked()?);
     /// # Ok(())
@@ -214,7 +214,7 @@ impl RLockGuard<'_> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.rlock()?;
     /// if lock.acquire()?.is_inherited() {

@@ -17,7 +17,7 @@ use crate::wire::Kind;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let semaphore = manager.semaphore(2)?;
 /// let (first, second) = (semaphore.acquire()?, semaphore.acquire()?);
@@ -41,7 +41,7 @@ pub struct Semaphore {
 /// ```
 /// # use procession_manager::{Manager, Proxy, SemaphoreState};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<SemaphoreState> = manager.semaphore(1)?.proxy().clone();
 /// # Ok(())
@@ -60,7 +60,7 @@ pub struct SemaphoreState {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let semaphore = manager.semaphore(1)?;
 /// drop(semaphore.acquire()?);
@@ -86,7 +86,7 @@ impl Semaphore {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let semaphore = manager.semaphore(1)?;
     /// let _guard = semaphore.acquire()?;
@@ -105,7 +105,7 @@ impl Semaphore {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let semaphore = manager.semaphore(0)?;
     /// assert!(semaphore.acquire_timeout(std::time::Duration::from_millis(10))?.is_none());
@@ -128,7 +128,7 @@ impl Semaphore {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(manager.semaphore(0)?.try_acquire()?.is_none());
     /// # Ok(())
@@ -149,7 +149,7 @@ impl Semaphore {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(manager.semaphore(0)?.release(2)?);
     /// assert!(!manager.bounded_semaphore(1)?.release(1)?);
@@ -168,7 +168,7 @@ impl Semaphore {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.semaphore(3)?.available()?, 3);
     /// # Ok(())
@@ -230,7 +230,7 @@ impl SemaphoreGuard<'_> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let semaphore = manager.semaphore(1)?;
     /// semaphore.acquire()?.forget();

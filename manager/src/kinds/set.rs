@@ -13,7 +13,7 @@ use crate::proxy::Proxy;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let seen = manager.set::<String>()?;
 /// assert!(seen.insert("a".to_owned())?);
@@ -42,7 +42,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -62,7 +62,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -82,7 +82,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -104,7 +104,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -124,7 +124,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -144,7 +144,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -163,7 +163,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -182,7 +182,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -207,7 +207,7 @@ impl<T: Key> Set<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -229,7 +229,7 @@ impl<T: Key> Set<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;

@@ -17,7 +17,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -37,7 +37,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -57,7 +57,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -77,7 +77,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -97,7 +97,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -118,7 +118,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -139,7 +139,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -159,7 +159,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
@@ -181,7 +181,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;

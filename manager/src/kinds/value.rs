@@ -11,7 +11,7 @@ use crate::proxy::Proxy;
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let title = manager.value("draft".to_owned())?;
 /// assert_eq!(title.replace("final".to_owned())?, "draft");
@@ -37,7 +37,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// value.set("b".to_owned())?;
@@ -54,7 +54,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert_eq!(value.replace("b".to_owned())?, "a");
@@ -75,7 +75,7 @@ operations! {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert!(value.compare_and_swap("a".to_owned(), "b".to_owned())?);
@@ -100,7 +100,7 @@ impl<T: Item> Value<T> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert_eq!(value.get()?, "a");

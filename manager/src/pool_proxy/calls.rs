@@ -24,7 +24,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// assert_ne!(pool.apply(|(): ()| std::process::id(), ())?, manager.child().id());
@@ -50,7 +50,7 @@ impl PoolProxy {
     /// use std::{thread, time::Duration};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let late = pool.apply_timeout(|n| thread::sleep(Duration::from_secs(n)), 3600, Duration::from_millis(10));
@@ -76,7 +76,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let lengths = ["so", "it", "goes"].map(|word| pool.apply_async(|word: String| word.len(), word.to_owned()));
@@ -107,7 +107,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// assert_eq!(pool.map(|word: String| word.len(), ["so", "it", "goes"].map(String::from))?, [2, 2, 4]);
@@ -133,7 +133,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let doubled = manager.pool(2)?.map_timeout(|n: u32| n * 2, [1, 2], std::time::Duration::from_secs(60))?;
     /// assert_eq!(doubled, [2, 4]);
@@ -163,7 +163,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// let squares = pool.map_async(|n: u32| n * n, 0..3)?;
@@ -194,7 +194,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// let squares = pool.map_in_chunks(|n: u32| n * n, 0..3, std::num::NonZeroUsize::new(1))?;
@@ -229,7 +229,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// let squares: Result<Vec<u64>, _> = pool.imap(|n: u64| n * n, 0..)?.take(4).collect();
@@ -256,7 +256,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// for (place, square) in pool.imap_unordered(|n: u64| n * n, 0..10)? {

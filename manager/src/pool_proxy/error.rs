@@ -16,7 +16,7 @@ use crate::error::CallError;
 /// use procession_manager::{Manager, PoolProxyError};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let error = pool.apply(|n: u32| 1 / n, 0).unwrap_err();
@@ -47,7 +47,7 @@ impl PoolProxyError {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let error = pool.apply(|n: u32| 1 / n, 0).unwrap_err();
@@ -67,7 +67,7 @@ impl PoolProxyError {
     /// use std::{thread, time::Duration};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sleep = pool.apply_async(|n| thread::sleep(Duration::from_secs(n)), 3600)?;
@@ -98,7 +98,7 @@ impl fmt::Debug for PoolProxyError {
 /// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let error = manager.pool(1)?.apply(|(): ()| -> () { std::process::abort() }, ()).unwrap_err();
 /// let failure = error.task().expect("the task was lost");
@@ -169,7 +169,7 @@ macro_rules! same_as_task_error {
                 /// use procession_manager::Manager;
                 ///
                 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-                /// # procession_process::init();
+                /// # procession_manager::init();
                 /// let manager = Manager::start()?;
                 /// let error = manager.pool(1)?.apply(|n: u32| 1 / n, 0).unwrap_err();
                 #[doc = concat!("println!(\"{:?}\", error.task().map(|failure| failure.", stringify!($name), "()));")]

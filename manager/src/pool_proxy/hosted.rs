@@ -17,7 +17,7 @@ use crate::server::context;
 /// use procession_manager::{Hosted, Manager};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let workers = pool.proxy().read(|hosted: &Hosted, ()| hosted.get().map(|pool| pool.workers()), ())?;
@@ -61,7 +61,7 @@ impl Hosted {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// pool.apply(|n: u8| n + 1, 1)?;
@@ -80,7 +80,7 @@ impl Hosted {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// pool.proxy().call(|hosted, ()| hosted.get_mut().map(|pool| pool.join()), ())?;

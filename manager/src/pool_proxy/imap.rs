@@ -21,7 +21,7 @@ use crate::pending::Pending;
 /// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let mut halves = pool.imap(|n: u32| n / 2, [4, 6])?;
@@ -41,7 +41,7 @@ pub struct PoolImap<I, A, R>(Window<I, A, R>);
 /// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let halves = pool.imap_unordered(|n: u32| n / 2, [4, 6])?;

@@ -22,7 +22,7 @@ impl Manager {
     /// use procession_process::Process;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// procession_process::init();
+    /// procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// let client = |pool: PoolProxy| pool.map(|n: u64| n * n, 0..5).unwrap();
@@ -48,7 +48,7 @@ impl Manager {
     /// use procession_pool::Pool;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool_from(|greeting: String| {
     ///     Pool::builder().workers(1).initializer(|greeting: String| println!("{greeting}"), greeting)

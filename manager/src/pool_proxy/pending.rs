@@ -20,7 +20,7 @@ use crate::pending::Pending;
 /// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(2)?;
 /// let (one, two) = (pool.apply_async(|n: u32| n * n, 3)?, pool.apply_async(|n: u32| n * n, 4)?);
@@ -58,7 +58,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
@@ -82,7 +82,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
@@ -100,7 +100,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let never = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
@@ -121,7 +121,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let long = pool.apply_async(|(): ()| std::thread::sleep(Duration::from_secs(3600)), ())?;
@@ -151,7 +151,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let long = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
@@ -174,7 +174,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use std::sync::mpsc;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let (done, when_done) = mpsc::channel();

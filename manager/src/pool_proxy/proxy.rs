@@ -19,7 +19,7 @@ use crate::proxy::Proxy;
 /// use procession_manager::Manager;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(2)?;
 /// let error = pool.apply(|(): ()| -> () { std::process::abort() }, ()).unwrap_err();
@@ -56,7 +56,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// pool.apply(|n: u8| n + 1, 1)?;
@@ -80,7 +80,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// assert_eq!(manager.pool(2)?.workers()?, 2);
     /// # Ok(())
@@ -100,7 +100,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let last = pool.apply_async(|n: u8| n + 1, 1)?;
@@ -125,7 +125,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let long = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
@@ -149,7 +149,7 @@ impl PoolProxy {
     /// use procession_manager::Manager;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let last = pool.map_async(|n: u8| n + 1, [1, 2])?;
@@ -174,7 +174,7 @@ impl PoolProxy {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// pool.terminate()?;

@@ -24,7 +24,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -57,7 +57,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -89,7 +89,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -122,7 +122,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -153,7 +153,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -190,7 +190,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -226,7 +226,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -263,7 +263,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -296,7 +296,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);

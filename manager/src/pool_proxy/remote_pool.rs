@@ -33,7 +33,7 @@ use crate::wire::Kind;
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// // In one program:
 /// let manager = Manager::start()?;
 /// let address = manager.serve(&registry(), "127.0.0.1:0".parse::<Address>()?, b"secret")?;
@@ -66,7 +66,7 @@ impl RemoteManager {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     ///     .task("numbers", "square", |n: u64| n * n);
@@ -97,7 +97,7 @@ impl RemoteManager {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     ///     .task("numbers", "worker", |(): ()| std::process::id());
@@ -129,7 +129,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -155,7 +155,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -187,7 +187,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -216,7 +216,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
@@ -244,7 +244,7 @@ impl RemotePool {
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);

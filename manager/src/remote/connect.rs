@@ -25,7 +25,7 @@ use crate::wire::Kind;
 /// use procession_manager::{ConnectError, Manager, Registry};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let registry = |name| Registry::new().object(name, |start: u64| start);
 /// let address = manager.serve(&registry("count"), "127.0.0.1:0".parse::<Address>()?, b"secret")?;
@@ -74,7 +74,7 @@ impl fmt::Debug for ConnectError {
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// // In one program:
 /// let manager = Manager::start()?;
 /// let address = manager.serve(&registry(), "127.0.0.1:0".parse::<Address>()?, b"secret")?;
@@ -109,7 +109,7 @@ impl Manager {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let registry = Registry::new().object("count", |start: u64| start);
     /// let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
@@ -147,7 +147,7 @@ impl Manager {
     /// # use procession_channels::Address;
     /// # use procession_manager::{ConnectError, Manager, Registry};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new().object("count", |start: u64| start);
     /// # let manager = Manager::start()?;
     /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
@@ -186,7 +186,7 @@ impl RemoteManager {
     /// # use procession_channels::Address;
     /// # use procession_manager::{CallError, Manager, Registry, RemoteProxy};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
@@ -218,7 +218,7 @@ impl RemoteManager {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("tasks", |tasks: Vec<String>| tasks)
     ///     .reader("tasks", "count", |tasks: &Vec<String>, (): ()| tasks.len());
@@ -245,7 +245,7 @@ impl RemoteManager {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// # let registry = Registry::new();
     /// # let manager = Manager::start()?;
     /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;

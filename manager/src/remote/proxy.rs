@@ -26,7 +26,7 @@ use crate::wire::Kind;
 /// # use procession_channels::Address;
 /// # use procession_manager::{Manager, Registry, RemoteProxy};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession_manager::init();
 /// let registry = Registry::new()
 ///     .object("count", |start: u64| start)
 ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
@@ -63,7 +63,7 @@ impl<T: Any> RemoteProxy<T> {
     /// # use procession_channels::Address;
     /// # use procession_manager::{CallError, Manager, Registry};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
@@ -95,7 +95,7 @@ impl<T: Any> RemoteProxy<T> {
     /// # use procession_manager::{Manager, Registry};
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("tasks", |tasks: Vec<String>| tasks)
     ///     .waiter("tasks", "take", |tasks: &mut Vec<String>, (): ()| tasks.pop());
@@ -125,7 +125,7 @@ impl<T: Any> RemoteProxy<T> {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
@@ -156,7 +156,7 @@ impl<T: Any> RemoteProxy<T> {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_process::init();
+    /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "divide", |count: &mut u64, by: u64| { *count /= by; *count });
