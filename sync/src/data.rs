@@ -1,5 +1,7 @@
 //! What may lie in memory that several processes write to: [`Plain`] data, alone or in a row ([`Shape`]).
 
+use std::any::TypeId;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 use std::num::Wrapping;
 use std::ptr::{self, NonNull};
@@ -215,6 +217,9 @@ pub(crate) trait Layout {
     /// Whether there can be so many.
     fn can_count(count: usize) -> bool;
 
+    /// A number that tells the type of an element from all others, the same in all processes of a program.
+    fn mark() -> u64;
+
     /// The value that begins there. Only its address is computed.
     fn at(start: NonNull<u8>, count: usize) -> NonNull<Self>;
 }
@@ -225,6 +230,10 @@ impl<T: Plain> Layout for T {
 
     fn can_count(count: usize) -> bool {
         count == 1
+    }
+
+    fn mark() -> u64 {
+        mark_of::<T>()
     }
 
     fn at(start: NonNull<u8>, _count: usize) -> NonNull<T> {
@@ -240,9 +249,25 @@ impl<T: Plain> Layout for [T] {
         true
     }
 
+    fn mark() -> u64 {
+        mark_of::<T>()
+    }
+
     fn at(start: NonNull<u8>, count: usize) -> NonNull<[T]> {
         NonNull::slice_from_raw_parts(start.cast(), count)
     }
+}
+
+/// Plain bytes are shared with other programs too, by name; everything else with processes of this program only, in which a type has
+/// one and the same identity. Its name would not do: two types can have the same.
+fn mark_of<T: Plain>() -> u64 {
+    const BYTES: u64 = u64::from_le_bytes(*b"bytes   ");
+    if TypeId::of::<T>() == TypeId::of::<AtomicU8>() {
+        return BYTES;
+    }
+    let mut hasher = DefaultHasher::new();
+    TypeId::of::<T>().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Writes values into fresh memory that nobody else has seen, one after another.

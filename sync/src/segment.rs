@@ -11,14 +11,18 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use procession_core::Mapping;
+use procession_core::codec::Kind;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::data::{self, Layout, Plain};
 use crate::error::{CreateError, Fault};
 
-/// "Procession's sync, layout 2": changes whenever a machine's layout or protocol does.
-const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x02");
+/// "Procession's sync, layout 3": changes whenever a machine's layout or protocol does.
+const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x03");
+/// What the memory of a segment is in a message: it comes out as a segment only, or safe code could write to it beside the machine.
+// SAFETY: only this crate uses the name, and only segments send and receive what is of this kind.
+const SEGMENT: Kind = unsafe { Kind::new(*b"sync mem") };
 /// Headers, machines and data do not share cache lines.
 const LINE: usize = 64;
 /// A mapping begins with a page, so this alignment is the most there is.
@@ -45,6 +49,8 @@ struct Header {
     size: AtomicU64,
     align: AtomicU64,
     count: AtomicU64,
+    /// Which type the data is of. Another one of the same size may be changed in other ways: a number is no atomic number.
+    data: AtomicU64,
 }
 
 /// A machine of type `M` with data of type `T`, in memory that stays mapped as long as this lives.
@@ -105,6 +111,7 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
         header.size.store(T::SIZE as u64, Ordering::Relaxed);
         header.align.store(T::ALIGN as u64, Ordering::Relaxed);
         header.count.store(count as u64, Ordering::Relaxed);
+        header.data.store(T::mark(), Ordering::Relaxed);
         let segment = Self::assemble(mapping, count);
         fill(segment.data.cast());
         Ok(segment)
@@ -121,7 +128,7 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
         if !is(&header.magic, MAGIC) || !is(&header.kind, M::KIND) {
             return Err(format!("the shared memory that arrived is not a {expected} of this version"));
         }
-        if !is(&header.size, T::SIZE as u64) || !is(&header.align, T::ALIGN as u64) {
+        if !is(&header.size, T::SIZE as u64) || !is(&header.align, T::ALIGN as u64) || !is(&header.data, T::mark()) {
             return Err(format!("the {expected} that arrived holds another type of data"));
         }
         // Read once: it could change between two looks.
@@ -145,7 +152,7 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
 
 fn header(mapping: &Mapping) -> &Header {
     const { assert!(size_of::<Header>() <= LINE, "the header has the first line for itself") };
-    // SAFETY: callers have checked the length, a mapping begins with a page, and five atomics are valid whatever they hold.
+    // SAFETY: callers have checked the length, a mapping begins with a page, and six atomics are valid whatever they hold.
     unsafe { mapping.as_ptr().cast::<Header>().as_ref() }
 }
 
@@ -181,12 +188,12 @@ impl<M, T: ?Sized> fmt::Debug for Segment<M, T> {
 
 impl<M: Machine, T: Layout + ?Sized> Serialize for Segment<M, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.mapping.serialize(serializer)
+        self.mapping.serialize_as(SEGMENT, serializer)
     }
 }
 
 impl<'de, M: Machine, T: Layout + ?Sized> Deserialize<'de> for Segment<M, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::adopt(Mapping::deserialize(deserializer)?).map_err(D::Error::custom)
+        Self::adopt(Mapping::deserialize_as(SEGMENT, deserializer)?).map_err(D::Error::custom)
     }
 }
