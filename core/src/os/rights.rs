@@ -1,7 +1,10 @@
 //! [`Rights`]: what a process may do and reach, and can give up at any time: a child must have no more of it than its parent.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
@@ -26,7 +29,7 @@ pub struct Rights {
     told: Vec<u8>,
     secure_bits: i32,
     root: Option<(u64, u64)>,
-    namespaces: [u64; NAMESPACES.len()],
+    namespaces: Namespaces,
     group_and_session: (i32, i32),
 }
 
@@ -54,7 +57,14 @@ const RESOURCES: [Resource; 16] = [
 const LINES: [&[u8]; 5] = [b"Groups:", b"SigIgn:", b"Cap", b"NoNewPrivs:", b"Seccomp"];
 
 /// That of the users stands first: nobody enters another of the rest without a right to, or a new one of the users.
-const NAMESPACES: [&str; 8] = ["user", "cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "uts"];
+const NAMESPACES: [&CStr; 8] =
+    [c"user", c"cgroup", c"ipc", c"mnt", c"net", c"pid_for_children", c"time_for_children", c"uts"];
+
+/// The place of the namespace in which the next child lives among [`NAMESPACES`].
+const OF_CHILDREN: usize = 5;
+
+/// What the kernel calls each of [`NAMESPACES`], such as `net:[4026531833]`; empty where it was not asked.
+type Namespaces = [[u8; 32]; NAMESPACES.len()];
 
 /// The capability (by number) without which no namespace can be entered.
 const SYS_ADMIN: u32 = 21;
@@ -70,41 +80,76 @@ impl Rights {
     /// ```
     #[must_use]
     pub fn current() -> Rights {
-        let told = told(&fs::read("/proc/thread-self/status").unwrap_or_default());
-        let namespaces = if may_enter_namespaces(&told) { &NAMESPACES[..] } else { &NAMESPACES[..1] };
-        let mut found = [0; NAMESPACES.len()];
-        found.iter_mut().zip(namespaces).for_each(|(found, name)| *found = namespace(name));
+        let told = read_told().unwrap_or_default();
+        let namespaces = namespaces(if may_enter_namespaces(&told) { &NAMESPACES } else { &NAMESPACES[..1] });
         Rights {
             credentials: limits::credentials(),
             limits: RESOURCES.map(|one| getrlimit(one).unwrap_or_default()),
             told,
             secure_bits: secure_bits(),
             root: fs::metadata("/").ok().map(|root| (root.dev(), root.ino())),
-            namespaces: found,
+            namespaces,
             group_and_session: group_and_session(),
         }
     }
 }
 
+impl Rights {
+    /// These rights, which a process had before it started its first child, as they are told afterwards: a namespace of
+    /// processes has no name before there is one in it.
+    ///
+    /// ```
+    /// use procession_core::os::rights::Rights;
+    ///
+    /// assert_eq!(Rights::current().named(), Rights::current());
+    /// ```
+    #[must_use]
+    pub fn named(mut self) -> Rights {
+        let was_asked = self.namespaces[OF_CHILDREN - 1] != [0; 32];
+        if was_asked && self.namespaces[OF_CHILDREN] == [0; 32] {
+            self.namespaces[OF_CHILDREN] = namespaces(&NAMESPACES)[OF_CHILDREN];
+        }
+        self
+    }
+}
+
+/// Asked at every start of a process, so in as few calls as can be.
+fn read_told() -> io::Result<Vec<u8>> {
+    let (mut file, mut room) = (File::open("/proc/thread-self/status")?, [0; 8192]);
+    let count = file.read(&mut room)?;
+    Ok(told(&room[..count]))
+}
+
 /// The lines about rights of a `status` file.
 fn told(status: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(512);
     let lines = status.split_inclusive(|byte| *byte == b'\n');
-    lines.filter(|line| LINES.iter().any(|start| line.starts_with(start))).flatten().copied().collect()
+    lines
+        .filter(|line| LINES.iter().any(|start| line.starts_with(start)))
+        .for_each(|line| kept.extend_from_slice(line));
+    kept
 }
 
 /// Whether a thread with these rights may enter another namespace without a new one of users.
 fn may_enter_namespaces(told: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(told);
-    let effective = text.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let bits = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    let effective = told.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"));
+    let digits = effective.and_then(|digits| std::str::from_utf8(digits.trim_ascii()).ok());
+    let bits = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
     bits.is_none_or(|bits| bits >> SYS_ADMIN & 1 == 1)
 }
 
-/// The number of a namespace of the calling thread; 0 where there is none of this kind.
-fn namespace(name: &str) -> u64 {
-    let link = fs::read_link(format!("/proc/thread-self/ns/{name}")).ok();
-    let number = link.and_then(|link| link.to_str()?.split_once('[')?.1.strip_suffix(']')?.parse().ok());
-    number.unwrap_or(0)
+/// The names of namespaces of the calling thread.
+fn namespaces(which: &[&CStr]) -> Namespaces {
+    let mut found = Namespaces::default();
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    if let Ok(folder) = File::options().read(true).custom_flags(flags).open("/proc/thread-self/ns") {
+        for (name, room) in which.iter().zip(&mut found) {
+            // SAFETY: a null-terminated name, and the kernel writes at most as many bytes as there are.
+            let _unknown =
+                unsafe { libc::readlinkat(folder.as_raw_fd(), name.as_ptr(), room.as_mut_ptr().cast(), room.len()) };
+        }
+    }
+    found
 }
 
 fn secure_bits() -> i32 {

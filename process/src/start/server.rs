@@ -27,6 +27,9 @@ const ATTEMPTS: u32 = 5;
 /// How often a server that keeps silent is looked at: nearly every start takes less than a hundredth of this.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// The error number of an argument that a system call does not take (`EINVAL`).
+const INVALID: i32 = 22;
+
 /// A server of this process.
 pub(super) struct Server {
     /// Whose server it is: a copy of that process finds it here as well, and its children would not be the copy's.
@@ -51,6 +54,8 @@ pub(super) struct Server {
 enum Made {
     Started(Started),
     Slow(Slow),
+    /// The kernel lets no server make it: the first process of a namespace, which it is, has no siblings.
+    NotBySibling,
 }
 
 /// What was heard of a new child.
@@ -86,8 +91,8 @@ pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> 
     };
     for _ in 0..ATTEMPTS {
         let mut server = match turn.server.take() {
-            Some(server) if server.fits() => server,
-            _outdated_or_none => Server::new(until)?,
+            Some(server) if server.owner == Identity::current() => server,
+            _of_another_or_none => Server::new(until)?,
         };
         let outcome = server.start(job, reserve, until);
         turn.server = Some(server).filter(|server| server.usable);
@@ -97,6 +102,10 @@ pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> 
                 // It is made: nobody else need wait for it.
                 drop(turn);
                 return slow.wait(until);
+            }
+            Some(Made::NotBySibling) => {
+                drop(turn);
+                return spawn::start(job, until);
             }
             // It died: the next turn makes a new one.
             None => reserve = Reserve::new().map_err(SpawnError::from_io)?,
@@ -131,7 +140,7 @@ impl Server {
                     pidfd,
                     stderr,
                     next,
-                    rights,
+                    rights: rights.named(),
                     environment,
                     directory,
                     usable,
@@ -146,11 +155,6 @@ impl Server {
         Err(failure(first, &pidfd, || stderr.last_lines()))
     }
 
-    /// Whether it can make children that have what this process has.
-    fn fits(&self) -> bool {
-        self.owner == Identity::current() && self.rights == Rights::current()
-    }
-
     /// Has a child made. `None`: the server is gone, and no child has run anything.
     fn start(&mut self, job: &mut Job, reserve: Reserve, until: Until) -> Result<Option<Made>, SpawnError> {
         self.bury_given_up(until);
@@ -163,6 +167,11 @@ impl Server {
             // Half of the order may be on its way.
             self.usable = false;
             return if let LinkError::Disconnected = error { Ok(None) } else { Err(unsent(error)) };
+        }
+        if self.rights != Rights::current() || self.link.send(&Order::<(), ()>::Go).is_err() {
+            // Without that word it makes nothing.
+            self.usable = false;
+            return Ok(None);
         }
         // Where there is no room for it now, there may be by then.
         self.next = Control::pair().ok();
@@ -222,6 +231,7 @@ impl Server {
                 let pidfd = PidFd::of_child(pid).inspect_err(|_| end_child(pid)).map_err(SpawnError::from_io)?;
                 Err(failure(answer, &pidfd, || self.stderr.last_lines()))
             }
+            Some(Reply::Failed(INVALID)) => Ok(Some(Made::NotBySibling)),
             Some(Reply::Failed(errno)) => Err(SpawnError::from_io(std::io::Error::from_raw_os_error(errno))),
             Some(Reply::Refused(reason)) => Err(SpawnError::Refused(reason)),
             Some(Reply::Ready) | None => {

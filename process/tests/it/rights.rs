@@ -53,6 +53,51 @@ fn daemons_from_before_a_change_of_the_user_live_on() {
     }
 }
 
+#[test]
+fn a_process_that_may_not_kill_its_daemons_ends_and_they_with_it() {
+    fn change((): ()) -> u32 {
+        let daemon = Process::builder().daemon(true).spawn(|()| std::thread::park(), ()).unwrap();
+        setresuid(Uid::from_raw(NOBODY), Uid::from_raw(NOBODY), Uid::from_raw(NOBODY)).unwrap();
+        daemon.id()
+    }
+    if is_root("a_process_that_may_not_kill_its_daemons_ends_and_they_with_it") {
+        let process = Process::spawn(change, ()).unwrap();
+        let daemon = process.join_timeout(crate::support::FOREVER).unwrap().expect("it waits for what it cannot end");
+        crate::support::eventually("the end of the daemon", || {
+            // Its number may be a zombie's for a moment, until somebody has waited for an orphan.
+            std::fs::read_to_string(format!("/proc/{daemon}/stat")).map_or(true, |stat| stat.contains(") Z"))
+        });
+    }
+}
+
+#[test]
+fn daemons_of_a_change_of_the_user_begin_by_copying_too() {
+    fn change((): ()) {
+        setresgid(Gid::from_raw(NOBODY), Gid::from_raw(NOBODY), Gid::from_raw(NOBODY)).unwrap();
+        setresuid(Uid::from_raw(NOBODY), Uid::from_raw(NOBODY), Uid::from_raw(NOBODY)).unwrap();
+        assert_eq!(start(StartMethod::Fork, false), Ok(NOBODY));
+        assert_eq!(start(StartMethod::Fork, true), Ok(NOBODY));
+    }
+    if is_root("daemons_of_a_change_of_the_user_begin_by_copying_too") {
+        alone(change, ());
+    }
+}
+
+#[test]
+fn children_of_another_namespace_of_processes_start() {
+    fn check((): ()) {
+        alone(|()| (), ());
+        unshare(CloneFlags::CLONE_NEWPID).unwrap();
+        // The first of them must stay: without its first process a namespace has no others.
+        for method in [StartMethod::Server, StartMethod::Server, StartMethod::Spawn, StartMethod::Fork] {
+            assert_eq!(start(method, false), Ok(0), "{method:?}");
+        }
+    }
+    if is_root("children_of_another_namespace_of_processes_start") {
+        alone(check, ());
+    }
+}
+
 /// What a process has given up, and what it belongs to, as its children find it.
 fn look((): ()) -> Vec<String> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
