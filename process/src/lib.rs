@@ -91,7 +91,10 @@
 //! | file mode mask, priorities, scheduling policy, affinity | as when the server started | as they are now | as they are now |
 //! | `oom_score_adj`, timer slack, personality, control group | as when the server started | as they are now | as they are now |
 //! | stdin | nowhere, unless chosen | nowhere, unless chosen | nowhere, unless chosen |
-//! | C library's exit handlers | not run, as in Python | run | not run, as in Python |
+//! | C library's exit handlers | not run, as in Python[^hooks] | run | not run, as in Python[^hooks] |
+//! | output of C code, LLVM's profile | written | written | written |
+//!
+//! [^hooks]: Run where `PROCESSION_EXIT_HOOKS=1` is in the environment.
 //!
 //! "As they are now" means those of the thread that starts the child: when they differ from what they were when the server
 //! started, a new server is started, which takes a millisecond. [`stop_server`] does the same for what stands as it was.

@@ -3,14 +3,14 @@
 //! Their runtime writes it from an exit handler, which copies do not run. It is not there in programs that are not instrumented,
 //! so it is named weakly.
 
-use std::ffi::c_int;
-
 use std::arch::global_asm;
+use std::env;
+use std::ffi::{CString, OsString, c_char, c_int};
 
 // A table of three addresses, each null where the program has no such function. Rust itself cannot name a symbol weakly.
 global_asm!(
     ".weak __llvm_profile_reset_counters",
-    ".weak __llvm_profile_initialize_file",
+    ".weak __llvm_profile_set_filename",
     ".weak __llvm_profile_write_file",
     ".pushsection .data.rel.ro.procession_profile,\"aw\"",
     ".balign 8",
@@ -18,7 +18,7 @@ global_asm!(
     ".globl procession_profile",
     "procession_profile:",
     ".quad __llvm_profile_reset_counters",
-    ".quad __llvm_profile_initialize_file",
+    ".quad __llvm_profile_set_filename",
     ".quad __llvm_profile_write_file",
     ".popsection",
 );
@@ -27,7 +27,7 @@ global_asm!(
 #[repr(C)]
 struct Runtime {
     reset: Option<extern "C" fn()>,
-    initialize: Option<extern "C" fn()>,
+    set_name: Option<unsafe extern "C" fn(*const c_char)>,
     write: Option<extern "C" fn() -> c_int>,
 }
 
@@ -59,8 +59,21 @@ pub fn begin_copy() {
 /// procession_core::os::profile::write(); // nothing, unless this program is instrumented
 /// ```
 pub fn write() {
-    let Runtime { initialize: Some(initialize), write: Some(write), .. } = runtime() else { return };
-    // Anew, because the number in the name is that of the process that this one was copied from.
-    initialize();
-    let _unwritable = write();
+    if let Runtime { set_name: Some(set_name), write: Some(write), .. } = runtime() {
+        if let Some(name) = env::var_os("LLVM_PROFILE_FILE").filter(|name| !name.is_empty()) {
+            rename(*set_name, name);
+        }
+        // Without that variable the name has `%m` in it, and all processes add to one file.
+        let _unwritable = write();
+    }
+}
+
+/// Has the name of the file made anew: the number in it is that of the process that this one was copied from.
+fn rename(set_name: unsafe extern "C" fn(*const c_char), name: OsString) {
+    let Ok(name) = CString::new(name.into_encoded_bytes()) else { return };
+    // The same name twice would change nothing, and whichever is set is made empty at once: hence this one first.
+    // SAFETY: it copies a string that ends with a zero.
+    unsafe { set_name(c"/dev/null".as_ptr()) };
+    // SAFETY: as above.
+    unsafe { set_name(name.as_ptr()) };
 }

@@ -149,3 +149,33 @@ fn a_scope_whose_block_panics_waits_all_the_same() {
     assert_eq!(panic.unwrap_err().message(), "the block");
     assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "x");
 }
+
+#[test]
+fn a_scope_whose_processes_fall_together_does_not_wait_for_those_that_wait_for_the_dead() {
+    let gate = Gate::new();
+    let error = scope(|s| {
+        s.fall_together();
+        let builder = Process::builder().stderr(procession_process::Stdio::Null);
+        for rank in 0..2 {
+            s.spawn_as(builder.clone().name(format!("waits {rank}")), pass, gate.side()).unwrap();
+        }
+        s.spawn_as(builder.name("fails"), fail, ()).unwrap();
+        s.spawn(square, 3).unwrap();
+    })
+    .unwrap_err();
+    let names: Vec<_> = error.failures().iter().map(JoinError::name).collect();
+    assert_eq!(names, ["fails"], "{error}");
+    drop(gate);
+}
+
+#[test]
+fn a_builder_that_was_cloned_gives_each_process_what_it_describes() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let builder = Process::builder().stdout(procession_process::Stdio::Descriptor(writer.into()));
+    let one = builder.clone().spawn(|()| println!("one"), ()).unwrap();
+    one.join().unwrap();
+    builder.spawn(|()| println!("two"), ()).unwrap().join().unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    assert_eq!(text, "one\ntwo\n");
+}

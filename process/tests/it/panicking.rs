@@ -149,3 +149,31 @@ fn a_panic_is_told_when_stderr_takes_nothing() {
         }
     }
 }
+
+/// The backtrace of a panic in a child with this in its environment, and what `Debug` shows of it.
+fn traced(variable: &str, value: &str) -> (String, String) {
+    let fail: fn(()) = |()| panic!("why");
+    let builder = Process::builder().stderr(Stdio::Null).env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
+    let error = builder.env(variable, value).spawn(fail, ()).unwrap().join().unwrap_err();
+    (error.panic().unwrap().backtrace().to_owned(), format!("{error:?}"))
+}
+
+#[test]
+fn the_environment_says_whether_backtraces_are_taken_and_shown() {
+    for variable in ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"] {
+        assert_eq!(traced(variable, "0").0, "", "{variable}");
+        assert!(traced(variable, "1").0.contains("panicking"), "{variable}");
+        let outcome = alone(traced_as, (variable.to_owned(), "1".to_owned()));
+        assert!(outcome.1.contains(outcome.0.trim_end()), "{outcome:?}");
+    }
+    assert!(traced("UNRELATED", "0").0.contains("panicking"), "it is there without being asked for");
+    let (backtrace, shown) = alone(traced_as, ("RUST_BACKTRACE".to_owned(), "0".to_owned()));
+    assert!(!backtrace.is_empty() && shown.lines().count() == 1, "{shown}");
+}
+
+/// In a process whose own environment is that: the one that shows, where the one that panics has none.
+fn traced_as((variable, value): (String, String)) -> (String, String) {
+    let show = |()| traced("UNRELATED", "");
+    let builder = Process::builder().env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
+    builder.env(variable, value).spawn(show, ()).unwrap().join().unwrap()
+}
