@@ -10,3 +10,4 @@ mod hostile;
 mod link;
 mod mapping;
 mod memory;
+mod zoo;
