@@ -222,7 +222,7 @@ impl Control {
         Ok(shutdown(self.socket().as_raw_fd(), Shutdown::Read)?)
     }
 
-    /// Copies this process; in the copy, every descriptor but the standard three and this end's is closed.
+    /// Copies this process; in the copy, every descriptor but the standard three and this end's leads nowhere.
     ///
     /// # Errors
     ///

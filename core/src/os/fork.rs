@@ -33,6 +33,10 @@ pub enum Forked {
 /// until they are dropped, so they never meet what the copy opens. The copy is meant to run one function and exit, never
 /// to return into what its original was doing.
 ///
+/// What makes it a safe function, although memory is copied with all that refers to something outside: there is one thread, so
+/// nothing is in the middle of a change; descriptors lead nowhere, as above; memory that is shared is shared by types that
+/// several processes may use; and the guards of its locks remember their process, and are of no use in another.
+///
 /// # Errors
 ///
 /// `EDEADLK` when this process has more than one thread; else what `fork` reports.

@@ -9,6 +9,8 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 use nix::libc;
@@ -36,10 +38,13 @@ use super::{check, descriptors};
 /// ```
 #[derive(Debug)]
 pub struct Lifeline {
-    #[expect(dead_code, reason = "it is held, not used")]
     writer: io::PipeWriter,
     reader: io::PipeReader,
 }
+
+/// The lifelines of this process, writer above reader in one word; 0 is a free place. A process needs one, and another after
+/// each change of its user.
+static HELD: [AtomicU64; 32] = [const { AtomicU64::new(0) }; 32];
 
 impl Lifeline {
     /// Makes one. A process needs only one for all its children.
@@ -54,7 +59,16 @@ impl Lifeline {
     /// ```
     pub fn new() -> io::Result<Lifeline> {
         let (reader, writer) = descriptors::pipe()?;
-        Ok(Lifeline { writer, reader })
+        let lifeline = Lifeline { writer, reader };
+        let_go_in_copies()?;
+        // Where there is no place left, a bare copy keeps the children of this one alive.
+        let _full = HELD.iter().find(|one| one.compare_exchange(0, lifeline.word(), SeqCst, SeqCst).is_ok());
+        Ok(lifeline)
+    }
+
+    fn word(&self) -> u64 {
+        let number = |fd: BorrowedFd<'_>| u64::from(fd.as_raw_fd().unsigned_abs());
+        number(self.writer.as_fd()) << 32 | number(self.reader.as_fd())
     }
 
     /// The end to hand to children.
@@ -67,6 +81,38 @@ impl Lifeline {
     #[must_use]
     pub fn end(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
+    }
+}
+
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        let word = self.word();
+        let _none = HELD.iter().find(|one| one.compare_exchange(word, 0, SeqCst, SeqCst).is_ok());
+    }
+}
+
+/// Has the C library put the readers in the place of the writers in each copy that its `fork` makes: a copy must not keep the
+/// children of its original alive. The numbers stay taken, because their owners are copied too.
+fn let_go_in_copies() -> io::Result<()> {
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if REGISTERED.swap(true, SeqCst) {
+        return Ok(());
+    }
+    // SAFETY: the function only loads words and makes system calls, which is allowed in a fresh copy.
+    match unsafe { libc::pthread_atfork(None, None, Some(let_go)) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+unsafe extern "C" fn let_go() {
+    for held in &HELD {
+        let word = held.load(SeqCst);
+        if word != 0 {
+            let (writer, reader) = ((word >> 32) as libc::c_int, word as u32 as libc::c_int);
+            // SAFETY: both are descriptors of lifelines that lived when the copy was made; the copy has a table of its own.
+            let _closed = unsafe { libc::dup3(reader, writer, libc::O_CLOEXEC) };
+        }
     }
 }
 
@@ -109,4 +155,28 @@ const F_SETSIG: libc::c_int = 10;
 fn set(fd: BorrowedFd<'_>, command: libc::c_int, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the three commands take an integer and change only this open file, which is ours.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), command, value) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::pidfd::end_child;
+
+    #[test]
+    fn a_bare_copy_does_not_keep_the_children_of_its_original() {
+        let lifeline = Lifeline::new().expect("a pipe");
+        let end = lifeline.end().try_clone_to_owned().expect("a duplicate");
+        // SAFETY: the copy makes one system call, again and again, until it is killed.
+        let copy = unsafe { libc::fork() };
+        if copy == 0 {
+            loop {
+                // SAFETY: it takes nothing and only waits.
+                unsafe { libc::pause() };
+            }
+        }
+        drop(lifeline);
+        let ended = poll(&[Pollable::readable(end.as_fd())], Some(Instant::now() + std::time::Duration::from_secs(30)));
+        end_child(copy.unsigned_abs());
+        assert!(ended.expect("it can be waited for")[0], "the copy holds the lifeline");
+    }
 }
