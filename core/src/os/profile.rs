@@ -38,7 +38,7 @@ unsafe extern "C" {
 
 fn runtime() -> &'static Runtime {
     // SAFETY: the table above: three addresses that the linker or loader has filled in before any code runs, and nobody changes.
-    unsafe { &*&raw const RUNTIME }
+    unsafe { &RUNTIME }
 }
 
 /// In a copy: what its original has counted is the original's to write.
