@@ -29,7 +29,7 @@ pub enum SendError<T> {
     Disconnected(T),
     /// It cannot be encoded, or there is no memory for it.
     #[error("{1}")]
-    Failed(T, #[source] ChannelError),
+    Failed(T, ChannelError),
 }
 
 /// Why a value was not sent at once, from [`try_send`](crate::Sender::try_send). The value is inside.
@@ -56,7 +56,7 @@ pub enum TrySendError<T> {
     Disconnected(T),
     /// It cannot be encoded, or there is no memory for it.
     #[error("{1}")]
-    Failed(T, #[source] ChannelError),
+    Failed(T, ChannelError),
 }
 
 /// Why a value was not sent in time, from [`send_timeout`](crate::Sender::send_timeout). The value is inside.
@@ -85,7 +85,7 @@ pub enum SendTimeoutError<T> {
     Disconnected(T),
     /// It cannot be encoded, or there is no memory for it.
     #[error("{1}")]
-    Failed(T, #[source] ChannelError),
+    Failed(T, ChannelError),
 }
 
 /// Why not all of many values were sent, from [`send_many`](crate::Sender::send_many).

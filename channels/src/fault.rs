@@ -50,7 +50,7 @@ pub(crate) enum Fault {
     #[error("the descriptors of a message were lost with the process that sent or received them")]
     LostDescriptors,
     #[error("the descriptors of a message could not be opened here, and are lost: {}", told(.0))]
-    Unopened(#[source] io::Error),
+    Unopened(io::Error),
     #[error("the message carries descriptors, so it is no plain bytes; receive it as a value")]
     NotBytes,
     #[error("the memory of the channel does not hold what it should: somebody else has written to it")]
@@ -58,7 +58,7 @@ pub(crate) enum Fault {
     #[error("more than {} processes hold items of one joinable queue", crate::layout::HOLDERS)]
     Holders,
     #[error("{}", told(.0))]
-    System(#[from] io::Error),
+    System(io::Error),
     /// What happened in another process, as it told.
     #[error("{text}")]
     Told { text: String, kind: Kind },
@@ -75,8 +75,15 @@ pub(crate) enum Kind {
     TooLong,
 }
 
+// Not by `#[from]`, which would make the kernel's words, which are in the text, a source as well.
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        Fault::System(error)
+    }
+}
+
 impl ChannelError {
-    /// Whether the value could not be encoded: [`source`](std::error::Error::source) and the text say why. It never will be.
+    /// Whether the value could not be encoded; the text says why. It never will be.
     ///
     /// # Examples
     ///

@@ -69,10 +69,10 @@ pub enum FunctionError {
 pub enum CallError {
     /// The argument could not be decoded. The function has not run.
     #[error("the function was not called: {0}")]
-    Argument(#[source] DecodeError),
+    Argument(DecodeError),
     /// The function has run, and its result could not be encoded.
     #[error("the function returned, but {0}")]
-    Result(#[source] EncodeError),
+    Result(EncodeError),
     /// The function takes a control link, and the call brought none; or the other way round.
     #[error("the function was called without the control link that it takes")]
     Link,

@@ -39,11 +39,11 @@ pub enum LinkError {
     },
     /// The kernel passes one of the descriptors in the message to no other process. The message was not sent; the link goes on.
     #[error("the kernel does not pass one of the descriptors in the message to another process: {0}")]
-    Refused(#[source] io::Error),
+    Refused(io::Error),
     /// A limit of this process or of the machine. The message was not sent, or its descriptors were lost on arrival; the link goes on.
     #[error("{0}")]
     Limit(String),
     /// The operating system refused.
     #[error("the link failed: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }

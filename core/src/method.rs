@@ -79,10 +79,10 @@ pub enum Target<'a> {
 pub enum MethodError {
     /// The argument could not be decoded. The function has not run.
     #[error("the function was not called: {0}")]
-    Argument(#[source] DecodeError),
+    Argument(DecodeError),
     /// The function has run, and its result could not be encoded.
     #[error("the function returned, but {0}")]
-    Result(#[source] EncodeError),
+    Result(EncodeError),
     /// The value is not of the type that the function works on, or was lent in another way. The function has not run.
     #[error("the function was not called: it works on a value of type `{0}`, and this is none")]
     Target(&'static str),

@@ -34,7 +34,7 @@ use crate::wire::Failure;
 pub enum ManagerError {
     /// Its process could not be started.
     #[error("the manager was not started: {0}")]
-    Start(#[from] SpawnError),
+    Start(SpawnError),
     /// A limit of this process or of the machine, which the text names.
     #[error("the manager was not started: {0}")]
     Limit(String),
@@ -44,6 +44,13 @@ pub enum ManagerError {
     /// Its process did not end well.
     #[error("the manager's process {0}")]
     End(String),
+}
+
+// Not by `#[from]`, which would make it a source as well: the text says it already.
+impl From<SpawnError> for ManagerError {
+    fn from(error: SpawnError) -> ManagerError {
+        ManagerError::Start(error)
+    }
 }
 
 /// As a sentence, because `unwrap` and `main` print errors this way.

@@ -40,13 +40,13 @@ pub(crate) enum Kind {
     #[error("a pool needs at least one worker; leave the number out to have one for each processor")]
     NoWorkers,
     #[error("cannot start a worker: {0}")]
-    Start(#[source] SpawnError),
+    Start(SpawnError),
     #[error("{failure}", failure = failure.told_of(worker))]
     Initializer { worker: String, failure: InitFailure },
     #[error("the initializer cannot be sent to a worker: {0}")]
-    InitializerName(#[source] FunctionError),
+    InitializerName(FunctionError),
     #[error("the initializer's argument cannot be sent to a worker: {0}")]
-    InitializerArgument(#[source] EncodeError),
+    InitializerArgument(EncodeError),
     #[error("workers end before they are ready, one after the other; the last one, `{worker}`, ended with {end}")]
     Stillborn { worker: String, end: String },
     #[error("{failure}", failure = failure.told_of(worker))]
@@ -57,9 +57,9 @@ pub(crate) enum Kind {
     #[error("{0}")]
     Unfit(String),
     #[error("cannot share memory with a worker: {0}")]
-    Memory(#[source] MappingError),
+    Memory(MappingError),
     #[error("the pool cannot {0}: {1}")]
-    System(&'static str, #[source] io::Error),
+    System(&'static str, io::Error),
     #[error("the pool's own thread has panicked; this is a defect of procession")]
     Defect,
     #[error("the pool belongs to the process that this one is a copy of; make one here")]

@@ -393,8 +393,4 @@ impl fmt::Debug for TaskError {
     }
 }
 
-impl Error for TaskError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        if let Kind::Broken(error) = &self.0.story.kind { Some(error) } else { None }
-    }
-}
+impl Error for TaskError {}

@@ -37,7 +37,7 @@ pub enum SpawnError {
     Function(#[from] FunctionError),
     /// The argument cannot be sent to another process.
     #[error("the argument cannot be sent to a new process: {0}")]
-    Argument(#[source] EncodeError),
+    Argument(EncodeError),
     /// A limit of this process or of the machine was reached. The text names it and its value.
     #[error("no new process: {0}")]
     Limit(String),
@@ -75,7 +75,7 @@ pub enum SpawnError {
     },
     /// The operating system refused.
     #[error("no new process: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
     /// What happened in another process, in its words: the causes of [`Function`](SpawnError::Function) and
     /// [`Argument`](SpawnError::Argument) stay there.
     #[error("{0}")]

@@ -26,7 +26,7 @@ pub struct CreateError(#[from] Fault);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("no memory for a shared value: {0}")]
-    Memory(#[source] MappingError),
+    Memory(MappingError),
     #[error("{count} elements of {size} bytes are more than any memory holds, ask for fewer")]
     TooLarge { count: usize, size: usize },
     #[error("a type aligned to {0} bytes cannot be shared, only up to 4096 are possible")]

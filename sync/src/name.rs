@@ -65,14 +65,9 @@ enum Fault {
     #[error("no living process has shared memory {0:?}, create it first")]
     NotFound(String),
     #[error("{0}")]
-    Create(#[source] CreateError),
+    Create(CreateError),
     #[error("the record of shared memory {0:?} cannot be used: {1}")]
-    Record(
-        String,
-        #[source]
-        #[serde(with = "words")]
-        io::Error,
-    ),
+    Record(String, #[serde(with = "words")] io::Error),
 }
 
 impl NameError {

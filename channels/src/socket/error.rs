@@ -1,6 +1,6 @@
 //! What goes wrong between a [`Listener`](super::Listener), a [`Client`](super::Client) and what they connect.
 
-use std::io;
+use std::{fmt, io};
 
 use procession_core::codec::{DecodeError, EncodeError};
 
@@ -18,23 +18,19 @@ use super::wire::WireError;
 /// assert_eq!(error.to_string(), "the key is empty, which anybody could guess: give one, or say `without_key`");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum BindError {
     /// Neither a key nor `without_key`.
-    #[error("no key was given: call `key`, or `without_key` to let everybody in")]
     NoKey,
     /// A key of no bytes.
-    #[error("the key is empty, which anybody could guess: give one, or say `without_key`")]
     EmptyKey,
     /// Somebody listens there, or the file there is no socket.
-    #[error("the address {address} is in use: choose another, or end who has it")]
     InUse {
         /// The address.
         address: Address,
     },
     /// The kernel refused.
-    #[error("cannot listen on {address}: {source}")]
     Io {
         /// The address.
         address: Address,
@@ -42,6 +38,24 @@ pub enum BindError {
         source: io::Error,
     },
 }
+
+// By hand: a field called `source` would be one for `thiserror`, and the text says it already.
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BindError::NoKey => f.write_str("no key was given: call `key`, or `without_key` to let everybody in"),
+            BindError::EmptyKey => {
+                f.write_str("the key is empty, which anybody could guess: give one, or say `without_key`")
+            }
+            BindError::InUse { address } => {
+                write!(f, "the address {address} is in use: choose another, or end who has it")
+            }
+            BindError::Io { address, source } => write!(f, "cannot listen on {address}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
 
 /// A [`Client`](super::Client) could not connect.
 ///
@@ -54,23 +68,19 @@ pub enum BindError {
 /// assert!(matches!(Client::connect(nobody, "a key"), Err(ConnectError::Io { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// Neither a key nor `without_key`.
-    #[error("no key was given: call `key`, or `without_key` for a listener that lets everybody in")]
     NoKey,
     /// A key of no bytes.
-    #[error("the key is empty, which anybody could guess: give one, or say `without_key`")]
     EmptyKey,
     /// Nobody took the connection in time.
-    #[error("{address} did not take the connection in time")]
     TimedOut {
         /// The address.
         address: Address,
     },
     /// The kernel refused, mostly because nobody listens.
-    #[error("cannot connect to {address}: {source}")]
     Io {
         /// The address.
         address: Address,
@@ -78,7 +88,6 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The two sides did not come to know each other.
-    #[error("cannot authenticate with {address}: {source}")]
     Handshake {
         /// The address.
         address: Address,
@@ -86,6 +95,25 @@ pub enum ConnectError {
         source: HandshakeError,
     },
 }
+
+// By hand: a field called `source` would be one for `thiserror`, and the text says it already.
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::NoKey => {
+                f.write_str("no key was given: call `key`, or `without_key` for a listener that lets everybody in")
+            }
+            ConnectError::EmptyKey => {
+                f.write_str("the key is empty, which anybody could guess: give one, or say `without_key`")
+            }
+            ConnectError::TimedOut { address } => write!(f, "{address} did not take the connection in time"),
+            ConnectError::Io { address, source } => write!(f, "cannot connect to {address}: {source}"),
+            ConnectError::Handshake { address, source } => write!(f, "cannot authenticate with {address}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
 
 /// A [`Listener`](super::Listener) can accept nothing now. What strangers do is never such an error.
 ///
@@ -97,7 +125,13 @@ pub enum ConnectError {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("cannot accept a connection: {}", crate::fault::told(.0))]
-pub struct AcceptError(#[from] io::Error);
+pub struct AcceptError(io::Error);
+
+impl From<io::Error> for AcceptError {
+    fn from(error: io::Error) -> AcceptError {
+        AcceptError(error)
+    }
+}
 
 impl AcceptError {
     /// What the kernel said.
@@ -158,7 +192,7 @@ pub enum HandshakeError {
     Crowded,
     /// The kernel refused.
     #[error("the handshake failed: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }
 
 impl From<WireError> for HandshakeError {
@@ -217,7 +251,7 @@ pub enum SocketSendError {
     Descriptors(usize),
     /// The kernel refused.
     #[error("cannot send over the connection: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }
 
 impl From<io::Error> for SocketSendError {
@@ -285,7 +319,7 @@ pub enum SocketRecvError {
     Decode(#[from] DecodeError),
     /// The kernel refused.
     #[error("cannot receive from the connection: {0}")]
-    Io(#[source] io::Error),
+    Io(io::Error),
 }
 
 impl From<WireError> for SocketRecvError {

@@ -49,13 +49,13 @@ pub(crate) enum MemoryFault {
     NoRoom { asked: u64, free: u64 },
     #[error("cannot allocate {asked} bytes of shared memory: the limit on file sizes (`ulimit -f`) is {limit} bytes")]
     FileLimit { asked: u64, limit: u64 },
-    #[error("cannot {action}: {}", reason(source))]
-    System { action: String, source: io::Error },
+    #[error("cannot {action}: {}", reason(error))]
+    System { action: String, error: io::Error },
 }
 
 impl MemoryFault {
     pub(crate) fn system(action: impl Into<String>, error: impl Into<io::Error>) -> Self {
-        Self::System { action: action.into(), source: error.into() }
+        Self::System { action: action.into(), error: error.into() }
     }
 
     pub(crate) fn refused(reason: impl Into<String>) -> Self {
@@ -66,7 +66,7 @@ impl MemoryFault {
     pub(crate) fn is_out_of_memory(&self) -> bool {
         match self {
             Self::NoRoom { .. } | Self::FileLimit { .. } => true,
-            Self::System { source, .. } => matches!(source.raw_os_error(), Some(libc::ENOMEM | libc::ENOSPC)),
+            Self::System { error, .. } => matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOSPC)),
             Self::Refused(_) => false,
         }
     }

@@ -7,10 +7,10 @@ use thiserror::Error;
 
 /// A call that this system does not let us make.
 #[derive(Debug, Error)]
-#[error("the system call `{call}` is refused here (by a seccomp filter, a container or an old kernel): {source}")]
+#[error("the system call `{call}` is refused here (by a seccomp filter, a container or an old kernel): {error}")]
 struct Refused {
     call: &'static str,
-    source: io::Error,
+    error: io::Error,
 }
 
 /// Whether an error says that the call itself is not to be had.
@@ -27,7 +27,7 @@ pub(crate) fn is_refusal(error: &io::Error) -> bool {
 /// ```
 pub fn refused(call: &'static str, error: impl Into<io::Error>) -> io::Error {
     let error = error.into();
-    if is_refusal(&error) { io::Error::new(error.kind(), Refused { call, source: error }) } else { error }
+    if is_refusal(&error) { io::Error::new(error.kind(), Refused { call, error }) } else { error }
 }
 
 /// The error of a file in `/proc` that could not be opened: where there is none, nothing is mounted there.

@@ -33,10 +33,10 @@ pub enum PoolProxyError {
     #[error("{0}")]
     Start(String),
     /// The call did not come through: the manager is gone, or time has run out.
-    #[error("{0}")]
+    #[error(transparent)]
     Call(#[from] CallError),
     /// The task brought no value.
-    #[error("{0}")]
+    #[error(transparent)]
     Task(#[from] TaskFailure),
 }
 

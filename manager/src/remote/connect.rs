@@ -39,7 +39,7 @@ use crate::wire::Kind;
 pub enum ConnectError {
     /// Nobody answers there, or the key is wrong.
     #[error("cannot connect to the manager: {0}")]
-    Refused(#[source] procession_channels::ConnectError),
+    Refused(procession_channels::ConnectError),
     /// The manager serves another registry than this one.
     #[error(
         "the manager's registry is another one than this program's: build both programs with the same version of the crate \
@@ -51,7 +51,7 @@ pub enum ConnectError {
     Registry(String),
     /// The connection failed.
     #[error("{0}")]
-    Failed(#[source] CallError),
+    Failed(CallError),
 }
 
 /// As a sentence, because `unwrap` and `main` print errors this way.

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the house, each a function from the whole tree to what breaks it.
 
 mod arrows;
+mod causes;
 mod examples;
 mod facade;
 mod headers;
@@ -66,6 +67,11 @@ const RULES: &[Rule] = &[
         name: "header",
         demands: "each file opens with a //! line that says what lives there",
         find: headers::headers,
+    },
+    Rule {
+        name: "causes",
+        demands: "an error's text and its `source` do not both tell the cause",
+        find: causes::causes,
     },
     Rule { name: "file-size", demands: "a file has at most 400 lines without its tests", find: size::files },
     Rule { name: "function-size", demands: "a function has at most 70 lines", find: size::functions },
