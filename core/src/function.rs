@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
 use crate::control::Control;
 use crate::image::Place;
+use crate::remains::Remains;
 use crate::row::Row;
 
 /// The name of a function of this program.
@@ -95,6 +96,7 @@ struct One<'a> {
     descriptors: &'a mut Handles,
     control: Option<Control>,
     result: &'a mut Vec<u8>,
+    remains: &'a mut Remains,
 }
 
 /// What vouches for a name inside a message.
@@ -181,14 +183,15 @@ impl Function {
     /// ```
     pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
         let (argument, mut descriptors) = argument.into_parts();
-        let mut result = Vec::new();
-        let one = One { argument: &argument, descriptors: &mut descriptors, control, result: &mut result };
+        let (mut result, remains) = (Vec::new(), &mut Remains::default());
+        let one = One { argument: &argument, descriptors: &mut descriptors, control, result: &mut result, remains };
         self.run(Call::One(one))?;
         Ok(Message::new(result, descriptors))
     }
 
     /// Calls it as [`call`](Function::call) does, with an argument that stays where it is and a buffer behind whose content the
-    /// result is written. The descriptors of the argument give way to those of the result.
+    /// result is written. The descriptors of the argument give way to those of the result. What the function has returned is left to
+    /// the caller.
     ///
     /// # Errors
     ///
@@ -204,8 +207,16 @@ impl Function {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn call_into(&self, argument: &[u8], descriptors: &mut Handles, result: &mut Vec<u8>) -> Result<(), CallError> {
-        self.run(Call::One(One { argument, descriptors, control: None, result })).map(drop)
+    pub fn call_into(
+        &self,
+        argument: &[u8],
+        descriptors: &mut Handles,
+        result: &mut Vec<u8>,
+    ) -> Result<Remains, CallError> {
+        let mut remains = Remains::default();
+        let one = One { argument, descriptors, control: None, result, remains: &mut remains };
+        self.run(Call::One(one))?;
+        Ok(remains)
     }
 
     /// Calls it for many short arguments, one after another, as long as the results are short too. Answers whether the result
@@ -216,13 +227,16 @@ impl Function {
     /// As [`call`](Function::call), of the first call that came to no result. Those before it have passed.
     ///
     /// ```
-    /// use procession_core::{Function, Passed, Ring, Row, codec::Handles};
+    /// use procession_core::{Function, Passed, Remains, Ring, Row, codec::Handles};
     ///
     /// let repeat = Function::of(|n: u8| "x".repeat(n.into()))?;
     /// let mut results = Ring::with_label("procession: example", 4096)?;
     /// let (mut passed, mut last) = (Passed::default(), Vec::new());
     /// let (arguments, descriptors) = ([1, 2, 1, 200, 1, 3], &mut Handles::new());
-    /// let row = Row { arguments: &arguments, most: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last };
+    /// let (remains, parting) = (&mut Remains::default(), &mut false);
+    /// let row = Row {
+    ///     arguments: &arguments, most: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last, remains, parting,
+    /// };
     /// assert!(repeat.call_row(row)?, "the second result is too long for the row");
     /// assert_eq!((passed.count, last.len()), (1, 1 + 2 + 200));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -253,9 +267,11 @@ impl One<'_> {
         self,
         function: impl FnOnce(A, Option<Control>) -> Result<R, CallError>,
     ) -> Result<bool, CallError> {
-        let One { argument, descriptors, control, result } = self;
+        let One { argument, descriptors, control, result, remains } = self;
         let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
-        *descriptors = codec::append(&function(argument, control)?, result).map_err(CallError::Result)?;
+        let value = function(argument, control)?;
+        *descriptors = codec::append(&value, result).map_err(CallError::Result)?;
+        *remains = Remains::of(value);
         Ok(true)
     }
 }

@@ -17,6 +17,7 @@ use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
 use crate::function::FunctionError;
 use crate::image::Place;
 use crate::method_thunk::{self as thunk, Call, Thunk};
+use crate::remains::Remains;
 
 /// The name of a function that works on a value where it is.
 ///
@@ -305,10 +306,44 @@ impl Method {
         descriptors: impl Into<Handles>,
         buffer: Vec<u8>,
     ) -> Result<Option<Message>, MethodError> {
+        self.run(Call { target, argument, descriptors: descriptors.into(), buffer, remains: None })
+    }
+
+    /// Calls one that only [reads](Method::shared) a value, as [`call`](Method::call) does, and leaves to the caller what the function has
+    /// returned.
+    ///
+    /// # Errors
+    ///
+    /// See [`MethodError`].
+    ///
+    /// ```
+    /// use procession_core::codec::{self, Handles};
+    /// use procession_core::{Method, Remains};
+    ///
+    /// let repeat = Method::shared(|text: &String, times: usize| text.repeat(times))?;
+    /// let (text, mut remains) = ("ha".to_owned(), Remains::default());
+    /// let result = repeat.call_shared(&text, codec::encode(&3_usize)?.bytes(), Handles::new(), &mut remains)?;
+    /// assert_eq!(codec::decode::<String>(result)?, "hahaha");
+    /// assert!(!remains.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call_shared(
+        &self,
+        target: &(dyn Any + Send + Sync),
+        argument: &[u8],
+        descriptors: Handles,
+        remains: &mut Remains,
+    ) -> Result<Message, MethodError> {
+        let target = Target::Shared(target);
+        let result = self.run(Call { target, argument, descriptors, buffer: Vec::new(), remains: Some(remains) });
+        result.map(Option::unwrap_or_default)
+    }
+
+    fn run(&self, call: Call<'_>) -> Result<Option<Message>, MethodError> {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
-        thunk(self.function.pointer(), Call { target, argument, descriptors: descriptors.into(), buffer })
+        thunk(self.function.pointer(), call)
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Method, FunctionError> {

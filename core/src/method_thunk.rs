@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::{self, Handles, Message};
 use crate::method::{Given, MethodError, Target};
+use crate::remains::Remains;
 
 /// What a call brings: `None` from a conditional method that is not to have happened yet.
 pub(crate) type Outcome = Result<Option<Message>, MethodError>;
@@ -20,6 +21,8 @@ pub(crate) struct Call<'a> {
     pub(crate) argument: &'a [u8],
     pub(crate) descriptors: Handles,
     pub(crate) buffer: Vec<u8>,
+    /// Where what the function returns goes, if its caller wants to drop it.
+    pub(crate) remains: Option<&'a mut Remains>,
 }
 
 pub(crate) fn make<A: DeserializeOwned, T: Any + Send + Sync>(function: *const (), call: Call<'_>) -> Outcome {
@@ -41,7 +44,12 @@ pub(crate) fn shared<T: Any, A: DeserializeOwned, R: Serialize>(function: *const
     // SAFETY: `Method::shared` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
     let value = value_ref::<T>(&call.target)?;
-    encoded(&function(value, decoded(call.argument, call.descriptors)?), call.buffer)
+    let returned = function(value, decoded(call.argument, call.descriptors)?);
+    let message = encoded(&returned, call.buffer)?;
+    if let Some(remains) = call.remains {
+        *remains = Remains::of(returned);
+    }
+    Ok(message)
 }
 
 pub(crate) fn given<G: Given<T, A, R>, T: Any, A, R>(function: *const (), call: Call<'_>) -> Outcome {

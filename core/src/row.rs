@@ -8,13 +8,16 @@
 //!
 //! What one call costs beyond the function is some thirty instructions, if nothing stands between two of them: so the loop over
 //! the arguments is compiled together with the function's types, like the decoding of its argument. Each result is published
-//! before the next call begins, and whoever dies in the middle has lost that call alone.
+//! before the value that it tells of is dropped and the next call begins, and whoever dies in the middle has lost that call alone.
+
+use std::mem::needs_drop;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{self, Handles};
 use crate::function::CallError;
+use crate::remains::Remains;
 use crate::ring::Ring;
 
 /// The longest value in a row, in bytes.
@@ -27,7 +30,7 @@ pub(crate) const SHORT: usize = 23;
 ///
 /// ```
 /// use procession_core::codec::{Handles, append, decode_row};
-/// use procession_core::{Function, Passed, Ring, Row};
+/// use procession_core::{Function, Passed, Remains, Ring, Row};
 ///
 /// let double = Function::of(|n: u8| n * 2)?;
 /// let mut results = Ring::with_label("procession: example", 4096)?;
@@ -46,6 +49,8 @@ pub(crate) const SHORT: usize = 23;
 ///     results: &mut results,
 ///     descriptors: &mut Handles::new(),
 ///     last: &mut last,
+///     remains: &mut Remains::default(),
+///     parting: &mut false,
 /// };
 /// assert!(!double.call_row(row)?, "no result was left over");
 /// assert_eq!((passed.count, passed.bytes), (2, arguments.len()));
@@ -70,6 +75,11 @@ pub struct Row<'a> {
     pub descriptors: &'a mut Handles,
     /// A buffer behind whose content each result is encoded, after one byte for its length.
     pub last: &'a mut Vec<u8>,
+    /// What the last call returned, if its result is left in `last`.
+    pub remains: &'a mut Remains,
+    /// Whether the value of a result that was published is being dropped. After a panic it tells that the last call that was passed
+    /// has panicked after its result was out, and not the next one.
+    pub parting: &'a mut bool,
 }
 
 /// How far one has come in a [`Row`]: calls of which the result is in the ring.
@@ -99,10 +109,12 @@ impl Row<'_> {
             let value = codec::decode_from(argument, Vec::new()).map_err(CallError::Argument)?;
             self.last.truncate(begin);
             self.last.push(0);
-            let descriptors = codec::append(&function(value), self.last).map_err(CallError::Result)?;
+            let returned = function(value);
+            let descriptors = codec::append(&returned, self.last).map_err(CallError::Result)?;
             let len = self.last.len() - begin;
             if len > 1 + SHORT || !descriptors.is_empty() || !self.results.fits(len) {
                 *self.descriptors = descriptors;
+                *self.remains = Remains::of(returned);
                 return Ok(true);
             }
             // The byte and the value apart: a processor is slow to load at once what it has just stored in two steps.
@@ -111,6 +123,11 @@ impl Row<'_> {
             self.results.publish();
             self.passed.count += 1;
             self.passed.bytes += 1 + argument.len();
+            if needs_drop::<R>() {
+                *self.parting = true;
+                drop(returned);
+                *self.parting = false;
+            }
         }
         Ok(false)
     }
@@ -150,6 +167,8 @@ mod tests {
             results: &mut results,
             descriptors: &mut descriptors,
             last: &mut last,
+            remains: &mut Remains::default(),
+            parting: &mut false,
         };
         let outcome = function.call_row(row).map_err(|error| error.to_string());
         let mut read = Vec::new();
@@ -223,6 +242,8 @@ mod tests {
                 results: &mut results,
                 descriptors: &mut Handles::new(),
                 last: &mut Vec::new(),
+                remains: &mut Remains::default(),
+                parting: &mut false,
             })
         }));
         assert!(caught.is_err());
@@ -230,5 +251,45 @@ mod tests {
         let mut read = Vec::new();
         results.read(&mut read);
         assert_eq!(read, [0, 0], "two results of no bytes");
+    }
+
+    /// A byte that panics when it is dropped, if it is even.
+    struct Odd(u8);
+
+    impl serde::Serialize for Odd {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.serialize(serializer)
+        }
+    }
+
+    impl Drop for Odd {
+        fn drop(&mut self) {
+            assert!(self.0 % 2 == 1, "even");
+        }
+    }
+
+    #[test]
+    fn a_result_is_out_before_its_value_is_dropped_and_a_panic_of_that_is_told_from_one_of_the_next_call() {
+        let odd = Function::of(|n: u8| Odd(n)).unwrap();
+        let mut results = Ring::with_label("procession: test", 4096).unwrap();
+        let (mut passed, mut parting) = (Passed::default(), false);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            odd.call_row(Row {
+                arguments: &row([1_u8, 2, 3]),
+                most: 9,
+                passed: &mut passed,
+                results: &mut results,
+                descriptors: &mut Handles::new(),
+                last: &mut Vec::new(),
+                remains: &mut Remains::default(),
+                parting: &mut parting,
+            })
+        }));
+        assert!(caught.is_err() && parting, "{caught:?}");
+        let two = row([1_u8, 2]);
+        assert_eq!(passed, Passed { count: 2, bytes: two.len() });
+        let mut read = Vec::new();
+        results.read(&mut read);
+        assert_eq!(read, two);
     }
 }

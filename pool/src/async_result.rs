@@ -285,7 +285,7 @@ impl<R> Future for AsyncResult<R> {
     type Output = Result<R, TaskError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.pending.end().is_none() {
+        if self.pending.end().is_none() && self.pending.glance().is_none() {
             self.pending.watch(self.watch, context.waker());
         }
         self.pending.end().map_or(Poll::Pending, |end| Poll::Ready(self.value(end)))

@@ -4,13 +4,16 @@
 //! that has nothing to do for a while ends.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::os::identity::Identity;
+use procession_process::cpu_count;
 
 use crate::guard;
+use crate::ticket::{LOOKS, SPIN};
 
 /// A thread stays for so long after its last callback.
 const LINGER: Duration = Duration::from_millis(200);
@@ -28,11 +31,15 @@ struct Waiting {
 
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting { owner: None, callbacks: VecDeque::new(), spare: 0 });
 static CALLED: Condvar = Condvar::new();
+/// How many wait, for those who look without the lock.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+static MAY_SPIN: LazyLock<bool> = LazyLock::new(|| cpu_count() > 1);
 
 /// Has a callback run soon. Never waits for it, nor for another one.
 pub(crate) fn run(callback: Callback) {
     let mut waiting = waiting();
     waiting.callbacks.push_back(callback);
+    LEFT.store(waiting.callbacks.len(), Ordering::Relaxed);
     waiting.spare -= 1;
     let is_short = waiting.spare < 0;
     drop(waiting);
@@ -45,20 +52,35 @@ pub(crate) fn run(callback: Callback) {
 }
 
 fn work() {
-    while let Some(callback) = next() {
+    let mut may_spin = false;
+    while let Some(callback) = next(may_spin) {
+        may_spin = *MAY_SPIN;
         // A panic has been reported on stderr by then, and is nobody else's business.
         let _panicked = guard::run(callback);
     }
 }
 
+/// Looks for a callback for a moment: where one follows the other, to sleep and be woken takes longer than they do.
+fn spin() {
+    let begin = Instant::now();
+    while LEFT.load(Ordering::Relaxed) == 0 && begin.elapsed() < SPIN {
+        (0..LOOKS).for_each(|_| std::hint::spin_loop());
+        thread::yield_now();
+    }
+}
+
 /// Waits for a callback, and not for ever.
-fn next() -> Option<Callback> {
-    let mut waiting = waiting();
-    waiting.spare += 1;
+fn next(may_spin: bool) -> Option<Callback> {
+    self::waiting().spare += 1;
+    if may_spin {
+        spin();
+    }
+    let waiting = waiting();
     let nothing = |waiting: &mut Waiting| waiting.callbacks.is_empty();
     let waited = CALLED.wait_timeout_while(waiting, LINGER, nothing);
     let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
     let callback = waiting.callbacks.pop_front();
+    LEFT.store(waiting.callbacks.len(), Ordering::Relaxed);
     if callback.is_none() {
         waiting.spare -= 1;
     }

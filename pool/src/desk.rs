@@ -8,7 +8,7 @@ use crate::FailurePolicy;
 use crate::batch::Batch;
 use crate::ids::Span;
 use crate::parcel::Parcel;
-use crate::sink::Sink;
+use crate::sink::{Delivered, Sink};
 use crate::task_error::Story;
 use crate::terms::{Tenure, Terms};
 
@@ -25,6 +25,8 @@ pub(crate) struct Desk {
     out: Vec<Parcel>,
     /// Whether nobody wants the results.
     pub(crate) is_detached: bool,
+    /// Whether somebody watches for the results and looks at no ring.
+    pub(crate) is_watched: bool,
     /// Whether somebody may look at a result before all are there.
     pub(crate) is_eager: bool,
     /// Whether all its tasks were handed over at once.
@@ -57,6 +59,7 @@ impl Desk {
             noted: None,
             out: Vec::new(),
             is_detached: false,
+            is_watched: false,
             is_eager: !terms.wants_all,
             is_whole: terms.tenure == Tenure::Entrusted,
             fails_fast: terms.on_failure.is_none_or(|policy| policy == FailurePolicy::FailFast),
@@ -101,9 +104,9 @@ impl Desk {
         self.end(tasks, Parcel::error(tasks.first, tasks.count, story));
     }
 
-    /// Hands over what has ended. Answers whether that wakes somebody.
+    /// Hands over what has ended.
     #[inline]
-    pub(crate) fn deliver(&mut self, chunk_goal: usize) -> bool {
+    pub(crate) fn deliver(&mut self, chunk_goal: usize) -> Delivered {
         self.has_failed |= self.fails_fast && self.is_whole && self.out.iter().any(Parcel::is_failure);
         if self.is_detached {
             self.out.clear();

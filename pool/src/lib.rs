@@ -171,6 +171,7 @@ mod demands;
 mod desk;
 mod dispatcher;
 mod guard;
+mod held;
 mod hints;
 mod last_words;
 mod member;

@@ -290,9 +290,8 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_result_is_its_error_and_nobody_else_s() {
-        let items = || {
-            values(&[(ItemKind::Value, &[1][..]), (ItemKind::Value, &[7]), (ItemKind::Value, &[2])], VecDeque::new())
-        };
+        let encoded = [1_u8, 7, 2].map(|number| codec::encode(&number).unwrap());
+        let items = || values(&encoded.each_ref().map(|one| (ItemKind::Value, one.bytes())), VecDeque::new());
         let mut parcel = Parcel::values(10, 3, items());
         let results: Vec<_> = std::iter::from_fn(|| parcel.next::<Fragile>()).collect();
         assert_eq!((results[0].1.as_ref().unwrap(), results[2].1.as_ref().unwrap()), (&Fragile(1), &Fragile(2)));

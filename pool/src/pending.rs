@@ -6,13 +6,15 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{fmt, mem};
 
 use procession_core::os::identity::Identity;
 
 use crate::callbacks;
+use crate::guard;
 use crate::parcel::Parcel;
+use crate::sink::Listener;
 use crate::task_error::{Kind, Story};
 use crate::ticket::Ticket;
 use crate::{FailurePolicy, TaskError};
@@ -30,6 +32,9 @@ pub(crate) struct Pending {
     /// Whether it is cancelled when nobody is left who could ask for it.
     cancels_on_drop: AtomicBool,
 }
+
+/// For so long a future looks for a result of tasks that take no time to speak of.
+const GLANCE: Duration = Duration::from_micros(10);
 
 /// The values in the order of the tasks, or the first error.
 pub(crate) type End = Result<Vec<Parcel>, TaskError>;
@@ -66,7 +71,7 @@ impl Pending {
         let state = State { ticket: Some(ticket.clone()), missing: count, policy, failure, ..State::ended() };
         let new = Pending::with(state, OnceLock::new());
         let told: Weak<Pending> = Arc::downgrade(&new);
-        ticket.sink.listen(Arc::new(move || told.upgrade().iter().for_each(|pending| pending.tell())));
+        ticket.sink.listen(Listener::new(move || told.upgrade().iter().for_each(|pending| pending.tell())));
         new.collect();
         new
     }
@@ -96,6 +101,12 @@ impl Pending {
             Some(_) => {}
         }
         self.end.get()
+    }
+
+    /// Waits until it has ended, if that is so soon that whoever waits for it had better stay.
+    pub(crate) fn glance(&self) -> Option<&End> {
+        let is_instant = self.state().ticket.as_ref().is_some_and(|ticket| ticket.is_instant());
+        if is_instant { self.wait(Some(Instant::now() + GLANCE)) } else { self.end() }
     }
 
     /// Waits until it has ended, or until the deadline.
@@ -165,7 +176,10 @@ impl Pending {
         drop(watchers);
         if self.end().is_some() {
             waker.wake_by_ref();
+            return;
         }
+        let ticket = self.state().ticket.clone();
+        ticket.iter().for_each(|ticket| ticket.expect());
     }
 
     pub(crate) fn unwatch(&self, id: WatchId) {
@@ -243,7 +257,8 @@ impl Pending {
 
     fn tell(&self) {
         let watchers: Vec<Waker> = self.watchers().iter().map(|(_, waker)| waker.clone()).collect();
-        watchers.into_iter().for_each(Waker::wake);
+        // It is code of the user's. A panic of it has been reported on stderr by then.
+        watchers.into_iter().for_each(|waker| drop(guard::run(|| waker.wake())));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

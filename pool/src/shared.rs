@@ -1,7 +1,7 @@
 //! [`Shared`]: where the threads that use a pool and the pool's own thread meet.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,13 @@ use procession_core::os::identity::Identity;
 use procession_process::cpu_count;
 
 use crate::dispatcher::Dispatcher;
+use crate::held::Held;
 use crate::ids::JobId;
 use crate::member::Recruiter;
 use crate::scheduler::Event;
 use crate::status::Status;
 use crate::terms::Staffing;
+use crate::ticket::{LOOKS, NEWS, SPIN};
 use crate::watch::Watch;
 use crate::{PoolError, Stats};
 
@@ -41,6 +43,7 @@ const SLACK: Duration = Duration::from_micros(100);
 /// leaves (`Floor::leave`), all done    do not matter          sleeps until what is due (`set_alarm`)
 /// leaves, others' tasks run            cleared                patrols: looks after `PATROL`; nobody led since? sets them
 /// sleeps (`Floor::hand_over`)          set                    sleeps until what is due, or a bell
+/// watches (`Ticket::expect`)           set until it has come  as before; with short tasks it looks for a moment after each (`linger`)
 /// ```
 ///
 /// All of this is under the lock, but for the bells: see [`Bell`](crate::wire::Bell) for why none is lost. While it patrols, the
@@ -67,6 +70,8 @@ pub(crate) struct Floor {
     /// Whether a caller has led since the pool's own thread looked the last time, and has not gone to sleep since then.
     is_led: bool,
     is_patrolled: bool,
+    /// Whether the pool's own thread looks at the rings, and will have the workers ring when it stops.
+    is_lingering: bool,
     /// Until when the pool's own thread sleeps; the outer `None` while it does not.
     sleeps_until: Option<Option<Instant>>,
 }
@@ -76,7 +81,7 @@ impl Shared {
         let status: Arc<Status> = Arc::default();
         let watch = Arc::new(Watch::new().map_err(PoolError::system("make what it sleeps over"))?);
         let dispatcher = Dispatcher::new(status.clone(), watch.clone(), recruiter, staffing)?;
-        let floor = Floor { dispatcher, is_led: false, is_patrolled: false, sleeps_until: None };
+        let floor = Floor { dispatcher, is_led: false, is_patrolled: false, is_lingering: false, sleeps_until: None };
         let owner = Identity::current();
         Ok(Shared {
             owner,
@@ -99,12 +104,12 @@ impl Shared {
         JobId(self.jobs.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn floor(&self) -> MutexGuard<'_, Floor> {
-        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn floor(&self) -> Held<'_> {
+        Held::new(self.floor.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn try_floor(&self) -> Option<MutexGuard<'_, Floor>> {
-        self.floor.try_lock().ok()
+    pub(crate) fn try_floor(&self) -> Option<Held<'_>> {
+        self.floor.try_lock().ok().map(Held::new)
     }
 
     /// What the pool is doing; of one that is not this process's own, nothing.
@@ -136,13 +141,56 @@ impl Shared {
                 Err(error) => return floor.dispatcher.fail(error),
             }
             deadline = floor.rest();
+            drop(floor);
+            deadline = self.linger().unwrap_or(deadline);
         }
+    }
+
+    /// Looks at the rings for a little longer where tasks are short and somebody watches for their results: he may soon have more
+    /// to do, and to sleep and be woken takes longer than that. Answers until when to sleep, if it has looked.
+    fn linger(&self) -> Option<Option<Instant>> {
+        let mut floor = self.floor();
+        if !self.may_spin || !floor.dispatcher.take_brisk() {
+            return None;
+        }
+        floor.is_lingering = true;
+        drop(floor);
+        let begin = Instant::now();
+        let mut since = begin;
+        let mut now = begin;
+        // The kernel has to be asked in between.
+        while now - since < SPIN && now - begin < NEWS {
+            for _ in 0..LOOKS {
+                let Some(mut floor) = self.try_floor() else { continue };
+                floor.dispatcher.disarm();
+                floor.dispatcher.pump();
+                if floor.dispatcher.take_brisk() {
+                    since = Instant::now();
+                }
+                drop(floor);
+                std::hint::spin_loop();
+            }
+            thread::yield_now();
+            now = Instant::now();
+        }
+        let mut floor = self.floor();
+        if since > begin {
+            floor.dispatcher.set_brisk();
+        }
+        floor.is_lingering = false;
+        let until = floor.rest();
+        Some(if since > begin { Some(now) } else { until })
     }
 }
 
 impl Floor {
     /// What a caller does when it has what it wanted, or gives up.
     pub(crate) fn leave(&mut self, watch: &Watch) {
+        if self.dispatcher.is_watched() {
+            // Nobody else will look for those who only watch.
+            while self.hand_over(watch) {}
+            return;
+        }
         self.is_led = true;
         if self.is_patrolled {
             // It looks soon enough for whatever is due.
@@ -159,7 +207,7 @@ impl Floor {
     /// What a caller does that hands tasks over and looks at the rings by the way: it will do so again before long.
     pub(crate) fn lead(&mut self) {
         self.is_led = true;
-        if self.is_patrolled {
+        if self.is_patrolled && !self.dispatcher.is_watched() {
             self.dispatcher.disarm();
         }
     }
@@ -168,6 +216,9 @@ impl Floor {
     /// which has been taken in; then it is to look whether that was for it, and to come again.
     pub(crate) fn hand_over(&mut self, watch: &Watch) -> bool {
         self.is_led = false;
+        if self.is_lingering {
+            return false;
+        }
         self.set_alarm(watch);
         let has_more = self.dispatcher.arm() && self.dispatcher.pump();
         if has_more {
@@ -190,7 +241,8 @@ impl Floor {
     /// Makes ready for a sleep of the pool's own thread, and answers until when.
     fn rest(&mut self) -> Option<Instant> {
         // Who was woken will lead.
-        self.is_patrolled = self.dispatcher.take_woken() | std::mem::take(&mut self.is_led);
+        let is_led = self.dispatcher.take_woken() | std::mem::take(&mut self.is_led);
+        self.is_patrolled = is_led && !self.dispatcher.is_watched();
         if self.is_patrolled {
             self.dispatcher.disarm();
         }

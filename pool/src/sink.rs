@@ -45,15 +45,40 @@ impl Arrived {
     }
 }
 
-/// What is called after a delivery. It may be called under locks of the pool, so all it does is to wake somebody.
-pub(crate) type Listener = Arc<dyn Fn() + Send + Sync>;
+/// What is called after a delivery, when no lock of the pool is held any more.
+#[derive(Clone)]
+pub(crate) struct Listener(Arc<dyn Fn() + Send + Sync>);
+
+impl Listener {
+    pub(crate) fn new(listener: impl Fn() + Send + Sync + 'static) -> Listener {
+        Listener(Arc::new(listener))
+    }
+
+    pub(crate) fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").finish_non_exhaustive()
+    }
+}
+
+/// What follows from a delivery.
+#[derive(Default)]
+pub(crate) struct Delivered {
+    /// Whether somebody slept until then.
+    pub(crate) wakes: bool,
+    pub(crate) listener: Option<Listener>,
+}
 
 impl Sink {
-    /// Adds results, and wakes whoever waits for them. Answers whether somebody slept.
-    pub(crate) fn deliver(&self, parcels: &mut Vec<Parcel>, chunk_goal: usize) -> bool {
+    /// Adds results, and wakes whoever waits for them.
+    pub(crate) fn deliver(&self, parcels: &mut Vec<Parcel>, chunk_goal: usize) -> Delivered {
         self.chunk_goal.store(chunk_goal, Ordering::Relaxed);
         if parcels.is_empty() {
-            return false;
+            return Delivered::default();
         }
         let mut arrived = self.arrived();
         let was_enough = arrived.is_enough();
@@ -63,21 +88,18 @@ impl Sink {
         let listener = arrived.listener.clone();
         let wakes = is_enough && std::mem::take(&mut arrived.sleeps);
         drop(arrived);
-        if let Some(listener) = listener {
-            listener();
-        }
         // Nobody waits while there is enough, and a job has one thread that takes its results.
         if is_enough && !was_enough {
             self.some.notify_all();
         }
-        wakes
+        Delivered { wakes, listener }
     }
 
     /// Has this called after every delivery from now on, and at once if there is something.
     pub(crate) fn listen(&self, listener: Listener) {
         self.arrived().listener = Some(listener.clone());
         if self.has_some() {
-            listener();
+            listener.call();
         }
     }
 

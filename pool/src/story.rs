@@ -6,7 +6,7 @@ use std::sync::Arc;
 use procession_process::{ExitStatus, Panic};
 use serde::{Deserialize, Serialize};
 
-use crate::PoolError;
+use crate::{PoolError, last_words};
 
 /// What happened to a task, and who had it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Death {
     pub(crate) status: ExitStatus,
+    /// The panic that it ended by, where a panic is the end of the process.
+    pub(crate) panic: Option<Panic>,
     /// What was wrong with the link to it.
     pub(crate) trouble: Option<String>,
     /// Whether it seems that it was killed because memory ran out.
@@ -100,11 +102,41 @@ impl Story {
         Story { attempt, ..self }
     }
 
+    /// The worker as messages name it.
+    pub(crate) fn worker_text(&self) -> String {
+        match &self.worker {
+            Some(Badge { name, pid }) => format!("worker `{name}` (pid {pid})"),
+            None => "a worker".to_owned(),
+        }
+    }
+
     /// Which attempt it was, for messages, if it was not the first.
     pub(crate) fn attempts(&self) -> String {
         match self.attempt {
             0 | 1 => String::new(),
             attempt => format!(", at attempt {attempt}"),
+        }
+    }
+}
+
+impl Death {
+    /// Tells of the task that was lost by it, at this attempt.
+    pub(crate) fn tell(&self, f: &mut fmt::Formatter<'_>, index: u64, worker: &str, attempt: u32) -> fmt::Result {
+        let Death { status, panic, trouble, out_of_memory, stderr } = self;
+        if let Some(panic) = panic {
+            return write!(f, "task {index} {panic} (in {worker}, which ended by it with {status})");
+        }
+        write!(f, "task {index} was lost: {worker} ended with {status}")?;
+        if attempt > 1 {
+            write!(f, "; each of the {} workers that it was given to has ended in it or failed", attempt)?;
+        }
+        if *out_of_memory {
+            f.write_str("; memory seems to have run out")?;
+        }
+        trouble.as_ref().map_or(Ok(()), |trouble| write!(f, ": {trouble}"))?;
+        match last_words::last_line(stderr) {
+            Some(line) => write!(f, "; its last words on standard error: {line}"),
+            None => Ok(()),
         }
     }
 }

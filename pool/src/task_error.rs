@@ -7,8 +7,6 @@ use procession_process::panics::Asked;
 use procession_process::{ExitStatus, Panic};
 use serde::{Deserialize, Serialize};
 
-use crate::last_words;
-
 pub(crate) use crate::story::{Badge, Death, Kind, Story};
 
 /// A task brought no value: it panicked, its worker died, or something could not be carried.
@@ -89,7 +87,8 @@ impl TaskError {
         }
     }
 
-    /// The panic, if the function panicked.
+    /// The panic, if the function panicked. Where a panic ends the process, because the program is built with `panic = "abort"` or
+    /// because it cannot unwind, the worker has [died](TaskError::is_death) by it as well.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -103,7 +102,11 @@ impl TaskError {
     #[must_use]
     #[doc(alias = "exception")]
     pub fn panic(&self) -> Option<&Panic> {
-        if let Kind::Panicked(panic) = &self.0.story.kind { Some(panic) } else { None }
+        match &self.0.story.kind {
+            Kind::Panicked(panic) => Some(panic),
+            Kind::Died(death) => death.panic.as_ref(),
+            _ => None,
+        }
     }
 
     /// How the worker ended, if it died.
@@ -339,31 +342,6 @@ impl TaskError {
         if let Kind::Died(death) = &self.0.story.kind { &death.stderr } else { "" }
     }
 
-    /// The worker as messages name it.
-    fn worker_text(&self) -> String {
-        match &self.0.story.worker {
-            Some(Badge { name, pid }) => format!("worker `{name}` (pid {pid})"),
-            None => "a worker".to_owned(),
-        }
-    }
-
-    fn tell_death(&self, f: &mut fmt::Formatter<'_>, death: &Death) -> fmt::Result {
-        let Death { status, trouble, out_of_memory, stderr } = death;
-        let (index, worker) = (self.0.index, self.worker_text());
-        write!(f, "task {index} was lost: {worker} ended with {status}")?;
-        if self.0.story.attempt > 1 {
-            write!(f, "; each of the {} workers that it was given to has ended in it or failed", self.0.story.attempt)?;
-        }
-        if *out_of_memory {
-            f.write_str("; memory seems to have run out")?;
-        }
-        trouble.as_ref().map_or(Ok(()), |trouble| write!(f, ": {trouble}"))?;
-        match last_words::last_line(stderr) {
-            Some(line) => write!(f, "; its last words on standard error: {line}"),
-            None => Ok(()),
-        }
-    }
-
     fn not_done(&self) -> &'static str {
         if self.started() { "was stopped" } else { "did not run" }
     }
@@ -371,10 +349,10 @@ impl TaskError {
 
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (index, worker) = (self.0.index, self.worker_text());
+        let (index, worker) = (self.0.index, self.0.story.worker_text());
         match &self.0.story.kind {
             Kind::Panicked(panic) => write!(f, "task {index} {panic} (in {worker}{})", self.0.story.attempts()),
-            Kind::Died(death) => self.tell_death(f, death),
+            Kind::Died(death) => death.tell(f, index, &worker, self.0.story.attempt),
             Kind::TimedOut => {
                 write!(f, "task {index} was stopped: it ran for too long in {worker}{}", self.0.story.attempts())
             }

@@ -15,12 +15,14 @@ use crate::works::Work;
 
 /// How long a caller looks at the rings, without anything happening, before it goes to sleep, where tasks are as short as this.
 /// Where they are not, it does not look at all: to look and to let others run takes their time from those who have it to do.
-const SPIN: Duration = Duration::from_micros(40);
+pub(crate) const SPIN: Duration = Duration::from_micros(40);
 pub(crate) const SHORT: Duration = Duration::from_micros(50);
+/// Tasks as short as this have come to their end before somebody who is not there could be woken for them.
+const INSTANT: Duration = Duration::from_micros(5);
 /// How often it asks the kernel for news meanwhile.
-const NEWS: Duration = Duration::from_micros(200);
+pub(crate) const NEWS: Duration = Duration::from_micros(200);
 /// So many looks are made between two looks at the clock.
-const LOOKS: u32 = 16;
+pub(crate) const LOOKS: u32 = 16;
 
 /// A job that has begun. Dropping it tells the pool that nobody wants the rest.
 #[derive(Debug)]
@@ -89,6 +91,19 @@ impl Ticket {
             }
         }
         true
+    }
+
+    /// Has the workers tell of this job's results as soon as they are there, for somebody who watches and does not wait.
+    pub(crate) fn expect(&self) {
+        let mut floor = self.shared.floor();
+        floor.dispatcher.expect(self.job);
+        while floor.hand_over(&self.shared.watch) {}
+    }
+
+    /// Whether its results are there so soon that to look for them costs less than to be woken.
+    pub(crate) fn is_instant(&self) -> bool {
+        let usual = self.sink.usual();
+        self.shared.may_spin && !usual.is_zero() && usual <= INSTANT
     }
 
     /// Moves what has arrived to `taken`.

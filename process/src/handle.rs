@@ -243,6 +243,24 @@ impl Child {
     }
 
     /// What it has told, once it has ended.
+    /// The panic that ended it, if one did: one that it told of before it went, and brought no value after. `None` while it runs.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// let process = procession_process::Process::spawn(|()| -> () { panic!("no bread") }, ())?;
+    /// let child = process.child();
+    /// child.wait()?;
+    /// assert_eq!(child.panic().expect("it has panicked").message(), "no bread");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn panic(&self) -> Option<Panic> {
+        match &*self.lock() {
+            End::Over(_, Outcome::Panicked(panic)) => Some(panic.clone()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn outcome<T>(&self, look: impl FnOnce(&Outcome) -> Result<T, Reason>) -> Result<T, JoinError> {
         self.0.seen.store(true, Ordering::Relaxed);
         match &*self.lock() {

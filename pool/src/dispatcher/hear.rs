@@ -225,7 +225,8 @@ impl Dispatcher {
 
 fn death(member: &Member, status: ExitStatus, out_of_memory: bool) -> Death {
     let trouble = member.trouble().map(str::to_owned);
-    Death { status, trouble, out_of_memory, stderr: member.last_words.text() }
+    let panic = member.child().panic();
+    Death { status, panic, trouble, out_of_memory, stderr: member.last_words.text() }
 }
 
 /// Results that follow one another without anything else between them.

@@ -7,6 +7,7 @@
 mod act;
 mod figures;
 mod hear;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -17,12 +18,13 @@ use procession_core::os::clock;
 
 use crate::batch::Batch;
 use crate::desk::Desk;
+use crate::guard;
 use crate::hints::OomWatch;
 use crate::ids::{JobId, Span, WorkerId};
 use crate::member::{Member, Recruiter};
 use crate::pool_error::{self, PoolError};
 use crate::scheduler::{Event, Scheduler};
-use crate::sink::Sink;
+use crate::sink::{Delivered, Listener, Sink};
 use crate::status::Status;
 use crate::task_error::{Badge, Death};
 use crate::terms::{Staffing, Terms};
@@ -50,6 +52,12 @@ pub(crate) struct Dispatcher {
     /// When a worker has rung, if it may have kept back another bell since then.
     told: Option<Duration>,
     works: Works,
+    /// How many jobs have somebody who watches for their results and looks at no ring.
+    watched: usize,
+    /// Whether such a one was just told of a short task's result.
+    is_brisk: bool,
+    /// What is to be called when the lock has been given back.
+    calls: Vec<Listener>,
     /// Jobs with news to hand over.
     news: Vec<JobId>,
     /// Workers that ended in this turn.
@@ -94,6 +102,9 @@ impl Dispatcher {
             has_woken: false,
             told: None,
             works: Works::default(),
+            watched: 0,
+            is_brisk: false,
+            calls: Vec::new(),
             news: Vec::new(),
             graves: HashMap::new(),
             failure: None,
@@ -128,7 +139,7 @@ impl Dispatcher {
         self.tell(Event::Open { job, terms: Terms { usual, ..terms } });
         // What is known of such tasks already counts for how many are kept ready.
         if let (Some(goal), Some(desk)) = (self.scheduler.chunk_goal(job), self.desks.get_mut(&job)) {
-            desk.deliver(goal);
+            let _nothing_yet = desk.deliver(goal);
         }
     }
 
@@ -179,6 +190,7 @@ impl Dispatcher {
     fn clear_desk(&mut self, job: JobId) {
         let Some(desk) = self.desks.remove(&job) else { return };
         self.eager -= usize::from(desk.is_eager);
+        self.watched -= usize::from(desk.is_watched);
         if self.works.forget(desk.work) {
             self.members.values_mut().for_each(|member| member.forget(desk.work));
         }
@@ -340,8 +352,11 @@ impl Dispatcher {
                 self.paces.insert(desk.work, usual);
                 desk.sink.set_usual(usual);
             }
-            let wakes = desk.deliver(self.scheduler.chunk_goal(job).unwrap_or(1));
-            self.has_woken |= wakes && usual.is_some_and(|usual| usual <= SHORT);
+            let Delivered { wakes, listener } = desk.deliver(self.scheduler.chunk_goal(job).unwrap_or(1));
+            let is_short = usual.is_some_and(|usual| usual <= SHORT);
+            self.has_woken |= wakes && is_short;
+            self.is_brisk |= desk.is_watched && is_short;
+            self.calls.extend(listener);
             if desk.is_over() {
                 self.clear_desk(job);
                 have_ended = true;
@@ -365,5 +380,7 @@ impl Drop for Dispatcher {
         if !self.has_ended || !self.members.is_empty() {
             self.end();
         }
+        // Nobody has the lock any more.
+        self.take_calls().into_iter().for_each(|call| drop(guard::run(|| call.call())));
     }
 }

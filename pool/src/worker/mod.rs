@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use procession_core::codec::{Handles, Message};
 use procession_core::os::clock;
-use procession_core::{Borrower, Control, Function, Lender, LinkError, Method, Passed, Ring, TryRecv};
+use procession_core::{Borrower, Control, Function, Lender, LinkError, Method, Passed, Remains, Ring, TryRecv};
 use procession_process::{cpu_count, ignore_interrupt, panics};
 
 use self::pace::Pace;
@@ -88,6 +88,10 @@ struct Worker {
     enclosures: HashMap<u32, Handles>,
     /// What goes with the argument, or the result, of the task at hand.
     descriptors: Handles,
+    /// What the task at hand has returned. It is dropped when the result was reported.
+    remains: Remains,
+    /// Whether it is being dropped. A panic then is not one of the next task.
+    parting: bool,
     /// Where results are written before they are reported.
     scratch: Vec<u8>,
     /// The tasks that have ended and are not counted yet.
@@ -113,6 +117,8 @@ impl Worker {
             skill: unskilled(),
             enclosures: HashMap::new(),
             descriptors: Handles::new(),
+            remains: Remains::default(),
+            parting: false,
             scratch: Vec::new(),
             passed: Passed::default(),
             leaving: false,

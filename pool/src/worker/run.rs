@@ -1,8 +1,11 @@
 //! How a worker runs its tasks.
 
+use std::io::{self, Write};
+use std::mem;
+
 use procession_core::codec::{self, Handles};
-use procession_core::{Borrowed, Borrower, CallError, LinkError, MethodError, Row, Target};
-use procession_process::panics;
+use procession_core::{Borrowed, Borrower, CallError, LinkError, MethodError, Remains, Row};
+use procession_process::{Panic, panics};
 
 use super::{Skill, Worker};
 use crate::inbox::Task;
@@ -22,6 +25,10 @@ impl Worker {
         while task.count > 0 && !self.leaving {
             match panics::catch(|| self.run_on(&mut task)) {
                 Ok(outcome) => outcome?,
+                Err(panic) if mem::take(&mut self.parting) => {
+                    self.pass(&mut task);
+                    report_of_parting(&panic);
+                }
                 Err(panic) => {
                     self.pass(&mut task);
                     self.finish(&mut task, Err(Box::new(Answer::Panicked(panic))))?;
@@ -47,9 +54,20 @@ impl Worker {
                 None => self.run(task),
             };
             self.finish(task, outcome)?;
+            self.part();
             self.ring_between(task)?;
         }
         Ok(())
+    }
+
+    /// Drops what the last task has returned, now that its result was reported: to do so is code of the user's.
+    #[inline]
+    fn part(&mut self) {
+        if !self.remains.is_empty() {
+            self.parting = true;
+            drop(mem::take(&mut self.remains));
+            self.parting = false;
+        }
     }
 
     /// Tells of results though others of the same unit are still to come: one of them may take long.
@@ -93,6 +111,8 @@ impl Worker {
             results: &mut self.lines.reports,
             descriptors: &mut self.descriptors,
             last: &mut self.scratch,
+            remains: &mut self.remains,
+            parting: &mut self.parting,
         });
         self.pass(task);
         match outcome {
@@ -112,10 +132,19 @@ impl Worker {
         let _span = trace::task();
         if task.is_lent {
             let argument = borrowed(&self.borrower, argument)?;
-            return apply(&self.skill.1, &argument, &mut self.descriptors, scratch);
+            self.remains = apply(&self.skill.1, &argument, &mut self.descriptors, scratch)?;
+        } else {
+            self.remains = apply(&self.skill.1, argument, &mut self.descriptors, scratch)?;
         }
-        apply(&self.skill.1, argument, &mut self.descriptors, scratch)
+        Ok(())
     }
+}
+
+/// Says that a result, which was told and counts, has panicked when it was dropped.
+#[cold]
+fn report_of_parting(panic: &Panic) {
+    // Where nobody reads it, nobody wants to know.
+    let _unread = writeln!(io::stderr(), "a task's result, which was told before, {panic} when it was dropped");
 }
 
 #[cold]
@@ -126,16 +155,21 @@ fn borrowed(borrower: &Borrower, loan: &[u8]) -> Result<Borrowed, Box<Answer>> {
 }
 
 #[inline]
-fn apply(skill: &Skill, argument: &[u8], descriptors: &mut Handles, result: &mut Vec<u8>) -> Result<(), Box<Answer>> {
+fn apply(
+    skill: &Skill,
+    argument: &[u8],
+    descriptors: &mut Handles,
+    result: &mut Vec<u8>,
+) -> Result<Remains, Box<Answer>> {
     match skill {
         Skill::Plain(function) => function.call_into(argument, descriptors, result).map_err(|error| trouble(&error)),
         Skill::With { method, context } => {
-            let outcome = method.call(Target::Shared(&**context), argument, std::mem::take(descriptors), Vec::new());
-            let message = outcome.map_err(|error| trouble_with(&error))?;
-            let (payload, with) = message.unwrap_or_default().into_parts();
+            let mut remains = Remains::default();
+            let outcome = method.call_shared(&**context, argument, mem::take(descriptors), &mut remains);
+            let (payload, with) = outcome.map_err(|error| trouble_with(&error))?.into_parts();
             result.extend_from_slice(&payload);
             *descriptors = with;
-            Ok(())
+            Ok(remains)
         }
         Skill::Spoilt(text) => Err(Box::new(Answer::BadArgument(format!("its context was not made: {text}")))),
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use procession_core::codec::Descriptor;
 use procession_pool::{Pool, TaskError, WorkerState, state, with_state};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::support::{eventually, is_alive, pool, send_signal};
+use crate::support::{die_by, eventually, is_alive, pool, send_signal};
 
 /// The process numbers of all workers, when all are ready and have nothing to do.
 fn idle(pool: &Pool) -> Vec<u32> {
@@ -88,6 +89,166 @@ fn a_context_for_a_dead_worker_is_taught_to_the_next_one() {
         kill_idle(&pool);
         assert_eq!(pool.map_with(&handle(), |_: &Descriptor, n: u8| n, 0..5).unwrap(), [0, 1, 2, 3, 4]);
     }
+}
+
+/// Where a worker dies, said by its task's argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Point {
+    Nowhere,
+    Decoding,
+    Running,
+    DroppingArgument,
+    Encoding,
+    DroppingResult,
+}
+
+/// An argument that kills whoever reads it, or drops what was read, if that is its point.
+struct Argument {
+    point: Point,
+    was_read: bool,
+}
+
+impl Argument {
+    fn new(point: Point) -> Argument {
+        Argument { point, was_read: false }
+    }
+}
+
+impl Serialize for Argument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.point.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Argument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Argument, D::Error> {
+        let point = Point::deserialize(deserializer)?;
+        if point == Point::Decoding {
+            last_words("decoding");
+        }
+        Ok(Argument { point, was_read: true })
+    }
+}
+
+impl Drop for Argument {
+    fn drop(&mut self) {
+        if self.was_read && self.point == Point::DroppingArgument {
+            last_words("dropping the argument");
+        }
+    }
+}
+
+/// A result that kills its worker when it is written or dropped, and nobody else; of any length.
+struct Outcome(Point, Vec<u8>);
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 == Point::Encoding {
+            last_words("encoding");
+        }
+        (Point::Nowhere, &self.1).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Outcome, D::Error> {
+        <(Point, Vec<u8>)>::deserialize(deserializer).map(|(point, bytes)| Outcome(point, bytes))
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        // What was read says nowhere.
+        if self.0 == Point::DroppingResult {
+            last_words("dropping the result");
+        }
+    }
+}
+
+fn last_words(words: &str) {
+    eprintln!("{words}");
+    die_by("SEGV");
+}
+
+fn run((argument, length): (Argument, usize)) -> Outcome {
+    let point = argument.point;
+    if point == Point::Running {
+        last_words("running");
+    }
+    drop(argument);
+    Outcome(point, vec![1; length])
+}
+
+fn run_with(_: &u8, pair: (Argument, usize)) -> Outcome {
+    run(pair)
+}
+
+/// All that is known of a loss is right, and it is that of one task.
+fn assert_lost(error: &TaskError, index: u64, words: &str) {
+    assert_eq!((error.index(), error.exit_status().unwrap().signal()), (index, Some(11)), "{error}");
+    assert!(error.started() && error.is_death() && error.panic().is_none() && error.pid().is_some(), "{error}");
+    assert_eq!(error.stderr(), format!("{words}\n"));
+    assert!(error.to_string().ends_with(words), "{error}");
+}
+
+#[test]
+fn a_death_at_each_point_of_a_task_costs_that_task_and_one_after_its_result_costs_nothing() {
+    let points = [
+        (Point::Decoding, "decoding"),
+        (Point::Running, "running"),
+        (Point::DroppingArgument, "dropping the argument"),
+        (Point::Encoding, "encoding"),
+        (Point::DroppingResult, ""),
+    ];
+    // A short result, a longer one, one that does not fit the ring at once, and one that is lent.
+    for length in [1, 100, 60_000, 200_000] {
+        for (point, words) in points {
+            let pool = pool(1);
+            let items = || (0..20).map(|n| (Argument::new(if n == 7 { point } else { Point::Nowhere }), length));
+            for with_context in [false, true] {
+                let results = match with_context {
+                    false => pool.job(run).collect_all(items()),
+                    true => pool.job_with(&1, run_with).collect_all(items()),
+                };
+                for (index, result) in results.into_iter().enumerate() {
+                    match result {
+                        Ok(outcome) => assert_eq!(outcome.1.len(), length),
+                        Err(error) => {
+                            assert!(index == 7 && !words.is_empty(), "{point:?}, {length} bytes: {error}");
+                            assert_lost(&error, 7, words);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A result whose drop panics in its worker, if it is armed, and nowhere else.
+#[derive(Serialize, Deserialize)]
+struct Fuse {
+    number: u8,
+    #[serde(skip)]
+    _armed: Armed,
+}
+
+#[derive(Default)]
+struct Armed(bool);
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        assert!(!self.0, "dropped while armed");
+    }
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_result_that_was_told_is_nobody_s_error() {
+    let pool = pool(1);
+    let results = pool.job(|n: u8| Fuse { number: n, _armed: Armed(n % 3 == 0) }).collect_all(0..100);
+    for (index, result) in results.into_iter().enumerate() {
+        assert_eq!(result.unwrap().number, index as u8);
+    }
+    assert_eq!(pool.stats().restarts, 0);
 }
 
 #[test]
