@@ -1,7 +1,5 @@
 //! [`Builder`]: how a manager is started.
 
-use std::sync::Mutex;
-
 use procession_process::{Process, StartMethod};
 
 use crate::client::Connection;
@@ -78,7 +76,7 @@ impl Builder {
         let child = process.child();
         let error =
             match Connection::open(manager, control).and_then(|connection| connection.greet().map(|()| connection)) {
-                Ok(connection) => return Ok(Manager { connection, child, sockets: Mutex::default() }),
+                Ok(connection) => return Ok(Manager::new(connection, child)),
                 Err(error) => error,
             };
         // One that could not start its parts has said why, and ended by itself.

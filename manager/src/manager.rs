@@ -43,15 +43,21 @@ use crate::wire::Kind;
 ///
 /// # The end
 ///
-/// The manager's process ends with its owner: when this is dropped, on [`shutdown`](Manager::shutdown), and when the owner's
+/// The manager's process ends with its owner: when this is dropped (with what [`with_timeout`](Manager::with_timeout) has made of it), on [`shutdown`](Manager::shutdown), and when the owner's
 /// process ends, in whatever way. Calls that are on their way then fail with [`CallError::ManagerGone`].
 #[doc(alias = "SyncManager")]
 #[doc(alias = "BaseManager")]
 pub struct Manager {
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) child: Child,
+    owned: Arc<Owned>,
+    timeout: Option<Duration>,
+}
+
+/// What there is once for each manager.
+struct Owned {
+    connection: Arc<Connection>,
+    child: Child,
     /// The sockets in the file system at which it listens for other programs.
-    pub(crate) sockets: Mutex<Vec<PathBuf>>,
+    sockets: Mutex<Vec<PathBuf>>,
 }
 
 /// What a manager holds. See [`Manager::stats`].
@@ -111,6 +117,39 @@ impl Manager {
         Builder::new()
     }
 
+    pub(crate) fn new(connection: Arc<Connection>, child: Child) -> Manager {
+        Manager { owned: Arc::new(Owned { connection, child, sockets: Mutex::default() }), timeout: None }
+    }
+
+    /// The same manager; what is made, asked and served by way of it fails with [`CallError::Timeout`] when it takes longer than
+    /// this. What is made so has no limit itself: [`Proxy::with_timeout`] gives it one.
+    ///
+    /// The manager's process ends when both are dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let manager = procession_manager::Manager::start()?;
+    /// let hurried = manager.with_timeout(Duration::from_secs(60));
+    /// let list = hurried.list::<u8>()?;
+    /// let slow = manager.with_timeout(Duration::from_millis(10)).create(|(): ()| std::thread::park(), ());
+    /// assert!(slow.unwrap_err().is_timeout());
+    /// # drop(list);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Manager {
+        Manager { owned: Arc::clone(&self.owned), timeout: Some(timeout) }
+    }
+
+    /// When a call that starts now is to be over.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timeout.and_then(deadline_after)
+    }
+
     /// Makes a value in the manager, of any type, out of an argument.
     ///
     /// # Errors
@@ -156,7 +195,7 @@ impl Manager {
     #[doc(alias = "number_of_objects")]
     pub fn stats(&self) -> Result<Stats, CallError> {
         let request = Request::new(Kind::Count, 0, Which::None, &[]);
-        let counts = self.connection.call(&request, Message::default(), None)?;
+        let counts = self.owned.connection.call(&request, Message::default(), self.deadline())?;
         let (objects, references, _) = codec::decode::<(u64, u64, u64)>(counts)?;
         Ok(Stats { objects, references })
     }
@@ -173,7 +212,7 @@ impl Manager {
     /// ```
     #[must_use]
     pub fn child(&self) -> &Child {
-        &self.child
+        &self.owned.child
     }
 
     /// Whether its process lives, and is still a manager: a method may have had it execute another program.
@@ -192,7 +231,7 @@ impl Manager {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         // A process that runs another program by now has closed its connections.
-        self.child.is_alive() && !self.connection.is_closed()
+        self.owned.child.is_alive() && !self.owned.connection.is_closed()
     }
 
     /// Ends the manager, and waits until it has ended. Its values are lost. A method that runs is not waited for. It may be
@@ -215,23 +254,27 @@ impl Manager {
     /// # }
     /// ```
     pub fn shutdown(&self) -> Result<(), ManagerError> {
-        self.connection.check_owner().map_err(|error| ManagerError::End(format!("cannot be ended here: {error}")))?;
+        self.owned
+            .connection
+            .check_owner()
+            .map_err(|error| ManagerError::End(format!("cannot be ended here: {error}")))?;
         let deadline = deadline_after(TO_END);
-        if !self.is_told_to_end(deadline) || self.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none() {
-            self.child.kill();
+        if !self.is_told_to_end(deadline) || self.owned.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none()
+        {
+            self.owned.child.kill();
             self.join()?;
         }
-        self.remove_sockets();
+        self.owned.remove_sockets();
         Ok(())
     }
 
     /// Answers whether it is about to end. One that is stopped is not waited for.
     fn is_told_to_end(&self, deadline: Option<Instant>) -> bool {
-        if self.connection.is_stopped() {
+        if self.owned.connection.is_stopped() {
             return false;
         }
         let request = Request::new(Kind::Shutdown, 0, Which::None, &[]);
-        let told = self.connection.call(&request, Message::default(), deadline);
+        let told = self.owned.connection.call(&request, Message::default(), deadline);
         matches!(told, Ok(_) | Err(CallError::ManagerGone))
     }
 
@@ -252,7 +295,7 @@ impl Manager {
     /// # }
     /// ```
     pub fn join(&self) -> Result<(), ManagerError> {
-        self.child.wait().map(drop).map_err(end)
+        self.owned.child.wait().map(drop).map_err(end)
     }
 
     /// As [`join`](Manager::join), for so long at the most. Answers whether it has ended.
@@ -270,23 +313,17 @@ impl Manager {
     /// # }
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool, ManagerError> {
-        let ended = self.child.wait_timeout(timeout).map_err(end)?;
+        let ended = self.owned.child.wait_timeout(timeout).map_err(end)?;
         Ok(ended.is_some())
     }
 
     /// Notes a socket in the file system, to be removed in the end: the manager's process may not come to do it.
     pub(crate) fn note_socket(&self, path: PathBuf) {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(path);
-    }
-
-    fn remove_sockets(&self) {
-        for path in self.sockets.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _removed_already = std::fs::remove_file(path);
-        }
+        self.owned.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+        &self.owned.connection
     }
 
     /// Makes a value, which wants to know when a client is gone.
@@ -297,11 +334,11 @@ impl Manager {
         argument: &A,
     ) -> Result<Proxy<T>, CallError> {
         let argument = codec::encode(argument)?;
-        let departure = departure.transpose()?.map(|method| self.connection.learn(method)).transpose()?;
+        let departure = departure.transpose()?.map(|method| self.owned.connection.learn(method)).transpose()?;
         let subject = departure.map_or(0, |index| u64::from(index) + 1);
         let request = Request::new(Kind::Make, subject, Which::Named(method?), &[]);
-        let object: ObjectId = codec::decode(self.connection.call(&request, argument, None)?)?;
-        Ok(Proxy::new(Handle::new(Link::Far(Arc::clone(&self.connection)), object)))
+        let object: ObjectId = codec::decode(self.owned.connection.call(&request, argument, self.deadline())?)?;
+        Ok(Proxy::new(Handle::new(Link::Far(Arc::clone(&self.owned.connection)), object)))
     }
 }
 
@@ -316,7 +353,7 @@ fn end(error: impl fmt::Display) -> ManagerError {
     ManagerError::End(error.to_string())
 }
 
-impl Drop for Manager {
+impl Drop for Owned {
     fn drop(&mut self) {
         // A copy of the process has no manager of its own.
         if self.connection.check_owner().is_ok() {
@@ -326,8 +363,16 @@ impl Drop for Manager {
     }
 }
 
+impl Owned {
+    fn remove_sockets(&self) {
+        for path in self.sockets.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _removed_already = std::fs::remove_file(path);
+        }
+    }
+}
+
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").field("child", &self.child).finish_non_exhaustive()
+        f.debug_struct("Manager").field("child", &self.owned.child).finish_non_exhaustive()
     }
 }

@@ -158,10 +158,20 @@ impl<R> Pending<R> {
     where
         R: 'a,
     {
+        Pending::first_until(calls, None)?.ok_or(CallError::ManagerGone)
+    }
+
+    fn first_until<'a>(
+        calls: impl IntoIterator<Item = &'a Pending<R>>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<usize>, CallError>
+    where
+        R: 'a,
+    {
         let (mut sent, mut way) = (Vec::new(), None);
         for (place, call) in calls.into_iter().enumerate() {
             let (Some(Posted::Sent(one)), Link::Far(connection)) = (&call.posted, &call.handle.link) else {
-                return Ok(place);
+                return Ok(Some(place));
             };
             if !Arc::ptr_eq(way.get_or_insert(connection), connection) {
                 return Err(CallError::Unknown("the calls are to objects of several managers".to_owned()));
@@ -169,7 +179,36 @@ impl<R> Pending<R> {
             sent.push(*one);
         }
         let way = way.ok_or_else(|| CallError::Unknown("there are no calls to wait for".to_owned()))?;
-        way.wait_any(&sent, None)?.ok_or(CallError::Timeout { started: false })
+        way.wait_any(&sent, deadline)
+    }
+
+    /// As [`first`](Pending::first), for so long at the most; `None` when none is over by then.
+    ///
+    /// # Errors
+    ///
+    /// As [`first`](Pending::first).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession_manager::Pending;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 3)?;
+    /// let calls = [number.post(|n, ()| *n, ())?];
+    /// assert_eq!(Pending::first_timeout(&calls, Duration::from_secs(60))?, Some(0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn first_timeout<'a>(
+        calls: impl IntoIterator<Item = &'a Pending<R>>,
+        timeout: Duration,
+    ) -> Result<Option<usize>, CallError>
+    where
+        R: 'a,
+    {
+        Pending::first_until(calls, deadline_after(timeout))
     }
 
     /// Calls `callback` with the result as soon as it is there, which may be at once, on a thread that does nothing else.

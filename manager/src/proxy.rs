@@ -208,7 +208,7 @@ impl<T: Any> Proxy<T> {
     {
         let mut transaction = crate::Transaction::new();
         let step = transaction.call_both(self, other, function, argument)?;
-        transaction.commit()?.take(step)
+        transaction.commit_until(self.deadline())?.take(step)
     }
 
     /// A copy of the value.
@@ -254,7 +254,7 @@ impl<T: Any> Proxy<T> {
     /// # }
     /// ```
     pub fn clear_poison(&self) -> Result<(), CallError> {
-        self.handle.mend()
+        self.handle.mend(self.deadline())
     }
 
     /// A proxy for the same value whose calls take so long at the most, unless they say otherwise. In a message this is not

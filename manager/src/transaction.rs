@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use procession_core::Method;
 use procession_core::codec::{self, Message};
+use procession_core::os::poll::deadline_after;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -184,6 +186,34 @@ impl Transaction {
     /// # }
     /// ```
     pub fn commit(self) -> Result<Results, CallError> {
+        self.commit_until(None)
+    }
+
+    /// As [`commit`](Transaction::commit), for so long at the most. If it has not begun by then, nothing of it is done.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Timeout`]; otherwise as [`commit`](Transaction::commit).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession_manager::{Manager, Transaction};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let manager = Manager::start()?;
+    /// let number = manager.create(|n: u32| n, 3)?;
+    /// let mut transaction = Transaction::new();
+    /// let step = transaction.call(&number, |n, by| { *n += by; *n }, 4)?;
+    /// assert_eq!(transaction.commit_timeout(Duration::from_secs(60))?.take(step)?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn commit_timeout(self, timeout: Duration) -> Result<Results, CallError> {
+        self.commit_until(deadline_after(timeout))
+    }
+
+    pub(crate) fn commit_until(self, deadline: Option<Instant>) -> Result<Results, CallError> {
         let Transaction { mut steps, methods, handles } = self;
         let Some(first) = handles.first() else { return Ok(Results(Vec::new())) };
         let Link::Far(connection) = &first.link else {
@@ -194,7 +224,7 @@ impl Transaction {
         }
         let objects: Vec<ObjectId> = handles.iter().map(|handle| handle.object).collect();
         let request = Request::new(Kind::Steps, 0, Which::None, &objects);
-        let results = connection.call(&request, codec::encode(&steps)?, None)?;
+        let results = connection.call(&request, codec::encode(&steps)?, deadline)?;
         let results: Vec<Message> = codec::decode(results)?;
         Ok(Results(results.into_iter().map(Some).collect()))
     }

@@ -78,7 +78,7 @@
 //! let manager = Manager::start()?;
 //! let stock = manager.dict::<String, u32>()?;
 //! stock.insert("apples".into(), 3)?;
-//! assert_eq!(stock.get(&"apples".into())?, Some(3));
+//! assert_eq!(stock.get("apples")?, Some(3));
 //! # Ok(())
 //! # }
 //! ```

@@ -93,10 +93,10 @@ impl Handle {
         }
     }
 
-    pub(crate) fn mend(&self) -> Result<(), CallError> {
+    pub(crate) fn mend(&self, deadline: Option<Instant>) -> Result<(), CallError> {
         match &self.link {
             Link::Far(connection) => {
-                connection.call(&self.request(Kind::Mend, Which::None), Message::default(), None).map(drop)
+                connection.call(&self.request(Kind::Mend, Which::None), Message::default(), deadline).map(drop)
             }
             Link::Here(server) => server.mend(self.object),
         }

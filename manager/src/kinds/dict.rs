@@ -47,7 +47,8 @@ face!([K: Key, V: Item] Dict<K, V>, OrderedMap<K, V>, "manager.dict::<u8, u8>()"
 operations! {
     impl[K: Key, V: Item] Dict<K, V> => OrderedMap<K, V>;
 
-    /// A copy of the value of a key.
+    /// A copy of the value of a key, which may be given in any borrowed form that is written as the key is, such as `str` for
+    /// `String`.
     ///
     /// # Errors
     ///
@@ -57,13 +58,14 @@ operations! {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict::<u8, String>()?;
-    /// assert_eq!(dict.get(&1)?.unwrap_or_default(), "");
+    /// let dict = manager.dict::<String, u8>()?;
+    /// dict.insert("one".to_owned(), 1)?;
+    /// assert_eq!(dict.get("one")?, Some(1));
     /// # Ok(())
     /// # }
     /// ```
     #[doc(alias = "__getitem__")]
-    shared fn get[key: K]() -> Option<V> = |map, (key,)| map.get(&key).cloned();
+    shared fn get[key: K as Q]() -> Option<V> = |map, (key,)| map.get(&key).cloned();
 
     /// Sets the value of a key, and answers what it was.
     ///
@@ -101,7 +103,7 @@ operations! {
     /// ```
     #[doc(alias = "pop")]
     #[doc(alias = "__delitem__")]
-    exclusive fn remove[key: K]() -> Option<V> = |map, (key,)| map.remove(&key);
+    exclusive fn remove[key: K as Q]() -> Option<V> = |map, (key,)| map.remove(&key);
 
     /// Removes the last entry, if there is one.
     ///
@@ -137,7 +139,7 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "__contains__")]
-    shared fn contains_key[key: K]() -> bool = |map, (key,)| map.contains_key(&key);
+    shared fn contains_key[key: K as Q]() -> bool = |map, (key,)| map.contains_key(&key);
 
     /// How many entries there are.
     ///

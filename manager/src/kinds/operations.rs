@@ -35,6 +35,27 @@ macro_rules! operations {
 
         operations! { @each $value; $($rest)* }
     };
+    // With a borrowed form of what is lent, which is written as the owned one is.
+    (@each $value:ty;
+        $(#[$meta:meta])*
+        $mode:ident fn $name:ident[$lent:ident: $lent_type:ident as $form:ident]() -> $result:ty = $body:expr;
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        pub fn $name<$form: serde::Serialize + ?Sized>(&self, $lent: &$form) -> Result<$result, $crate::CallError>
+        where
+            $lent_type: std::borrow::Borrow<$form>,
+        {
+            self.proxy.perform(
+                operations!(@kind $mode),
+                operations!(@method $mode $value, ($lent_type,), $result, $body),
+                &($lent,),
+                None,
+            )
+        }
+
+        operations! { @each $value; $($rest)* }
+    };
     (@each $value:ty;
         $(#[$meta:meta])*
         $mode:ident fn $name:ident[$($lent:ident: $lent_type:ty),*]($($arg:ident: $type:ty),*) -> $result:ty = $body:expr;

@@ -72,7 +72,7 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "discard")]
-    exclusive fn remove[item: T]() -> bool = |set, (item,)| set.remove(&item);
+    exclusive fn remove[item: T as Q]() -> bool = |set, (item,)| set.remove::<T>(&item);
 
     /// Removes some item, if there is one.
     ///
@@ -114,7 +114,7 @@ operations! {
     /// # }
     /// ```
     #[doc(alias = "__contains__")]
-    shared fn contains[item: T]() -> bool = |set, (item,)| set.contains(&item);
+    shared fn contains[item: T as Q]() -> bool = |set, (item,)| set.contains::<T>(&item);
 
     /// How many items there are.
     ///

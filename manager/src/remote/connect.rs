@@ -3,9 +3,11 @@
 use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use procession_channels::{Address, Client};
+use procession_channels::{Address, Client, SocketConnection};
 use procession_core::codec;
+use procession_core::os::poll::deadline_after;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -93,6 +95,7 @@ impl fmt::Debug for ConnectError {
 pub struct RemoteManager {
     connection: Arc<Connection>,
     registry: Arc<Registry>,
+    timeout: Option<Duration>,
 }
 
 impl Manager {
@@ -128,7 +131,7 @@ impl Manager {
         if let Some(trouble) = registry.trouble() {
             return Err(ManagerError::Serve(trouble.to_owned()));
         }
-        let served = self.connection().serve(registry, &address.into().to_string(), key.as_ref(), None);
+        let served = self.connection().serve(registry, &address.into().to_string(), key.as_ref(), self.deadline());
         let served = served.map_err(|error| ManagerError::Serve(error.to_string()))?;
         let address: Result<Address, _> = served.parse();
         if let Ok(Address::Unix(path)) = &address {
@@ -166,15 +169,82 @@ impl Manager {
             return Err(ConnectError::Registry(trouble.to_owned()));
         }
         let socket = Client::connect(address, key).map_err(ConnectError::Refused)?;
-        match Connection::introduce(socket, registry.fingerprint(), None) {
-            Ok(connection) => Ok(RemoteManager { connection, registry: Arc::new(registry.clone()) }),
-            Err(CallError::Unknown(_)) => Err(ConnectError::Schema),
-            Err(error) => Err(ConnectError::Failed(error)),
+        introduce(registry, socket, None)
+    }
+
+    /// As [`connect`](Manager::connect), for so long at the most.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Manager::connect). A manager that takes longer is [`ConnectError::Refused`], or, once it has seen the key,
+    /// [`ConnectError::Failed`] with [`CallError::Timeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession_channels::Address;
+    /// use procession_manager::{Manager, Registry};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let registry = Registry::new().object("count", |start: u64| start);
+    /// let manager = Manager::start()?;
+    /// let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// let remote = Manager::connect_timeout(&registry, address, b"secret", Duration::from_secs(60))?;
+    /// assert!(remote.is_connected());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_timeout(
+        registry: &Registry,
+        address: impl Into<Address>,
+        key: impl AsRef<[u8]>,
+        timeout: Duration,
+    ) -> Result<RemoteManager, ConnectError> {
+        if let Some(trouble) = registry.trouble() {
+            return Err(ConnectError::Registry(trouble.to_owned()));
         }
+        let client = Client::builder().key(key).connect_timeout(timeout).handshake_timeout(timeout);
+        let socket = client.connect(address).map_err(ConnectError::Refused)?;
+        introduce(registry, socket, deadline_after(timeout))
+    }
+}
+
+fn introduce(
+    registry: &Registry,
+    socket: SocketConnection,
+    deadline: Option<Instant>,
+) -> Result<RemoteManager, ConnectError> {
+    match Connection::introduce(socket, registry.fingerprint(), deadline) {
+        Ok(connection) => Ok(RemoteManager { connection, registry: Arc::new(registry.clone()), timeout: None }),
+        Err(CallError::Unknown(_)) => Err(ConnectError::Schema),
+        Err(error) => Err(ConnectError::Failed(error)),
     }
 }
 
 impl RemoteManager {
+    /// The same connection; what is made and opened by way of it fails with [`CallError::Timeout`] when it takes longer than this.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use procession_channels::Address;
+    /// use procession_manager::{Manager, Registry};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let registry = Registry::new().object("count", |start: u64| start);
+    /// # let manager = Manager::start()?;
+    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// let remote = Manager::connect(&registry, address, b"secret")?;
+    /// let count = remote.with_timeout(Duration::from_secs(60)).open::<u64, u64>("count", 0)?;
+    /// # drop(count);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> RemoteManager {
+        RemoteManager { timeout: Some(timeout), ..self.clone() }
+    }
+
     /// Makes an object of its own for this process, by the name of its kind.
     ///
     /// # Errors
@@ -274,7 +344,11 @@ impl RemoteManager {
             }
         }
         let request = Request::new(kind, 0, Which::Number(number), &[]);
-        let made: ObjectId = codec::decode(self.connection.call(&request, codec::encode(argument)?, None)?)?;
+        let made: ObjectId = codec::decode(self.connection.call(
+            &request,
+            codec::encode(argument)?,
+            self.timeout.and_then(deadline_after),
+        )?)?;
         let handle = Handle::new(Link::Far(Arc::clone(&self.connection)), made);
         Ok(RemoteProxy::new(handle, Arc::clone(&self.registry), object))
     }

@@ -171,7 +171,7 @@ impl<T: Any> RemoteProxy<T> {
     /// # }
     /// ```
     pub fn clear_poison(&self) -> Result<(), CallError> {
-        self.handle.mend()
+        self.handle.mend(None)
     }
 
     pub(crate) fn send<A: Serialize, R>(&self, method: &str, argument: &A) -> Result<Pending<R>, CallError> {

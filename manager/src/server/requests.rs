@@ -62,6 +62,10 @@ impl State {
         let Some((end, ask)) = Ask::read(&bytes) else { return false };
         let call = CallId { client, number: ask.number };
         let frame = Frame { bytes, end, descriptors: descriptors.into() };
+        let is_done_at_once = matches!(ask.kind, Kind::Mend | Kind::Count | Kind::Shutdown);
+        if is_done_at_once && self.claim(call, ask.place).is_some_and(|claim| !claim.begin()) {
+            return true;
+        }
         match ask.kind {
             Kind::Exclusive | Kind::Shared | Kind::Conditional => self.begin_call(call, ask, frame),
             Kind::Make => self.begin_make(call, ask, frame),

@@ -16,6 +16,7 @@ mod parallel;
 mod pool;
 mod references;
 mod remote;
+mod seams;
 mod stopped;
 mod support;
 mod waiting;
