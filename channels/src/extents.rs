@@ -48,16 +48,25 @@ impl Memory {
     pub(crate) fn allocate(&self, len: u64, until: Until) -> Result<Extent, NoExtent> {
         let class = class_of(len).ok_or(NoExtent::Table)?;
         let number = self.hand_out(class, until)?;
-        let entry = self.entry(number).ok_or(NoExtent::Table)?;
-        let (at, backed, wanted) = (entry.at(), entry.backed.load(Relaxed), len.next_multiple_of(PAGE));
+        let extent = Extent { number, at: self.entry(number).ok_or(NoExtent::Table)?.at() };
+        let backed = self.back(extent, len);
+        backed.inspect_err(|_| self.free(number)).map(|()| extent)
+    }
+
+    /// How many bytes an extent has room for.
+    pub(crate) fn size(&self, extent: Extent) -> u64 {
+        self.entry(extent.number).map_or(0, Entry::size)
+    }
+
+    /// Sees to it that there is memory behind the first bytes of an extent that this process holds.
+    pub(crate) fn back(&self, extent: Extent, len: u64) -> Result<(), NoExtent> {
+        let entry = self.entry(extent.number).ok_or(NoExtent::Table)?;
+        let (backed, wanted) = (entry.backed.load(Relaxed), len.next_multiple_of(PAGE));
         if backed < wanted {
-            if let Err(error) = self.arena().back(at.saturating_add(backed), wanted - backed) {
-                self.free(number);
-                return Err(NoExtent::Memory(error));
-            }
+            self.arena().back(extent.at.saturating_add(backed), wanted - backed).map_err(NoExtent::Memory)?;
             entry.backed.store(wanted, Relaxed);
         }
-        Ok(Extent { number, at })
+        Ok(())
     }
 
     /// Takes an extent back, and with it the memory if there is more than enough. Until it is on the stack it is this process's,

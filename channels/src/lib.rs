@@ -125,6 +125,7 @@ mod patience;
 mod typed;
 
 mod chain;
+mod draft;
 mod extents;
 mod layout;
 mod record;

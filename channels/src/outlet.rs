@@ -7,7 +7,7 @@ use procession_core::codec::Handles;
 use procession_core::os::packet::{MOST_DESCRIPTORS, Packet, Received};
 
 use crate::chain::{Snag, Tail};
-use crate::extents::{Extent, NoExtent};
+use crate::draft::Draft;
 use crate::fault::Fault;
 use crate::layout::Links;
 use crate::patience::{self, Slices, Spin, Until};
@@ -115,19 +115,18 @@ impl Outlet {
         Ok(count)
     }
 
-    /// An extent of this process to write a large message into. Give it to [`send_extent`](Self::send_extent).
+    /// An extent of this process with room for a large message. Give it to [`send_extent`](Self::send_extent).
     pub(crate) fn extent(&self, len: usize, until: Until) -> Result<Draft<'_>, Unsent> {
         self.memory.note_size(len as u64);
-        let extent = self.memory.allocate(len as u64, until)?;
-        Ok(Draft { memory: &self.memory, extent, len: len as u64, queued: false })
+        Draft::new(&self.memory, len as u64, until)
     }
 
     /// Sends what was written into an extent.
     pub(crate) fn send_extent(&self, mut draft: Draft<'_>, fds: &Handles, until: Until) -> Result<(), Unsent> {
-        let (extent, len) = (draft.extent, draft.len);
+        let (extent, len) = draft.written();
         // Once it is written down it is part of the chain, even where nobody is left to be told of it.
         self.insert(len as usize, fds, until, |tail, parcel| {
-            tail.push_extent(extent, len, parcel).inspect(|()| draft.queued = true)
+            tail.push_extent(extent, len, parcel).inspect(|()| draft.is_sent())
         })
     }
 
@@ -146,7 +145,7 @@ impl Outlet {
 
     fn send_large(&self, bytes: &[u8], descriptors: &Handles, until: Until) -> Result<(), Unsent> {
         let mut draft = self.extent(bytes.len(), until)?;
-        draft.bytes()?.copy_from_slice(bytes);
+        draft.append(bytes)?;
         self.send_extent(draft, descriptors, until)
     }
 
@@ -327,40 +326,8 @@ impl From<Snag> for Unsent {
     }
 }
 
-impl From<NoExtent> for Unsent {
-    #[cold]
-    fn from(none: NoExtent) -> Unsent {
-        if matches!(none, NoExtent::Busy) { Unsent::Full } else { Unsent::Fault(none.into()) }
-    }
-}
-
 impl From<Fault> for Unsent {
     fn from(fault: Fault) -> Unsent {
         Unsent::Fault(fault)
-    }
-}
-
-/// A large message that is being written. Freed if it is not sent.
-#[derive(Debug)]
-pub(crate) struct Draft<'a> {
-    memory: &'a Memory,
-    extent: Extent,
-    len: u64,
-    queued: bool,
-}
-
-impl Draft<'_> {
-    /// The place for its bytes.
-    pub(crate) fn bytes(&mut self) -> Result<&mut [u8], Fault> {
-        let bytes = self.memory.bytes_mut(self.extent.at, self.len);
-        bytes.ok_or_else(|| self.memory.arena().refusal().map_or(Fault::Garbled, Fault::Memory))
-    }
-}
-
-impl Drop for Draft<'_> {
-    fn drop(&mut self) {
-        if !self.queued {
-            self.memory.free(self.extent.number);
-        }
     }
 }

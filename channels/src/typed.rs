@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::chain::Tail;
+use crate::draft::Spilling;
 use crate::fault::Fault;
 use crate::in_place::InPlace;
 use crate::inlet::{Batch, Inlet, Parcel, Unreceived, with_buffer};
@@ -51,11 +52,16 @@ impl Outlet {
     #[inline]
     pub(crate) fn send_value<T: Serialize>(&self, value: &T, until: Until) -> Result<(), Unsent> {
         with_buffer(|buffer| {
-            let message = codec::encode_into(value, std::mem::take(buffer)).map_err(Fault::from)?;
-            let (payload, descriptors) = message.into_parts();
-            let sent = self.send(&payload, &descriptors, until);
-            *buffer = payload.into_vec();
-            sent
+            let mut spilling = Spilling::new(self, until);
+            let descriptors = codec::append_spilling(value, buffer, &mut spilling).map_err(Fault::from)?;
+            match spilling {
+                Spilling { failed: Some(unsent), .. } => Err(unsent),
+                Spilling { draft: Some(mut draft), .. } => {
+                    draft.append(buffer)?;
+                    self.send_extent(draft, &descriptors, until)
+                }
+                _ => self.send(buffer, &descriptors, until),
+            }
         })
     }
 

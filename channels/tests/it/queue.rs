@@ -199,6 +199,34 @@ fn more_descriptors_than_a_socket_holds_count_as_full() {
     assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
 }
 
+/// Parts of many sizes in one value: large blocks among small ones, one of them in the middle of a message that has grown already.
+type Parts = (u32, String, Vec<String>, Option<Descriptor>, String, Vec<u64>);
+
+fn parts(sizes: [usize; 5]) -> Parts {
+    let [one, two, three, four, numbers] = sizes;
+    let paper = Descriptor::from(std::os::fd::OwnedFd::from(std::io::pipe().expect("a pipe").0));
+    let texts = vec!["b".repeat(two), "c".repeat(three), String::new()];
+    (7, "a".repeat(one), texts, Some(paper), "d".repeat(four), (0..numbers as u64).collect())
+}
+
+#[test]
+fn values_with_large_parts_arrive_whole() {
+    let (sender, receiver) = unbounded::<Parts>().expect("a queue");
+    const EDGE: usize = 64 << 10;
+    let sizes = [0, 1, 20_000, EDGE - 1, EDGE, EDGE + 1, 200_000, 1_000_003];
+    for n in 0..40 {
+        let size = |step: usize| sizes[(n * step + step) % sizes.len()];
+        let sizes = [size(1), size(3), size(5), size(7), n * 500];
+        sender.send(parts(sizes)).expect("there is memory");
+        let (before, wanted) = (receiver.recv().expect("it was sent"), parts(sizes));
+        assert!(before.3.is_some());
+        assert!(
+            (before.0, before.1, before.2, before.4, before.5) == (wanted.0, wanted.1, wanted.2, wanted.4, wanted.5),
+            "{sizes:?}"
+        );
+    }
+}
+
 #[test]
 fn sending_without_a_limit_never_waits_for_descriptors_either() {
     let (sender, receiver) = unbounded::<Descriptor>().expect("a queue");

@@ -3,6 +3,8 @@
 //! The other side may still be able to write to these bytes. So whatever is checked is taken out first: numbers into registers, texts
 //! into memory of our own.
 
+use crate::os::large;
+
 use super::error::Fault;
 
 /// How many values that take up no bytes one message may bring, all its sequences together: no length of a message bounds
@@ -101,7 +103,7 @@ impl<'de> Cursor<'de> {
         let split = usize::try_from(len).ok().and_then(|len| self.bytes.split_at_checked(len));
         let (block, rest) = split.ok_or_else(truncated)?;
         self.bytes = rest;
-        Ok(block.to_vec())
+        Ok(large::copied(block))
     }
 
     /// A text. What is checked is the copy.

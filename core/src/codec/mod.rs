@@ -38,6 +38,7 @@ mod names;
 mod read;
 mod scope;
 mod ser;
+mod spill;
 mod vouchers;
 mod written;
 
@@ -55,6 +56,7 @@ pub use handles::{Handles, Kind};
 pub(crate) use message::{Lent, Numbered};
 pub use message::{Message, Payload};
 pub(crate) use scope::{put, take, vouch, vouched};
+pub use spill::Spill;
 
 use crate::row::short;
 use check::{Check, Usual};
@@ -152,12 +154,54 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Res
 /// ```
 #[inline]
 pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Handles, EncodeError> {
-    append_checked::<Usual, T>(value, buffer)
+    append_checked::<Usual, T>(value, buffer, None)
+}
+
+/// Encodes a value as [`append`] does, but gives its large blocks to `spill`, with what was written before them. What the buffer holds more in the
+/// end comes behind that.
+///
+/// # Errors
+///
+/// As for [`encode`]. What was spilled by then is half a message.
+///
+/// # Examples
+///
+/// ```
+/// use procession_core::codec::{self, Handles, Spill};
+///
+/// struct Whole(Vec<u8>);
+///
+/// impl Spill for Whole {
+///     fn spill(&mut self, before: &[u8], block: &[u8]) -> bool {
+///         self.0.extend_from_slice(before);
+///         self.0.extend_from_slice(block);
+///         true
+///     }
+/// }
+///
+/// let value = (1, "a".repeat(100_000), 2);
+/// let (mut whole, mut rest) = (Whole(Vec::new()), Vec::new());
+/// codec::append_spilling(&value, &mut rest, &mut whole)?;
+/// assert!(whole.0.len() > 100_000 && rest.len() < 10);
+/// assert_eq!(codec::decode_from::<(i32, String, i32)>(&[whole.0, rest].concat(), Handles::new())?, value);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[inline]
+pub fn append_spilling<T: Serialize + ?Sized>(
+    value: &T,
+    buffer: &mut Vec<u8>,
+    spill: &mut dyn Spill,
+) -> Result<Handles, EncodeError> {
+    append_checked::<Usual, T>(value, buffer, Some(spill))
 }
 
 #[inline]
-fn append_checked<C: Check, T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<Handles, EncodeError> {
-    match scope::sending(false, || ser::append::<C, T>(value, buffer)) {
+fn append_checked<'a, C: Check, T: Serialize + ?Sized>(
+    value: &T,
+    buffer: &'a mut Vec<u8>,
+    spill: Option<&'a mut (dyn Spill + 'a)>,
+) -> Result<Handles, EncodeError> {
+    match scope::sending(false, move || ser::append::<C, T>(value, buffer, spill)) {
         (Ok(()), goods) => Ok(goods.map_or_else(Handles::new, |goods| goods.into_descriptors())),
         (Err(fault), goods) => Err(unwritten::<T>(fault, goods)),
     }
@@ -262,7 +306,7 @@ pub fn decode_row<T: DeserializeOwned>(row: &[u8], most: usize, values: &mut Vec
 /// Encodes as [`encode`] does, for a link on which functions may be named.
 pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
     let mut bytes = Vec::with_capacity(FIRST_ALLOCATION);
-    match scope::sending(true, || ser::append::<Usual, T>(value, &mut bytes)) {
+    match scope::sending(true, || ser::append::<Usual, T>(value, &mut bytes, None)) {
         (Ok(()), goods) => {
             let goods = goods.unwrap_or_default();
             vouchers::append(&goods.vouchers, &mut bytes);

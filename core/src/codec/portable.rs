@@ -64,7 +64,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<
 fn encode_checked<C: Check, T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Result<Message, EncodeError> {
     buffer.clear();
     buffer.push(if C::IS_ON { CHECKED } else { UNCHECKED });
-    let descriptors = append_checked::<C, T>(value, &mut buffer)?;
+    let descriptors = append_checked::<C, T>(value, &mut buffer, None)?;
     Ok(Message::new(buffer, descriptors))
 }
 

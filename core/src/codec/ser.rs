@@ -7,16 +7,23 @@ use std::fmt::{Display, Write as _};
 
 use serde::ser::{Serialize, Serializer};
 
+use crate::os::large;
+
 use super::MAX_DEPTH;
 use super::check::{Check, kind};
 use super::error::Fault;
 use super::names::{Label, Style};
+use super::spill::{SPILLED, Spill};
 use super::written::{Fields, Items, Tuple};
 
 /// Writes `value` behind what `buffer` holds. After an error or a panic the buffer holds what it held.
 #[inline]
-pub(super) fn append<C: Check, T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Fault> {
-    let mut output = Output { before: buffer.len(), bytes: buffer, is_whole: false, check: C::default() };
+pub(super) fn append<'a, C: Check, T: Serialize + ?Sized>(
+    value: &T,
+    buffer: &'a mut Vec<u8>,
+    spill: Option<&'a mut (dyn Spill + 'a)>,
+) -> Result<(), Fault> {
+    let mut output = Output { before: buffer.len(), bytes: buffer, is_whole: false, check: C::default(), spill };
     value.serialize(Writer { output: &mut output, depth: MAX_DEPTH })?;
     if let Some(trailer) = output.check.trailer() {
         output.bytes.extend_from_slice(&trailer);
@@ -32,6 +39,8 @@ pub(super) struct Output<'a, C> {
     before: usize,
     is_whole: bool,
     pub(super) check: C,
+    /// Where large blocks go.
+    spill: Option<&'a mut (dyn Spill + 'a)>,
 }
 
 impl<C: Check> Output<'_, C> {
@@ -63,7 +72,20 @@ impl<C: Check> Output<'_, C> {
     #[inline]
     fn block(&mut self, block: &[u8]) {
         self.number(block.len() as u64);
-        self.bytes.extend_from_slice(block);
+        if block.len() >= SPILLED {
+            self.large_block(block);
+        } else {
+            self.bytes.extend_from_slice(block);
+        }
+    }
+
+    #[cold]
+    fn large_block(&mut self, block: &[u8]) {
+        if self.spill.as_mut().is_some_and(|spill| spill.spill(&self.bytes[self.before..], block)) {
+            self.bytes.truncate(self.before);
+        } else {
+            large::append(self.bytes, block);
+        }
     }
 
     #[inline]

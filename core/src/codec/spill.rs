@@ -1,0 +1,37 @@
+//! [`Spill`]: a place for large blocks of a value, so that they are copied once and not twice.
+
+/// Blocks of bytes and texts from this size on, in bytes, are spilled.
+pub(super) const SPILLED: usize = 64 << 10;
+
+/// Where a message begins whose value has a large block of bytes, or a long text: shared memory, for example, to which the rest of the
+/// message would be copied in the end anyway. See [`append_spilling`](super::append_spilling).
+///
+/// ```
+/// use procession_core::codec::Spill;
+///
+/// struct Whole(Vec<u8>);
+///
+/// impl Spill for Whole {
+///     fn spill(&mut self, before: &[u8], block: &[u8]) -> bool {
+///         self.0.extend_from_slice(before);
+///         self.0.extend_from_slice(block);
+///         true
+///     }
+/// }
+/// ```
+pub trait Spill {
+    /// Takes what was written since the last time, and the block that comes next. With `false`, nothing was taken.
+    ///
+    /// ```
+    /// use procession_core::codec::Spill;
+    ///
+    /// struct Nowhere;
+    ///
+    /// impl Spill for Nowhere {
+    ///     fn spill(&mut self, _: &[u8], _: &[u8]) -> bool {
+    ///         false
+    ///     }
+    /// }
+    /// ```
+    fn spill(&mut self, before: &[u8], block: &[u8]) -> bool;
+}
