@@ -188,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn a_key_gives_its_socket_to_nobody() {
+        use crate::codec::Descriptor;
+        let (mut door, key) = Door::new().unwrap();
+        assert!(codec::decode::<Descriptor>(codec::encode(&key).unwrap()).unwrap_err().to_string().contains("`key`"));
+        assert!(codec::decode::<Key>(codec::encode(&Descriptor::from(key.0.try_clone().unwrap())).unwrap()).is_err());
+        // Nor inside a message inside of a message.
+        let inner = codec::encode(&codec::encode(&key).unwrap()).unwrap();
+        let inner: codec::Message = codec::decode(inner).unwrap();
+        assert!(codec::decode::<Descriptor>(inner).is_err());
+        assert!(matches!(door.try_accept().unwrap(), TryRecv::Empty));
+    }
+
+    #[test]
     fn another_program_does_not_come_in() {
         let (mut door, key) = Door::new().unwrap();
         let mut stranger = Link::over(key.0.try_clone().unwrap());

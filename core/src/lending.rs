@@ -1,9 +1,8 @@
 //! [`Lender`] and [`Borrower`]: large pieces of bytes that one process lends to another, in shared memory that is used again.
 //!
 //! ```text
+//! table    a line for each piece: free, lent, or open; and where its bytes are, and how many
 //! piece    a power of two of bytes, at a multiple of its size: so it never crosses a window of the arena
-//!   state  one line: free, lent, or open
-//!   bytes  as many as the loan says
 //!
 //! free -> lent    the lender, after it has written the bytes
 //! lent -> open    the borrower, once: nobody else can open the same loan
@@ -11,11 +10,13 @@
 //! lent -> free    the lender, when it takes back what nobody has opened
 //! ```
 //!
+//! Only the lender, of which there is one, writes to the table, but for the states. So whatever number is taken for a loan, what is opened is
+//! a piece that was lent, once, and all of it.
+//!
 //! Only the lender knows which pieces there are. Whoever is killed costs the other side nothing but memory: a borrower's loans
 //! are forgotten together with its lender, and a lender's memory lives until the last of its loans is closed.
 
 use std::fmt;
-use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,31 +24,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::arena::Arena;
+use crate::lending_table::{LINE, Lending, Line, PAGE, TABLE, line, unmapped};
 use crate::mapping::MappingError;
+use crate::os::identity::Identity;
 use crate::os::memfd::MemoryFault;
+use crate::role::Role;
 
 const FREE: u64 = 0;
 /// States that no other memory is likely to hold where somebody looks for one.
 const LENT: u64 = u64::from_le_bytes(*b"loanlent");
 const OPEN: u64 = u64::from_le_bytes(*b"loanopen");
 
-/// Where the bytes of a piece begin.
-const STATE: u64 = 64;
 /// The smallest piece.
 const LEAST: u64 = 64 << 10;
 /// Pieces end here.
 const END: u64 = 1 << 45;
 /// The memory of longer loans, in bytes, goes back to the system at once; and of shorter ones so much is kept by one who rests.
 const KEPT: u64 = 8 << 20;
-/// What the system gives and takes.
-const PAGE: u64 = 4096;
 
 /// Lends bytes to the one process that has a [`Borrower`] of the same memory.
 ///
 /// ```
-/// use procession_core::{Arena, Borrower, Lender};
+/// use procession_core::{Borrower, Lender, Lending};
 ///
-/// let memory = Arena::with_label("procession: example", 0)?;
+/// let memory = Lending::with_label("procession: example")?;
 /// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
 /// let loan = lender.lend(&[7; 100_000])?;
 /// let bytes = borrower.open(loan).expect("it was lent");
@@ -58,6 +58,7 @@ const PAGE: u64 = 4096;
 /// ```
 pub struct Lender {
     memory: Arena,
+    role: Role,
     /// The first ones are used first, so that the last ones become free.
     pieces: Vec<Piece>,
 }
@@ -65,9 +66,9 @@ pub struct Lender {
 /// Reads what a [`Lender`] lends.
 ///
 /// ```
-/// use procession_core::{Arena, Borrower, Lender};
+/// use procession_core::{Borrower, Lender, Lending};
 ///
-/// let memory = Arena::with_label("procession: example", 0)?;
+/// let memory = Lending::with_label("procession: example")?;
 /// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
 /// assert_eq!(borrower.open(lender.lend(b"bytes")?).expect("it was lent")[..], *b"bytes");
 /// # Ok::<(), procession_core::MappingError>(())
@@ -80,24 +81,24 @@ pub struct Borrower {
 /// What was lent: this is what is sent to the borrower.
 ///
 /// ```
-/// use procession_core::{Arena, Lender, Loan, codec};
+/// use procession_core::{Lender, Lending, Loan, codec};
 ///
-/// let loan = Lender::new(Arena::with_label("procession: example", 0)?).lend(b"bytes")?;
+/// let loan = Lender::new(Lending::with_label("procession: example")?).lend(b"bytes")?;
 /// assert_eq!(codec::decode::<Loan>(codec::encode(&loan)?)?, loan);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loan {
-    offset: u64,
+    piece: u32,
     len: u64,
 }
 
 /// Bytes that were borrowed. Dropping them gives the memory back to the lender.
 ///
 /// ```
-/// use procession_core::{Arena, Borrower, Lender};
+/// use procession_core::{Borrower, Lender, Lending};
 ///
-/// let memory = Arena::with_label("procession: example", 0)?;
+/// let memory = Lending::with_label("procession: example")?;
 /// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
 /// let loan = lender.lend(b"bytes")?;
 /// let borrowed = borrower.open(loan).expect("it was lent");
@@ -108,6 +109,9 @@ pub struct Loan {
 pub struct Borrowed {
     memory: Arena,
     loan: Loan,
+    offset: u64,
+    /// A copy of this in a fork of its process has nothing.
+    holder: Identity,
 }
 
 /// A piece of memory.
@@ -120,48 +124,55 @@ struct Piece {
 }
 
 impl Lender {
-    /// A lender of pieces of this memory, which nothing else may use.
+    /// A lender of pieces of this memory. The first one that lends is the only one that ever does.
     ///
     /// ```
-    /// let memory = procession_core::Arena::with_label("procession: example", 0)?;
+    /// let memory = procession_core::Lending::with_label("procession: example")?;
     /// assert_eq!(procession_core::Lender::new(memory).memory_in_use(), 0);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
-    pub fn new(memory: Arena) -> Lender {
-        Lender { memory, pieces: Vec::new() }
+    pub fn new(memory: Lending) -> Lender {
+        Lender { memory: memory.0, role: Role::default(), pieces: Vec::new() }
     }
 
     /// Copies bytes to where the borrower can read them.
     ///
     /// # Errors
     ///
-    /// There is not so much memory, or it cannot be mapped.
+    /// There is not so much memory, or it cannot be mapped; another lender lends from it.
     ///
     /// ```
-    /// let memory = procession_core::Arena::with_label("procession: example", 0)?;
+    /// let memory = procession_core::Lending::with_label("procession: example")?;
     /// let loan = procession_core::Lender::new(memory).lend(&[1; 1000])?;
     /// assert_eq!(loan.len(), 1000);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     pub fn lend(&mut self, bytes: &[u8]) -> Result<Loan, MappingError> {
-        let loan = Loan { offset: self.room_for(bytes.len() as u64)?, len: bytes.len() as u64 };
-        let place = whole(&self.memory, loan).ok_or_else(unmapped)?;
-        // SAFETY: the room has `STATE` bytes before its content.
-        let content = unsafe { place.byte_add(STATE as usize) };
-        // SAFETY: the target is inside the mapping and as long as the source. The piece is free, so no `Borrowed` shows it, and
-        // only this lender, which is borrowed for writing, makes it anything else.
-        unsafe { content.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
-        self.state(loan.offset).ok_or_else(unmapped)?.store(LENT, Ordering::Release);
+        if !self.role.is_held() {
+            self.take_role()?;
+        }
+        let len = bytes.len() as u64;
+        let number = self.room_for(len)?;
+        let offset = self.pieces[number].offset;
+        let place = self.memory.at(offset, len).ok_or_else(unmapped)?;
+        // SAFETY: the target is inside the mapping and as long as the source. The piece is free, so no `Borrowed` shows it, and only this
+        // lender, which is borrowed for writing and is the only one that lends from this memory, makes it anything else.
+        unsafe { place.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        let loan = Loan { piece: number as u32, len };
+        let line = line(&self.memory, loan.piece).ok_or_else(unmapped)?;
+        line.offset.store(offset, Ordering::Relaxed);
+        line.len.store(len, Ordering::Relaxed);
+        line.state.store(LENT, Ordering::Release);
         Ok(loan)
     }
 
     /// Takes back what was lent and not opened. Answers whether it was still to be had.
     ///
     /// ```
-    /// use procession_core::{Arena, Borrower, Lender};
+    /// use procession_core::{Borrower, Lender, Lending};
     ///
-    /// let memory = Arena::with_label("procession: example", 0)?;
+    /// let memory = Lending::with_label("procession: example")?;
     /// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
     /// let loan = lender.lend(b"bytes")?;
     /// assert!(lender.take_back(loan));
@@ -169,13 +180,14 @@ impl Lender {
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     pub fn take_back(&mut self, loan: Loan) -> bool {
-        self.state(loan.offset).is_some_and(|state| swap(state, LENT, FREE))
+        let is_mine = self.role.is_held() && (loan.piece as usize) < self.pieces.len();
+        is_mine && line(&self.memory, loan.piece).is_some_and(|line| swap(&line.state, LENT, FREE))
     }
 
     /// Gives memory that is free, beyond a little, back to the system: for one who has nothing more to lend for now.
     ///
     /// ```
-    /// let memory = procession_core::Arena::with_label("procession: example", 0)?;
+    /// let memory = procession_core::Lending::with_label("procession: example")?;
     /// let mut lender = procession_core::Lender::new(memory);
     /// let loans = [lender.lend(&[1; 6 << 20])?, lender.lend(&[1; 6 << 20])?];
     /// assert!(loans.into_iter().all(|loan| lender.take_back(loan)));
@@ -199,7 +211,7 @@ impl Lender {
     /// Whether there is so much memory that [`rest`](Lender::rest) would give some back if nothing were lent.
     ///
     /// ```
-    /// let memory = procession_core::Arena::with_label("procession: example", 0)?;
+    /// let memory = procession_core::Lending::with_label("procession: example")?;
     /// assert!(!procession_core::Lender::new(memory).has_spare());
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
@@ -211,7 +223,7 @@ impl Lender {
     /// How many bytes of memory the pieces take up, lent or free.
     ///
     /// ```
-    /// let memory = procession_core::Arena::with_label("procession: example", 0)?;
+    /// let memory = procession_core::Lending::with_label("procession: example")?;
     /// let mut lender = procession_core::Lender::new(memory);
     /// lender.lend(&[1; 100_000])?;
     /// assert!((100_000..110_000).contains(&lender.memory_in_use()));
@@ -223,8 +235,8 @@ impl Lender {
     }
 
     /// A free piece with room for so many bytes, all of it there.
-    fn room_for(&mut self, len: u64) -> Result<u64, MappingError> {
-        let needed = len.checked_add(STATE).filter(|needed| *needed < END).ok_or_else(unmapped)?;
+    fn room_for(&mut self, len: u64) -> Result<usize, MappingError> {
+        let needed = Some(len.max(1)).filter(|needed| *needed < END).ok_or_else(unmapped)?;
         let fits = |piece: &Piece| piece.size >= needed;
         let free = (0..self.pieces.len()).find(|number| fits(&self.pieces[*number]) && self.is_free(*number));
         let number = free.map_or_else(|| self.new_piece(needed), Ok)?;
@@ -234,30 +246,37 @@ impl Lender {
             piece.backed = needed.next_multiple_of(PAGE);
             self.memory.back(piece.offset, piece.backed).inspect_err(|_| piece.backed = 0)?;
         }
-        Ok(piece.offset)
+        Ok(number)
     }
 
     fn new_piece(&mut self, needed: u64) -> Result<usize, MappingError> {
         let size = needed.max(LEAST).next_power_of_two();
-        let end = self.pieces.last().map_or(0, |last| last.offset + last.size);
+        let end = self.pieces.last().map_or(TABLE, |last| last.offset + last.size);
+        let line = self.pieces.len() as u64 * LINE;
         // The first window is of one size, and each other as long as its offset.
         let begin = if size > Arena::HEAD { end.max(size) } else { end };
         let offset = begin.next_multiple_of(size);
-        if offset + size > END {
+        if offset + size > END || line >= TABLE {
             return Err(unmapped());
         }
+        self.memory.back(line / PAGE * PAGE, PAGE)?;
         self.pieces.push(Piece { offset, size, backed: 0 });
         Ok(self.pieces.len() - 1)
     }
 
     fn is_free(&self, number: usize) -> bool {
         // What is not there was never lent, or was given back while it was free.
-        let Piece { offset, backed, .. } = self.pieces[number];
-        backed == 0 || self.state(offset).is_some_and(|state| state.load(Ordering::Acquire) == FREE)
+        let backed = self.pieces[number].backed;
+        let is_free = |line: &Line| line.state.load(Ordering::Acquire) == FREE;
+        self.role.is_held() && (backed == 0 || line(&self.memory, number as u32).is_some_and(is_free))
     }
 
-    fn state(&self, offset: u64) -> Option<&AtomicU64> {
-        state(&self.memory, offset)
+    #[cold]
+    fn take_role(&mut self) -> Result<(), MappingError> {
+        let first = line(&self.memory, 0).ok_or_else(unmapped)?;
+        self.role = Role::take(&first.lender);
+        let other = || MappingError::from(MemoryFault::refused("another lender lends from this memory"));
+        if self.role.is_held() { Ok(()) } else { Err(other()) }
     }
 }
 
@@ -265,23 +284,23 @@ impl Borrower {
     /// A borrower of what is lent in this memory.
     ///
     /// ```
-    /// use procession_core::{Arena, Borrower, Lender};
+    /// use procession_core::{Borrower, Lender, Lending};
     ///
-    /// let memory = Arena::with_label("procession: example", 0)?;
+    /// let memory = Lending::with_label("procession: example")?;
     /// let loan = Lender::new(memory.clone()).lend(b"bytes")?;
     /// assert!(Borrower::new(memory).open(loan).is_some());
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
-    pub fn new(memory: Arena) -> Borrower {
-        Borrower { memory }
+    pub fn new(memory: Lending) -> Borrower {
+        Borrower { memory: memory.0 }
     }
 
     /// Opens a loan. `None` when there is no such one, it was taken back, or it was opened before.
     ///
     /// ```
-    /// # use procession_core::{Arena, Borrower, Lender};
-    /// # let memory = Arena::with_label("procession: example", 0)?;
+    /// # use procession_core::{Borrower, Lender, Lending};
+    /// # let memory = Lending::with_label("procession: example")?;
     /// # let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
     /// let loan = lender.lend(b"bytes")?;
     /// assert!(borrower.open(loan).is_some_and(|bytes| bytes.len() == 5));
@@ -289,9 +308,19 @@ impl Borrower {
     /// ```
     #[must_use]
     pub fn open(&self, loan: Loan) -> Option<Borrowed> {
-        whole(&self.memory, loan)?;
-        let is_mine = swap(state(&self.memory, loan.offset)?, LENT, OPEN);
-        is_mine.then(|| Borrowed { memory: self.memory.clone(), loan })
+        let line = line(&self.memory, loan.piece)?;
+        if !swap(&line.state, LENT, OPEN) {
+            return None;
+        }
+        // Only the lender writes them, and not while it is open.
+        let (offset, len) = (line.offset.load(Ordering::Relaxed), line.len.load(Ordering::Relaxed));
+        let open = Borrowed {
+            memory: self.memory.clone(),
+            loan: Loan { piece: loan.piece, len },
+            offset,
+            holder: Identity::current(),
+        };
+        (len == loan.len && self.memory.at(offset, len).is_some()).then_some(open)
     }
 }
 
@@ -299,8 +328,8 @@ impl Loan {
     /// How many bytes were lent.
     ///
     /// ```
-    /// # use procession_core::{Arena, Lender};
-    /// let loan = Lender::new(Arena::with_label("procession: example", 0)?).lend(b"bytes")?;
+    /// # use procession_core::{Lender, Lending};
+    /// let loan = Lender::new(Lending::with_label("procession: example")?).lend(b"bytes")?;
     /// assert_eq!(loan.len(), 5);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
@@ -312,8 +341,8 @@ impl Loan {
     /// Whether these are no bytes.
     ///
     /// ```
-    /// # use procession_core::{Arena, Lender};
-    /// assert!(Lender::new(Arena::with_label("procession: example", 0)?).lend(b"")?.is_empty());
+    /// # use procession_core::{Lender, Lending};
+    /// assert!(Lender::new(Lending::with_label("procession: example")?).lend(b"")?.is_empty());
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
@@ -326,48 +355,33 @@ impl Deref for Borrowed {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let Some(place) = whole(&self.memory, self.loan) else { return &[] };
-        // SAFETY: a loan has `STATE` bytes before its content.
-        let content = unsafe { place.byte_add(STATE as usize) };
-        // SAFETY: so many bytes are inside the mapping, which lives as long as `self`. The lender wrote them before it made the
-        // piece `LENT`, which the one who made this `Borrowed` has seen; it is the only one who opened the loan, and neither
-        // side writes to a piece that is `OPEN`, which it is until `self` is dropped.
-        unsafe { NonNull::slice_from_raw_parts(content, self.loan.len as usize).as_ref() }
+        let place = self.memory.at(self.offset, self.loan.len).filter(|_| self.holder == Identity::current());
+        let Some(place) = place else { return &[] };
+        // SAFETY: so many bytes are inside the mapping, which lives as long as `self`. The lender, which is the only one, wrote them
+        // before it made the piece `LENT`, which the one who made this `Borrowed` has seen; it is the only one who opened the loan, and
+        // neither side writes to a piece that is `OPEN`, which it is until `self` is dropped by the process that has opened it.
+        unsafe { NonNull::slice_from_raw_parts(place, self.loan.len as usize).as_ref() }
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        let Loan { offset, len } = self.loan;
-        if STATE + len > KEPT {
-            // The lender sees to it that it is there when it is needed. What cannot be given back is used again.
-            let _kept = self.memory.punch(offset + PAGE, (STATE + len).next_multiple_of(PAGE) - PAGE);
+        if self.holder != Identity::current() {
+            return;
         }
-        if let Some(state) = state(&self.memory, offset) {
-            state.store(FREE, Ordering::Release);
+        let Loan { piece, len } = self.loan;
+        if len > KEPT {
+            // The lender sees to it that it is there when it is needed. What cannot be given back is used again.
+            let _kept = self.memory.punch(self.offset, len.next_multiple_of(PAGE));
+        }
+        if let Some(line) = line(&self.memory, piece) {
+            line.state.store(FREE, Ordering::Release);
         }
     }
 }
 
-/// Where a loan's piece lies, if all of it is there.
-fn whole(memory: &Arena, loan: Loan) -> Option<NonNull<u8>> {
-    memory.at(loan.offset, loan.len.checked_add(STATE)?)
-}
-
-fn state(memory: &Arena, offset: u64) -> Option<&AtomicU64> {
-    let place = memory.at(offset, STATE).filter(|_| offset.is_multiple_of(LEAST))?;
-    // SAFETY: windows begin at pages and the offset is a multiple of more than that, so the place is aligned; it lies in the
-    // mapping, which lives as long as the arena. Any bytes are a valid word, and both sides use this one as an atomic only.
-    Some(unsafe { place.cast::<AtomicU64>().as_ref() })
-}
-
 fn swap(state: &AtomicU64, from: u64, to: u64) -> bool {
     state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-}
-
-#[cold]
-fn unmapped() -> MappingError {
-    MappingError::from(MemoryFault::system("map shared memory", io::Error::from(io::ErrorKind::OutOfMemory)))
 }
 
 impl fmt::Debug for Lender {
@@ -390,7 +404,7 @@ mod tests {
     use crate::codec;
 
     fn both() -> (Lender, Borrower) {
-        let memory = Arena::with_label("procession: test", 0).unwrap();
+        let memory = Lending::with_label("procession: test").unwrap();
         let theirs = codec::decode(codec::encode(&memory).unwrap()).unwrap();
         (Lender::new(memory), Borrower::new(theirs))
     }
@@ -399,11 +413,45 @@ mod tests {
     fn loans_that_were_never_made_cannot_be_opened() {
         let (mut lender, borrower) = both();
         let loan = lender.lend(&[1; 100]).unwrap();
-        for (offset, len) in [(8, 1), (LEAST, 1), (u64::MAX, 1), (0, u64::MAX), (0, 1 << 40)] {
-            assert!(borrower.open(Loan { offset, len }).is_none(), "{offset} + {len}");
+        for (piece, len) in [(1, 100), (4095, 1), (4096, 1), (u32::MAX, 1)] {
+            assert!(borrower.open(Loan { piece, len }).is_none(), "{piece} of {len}");
         }
         assert!(borrower.open(loan).is_some() && borrower.open(loan).is_none());
         assert!(!lender.take_back(loan));
+    }
+
+    #[test]
+    fn a_length_that_is_not_the_lenders_opens_nothing() {
+        let (mut lender, borrower) = both();
+        for len in [0, 99, 101, 1 << 40, u64::MAX] {
+            let loan = lender.lend(&[1; 100]).unwrap();
+            assert!(borrower.open(Loan { len, ..loan }).is_none(), "{len}");
+        }
+        assert_eq!(lender.pieces.len(), 1, "the memory is free again");
+    }
+
+    #[test]
+    fn there_is_one_lender() {
+        let memory = Lending::with_label("procession: test").unwrap();
+        let copy = codec::decode(codec::encode(&memory).unwrap()).unwrap();
+        let (mut first, mut others) = (Lender::new(memory.clone()), [Lender::new(memory), Lender::new(copy)]);
+        let loan = first.lend(b"bytes").unwrap();
+        for other in &mut others {
+            let error = other.lend(b"other bytes").unwrap_err();
+            assert!(error.to_string().contains("another lender"), "{error}");
+            assert!(!other.take_back(loan));
+            other.rest();
+        }
+        assert!(first.take_back(loan));
+    }
+
+    #[test]
+    fn the_memory_is_nothing_else_than_memory_to_lend_from() {
+        let memory = Lending::with_label("procession: test").unwrap();
+        let copies = || codec::encode(&memory).unwrap();
+        assert!(codec::decode::<Arena>(copies()).is_err() && codec::decode::<codec::Descriptor>(copies()).is_err());
+        let arena = Arena::with_label("procession: test", 4096).unwrap();
+        assert!(codec::decode::<Lending>(codec::encode(&arena).unwrap()).is_err());
     }
 
     #[test]

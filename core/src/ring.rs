@@ -4,6 +4,7 @@
 //! tail    how many bytes were written, ever      only the writer stores
 //! head    how many bytes were read, ever         only the reader stores
 //! words   what else the two have to tell each other
+//! roles   who writes and who reads, from the first time on
 //! bytes   capacity of them, a power of two: byte n lies at n modulo capacity
 //! ```
 //!
@@ -18,20 +19,25 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::codec::Kind;
 use crate::mapping::{Mapping, MappingError};
+use crate::role::Role;
 
 /// Bytes between two words, so that two processes that write to different ones do not disturb each other.
 const LINE: usize = 128;
 /// How many words are free for the users of a ring.
 const WORDS: usize = 6;
-/// Where the bytes begin: after the mark, the tail, the head and the words.
-const HEADER: usize = LINE * (3 + WORDS);
+/// Where the bytes begin: after the mark, the tail, the head, the words, and who writes and reads.
+const HEADER: usize = LINE * (5 + WORDS);
 /// The first word of every ring of this layout.
-const MARK: u64 = u64::from_le_bytes(*b"ringv1\0\0");
+const MARK: u64 = u64::from_le_bytes(*b"ringv2\0\0");
+/// What the memory of a ring is in a message.
+const KIND: Kind = Kind::own(*b"ring    ");
 
 /// A stream of bytes between two processes, in shared memory. A handle: clones and copies in other processes are the same ring.
 ///
-/// There must be one writer and one reader at a time, each in one thread. Who breaks that rule mixes up bytes, and nothing worse.
+/// It has one writer and one reader: the first handle that writes is the writer for good, and the first that reads is the reader. No other
+/// handle, nor a copy of theirs in a fork of their process, can write or read.
 ///
 /// ```
 /// use procession_core::{Ring, codec};
@@ -52,6 +58,8 @@ pub struct Ring {
     written: u64,
     /// The reader's head as the writer last saw it.
     seen_head: u64,
+    writes: Role,
+    reads: Role,
 }
 
 impl Ring {
@@ -140,7 +148,7 @@ impl Ring {
     /// ```
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
-        let count = if self.fits(bytes.len()) { bytes.len() } else { bytes.len().min(self.seen_room()) };
+        let count = if self.fits(bytes.len()) { bytes.len() } else { bytes.len().min(self.room()) };
         self.write_whole(&bytes[..count]);
         count
     }
@@ -171,13 +179,13 @@ impl Ring {
     #[must_use]
     pub fn room(&mut self) -> usize {
         self.seen_head = self.head().load(Ordering::Acquire);
-        self.seen_room()
+        if self.is_writer() { self.seen_room() } else { 0 }
     }
 
     /// Whether so many bytes can be written now. It looks at what the reader has done only if it has to.
     #[inline]
     pub(crate) fn fits(&mut self, count: usize) -> bool {
-        count <= self.seen_room() || count <= self.room()
+        count <= self.seen_room() && self.is_writer() || count <= self.room()
     }
 
     /// How many bytes could be written when the head was last seen. A head that makes no sense leaves no room.
@@ -204,7 +212,9 @@ impl Ring {
     /// ```
     #[inline]
     pub fn publish(&self) {
-        self.tail().store(self.written, Ordering::Release);
+        if self.writes.is_held() {
+            self.tail().store(self.written, Ordering::Release);
+        }
     }
 
     /// Appends all that there is to read to `bytes`, and gives its room back. Answers whether there was anything.
@@ -226,7 +236,7 @@ impl Ring {
     pub fn read(&mut self, bytes: &mut Vec<u8>) -> bool {
         let head = self.head().load(Ordering::Relaxed);
         let tail = self.tail().load(Ordering::Acquire);
-        if head == tail {
+        if head == tail || !self.is_reader() {
             return false;
         }
         // A tail that makes no sense cannot show more than there is.
@@ -264,10 +274,31 @@ impl Ring {
     }
 
     fn over(memory: Mapping, capacity: usize) -> Ring {
-        let mut ring = Ring { memory, mask: capacity as u64 - 1, written: 0, seen_head: 0 };
+        let (writes, reads) = (Role::default(), Role::default());
+        let mut ring = Ring { memory, mask: capacity as u64 - 1, written: 0, seen_head: 0, writes, reads };
         ring.written = ring.tail().load(Ordering::Acquire);
         ring.seen_head = ring.head().load(Ordering::Acquire);
         ring
+    }
+
+    /// Whether this handle is the one that writes. It becomes so here if none is.
+    #[inline]
+    fn is_writer(&mut self) -> bool {
+        self.writes.is_held() || self.become_writer()
+    }
+
+    #[cold]
+    fn become_writer(&mut self) -> bool {
+        self.writes = Role::take(self.line(3 + WORDS));
+        self.writes.is_held()
+    }
+
+    #[inline]
+    fn is_reader(&mut self) -> bool {
+        if !self.reads.is_held() {
+            self.reads = Role::take(self.line(4 + WORDS));
+        }
+        self.reads.is_held()
     }
 
     #[inline]
@@ -283,7 +314,7 @@ impl Ring {
     #[inline]
     fn line(&self, number: usize) -> &AtomicU64 {
         debug_assert!(number * LINE < HEADER);
-        // SAFETY: the header has `3 + WORDS` lines, and the mapping is longer than the header.
+        // SAFETY: the header has `5 + WORDS` lines, and the mapping is longer than the header.
         let place = unsafe { self.memory.as_ptr().byte_add(number * LINE) };
         // SAFETY: the mapping begins at a page, so the place is aligned; it lives as long as `self`, any bytes are a valid
         // word, and all processes use it as an atomic.
@@ -306,8 +337,8 @@ impl Ring {
             2..4 => put_ends::<2>(to, bytes),
             4..8 => put_ends::<4>(to, bytes),
             8..=16 => put_ends::<8>(to, bytes),
-            // SAFETY: the target is inside the mapping, which no Rust reference shows; the source is a borrowed slice. The
-            // reader does not read these bytes before they are published.
+            // SAFETY: the target is inside the mapping, which no Rust reference shows; the source is a borrowed slice. Only this handle
+            // writes, and the reader does not read these bytes before they are published.
             len => unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), len) },
         }
     }
@@ -347,14 +378,14 @@ impl fmt::Debug for Ring {
 
 impl Serialize for Ring {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.memory.serialize(serializer)
+        self.memory.serialize_as(KIND, serializer)
     }
 }
 
 /// A ring is believed when its memory has the right size and begins with the right mark.
 impl<'de> Deserialize<'de> for Ring {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Ring, D::Error> {
-        let memory = Mapping::deserialize(deserializer)?;
+        let memory = Mapping::deserialize_as(KIND, deserializer)?;
         let capacity = memory.len().checked_sub(HEADER).filter(|capacity| capacity.is_power_of_two());
         let capacity = capacity.ok_or_else(|| D::Error::custom("the memory has not the size of a ring"))?;
         let ring = Ring::over(memory, capacity);
@@ -405,6 +436,26 @@ mod tests {
         let mut read = Vec::new();
         ring.read(&mut read);
         assert!(read.len() <= 64);
+    }
+
+    #[test]
+    fn only_the_first_who_writes_and_the_first_who_reads_ever_do() {
+        let copy = |ring: &Ring| codec::decode::<Ring>(codec::encode(ring).unwrap()).unwrap();
+        let mut writer = Ring::with_label("procession: test", 64).unwrap();
+        let (mut reader, mut third) = (copy(&writer), copy(&writer));
+        assert_eq!(writer.write(b"mine"), 4);
+        assert_eq!((reader.write(b"not"), third.room(), third.write(b"not")), (0, 0, 0));
+        third.publish();
+        assert!(writer.is_empty());
+        writer.publish();
+        let mut read = Vec::new();
+        assert!(reader.read(&mut read) && read == b"mine");
+        writer.write(b"more");
+        writer.publish();
+        let mut fourth = copy(&writer);
+        assert!(!third.read(&mut read) && !writer.read(&mut read) && !fourth.read(&mut read) && !fourth.is_empty());
+        assert_eq!((fourth.write(b"not"), writer.write(b"again")), (0, 5));
+        assert!(reader.read(&mut read) && read == b"minemore");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use procession_core::{Arena, Borrowed, Borrower, Lender, Loan, MappingError, Ring, codec};
+use procession_core::{Borrowed, Borrower, Lender, Lending, Loan, MappingError, Ring, codec};
 use serde::{Deserialize, Serialize};
 
 use super::claim::{self, Claim, is_at_or_after};
@@ -21,8 +21,8 @@ const CAPACITY: usize = 256 << 10;
 pub(crate) struct Lines {
     pub(crate) orders: Ring,
     pub(crate) reports: Ring,
-    pub(crate) arguments: Arena,
-    pub(crate) results: Arena,
+    pub(crate) arguments: Lending,
+    pub(crate) results: Lending,
 }
 
 /// A worker that has more to do may keep a bell back that it owes, for so long after its last one. It does not ring when that time is
@@ -82,8 +82,8 @@ impl Lines {
         Ok(Lines {
             orders: Ring::with_label("procession: orders", CAPACITY)?,
             reports: Ring::with_label("procession: reports", CAPACITY)?,
-            arguments: Arena::with_label("procession: arguments", 0)?,
-            results: Arena::with_label("procession: results", 0)?,
+            arguments: Lending::with_label("procession: arguments")?,
+            results: Lending::with_label("procession: results")?,
         })
     }
 
