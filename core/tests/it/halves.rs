@@ -222,6 +222,7 @@ fn a_variant_for_all_others_takes_those_without_content() {
 }
 
 /// Writes one thing and reads another of which the bytes can be taken for it.
+#[cfg(any(debug_assertions, feature = "checked"))]
 macro_rules! two_faced {
     ($($name:ident: $written:ty, $read:ty;)*) => {$(
         #[derive(Debug)]
@@ -241,6 +242,7 @@ macro_rules! two_faced {
     )*};
 }
 
+#[cfg(any(debug_assertions, feature = "checked"))]
 two_faced! {
     Wide: u8, u64;
     Signs: i32, u32;
