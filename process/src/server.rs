@@ -5,6 +5,7 @@
 
 use procession_core::os::exit;
 use procession_core::os::fork::{Forked, fork_sibling};
+use procession_core::os::poll::poll_briefly;
 use procession_core::os::stdio;
 use procession_core::os::threads::Counter;
 use procession_core::{Control, Image};
@@ -61,6 +62,8 @@ pub(crate) fn serve(mut link: Control, image: &Image) -> ! {
     while more {
         more = match link.recv::<Order<Job, Control>>(None) {
             Ok(Some(Order::Copy(job, control))) => {
+                // It comes in a moment, and sleeping would take longer.
+                let _not_yet = poll_briefly(link.pollable(), None);
                 if !matches!(link.recv::<Order<(), ()>>(None), Ok(Some(Order::Go))) {
                     break;
                 }
