@@ -20,7 +20,7 @@ impl Scheduler {
         if self.turns.is_empty() {
             return;
         }
-        for (load, worker) in self.crew.by_load() {
+        for (load, worker) in self.crew.by_load(now) {
             self.fill(worker, load, now);
             if self.turns.is_empty() {
                 return;
@@ -71,10 +71,12 @@ impl Scheduler {
 
     /// Takes tasks back from a worker that is behind, when others have nothing to do and nothing waits.
     pub(super) fn balance(&mut self, now: Duration) {
-        let idle = self.crew.idle();
+        let idle = self.crew.idle(now);
         if idle == 0 || !self.turns.is_empty() {
             return;
         }
+        let silent: Vec<_> = self.crew.silent().filter(|(_, at)| *at <= now).map(|(id, _)| id).collect();
+        silent.into_iter().for_each(|id| self.recall_all(id));
         let behind = self.crew.iter().filter(|(_, worker)| !worker.is_recalling && worker.unbegun() > 0);
         let behind = behind.filter(|(_, worker)| worker.recall_after <= now).filter(|(_, worker)| {
             worker.stirred + SILENCE <= now || self.is_worth(worker.front().map(|task| task.job), worker.unbegun())
@@ -86,11 +88,10 @@ impl Scheduler {
 
     /// When a worker will have been silent for so long that the idle should be given its tasks.
     pub(super) fn next_balance(&self) -> Option<Duration> {
-        if self.crew.idle() == 0 || !self.turns.is_empty() {
-            return None;
-        }
+        let idle = self.crew.next_idle().filter(|_| self.turns.is_empty())?;
         let behind = self.crew.iter().filter(|(_, worker)| !worker.is_recalling && worker.unbegun() > 0);
-        behind.map(|(_, worker)| (worker.stirred + SILENCE).max(worker.recall_after)).min()
+        let behind = behind.map(|(_, worker)| (worker.stirred + SILENCE).max(worker.recall_after));
+        behind.chain(self.crew.silent().map(|(_, at)| at)).min().map(|at| at.max(idle))
     }
 
     fn is_worth(&self, job: Option<JobId>, unbegun: u64) -> bool {

@@ -10,6 +10,8 @@ use crate::terms::Staffing;
 
 /// So many workers in a row may end without having done anything before the next start is delayed.
 const PATIENCE: u32 = 3;
+/// A worker that has left alone, for so long, what it was sent is asked for it, if others have nothing to do.
+const HEARING: Duration = Duration::from_millis(50);
 /// The longest delay before a start.
 const LONGEST_DELAY: Duration = Duration::from_millis(256);
 
@@ -76,16 +78,36 @@ impl Crew {
 
     /// The workers that may be sent tasks, with how many they hold: the idlest first, and of those the last to have worked,
     /// which is the least likely to sleep.
-    pub(super) fn by_load(&self) -> Vec<(u64, WorkerId)> {
-        let ready = self.workers.iter().filter(|(_, one)| one.takes_more());
+    pub(super) fn by_load(&self, now: Duration) -> Vec<(u64, WorkerId)> {
+        // One that may have been stopped comes last of all: when there is no other.
+        let hears = |one: &Worker| one.deaf_until <= now;
+        let is_heard = self.workers.values().any(|one| one.is_ready() && hears(one));
+        let ready = self.workers.iter().filter(|(_, one)| one.takes_more() && (!is_heard || hears(one)));
         let mut ready: Vec<_> = ready.map(|(id, one)| (one.load(), Reverse(one.stirred), *id)).collect();
         ready.sort_unstable();
         ready.into_iter().map(|(load, _, id)| (load, id)).collect()
     }
 
     /// How many are ready and have nothing to do.
-    pub(super) fn idle(&self) -> u64 {
-        self.workers.values().filter(|one| one.is_ready() && !one.is_recalling && one.load() == 0).count() as u64
+    pub(super) fn idle(&self, now: Duration) -> u64 {
+        self.idle_from().filter(|from| *from <= now).count() as u64
+    }
+
+    /// From when on one will count as such.
+    pub(super) fn next_idle(&self) -> Option<Duration> {
+        self.idle_from().min()
+    }
+
+    fn idle_from(&self) -> impl Iterator<Item = Duration> {
+        let idle = self.workers.values().filter(|one| one.is_ready() && !one.is_recalling && one.load() == 0);
+        idle.map(|one| one.deaf_until)
+    }
+
+    /// Those that have left alone what they were sent, since when, and from when on they can be asked for it.
+    pub(super) fn silent(&self) -> impl Iterator<Item = (WorkerId, Duration)> {
+        let silent =
+            self.workers.iter().filter(|(_, one)| !one.is_recalling && one.is_free() && one.sentence.is_none());
+        silent.filter_map(|(id, one)| Some((*id, one.silent_since()?.saturating_add(HEARING).max(one.recall_after))))
     }
 
     /// How many must be started to have as many as are wanted while so many tasks wait.

@@ -6,6 +6,9 @@ use super::{Action, End, JobId, Life, Refusal, Scheduler, Sentence, Span, TaskId
 
 /// What has waited for too long and could not be taken back is looked at again after so long.
 const RETRIAL: Duration = Duration::from_millis(1);
+/// A worker that has not begun, for so long, what it was sent while it had nothing else to do is taken for stopped. Where the task must not
+/// take long, it is replaced: a busy machine lets it wait for less.
+pub(super) const DEAF: Duration = Duration::from_secs(1);
 
 impl Scheduler {
     pub(super) fn answered(&mut self, id: WorkerId, count: u64, now: Duration) {
@@ -64,6 +67,9 @@ impl Scheduler {
         if unbegun > 0 {
             worker.recall_after = now + RETRIAL;
         }
+        if count > 0 && worker.load() == 0 && worker.begun == 0 {
+            worker.deaf_until = now + DEAF;
+        }
         back.into_iter().for_each(|waiting| self.take_in_again(id, waiting, now));
     }
 
@@ -72,6 +78,9 @@ impl Scheduler {
         let Some(worker) = self.crew.get_mut(id) else { return };
         let Some(sentence) = worker.sentence.filter(|_| worker.is_free()) else { return };
         let is_just = match sentence {
+            // All was taken back, so it has begun nothing.
+            Sentence::Deaf if worker.load() == 0 => return self.kill(id),
+            Sentence::Deaf => false,
             Sentence::Cancelled(job) => worker.last_begun().is_some_and(|task| task.job == job),
             Sentence::TimedOut(task) => worker.front() == Some(task) && !worker.is_past_front(),
         };
@@ -80,6 +89,7 @@ impl Scheduler {
             // What it was sentenced for comes next, perhaps.
             Sentence::Cancelled(job) if worker.load() > worker.begun && worker.holds(job) => {}
             Sentence::Cancelled(_) => worker.sentence = None,
+            Sentence::Deaf => (worker.sentence, worker.unheeded, worker.stirred) = (None, None, now),
             // It runs something else, since about now.
             Sentence::TimedOut(_) => (worker.sentence, worker.running) = (None, Some(now)),
         }
@@ -167,8 +177,12 @@ impl Scheduler {
             if running.is_some() {
                 self.sentence(id, Sentence::TimedOut(task));
             } else if let Some(worker) = self.crew.get_mut(id) {
-                // It has not begun yet: look again later.
+                // It has not begun yet: look again later, but not for ever.
+                let since = *worker.unheeded.get_or_insert(now);
                 worker.stirred = now;
+                if since.saturating_add(DEAF) <= now {
+                    self.sentence(id, Sentence::Deaf);
+                }
             }
         }
     }

@@ -33,6 +33,10 @@ pub(super) struct Worker {
     pub(super) done: u64,
     /// The job of the last task that it took to its end.
     pub(super) last_job: Option<JobId>,
+    /// When it was seen not to have begun what it was sent, though it had nothing else to do, if it still has not.
+    pub(super) unheeded: Option<Duration>,
+    /// Until then others are given tasks rather than it, because it did not begin one: perhaps it was stopped.
+    pub(super) deaf_until: Duration,
     /// Why it is being stopped.
     pub(super) sentence: Option<Sentence>,
     pub(super) started: Duration,
@@ -71,6 +75,8 @@ pub(super) enum Sentence {
     TimedOut(TaskId),
     /// Nobody wants the result, and somebody wants the worker.
     Cancelled(JobId),
+    /// It does not begin what must not take long.
+    Deaf,
 }
 
 impl Worker {
@@ -88,6 +94,8 @@ impl Worker {
             has_answered: false,
             done: 0,
             last_job: None,
+            unheeded: None,
+            deaf_until: Duration::ZERO,
             sentence: None,
             started: now,
             spent: (0, Duration::ZERO),
@@ -159,6 +167,12 @@ impl Worker {
         self.held.front().map(|waiting| waiting.tasks)
     }
 
+    /// Since when it has left the first of its tasks alone, as far as known, if it has not begun it.
+    pub(super) fn silent_since(&self) -> Option<Duration> {
+        let is_silent = self.load > 0 && self.begun == 0 && self.running.is_none();
+        is_silent.then(|| self.unheeded.unwrap_or(self.stirred))
+    }
+
     /// Whether it holds tasks of a job.
     pub(super) fn holds(&self, job: JobId) -> bool {
         self.held.iter().inspect(|_| steps::count()).any(|waiting| waiting.tasks.job == job)
@@ -180,7 +194,7 @@ impl Worker {
 
     /// By when the tasks should have begun that it has not, and whose they are.
     pub(super) fn expiries(&self) -> impl Iterator<Item = (JobId, Duration)> {
-        let mut begun = self.begun.max(1);
+        let mut begun = self.begun;
         let unbegun = self.held.iter().inspect(|_| steps::count()).filter(move |waiting| {
             let is_unbegun = waiting.tasks.count > begun;
             begun = begun.saturating_sub(waiting.tasks.count);
@@ -191,6 +205,7 @@ impl Worker {
 
     pub(super) fn give(&mut self, waiting: Waiting, now: Duration) {
         if self.load == 0 {
+            self.unheeded = None;
             self.stirred = now;
         }
         self.load += waiting.tasks.count;
@@ -206,6 +221,8 @@ impl Worker {
         self.spent = (self.spent.0 + count, self.spent.1 + now.saturating_sub(self.stirred));
         self.stirred = now;
         self.running = None;
+        (self.unheeded, self.deaf_until) = (None, Duration::ZERO);
+        self.sentence = self.sentence.filter(|sentence| *sentence != Sentence::Deaf);
         self.has_answered = true;
         self.done += count;
         self.begun = self.begun.saturating_sub(count);

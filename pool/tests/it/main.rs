@@ -19,6 +19,7 @@ mod leaks;
 mod maps;
 mod policies;
 mod setup;
+mod stopped;
 mod support;
 mod tending;
 mod transport;
