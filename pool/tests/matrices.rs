@@ -11,6 +11,13 @@ fn every_cell_of_the_endings_is_right() {
     assert!(said.contains("840 cells, 0 of them wrong"), "{said}");
 }
 
+/// Every place where code of the user's runs on a task's way, and whatever it may do there.
+#[test]
+fn every_cell_of_the_seams_is_right() {
+    let said = run("seams");
+    assert!(said.contains("71 cells, 0 of them wrong"), "{said}");
+}
+
 /// Runs such a program. It guards itself against hanging.
 fn run(name: &str) -> String {
     let output = Command::new(built(name)).stdin(Stdio::null()).stderr(Stdio::inherit()).output().expect("the program");

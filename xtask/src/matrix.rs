@@ -17,7 +17,7 @@ pub(crate) const COMMAND: Command = Command {
     about: "runs the programs that try every cell of a table, in release builds",
     details: Some(
         "\
-Without a name it runs all of: endings. The words after a name choose the cells whose names contain one of them.
+Without a name it runs all of: endings, seams. The words after a name choose the cells whose names contain one of them.
 
   --abort   in a build in which panics abort
 ",
@@ -31,7 +31,8 @@ struct Matrix {
     package: &'static str,
 }
 
-const MATRICES: &[Matrix] = &[Matrix { name: "endings", package: "procession-pool" }];
+const MATRICES: &[Matrix] =
+    &[Matrix { name: "endings", package: "procession-pool" }, Matrix { name: "seams", package: "procession-pool" }];
 
 /// How long a program may take before it counts as hung. Each guards its cells, so this is for what nobody has thought of.
 const LIMIT: Duration = Duration::from_secs(900);
