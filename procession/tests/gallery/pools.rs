@@ -1,4 +1,4 @@
-//! `pool_commands`, `pool_squares`, `file_sizes`, `survivor`.
+//! `pool_commands`, `pool_squares`, `file_sizes`, `survivor`, `hostile_files`.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -91,4 +91,29 @@ fn apply_waits_for_each_and_apply_async_gives_out_all() {
     assert_eq!(lines[16..21], [25, 36, 49, 64, 81].map(|square| format!("main: has got {square}")));
     assert!(lines[21].starts_with("main: after `close`: ") && lines[21].contains("closed"), "{}", lines[21]);
     assert_eq!(lines[22..], ["main: 0 workers are left"]);
+}
+
+#[test]
+fn hostile_files_hurt_nobody_but_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let files =
+        [("good", "three good words"), ("panic", "a PANIC"), ("crash", "CRASH"), ("loop", "LOOP"), ("end", "fine")];
+    let mut paths = Vec::new();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        paths.push(path.to_str().unwrap().to_owned());
+    }
+    paths.push(folder.path().join("missing").to_str().unwrap().to_owned());
+    let ran = run("hostile_files", &paths.iter().map(String::as_str).collect::<Vec<_>>());
+    let expected = [
+        "3 words",
+        "the parser panicked: a word that cannot be",
+        "the parser crashed: signal 6",
+        "takes too long",
+        "1 words",
+        "cannot be read: No such file or directory (os error 2)",
+    ];
+    let told: Vec<_> = paths.iter().zip(expected).map(|(path, told)| format!("{path}: {told}")).collect();
+    assert_eq!(ran.lines(), told, "{}", ran.stderr);
 }
