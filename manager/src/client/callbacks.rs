@@ -8,6 +8,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use procession_core::codec::Message;
+use procession_process::panics;
 
 use crate::error::CallError;
 
@@ -99,7 +100,10 @@ impl Due {
     /// Calls it. A panic has been reported on stderr by then, and is nobody else's business.
     pub(super) fn call(self) {
         let Due(callback, answer) = self;
-        let _panicked = catch_unwind(AssertUnwindSafe(move || callback(answer)));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(move || callback(answer))) {
+            // Its destructor is the user's too, and must not end the thread that calls for others as well.
+            panics::discard(payload);
+        }
     }
 }
 
@@ -146,5 +150,16 @@ mod tests {
         assert_eq!(all.listeners, 1);
         assert!(matches!(all.next(), Next::Call { is_short: false, .. }));
         assert_eq!(all.listeners, 0);
+    }
+
+    #[test]
+    fn a_callback_may_panic_with_whatever_payload() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                std::panic::panic_any(Bomb)
+            }
+        }
+        Due(Box::new(|_| std::panic::panic_any(Bomb)), Err(CallError::ManagerGone)).call();
     }
 }
