@@ -63,9 +63,11 @@ fn beside(head: &libc::msghdr) -> Vec<OwnedFd> {
             let data = unsafe { libc::CMSG_DATA(message) }.cast::<RawFd>();
             // SAFETY: computes a number.
             let before = unsafe { libc::CMSG_LEN(0) } as usize;
-            let count = (header.cmsg_len as usize).saturating_sub(before) / size_of::<RawFd>();
-            // SAFETY: the message holds so many numbers. They may not be aligned.
-            let numbers = (0..count).map(|place| unsafe { data.add(place).read_unaligned() });
+            let count = header.cmsg_len.saturating_sub(before) / size_of::<RawFd>();
+            // SAFETY: the message holds so many numbers.
+            let places = (0..count).map(|place| unsafe { data.add(place) });
+            // SAFETY: the kernel has written a number there, which may not be aligned.
+            let numbers = places.map(|place| unsafe { place.read_unaligned() });
             // SAFETY: the kernel has just made these descriptors for us; nobody else owns them.
             let opened = numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) });
             descriptors.extend(opened.map(above_standard_if_possible));
