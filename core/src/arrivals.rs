@@ -17,7 +17,11 @@ use crate::outgoing::{DESCRIPTORS_A_PIECE, SPILLED};
 pub(crate) struct Arrivals(VecDeque<Piece>);
 
 impl Arrivals {
-    pub(crate) fn push(&mut self, piece: Piece) {
+    pub(crate) fn push(&mut self, mut piece: Piece) {
+        if piece.is_cut {
+            // Their message is lost. Kept until all of it is here, they would take the room of the next one's.
+            piece.descriptors.clear();
+        }
         if !piece.descriptors.is_empty() || piece.is_cut {
             self.0.push_back(piece);
         }

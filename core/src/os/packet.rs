@@ -82,7 +82,8 @@ pub struct Packet(OwnedFd);
 pub enum Received {
     /// A packet of so many bytes, and the descriptors beside it.
     Packet(usize, Handles),
-    /// A packet of so many bytes, beside which there were descriptors that could not be opened here, or are none: they are lost.
+    /// A packet beside which there were descriptors that could not be opened here, or are none: they are lost. So many bytes of it are
+    /// there, with what was written behind them of the descriptors.
     Bare(usize, io::Error),
     /// Nothing at the moment.
     Nothing,
