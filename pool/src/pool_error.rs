@@ -30,7 +30,6 @@ use crate::wire::protocol::{InitFailure, Step, Why};
 #[error("{kind}")]
 #[serde(into = "Told", from = "Told")]
 pub struct PoolError {
-    #[source]
     kind: Arc<Kind>,
 }
 

@@ -30,7 +30,8 @@ pub(crate) struct Badge {
 pub(crate) enum Kind {
     Panicked(Panic),
     /// The worker ended; with what is known beside its status.
-    Died(Death),
+    /// Boxed, as it is several times as large as all else.
+    Died(Box<Death>),
     /// It was stopped because it ran for too long.
     TimedOut,
     /// It had not begun when its time was over.

@@ -371,4 +371,9 @@ impl fmt::Debug for TaskError {
     }
 }
 
-impl Error for TaskError {}
+/// The one error that has a source although its text tells it: whoever wants to know why a pool is broken asks it as a [`PoolError`].
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        if let Kind::Broken(error) = &self.0.story.kind { Some(error) } else { None }
+    }
+}

@@ -33,7 +33,8 @@ pub struct JoinError {
 /// Why there is no value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reason {
-    Panicked(Panic),
+    /// Boxed, as it is several times as large as all else.
+    Panicked(Box<Panic>),
     /// It exited or was killed before the function returned.
     Died(ExitStatus),
     /// The argument or the result could not be carried.

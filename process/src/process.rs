@@ -156,7 +156,7 @@ impl<R: DeserializeOwned> Process<R> {
     fn value(&self) -> Result<R, JoinError> {
         self.child.outcome(|outcome| match outcome {
             Outcome::Returned(message) => decoded(message),
-            Outcome::Panicked(panic) => Err(Reason::Panicked(panic.clone())),
+            Outcome::Panicked(panic) => Err(Reason::Panicked(Box::new(panic.clone()))),
             Outcome::Failed(text) => Err(Reason::Failed(text.clone())),
             Outcome::Nothing => Err(Reason::Failed("it told nothing".to_owned())),
         })

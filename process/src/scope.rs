@@ -226,7 +226,7 @@ fn unseen_failure(child: &Child) -> Option<JoinError> {
         return None;
     }
     let outcome = child.outcome(|outcome| match outcome {
-        Outcome::Panicked(panic) => Err(Reason::Panicked(panic.clone())),
+        Outcome::Panicked(panic) => Err(Reason::Panicked(Box::new(panic.clone()))),
         Outcome::Failed(text) => Err(Reason::Failed(text.clone())),
         Outcome::Returned(_) | Outcome::Nothing => Ok(()),
     });

@@ -18,7 +18,10 @@ pub(crate) fn check(root: &Path, least: usize) -> Result<(), Failure> {
     let dead = dead_links(&pages);
     dead.iter().for_each(|link| eprintln!("{link}"));
     match dead.len() {
-        0 => Ok(println!("{} pages, every link leads somewhere", pages.len())),
+        0 => {
+            println!("{} pages, every link leads somewhere", pages.len());
+            Ok(())
+        }
         count => Err(Failure::new(format!("{count} dead links in the documentation"))),
     }
 }

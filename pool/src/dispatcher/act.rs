@@ -136,7 +136,7 @@ impl Dispatcher {
 
     pub(super) fn epitaph(&self, worker: WorkerId) -> Story {
         match self.graves.get(&worker) {
-            Some((badge, death)) => Story::of(Some(badge.clone()), Kind::Died(death.clone())),
+            Some((badge, death)) => Story::of(Some(badge.clone()), Kind::Died(Box::new(death.clone()))),
             None => Story::of(None, Kind::Unreadable("its worker is gone".to_owned())),
         }
     }

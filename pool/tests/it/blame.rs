@@ -244,7 +244,7 @@ impl Drop for Armed {
 #[test]
 fn a_panic_in_the_drop_of_a_result_that_was_told_is_nobody_s_error() {
     let pool = pool(1);
-    let results = pool.job(|n: u8| Fuse { number: n, _armed: Armed(n % 3 == 0) }).collect_all(0..100);
+    let results = pool.job(|n: u8| Fuse { number: n, _armed: Armed(n.is_multiple_of(3)) }).collect_all(0..100);
     for (index, result) in results.into_iter().enumerate() {
         assert_eq!(result.unwrap().number, index as u8);
     }
