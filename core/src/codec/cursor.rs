@@ -1,7 +1,11 @@
-//! [`Cursor`]: the bytes of a message on their way into a value, each looked at once.
+//! [`Cursor`]: the bytes of a message on their way into a value, each looked at once. Scalars are read by postcard.
 //!
 //! The other side may still be able to write to these bytes. So whatever is checked is taken out first: numbers into registers, texts
 //! into memory of our own.
+
+use postcard::Deserializer as Postcard;
+use postcard::de_flavors::Slice;
+use serde::de::Deserialize;
 
 use crate::os::large;
 
@@ -39,13 +43,24 @@ impl<'de> Cursor<'de> {
         self.bytes.first().copied()
     }
 
-    #[inline]
-    pub(super) fn byte(&mut self) -> Result<u8, Fault> {
-        let (&first, rest) = self.bytes.split_first().ok_or_else(truncated)?;
-        self.bytes = rest;
-        Ok(first)
+    /// A scalar, as postcard reads it. Its reader lives no longer than that, so that all of it is kept in registers.
+    ///
+    /// Texts and blocks would be lent by postcard, and texts checked where they lie: see [`block`](Self::block).
+    #[inline(always)]
+    pub(super) fn scalar<T: Deserialize<'de>>(&mut self) -> Result<T, Fault> {
+        let mut postcard = Postcard::from_flavor(Slice::new(self.bytes));
+        let scalar = T::deserialize(&mut postcard)?;
+        self.bytes = postcard.finalize()?;
+        Ok(scalar)
     }
 
+    /// How many there are of something.
+    #[inline]
+    pub(super) fn count(&mut self) -> Result<usize, Fault> {
+        self.scalar()
+    }
+
+    /// A number for names, which is written byte by byte.
     #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let (&first, rest) = self.bytes.split_first_chunk().ok_or_else(truncated)?;
@@ -53,72 +68,23 @@ impl<'de> Cursor<'de> {
         Ok(first)
     }
 
-    /// A number of varying length, at most `largest`, which is at least 127.
-    #[inline]
-    pub(super) fn number(&mut self, largest: u64) -> Result<u64, Fault> {
-        match self.bytes.split_first() {
-            Some((&first, rest)) if first < 0x80 => {
-                self.bytes = rest;
-                Ok(u64::from(first))
-            }
-            _ => self.several_bytes(largest),
-        }
-    }
-
-    #[inline]
-    fn several_bytes(&mut self, largest: u64) -> Result<u64, Fault> {
-        let mut number = 0;
-        for at in 0..9 {
-            let byte = *self.bytes.get(at).ok_or_else(truncated)?;
-            number |= u64::from(byte & 0x7f) << (7 * at);
-            if byte < 0x80 {
-                self.bytes = &self.bytes[at + 1..];
-                return if number > largest { Err(too_large()) } else { Ok(number) };
-            }
-        }
-        self.long_number(u128::from(largest)).map(|number| number as u64)
-    }
-
-    #[inline]
-    pub(super) fn long_number(&mut self, largest: u128) -> Result<u128, Fault> {
-        let (mut number, mut shift) = (0_u128, 0);
-        loop {
-            let byte = self.byte()?;
-            let part = u128::from(byte & 0x7f);
-            if shift > 126 || part << shift >> shift != part {
-                return Err(too_large());
-            }
-            number |= part << shift;
-            if byte < 0x80 {
-                break;
-            }
-            shift += 7;
-        }
-        if number > largest { Err(too_large()) } else { Ok(number) }
-    }
-
     /// A block of bytes behind its length, copied: it does not change any more.
     pub(super) fn block(&mut self) -> Result<Vec<u8>, Fault> {
-        let len = self.number(u64::MAX)?;
-        let split = usize::try_from(len).ok().and_then(|len| self.bytes.split_at_checked(len));
-        let (block, rest) = split.ok_or_else(truncated)?;
-        self.bytes = rest;
+        let block: &[u8] = self.scalar()?;
         Ok(large::copied(block))
     }
 
     /// A text. What is checked is the copy.
     pub(super) fn text(&mut self) -> Result<String, Fault> {
-        String::from_utf8(self.block()?).map_err(|_| Fault::text("a string is not valid UTF-8"))
+        String::from_utf8(self.block()?).map_err(|_| postcard::Error::DeserializeBadUtf8.into())
     }
 
     /// A character, which is written like a text.
     pub(super) fn character(&mut self) -> Result<char, Fault> {
         let mut copy = [0; 4];
-        let len = usize::from(self.byte()?);
-        let place = copy.get_mut(..len).ok_or_else(no_character)?;
-        let (text, rest) = self.bytes.split_at_checked(len).ok_or_else(truncated)?;
+        let text: &[u8] = self.scalar()?;
+        let place = copy.get_mut(..text.len()).ok_or_else(no_character)?;
         place.copy_from_slice(text);
-        self.bytes = rest;
         let mut characters = std::str::from_utf8(place).map_err(|_| no_character())?.chars();
         match (characters.next(), characters.next()) {
             (Some(character), None) => Ok(character),
@@ -142,17 +108,12 @@ impl<'de> Cursor<'de> {
 
 #[cold]
 fn truncated() -> Fault {
-    Fault::text("the bytes end in the middle of the value")
-}
-
-#[cold]
-fn too_large() -> Fault {
-    Fault::text("a number is too large for its type")
+    postcard::Error::DeserializeUnexpectedEnd.into()
 }
 
 #[cold]
 fn no_character() -> Fault {
-    Fault::text("a char is not a Unicode scalar value")
+    postcard::Error::DeserializeBadChar.into()
 }
 
 /// Writers say the same.
@@ -170,27 +131,22 @@ mod tests {
 
     #[test]
     fn numbers_are_read_up_to_their_largest() {
-        assert_eq!(Cursor::new(&[0xff, 0xff, 3]).number(u16::MAX.into()).ok(), Some(0xffff));
-        assert!(Cursor::new(&[0x80, 0x80, 4]).number(u16::MAX.into()).is_err());
-        assert!(Cursor::new(&[0xff; 30]).number(u64::MAX).is_err());
+        assert_eq!(Cursor::new(&[0xff, 0xff, 3]).scalar::<u16>().ok(), Some(0xffff));
+        assert!(Cursor::new(&[0x80, 0x80, 4]).scalar::<u16>().is_err());
+        assert!(Cursor::new(&[0xff; 30]).scalar::<u64>().is_err());
         for bits in 0..64 {
-            let (number, mut bytes) = (u64::MAX >> bits, Vec::new());
-            let mut rest = number;
-            while rest > 0x7f {
-                bytes.push(rest as u8 | 0x80);
-                rest >>= 7;
-            }
-            bytes.push(rest as u8);
-            assert_eq!(Cursor::new(&bytes).number(u64::MAX).ok(), Some(number));
+            let number = u64::MAX >> bits;
+            let mut bytes = postcard::to_stdvec(&number).unwrap();
+            assert_eq!(Cursor::new(&bytes).scalar::<u64>().ok(), Some(number));
             bytes.extend([0x95; 10]);
             let mut cursor = Cursor::new(&bytes);
-            assert_eq!((cursor.number(u64::MAX).ok(), cursor.len()), (Some(number), 10));
+            assert_eq!((cursor.scalar::<u64>().ok(), cursor.len()), (Some(number), 10));
         }
-        assert!(Cursor::new(&[0x80]).number(u64::MAX).is_err());
+        assert!(Cursor::new(&[0x80]).scalar::<u64>().is_err());
         let largest = [&[0xff; 18][..], &[3]].concat();
-        assert_eq!(Cursor::new(&largest).long_number(u128::MAX).ok(), Some(u128::MAX));
+        assert_eq!(Cursor::new(&largest).scalar::<u128>().ok(), Some(u128::MAX));
         let beyond = [&[0xff; 18][..], &[4]].concat();
-        assert!(Cursor::new(&beyond).long_number(u128::MAX).is_err());
+        assert!(Cursor::new(&beyond).scalar::<u128>().is_err());
     }
 
     #[test]

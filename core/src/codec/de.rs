@@ -1,4 +1,6 @@
 //! Reading a value, and believing nothing of its bytes before it was checked.
+//!
+//! Each scalar is read by postcard first and shown to the visitor afterwards, so that an error of the visitor's is ours and keeps its words.
 
 use serde::de::{self, Deserialize, Visitor};
 
@@ -56,7 +58,7 @@ impl<'de, C: Check> Reader<'_, 'de, C> {
     /// Items of which the message says how many there are.
     #[inline]
     fn items(self) -> Result<Items<'static, Self>, Fault> {
-        let count = usize::try_from(self.input.cursor.number(u64::MAX)?).unwrap_or(usize::MAX);
+        let count = self.input.cursor.count()?;
         Ok(Items::new(self.deeper()?, count, &[]))
     }
 
@@ -71,8 +73,8 @@ impl<'de, C: Check> Reader<'_, 'de, C> {
     /// Parts of which both say how many there are.
     #[inline]
     pub(super) fn counted_parts<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
-        let written = self.input.cursor.number(u64::MAX)?;
-        if written != count as u64 {
+        let written = self.input.cursor.count()?;
+        if written != count {
             return Err(other_count(written, count));
         }
         self.input.check.note(kind::TUPLE ^ count as u32);
@@ -113,46 +115,50 @@ impl<'de, C: Check> Reader<'_, 'de, C> {
 }
 
 macro_rules! scalars {
-    ($($method:ident: $kind:ident, |$cursor:ident| $read:expr => $visit:ident;)*) => {$(
+    ($($method:ident: $kind:ident, $type:ty => $visit:ident;)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             self.input.check.note(kind::$kind);
-            let $cursor = &mut self.input.cursor;
-            visitor.$visit($read)
+            visitor.$visit(self.input.cursor.scalar::<$type>()?)
         }
     )*};
 }
 
-/// The number with a sign that stands behind one without.
-macro_rules! signed {
-    ($number:expr, $plain:ty, $signed:ty) => {{
-        let number = $number as $plain;
-        (number >> 1) as $signed ^ -((number & 1) as $signed)
-    }};
+macro_rules! copied {
+    ($($method:ident: $kind:ident, $read:ident => $visit:ident;)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            self.input.check.note(kind::$kind);
+            visitor.$visit(self.input.cursor.$read()?)
+        }
+    )*};
 }
 
 impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
     type Error = Fault;
 
     scalars! {
-        deserialize_bool: BOOL, |cursor| truth(cursor.byte()?)? => visit_bool;
-        deserialize_i8: I8, |cursor| cursor.byte()? as i8 => visit_i8;
-        deserialize_i16: I16, |cursor| signed!(cursor.number(u16::MAX.into())?, u16, i16) => visit_i16;
-        deserialize_i32: I32, |cursor| signed!(cursor.number(u32::MAX.into())?, u32, i32) => visit_i32;
-        deserialize_i64: I64, |cursor| signed!(cursor.number(u64::MAX)?, u64, i64) => visit_i64;
-        deserialize_i128: I128, |cursor| signed!(cursor.long_number(u128::MAX)?, u128, i128) => visit_i128;
-        deserialize_u8: U8, |cursor| cursor.byte()? => visit_u8;
-        deserialize_u16: U16, |cursor| cursor.number(u16::MAX.into())? as u16 => visit_u16;
-        deserialize_u32: U32, |cursor| cursor.number(u32::MAX.into())? as u32 => visit_u32;
-        deserialize_u64: U64, |cursor| cursor.number(u64::MAX)? => visit_u64;
-        deserialize_u128: U128, |cursor| cursor.long_number(u128::MAX)? => visit_u128;
-        deserialize_f32: F32, |cursor| f32::from_le_bytes(cursor.array()?) => visit_f32;
-        deserialize_f64: F64, |cursor| f64::from_le_bytes(cursor.array()?) => visit_f64;
-        deserialize_char: CHAR, |cursor| cursor.character()? => visit_char;
-        deserialize_str: TEXT, |cursor| cursor.text()? => visit_string;
-        deserialize_string: TEXT, |cursor| cursor.text()? => visit_string;
-        deserialize_bytes: BYTES, |cursor| cursor.block()? => visit_byte_buf;
-        deserialize_byte_buf: BYTES, |cursor| cursor.block()? => visit_byte_buf;
+        deserialize_bool: BOOL, bool => visit_bool;
+        deserialize_i8: I8, i8 => visit_i8;
+        deserialize_i16: I16, i16 => visit_i16;
+        deserialize_i32: I32, i32 => visit_i32;
+        deserialize_i64: I64, i64 => visit_i64;
+        deserialize_i128: I128, i128 => visit_i128;
+        deserialize_u8: U8, u8 => visit_u8;
+        deserialize_u16: U16, u16 => visit_u16;
+        deserialize_u32: U32, u32 => visit_u32;
+        deserialize_u64: U64, u64 => visit_u64;
+        deserialize_u128: U128, u128 => visit_u128;
+        deserialize_f32: F32, f32 => visit_f32;
+        deserialize_f64: F64, f64 => visit_f64;
+    }
+
+    copied! {
+        deserialize_char: CHAR, character => visit_char;
+        deserialize_str: TEXT, text => visit_string;
+        deserialize_string: TEXT, text => visit_string;
+        deserialize_bytes: BYTES, block => visit_byte_buf;
+        deserialize_byte_buf: BYTES, block => visit_byte_buf;
     }
 
     #[inline]
@@ -163,10 +169,10 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.input.check.note(kind::OPTION);
-        match self.input.cursor.byte()? {
+        match self.input.cursor.scalar::<u8>()? {
             0 => visitor.visit_none(),
             1 => visitor.visit_some(self.deeper()?),
-            _ => Err(no_option()),
+            _ => Err(postcard::Error::DeserializeBadOption.into()),
         }
     }
 
@@ -235,7 +241,7 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         self.input.check.note(kind::VARIANT);
-        let index = self.input.cursor.number(u32::MAX.into())? as u32;
+        let index = self.input.cursor.scalar()?;
         let label = Label::from_bytes(self.input.cursor.array()?);
         visitor.visit_enum(Variant { reader: self.deeper()?, name, variants, index, label })
     }
@@ -253,25 +259,6 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
     }
 }
 
-#[inline]
-fn truth(byte: u8) -> Result<bool, Fault> {
-    match byte {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(no_truth()),
-    }
-}
-
-#[cold]
-fn no_truth() -> Fault {
-    Fault::text("a bool is neither 0 nor 1")
-}
-
-#[cold]
-fn no_option() -> Fault {
-    Fault::text("the mark of an option is neither 0 nor 1")
-}
-
 #[cold]
 fn undescribed() -> Fault {
     Fault::text(
@@ -286,7 +273,7 @@ fn halves_differ() -> Fault {
 }
 
 #[cold]
-fn other_count(written: u64, read: usize) -> Fault {
+fn other_count(written: usize, read: usize) -> Fault {
     Fault::text(format!(
         "{written} parts of a tuple struct or variant were written, and {read} are read; leave out the same ones in both directions"
     ))

@@ -188,3 +188,25 @@ impl de::Error for Fault {
         Self::text(text.to_string())
     }
 }
+
+impl From<postcard::Error> for Fault {
+    #[cold]
+    fn from(error: postcard::Error) -> Self {
+        Self::text(sentence(error))
+    }
+}
+
+/// The format's own errors in the words of this house.
+fn sentence(error: postcard::Error) -> Cow<'static, str> {
+    use postcard::Error;
+    let text = match error {
+        Error::DeserializeUnexpectedEnd => "the bytes end in the middle of the value",
+        Error::DeserializeBadVarint => "a number is too large for its type",
+        Error::DeserializeBadBool => "a bool is neither 0 nor 1",
+        Error::DeserializeBadChar => "a char is not a Unicode scalar value",
+        Error::DeserializeBadUtf8 => "a string is not valid UTF-8",
+        Error::DeserializeBadOption => "the mark of an option is neither 0 nor 1",
+        other => return Cow::Owned(other.to_string()),
+    };
+    Cow::Borrowed(text)
+}

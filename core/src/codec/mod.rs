@@ -27,6 +27,7 @@ pub mod fd;
 pub mod portable;
 
 mod any_path;
+mod buffer;
 mod check;
 mod cursor;
 mod de;

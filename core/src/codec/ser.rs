@@ -1,15 +1,17 @@
-//! Writing a value.
+//! Writing a value: postcard's serializer behind an adapter that keeps the text of errors and checks what postcard takes on trust.
 //!
-//! The format is postcard's, and two things more: names travel as numbers, behind the number of a variant and before the fields of a
+//! To postcard's format come two things more: names travel as numbers, behind the number of a variant and before the fields of a
 //! struct, and so does how many parts a struct without names has. See [`names`](super::names) for the reason.
 
 use std::fmt::{Display, Write as _};
 
+use postcard::Serializer as Postcard;
 use serde::ser::{Serialize, Serializer};
 
 use crate::os::large;
 
 use super::MAX_DEPTH;
+use super::buffer::Buffer;
 use super::check::{Check, kind};
 use super::error::Fault;
 use super::names::{Label, Style};
@@ -23,10 +25,12 @@ pub(super) fn append<'a, C: Check, T: Serialize + ?Sized>(
     buffer: &'a mut Vec<u8>,
     spill: Option<&'a mut (dyn Spill + 'a)>,
 ) -> Result<(), Fault> {
-    let mut output = Output { before: buffer.len(), bytes: buffer, is_whole: false, check: C::default(), spill };
+    let before = buffer.len();
+    let mut output =
+        Output { before, postcard: Postcard { output: Buffer(buffer) }, is_whole: false, check: C::default(), spill };
     value.serialize(Writer { output: &mut output, depth: MAX_DEPTH })?;
     if let Some(trailer) = output.check.trailer() {
-        output.bytes.extend_from_slice(&trailer);
+        output.bytes().extend_from_slice(&trailer);
     }
     output.is_whole = true;
     Ok(())
@@ -34,65 +38,67 @@ pub(super) fn append<'a, C: Check, T: Serialize + ?Sized>(
 
 /// A vector that is being filled. It may have been used before.
 pub(super) struct Output<'a, C> {
-    pub(super) bytes: &'a mut Vec<u8>,
+    postcard: Postcard<Buffer<'a>>,
     /// How much it held.
     before: usize,
     is_whole: bool,
-    pub(super) check: C,
+    check: C,
     /// Where large blocks go.
     spill: Option<&'a mut (dyn Spill + 'a)>,
 }
 
+impl<C> Output<'_, C> {
+    #[inline]
+    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+        self.postcard.output.0
+    }
+}
+
 impl<C: Check> Output<'_, C> {
+    /// How many there are of something.
+    #[inline]
+    pub(super) fn count(&mut self, count: usize) -> Result<(), Fault> {
+        match packed(count as u64) {
+            Some((bytes, len)) => self.push_packed(bytes, len),
+            None => self.postcard.serialize_u64(count as u64)?,
+        }
+        Ok(())
+    }
+
     #[inline]
     fn push_packed(&mut self, bytes: [u8; 8], len: usize) {
-        let end = self.bytes.len() + len;
-        self.bytes.extend_from_slice(&bytes);
-        self.bytes.truncate(end);
-    }
-
-    /// A number of varying length, of seven bits a byte: the lowest first, and the highest bit says that there are more.
-    #[inline]
-    pub(super) fn number(&mut self, number: u64) {
-        match packed(number) {
-            _ if number < 0x80 => self.bytes.push(number as u8),
-            Some((bytes, len)) => self.push_packed(bytes, len),
-            None => self.long_number(number.into()),
-        }
-    }
-
-    fn long_number(&mut self, mut rest: u128) {
-        while rest > 0x7f {
-            self.bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.bytes.push(rest as u8);
+        let buffer = self.bytes();
+        let end = buffer.len() + len;
+        buffer.extend_from_slice(&bytes);
+        buffer.truncate(end);
     }
 
     #[inline]
-    fn block(&mut self, block: &[u8]) {
-        self.number(block.len() as u64);
+    fn block(&mut self, block: &[u8]) -> Result<(), Fault> {
         if block.len() >= SPILLED {
-            self.large_block(block);
-        } else {
-            self.bytes.extend_from_slice(block);
+            return self.large_block(block);
         }
+        Ok(self.postcard.serialize_bytes(block)?)
     }
 
     #[cold]
-    fn large_block(&mut self, block: &[u8]) {
-        if self.spill.as_mut().is_some_and(|spill| spill.spill(&self.bytes[self.before..], block)) {
-            self.bytes.truncate(self.before);
+    fn large_block(&mut self, block: &[u8]) -> Result<(), Fault> {
+        self.count(block.len())?;
+        let (bytes, before) = (&mut *self.postcard.output.0, self.before);
+        if self.spill.as_mut().is_some_and(|spill| spill.spill(&bytes[before..], block)) {
+            bytes.truncate(before);
         } else {
-            large::append(self.bytes, block);
+            large::append(bytes, block);
         }
+        Ok(())
     }
 
     #[inline]
-    fn variant(&mut self, index: u32, name: &str, style: Style) {
+    fn variant(&mut self, index: u32, name: &str, style: Style) -> Result<(), Fault> {
         self.check.note(kind::VARIANT);
-        self.number(index.into());
-        self.bytes.extend_from_slice(&Label::new(name, style).to_bytes());
+        self.count(index as usize)?;
+        self.bytes().extend_from_slice(&Label::new(name, style).to_bytes());
+        Ok(())
     }
 }
 
@@ -101,7 +107,8 @@ impl<C> Drop for Output<'_, C> {
     #[inline]
     fn drop(&mut self) {
         if !self.is_whole {
-            self.bytes.truncate(self.before);
+            let before = self.before;
+            self.bytes().truncate(before);
         }
     }
 }
@@ -141,12 +148,26 @@ impl<C: Check> Writer<'_, '_, C> {
 }
 
 macro_rules! scalars {
-    ($($method:ident: $type:ty, $kind:ident, |$output:ident, $value:ident| $write:expr;)*) => {$(
+    ($($method:ident: $type:ty, $kind:ident;)*) => {$(
+        #[inline]
+        fn $method(self, value: $type) -> Result<(), Fault> {
+            self.output.check.note(kind::$kind);
+            Ok(self.output.postcard.$method(value)?)
+        }
+    )*};
+}
+
+/// Integers of varying length, of seven bits a byte: the lowest first, and the highest bit says that there are more. Those with
+/// a sign take turns: 0, -1, 1, -2.
+macro_rules! varints {
+    ($($method:ident: $type:ty, $kind:ident, |$value:ident| $plain:expr;)*) => {$(
         #[inline]
         fn $method(self, $value: $type) -> Result<(), Fault> {
-            let $output = self.output;
-            $output.check.note(kind::$kind);
-            $write;
+            self.output.check.note(kind::$kind);
+            match packed($plain) {
+                Some((bytes, len)) => self.output.push_packed(bytes, len),
+                None => self.output.postcard.$method($value)?,
+            }
             Ok(())
         }
     )*};
@@ -163,24 +184,36 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
     type SerializeStruct = Fields<'a, 'b, C>;
     type SerializeStructVariant = Fields<'a, 'b, C>;
 
-    // Numbers with a sign take turns: 0, -1, 1, -2.
     scalars! {
-        serialize_bool: bool, BOOL, |output, value| output.bytes.push(value.into());
-        serialize_i8: i8, I8, |output, value| output.bytes.push(value as u8);
-        serialize_i16: i16, I16, |output, value| output.number(u64::from(((value << 1) ^ (value >> 15)) as u16));
-        serialize_i32: i32, I32, |output, value| output.number(u64::from(((value << 1) ^ (value >> 31)) as u32));
-        serialize_i64: i64, I64, |output, value| output.number(((value << 1) ^ (value >> 63)) as u64);
-        serialize_i128: i128, I128, |output, value| output.long_number(((value << 1) ^ (value >> 127)) as u128);
-        serialize_u8: u8, U8, |output, value| output.bytes.push(value);
-        serialize_u16: u16, U16, |output, value| output.number(value.into());
-        serialize_u32: u32, U32, |output, value| output.number(value.into());
-        serialize_u64: u64, U64, |output, value| output.number(value);
-        serialize_u128: u128, U128, |output, value| output.long_number(value);
-        serialize_f32: f32, F32, |output, value| output.bytes.extend_from_slice(&value.to_le_bytes());
-        serialize_f64: f64, F64, |output, value| output.bytes.extend_from_slice(&value.to_le_bytes());
-        serialize_char: char, CHAR, |output, value| output.block(value.encode_utf8(&mut [0; 4]).as_bytes());
-        serialize_str: &str, TEXT, |output, value| output.block(value.as_bytes());
-        serialize_bytes: &[u8], BYTES, |output, value| output.block(value);
+        serialize_bool: bool, BOOL;
+        serialize_i8: i8, I8;
+        serialize_i128: i128, I128;
+        serialize_u8: u8, U8;
+        serialize_u128: u128, U128;
+        serialize_f32: f32, F32;
+        serialize_f64: f64, F64;
+        serialize_char: char, CHAR;
+    }
+
+    varints! {
+        serialize_i16: i16, I16, |value| u64::from(((value << 1) ^ (value >> 15)) as u16);
+        serialize_i32: i32, I32, |value| u64::from(((value << 1) ^ (value >> 31)) as u32);
+        serialize_i64: i64, I64, |value| ((value << 1) ^ (value >> 63)) as u64;
+        serialize_u16: u16, U16, |value| u64::from(value);
+        serialize_u32: u32, U32, |value| u64::from(value);
+        serialize_u64: u64, U64, |value| value;
+    }
+
+    #[inline]
+    fn serialize_str(self, value: &str) -> Result<(), Fault> {
+        self.output.check.note(kind::TEXT);
+        self.output.block(value.as_bytes())
+    }
+
+    #[inline]
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Fault> {
+        self.output.check.note(kind::BYTES);
+        self.output.block(value)
     }
 
     #[inline]
@@ -191,14 +224,13 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
     #[inline]
     fn serialize_none(self) -> Result<(), Fault> {
         self.output.check.note(kind::OPTION);
-        self.output.bytes.push(0);
-        Ok(())
+        Ok(self.output.postcard.serialize_none()?)
     }
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
         self.output.check.note(kind::OPTION);
-        self.output.bytes.push(1);
+        self.output.postcard.serialize_u8(1)?;
         value.serialize(self.deeper()?)
     }
 
@@ -214,8 +246,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
 
     #[inline]
     fn serialize_unit_variant(self, _: &'static str, index: u32, variant: &'static str) -> Result<(), Fault> {
-        self.output.variant(index, variant, Style::Unit);
-        Ok(())
+        self.output.variant(index, variant, Style::Unit)
     }
 
     #[inline]
@@ -231,14 +262,14 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Fault> {
-        self.output.variant(index, variant, Style::Newtype);
+        self.output.variant(index, variant, Style::Newtype)?;
         value.serialize(self.deeper()?)
     }
 
     #[inline]
     fn serialize_seq(self, count: Option<usize>) -> Result<Items<'a, 'b, C>, Fault> {
         self.output.check.note(kind::SEQUENCE);
-        Ok(Items::new(self.deeper()?, count.unwrap_or_default()))
+        Items::new(self.deeper()?, count.unwrap_or_default())
     }
 
     #[inline]
@@ -249,7 +280,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
 
     #[inline]
     fn serialize_tuple_struct(self, _: &'static str, count: usize) -> Result<Tuple<'a, 'b, C>, Fault> {
-        self.output.number(count as u64);
+        self.output.count(count)?;
         self.serialize_tuple(count)
     }
 
@@ -261,14 +292,14 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
         variant: &'static str,
         count: usize,
     ) -> Result<Tuple<'a, 'b, C>, Fault> {
-        self.output.variant(index, variant, Style::Tuple);
+        self.output.variant(index, variant, Style::Tuple)?;
         self.serialize_tuple_struct(name, count)
     }
 
     #[inline]
     fn serialize_map(self, count: Option<usize>) -> Result<Items<'a, 'b, C>, Fault> {
         self.output.check.note(kind::MAP);
-        Ok(Items::new(self.deeper()?, count.ok_or_else(unknown_length)?))
+        Items::new(self.deeper()?, count.ok_or_else(unknown_length)?)
     }
 
     #[inline]
@@ -285,7 +316,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
         variant: &'static str,
         count: usize,
     ) -> Result<Fields<'a, 'b, C>, Fault> {
-        self.output.variant(index, variant, Style::Struct);
+        self.output.variant(index, variant, Style::Struct)?;
         self.serialize_struct(name, count)
     }
 

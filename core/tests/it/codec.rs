@@ -52,6 +52,19 @@ fn value() -> impl Strategy<Value = Any> {
 }
 
 proptest! {
+    /// Names stand before variants and fields; what has none is written as postcard writes it.
+    #[test]
+    fn what_has_no_names_is_written_as_postcard_writes_it(
+        numbers in any::<(u8, u16, u32, u64, u128, bool)>(),
+        signed in any::<(i8, i16, i32, i64, i128)>(),
+        rest in any::<(f32, f64, char, Option<u32>, Vec<(i64, String)>)>(),
+        small in any::<(u16, u64, i64)>().prop_map(|(a, b, c)| (a >> 9, b >> 40, c >> 60)),
+    ) {
+        let value = (numbers, signed, rest, small);
+        let message = encode(&value).unwrap();
+        prop_assert!(message.bytes().starts_with(&postcard::to_stdvec(&value).unwrap()));
+    }
+
     #[test]
     fn any_value_comes_back_as_it_was(value in value()) {
         let message = encode(&value).unwrap();

@@ -40,7 +40,7 @@ const POOL: &str = "procession-pool";
 const MANAGER: &str = "procession-manager";
 
 const ARROWS: &[Arrows] = &[
-    Arrows { package: CORE, ours: &[], optional: &[], others: &["nix", "serde", "thiserror"] },
+    Arrows { package: CORE, ours: &[], optional: &[], others: &["nix", "postcard", "serde", "thiserror"] },
     Arrows { package: PROCESS, ours: &[CORE], optional: &[], others: &["backtrace", "log", "serde", "thiserror"] },
     Arrows { package: SYNC, ours: &[CORE], optional: &[], others: &["serde", "thiserror"] },
     // Sockets come from nix; the handshake of a listener needs digests, and random bytes that nobody can guess.
@@ -69,6 +69,16 @@ const ARROWS: &[Arrows] = &[
 
 pub(super) fn arrows(tree: &Tree) -> Vec<Problem> {
     tree.crates.iter().flat_map(forbidden).collect()
+}
+
+pub(super) fn postcard(tree: &Tree) -> Vec<Problem> {
+    let others = tree.crates.iter().filter(|member| member.name() != CORE);
+    let named = others.filter(|member| {
+        let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+        dependencies(&member.manifest, &kinds).iter().any(|named| named.package == "postcard")
+    });
+    let text = "only core knows how values are encoded: use procession_core::codec instead of postcard";
+    named.map(|member| member.problem("postcard", text)).collect()
 }
 
 fn forbidden(member: &Crate) -> Vec<Problem> {
@@ -164,5 +174,12 @@ mod tests {
     #[test]
     fn a_package_without_a_line_in_the_table_is_refused() {
         assert_eq!(broken(arrows, "procession-extra", "").len(), 1);
+    }
+
+    #[test]
+    fn postcard_is_for_core_alone() {
+        let rest = "[dev-dependencies]\npostcard.workspace = true";
+        assert!(broken(postcard, CORE, rest).is_empty());
+        assert_eq!(broken(postcard, POOL, rest).len(), 1);
     }
 }

@@ -52,6 +52,7 @@ const RULES: &[Rule] = &[
         demands: "crates depend on each other and on other people's crates as the table in arrows.rs says",
         find: arrows::arrows,
     },
+    Rule { name: "postcard", demands: "postcard is in one manifest, core's", find: arrows::postcard },
     Rule {
         name: "metadata",
         demands: "packages inherit the shared metadata and lints, and have a README.md",
@@ -75,7 +76,11 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "file-size", demands: "a file has at most 400 lines without its tests", find: size::files },
     Rule { name: "function-size", demands: "a function has at most 70 lines", find: size::functions },
-    Rule { name: "signature", demands: "no type of nix is in a public signature", find: signatures::signatures },
+    Rule {
+        name: "signature",
+        demands: "no type of nix or postcard is in a public signature",
+        find: signatures::signatures,
+    },
     Rule {
         name: "example",
         demands: "the documentation of each public item shows code that runs",

@@ -18,6 +18,11 @@ pub(super) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> 
     }
 }
 
+/// The number with a sign that stands behind one without.
+fn signed<N: TryInto<S>, S>(number: N) -> Result<S, Fault> {
+    number.try_into().map_err(|_| postcard::Error::DeserializeBadVarint.into())
+}
+
 /// Reads one value.
 struct Reader<'a, 'b> {
     cursor: &'a mut Cursor<'b>,
@@ -27,14 +32,14 @@ struct Reader<'a, 'b> {
 
 impl<'b> Reader<'_, 'b> {
     fn mark(&mut self) -> Result<Mark, Fault> {
-        Mark::from_byte(self.cursor.byte()?)
+        Mark::from_byte(self.cursor.scalar()?)
     }
 
     /// Takes the mark if it is this one.
     fn skip(&mut self, mark: Mark) -> bool {
         let found = self.cursor.peek() == Some(mark as u8);
         if found {
-            let _taken = self.cursor.byte();
+            let _taken = self.cursor.scalar::<u8>();
         }
         found
     }
@@ -85,12 +90,12 @@ impl<'de> de::Deserializer<'de> for Reader<'_, '_> {
             Mark::Unit => visitor.visit_unit(),
             Mark::False => visitor.visit_bool(false),
             Mark::True => visitor.visit_bool(true),
-            Mark::Number => visitor.visit_u64(self.cursor.number(u64::MAX)?),
-            Mark::Negative => visitor.visit_i64(!(self.cursor.number(i64::MAX as u64)? as i64)),
-            Mark::Large => visitor.visit_u128(self.cursor.long_number(u128::MAX)?),
-            Mark::LargeNegative => visitor.visit_i128(!(self.cursor.long_number(i128::MAX as u128)? as i128)),
-            Mark::F32 => visitor.visit_f32(f32::from_le_bytes(self.cursor.array()?)),
-            Mark::F64 => visitor.visit_f64(f64::from_le_bytes(self.cursor.array()?)),
+            Mark::Number => visitor.visit_u64(self.cursor.scalar()?),
+            Mark::Negative => visitor.visit_i64(!signed(self.cursor.scalar::<u64>()?)?),
+            Mark::Large => visitor.visit_u128(self.cursor.scalar()?),
+            Mark::LargeNegative => visitor.visit_i128(!signed(self.cursor.scalar::<u128>()?)?),
+            Mark::F32 => visitor.visit_f32(self.cursor.scalar()?),
+            Mark::F64 => visitor.visit_f64(self.cursor.scalar()?),
             Mark::Char => visitor.visit_char(self.cursor.character()?),
             Mark::Text | Mark::UnitVariant => visitor.visit_string(self.cursor.text()?),
             Mark::Bytes => visitor.visit_byte_buf(self.cursor.block()?),
@@ -228,7 +233,8 @@ impl<'de, 'a, 'b> de::EnumAccess<'de> for Entry<'a, 'b> {
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Reader<'a, 'b>), Fault> {
         let name = self.name.unwrap_or_default();
-        Ok((seed.deserialize(name.into_deserializer())?, self.reader))
+        let name: de::value::StringDeserializer<Fault> = name.into_deserializer();
+        Ok((seed.deserialize(name)?, self.reader))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Writing a value with a mark before each thing.
 
+use postcard::Serializer as Postcard;
 use serde::ser::{self, Serialize, Serializer};
 
 use super::super::MAX_DEPTH;
+use super::super::buffer::Buffer;
 use super::super::error::Fault;
 use super::super::ser::too_deep;
 use super::Mark;
@@ -25,18 +27,14 @@ impl<'a> Writer<'a> {
         self.bytes.push(mark as u8);
     }
 
-    fn number(&mut self, mut rest: u128) {
-        while rest > 0x7f {
-            self.bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.bytes.push(rest as u8);
+    /// Writes something as postcard writes it.
+    fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        Ok(value.serialize(&mut Postcard { output: Buffer(self.bytes) })?)
     }
 
-    fn block(&mut self, mark: Mark, block: &[u8]) {
+    fn marked<T: Serialize + ?Sized>(mut self, mark: Mark, value: &T) -> Result<(), Fault> {
         self.mark(mark);
-        self.number(block.len() as u128);
-        self.bytes.extend_from_slice(block);
+        self.put(value)
     }
 
     fn deeper(self) -> Result<Self, Fault> {
@@ -52,7 +50,8 @@ impl<'a> Writer<'a> {
     }
 
     fn variant(mut self, name: &str) -> Result<Self, Fault> {
-        self.block(Mark::Variant, name.as_bytes());
+        self.mark(Mark::Variant);
+        self.put(name)?;
         self.deeper()
     }
 }
@@ -92,19 +91,16 @@ impl<'a> Serializer for Writer<'a> {
         serialize_u64: u64;
     }
 
-    fn serialize_i128(mut self, value: i128) -> Result<(), Fault> {
+    fn serialize_i128(self, value: i128) -> Result<(), Fault> {
         if value >= 0 {
             return self.serialize_u128(value as u128);
         }
-        self.mark(if i64::try_from(value).is_ok() { Mark::Negative } else { Mark::LargeNegative });
-        self.number(!value as u128);
-        Ok(())
+        let mark = if i64::try_from(value).is_ok() { Mark::Negative } else { Mark::LargeNegative };
+        self.marked(mark, &(!value as u128))
     }
 
-    fn serialize_u128(mut self, value: u128) -> Result<(), Fault> {
-        self.mark(if u64::try_from(value).is_ok() { Mark::Number } else { Mark::Large });
-        self.number(value);
-        Ok(())
+    fn serialize_u128(self, value: u128) -> Result<(), Fault> {
+        self.marked(if u64::try_from(value).is_ok() { Mark::Number } else { Mark::Large }, &value)
     }
 
     fn serialize_bool(mut self, value: bool) -> Result<(), Fault> {
@@ -112,31 +108,25 @@ impl<'a> Serializer for Writer<'a> {
         Ok(())
     }
 
-    fn serialize_f32(mut self, value: f32) -> Result<(), Fault> {
-        self.mark(Mark::F32);
-        self.bytes.extend_from_slice(&value.to_le_bytes());
-        Ok(())
+    fn serialize_f32(self, value: f32) -> Result<(), Fault> {
+        self.marked(Mark::F32, &value)
     }
 
-    fn serialize_f64(mut self, value: f64) -> Result<(), Fault> {
-        self.mark(Mark::F64);
-        self.bytes.extend_from_slice(&value.to_le_bytes());
-        Ok(())
+    fn serialize_f64(self, value: f64) -> Result<(), Fault> {
+        self.marked(Mark::F64, &value)
     }
 
-    fn serialize_char(mut self, value: char) -> Result<(), Fault> {
-        self.block(Mark::Char, value.encode_utf8(&mut [0; 4]).as_bytes());
-        Ok(())
+    fn serialize_char(self, value: char) -> Result<(), Fault> {
+        self.marked(Mark::Char, &value)
     }
 
-    fn serialize_str(mut self, value: &str) -> Result<(), Fault> {
-        self.block(Mark::Text, value.as_bytes());
-        Ok(())
+    fn serialize_str(self, value: &str) -> Result<(), Fault> {
+        self.marked(Mark::Text, value)
     }
 
     fn serialize_bytes(mut self, value: &[u8]) -> Result<(), Fault> {
-        self.block(Mark::Bytes, value);
-        Ok(())
+        self.mark(Mark::Bytes);
+        Ok(Postcard { output: Buffer(self.bytes) }.serialize_bytes(value)?)
     }
 
     fn serialize_none(mut self) -> Result<(), Fault> {
@@ -158,9 +148,8 @@ impl<'a> Serializer for Writer<'a> {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(mut self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Fault> {
-        self.block(Mark::UnitVariant, variant.as_bytes());
-        Ok(())
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Fault> {
+        self.marked(Mark::UnitVariant, variant)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Fault> {
