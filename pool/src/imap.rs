@@ -27,7 +27,8 @@ use crate::{FailurePolicy, TaskError, WaitTimeoutError};
 /// # }
 /// ```
 ///
-/// It reads its input when it is itself asked for a result, on the asking thread, and never far ahead. Dropping it cancels what
+/// It reads its input when it is itself asked for a result, on the asking thread, and never far ahead; one that is slow gets
+/// [special care](crate::Job::read_ahead). Dropping it cancels what
 /// has not begun. Each item of the input brings one result or one error, and an error does not end it, unless its
 /// [policy](crate::Job::on_failure) is to fail fast: then the first error is the last that it gives, and its length, up to then, is
 /// that of a job in which nothing fails.
@@ -123,7 +124,9 @@ where
     #[inline]
     fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Result<R, TaskError>>, Late> {
         let Some(run) = self.run.as_mut() else { return Ok(None) };
-        run.keep_full();
+        let (current, early, next) = (&self.current, &self.early, self.next);
+        let is_there = || current.as_ref().is_some_and(|parcel| parcel.count() > 0) || early.contains_key(&next);
+        run.keep_full(deadline, |_| is_there());
         loop {
             if let Some(parcel) = self.current.as_mut().filter(|parcel| parcel.count() > 0) {
                 // Counted first: to decode it is code of the user's.

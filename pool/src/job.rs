@@ -164,9 +164,11 @@ where
     /// How many items [`imap`](Job::imap), [`imap_unordered`](Job::imap_unordered) and [`map`](Job::map) read ahead of the results
     /// that were given out, at the most. Without this the pool measures how long they take, and chooses.
     ///
-    /// With 1, an item is read only when the result of the one before it was given out, and one worker is busy at a time. That is
-    /// for inputs that may block at any item, like the lines that somebody types: the input is read on the thread that asks for
-    /// results, and while it blocks there, that thread cannot hand over any.
+    /// The input is read on the thread that asks for results, and while it blocks there, that thread cannot give any. So an input that
+    /// is slow, or of which nobody knows how long it is, is read with care by `imap` and `imap_unordered`: each item is handed over before
+    /// the next is read, results that are there go first, and those of tasks that are short against the pauses of the input are
+    /// waited for. The result of a long task may still come behind the next item. With 1, never: an item is read only when the result
+    /// of the one before it was given out, and one worker is busy at a time. That is for the lines that somebody types.
     ///
     /// ```
     /// # use procession_pool::Pool;

@@ -159,6 +159,7 @@ mod arrivals;
 mod batch;
 mod callbacks;
 mod calls;
+mod care;
 mod parcel;
 mod pending;
 mod run;

@@ -12,9 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::batch::Batch;
+use crate::care::{Care, Pass};
 use crate::job::Plan;
 use crate::parcel::Parcel;
 use crate::task_error::{Kind, Story, TaskError};
+use crate::terms::Tenure;
 use crate::ticket::Ticket;
 
 /// So many chunks a worker are kept ready: one that it has, one that it gets next, and one for whoever is quicker.
@@ -32,20 +34,14 @@ const BATCH: usize = 2048;
 const FIRST_BATCH: usize = 64;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_micros(200);
-/// So many of them are read between two looks at the clock.
-const STRIDE: usize = 64;
 /// After one that weighs this much, in bytes, it is time for a look at what is in flight.
 const HEAVY: usize = 4 << 10;
-/// Items that take longer to read than this are timed one by one.
-const GLANCE: Duration = Duration::from_micros(10);
 /// So many results may be given out before a look at whether to read on.
 const MOST_UNLOOKED: u64 = 64;
 /// Room is made at once for so many results.
 const FORESEEN: usize = 1 << 20;
 /// Where it is known from jobs before how long such tasks take, so many may be in flight from the beginning.
 const FAMILIAR: u64 = 1024;
-/// After so long a reading of the input, results that wait go first.
-const PATIENCE: Duration = Duration::from_millis(1);
 
 /// One job's results and the rest of its input.
 pub(crate) struct Run<'pool, I: Iterator, R> {
@@ -55,6 +51,7 @@ pub(crate) struct Run<'pool, I: Iterator, R> {
     ticket: Result<Ticket, Kind>,
     input: Fuse<I>,
     is_exhausted: bool,
+    care: Care,
     /// How many tasks were handed over, and have not come back.
     out: u64,
     /// How many results were given out.
@@ -90,6 +87,7 @@ where
 {
     pub(crate) fn new(plan: Plan<'pool>, input: I) -> Self {
         let Plan { pool, work, terms, .. } = plan;
+        let care = Care::new(terms.tenure == Tenure::Stream, input.size_hint());
         let most = terms.read_ahead.map_or(usize::MAX, NonZeroUsize::get);
         let ticket = work.and_then(|work| Ticket::open(pool.shared(), work, terms));
         let is_familiar = ticket.as_ref().is_ok_and(|ticket| !ticket.sink.usual().is_zero());
@@ -99,6 +97,7 @@ where
             ticket,
             input: input.fuse(),
             is_exhausted: false,
+            care,
             out: 0,
             given: 0,
             familiar: if is_familiar { FAMILIAR } else { 0 },
@@ -115,7 +114,7 @@ where
     /// The next result to arrive. `None` when there are no more.
     #[inline]
     pub(crate) fn next_any(&mut self, deadline: Option<Instant>) -> Result<Option<Placed<R>>, Late> {
-        self.keep_full();
+        self.keep_full(deadline, |run| run.arrived.iter().any(|parcel| parcel.count() > 0));
         loop {
             if let Some(front) = self.arrived.front_mut() {
                 if front.count() > 0 {
@@ -155,7 +154,7 @@ where
             self.give_up();
         }
         loop {
-            self.fill();
+            self.fill(deadline);
             self.take();
             if !self.arrived.is_empty() {
                 return Ok(true);
@@ -205,11 +204,12 @@ where
         }
     }
 
-    /// Reads on where enough was given out since the last time. It may be asked for each result.
+    /// Reads on where enough was given out since the last time. It may be asked for each result. Where the input may block, a result
+    /// that is there goes first.
     #[inline]
-    pub(crate) fn keep_full(&mut self) {
-        if self.given >= self.look {
-            self.fill();
+    pub(crate) fn keep_full(&mut self, deadline: Option<Instant>, has_result: impl FnOnce(&Self) -> bool) {
+        if self.given >= self.look && !(self.care.is_due() && has_result(self)) {
+            self.fill(deadline);
             // Whoever delivers results may change it meanwhile.
             let window = self.window();
             let surplus = self.in_flight().saturating_sub((window - window / 4) as u64);
@@ -219,35 +219,54 @@ where
 
     /// Reads the input until as much is in flight as is good.
     ///
-    /// Where results wait and the input is slow, they go first.
-    fn fill(&mut self) {
+    /// Where the input may block, each item is handed over before the next is read, and results that are there go first.
+    fn fill(&mut self, deadline: Option<Instant>) {
         let window = self.window();
         if !self.wants_more(window) {
             // There is something if the input has panicked in the middle of a reading.
             return self.submit();
         }
-        let begin = Instant::now();
-        let (mut gathered, mut looked) = (begin, begin);
-        let mut stride = 1;
-        loop {
-            let room = self.room(window).min(stride);
-            if room == 0 || !self.read_some(room) {
-                break;
-            }
-            let is_full = self.batch.len() >= self.batch_size() || self.batch.weight() >= BATCH_BYTES;
-            // Of an input that is quick to read, few items are worth a look at the clock each.
-            let now = Instant::now();
-            stride = if now - looked > GLANCE { 1 } else { (stride * 2).min(STRIDE) };
-            looked = now;
-            if is_full || now - gathered >= BATCH_TIME {
-                self.submit();
-                gathered = now;
-            }
-            if now - begin >= PATIENCE && self.has_results() {
-                break;
-            }
-        }
+        let mut pass = Pass::begin();
+        while self.read_on(window, &mut pass, deadline) && !(pass.is_long() && self.has_results()) {}
         self.submit();
+    }
+
+    /// Reads some items. Answers whether to read on.
+    fn read_on(&mut self, window: usize, pass: &mut Pass, deadline: Option<Instant>) -> bool {
+        let is_careful = self.care.is_due();
+        let room = self.room(window).min(if is_careful { 1 } else { pass.stride });
+        let before = self.bytes;
+        if is_careful && self.has_news() || room == 0 || !self.read_some(room) {
+            return false;
+        }
+        let is_next = pass.is_next;
+        self.care.note(pass.look(), self.bytes.saturating_sub(before), is_next);
+        let is_careful = self.care.is_due();
+        let is_full = self.batch.len() >= self.batch_size() || self.batch.weight() >= BATCH_BYTES;
+        if is_full || is_careful || pass.looked - pass.gathered >= BATCH_TIME {
+            self.submit();
+            pass.gathered = pass.looked;
+        }
+        if is_careful {
+            pass.pause(self.await_result(deadline));
+        }
+        true
+    }
+
+    /// Waits for a moment for a result, if the next item may be long in coming. Answers whether it has waited.
+    fn await_result(&mut self, deadline: Option<Instant>) -> bool {
+        let Ok(ticket) = &self.ticket else { return false };
+        let Some(patience) = self.care.patience(ticket.sink.usual()) else { return false };
+        let begin = Instant::now();
+        let until = begin + patience;
+        ticket.wait(1, Some(deadline.map_or(until, |deadline| deadline.min(until))));
+        self.care.spend(begin.elapsed());
+        true
+    }
+
+    /// Whether a result is there, to be found by a look at the workers.
+    fn has_news(&self) -> bool {
+        self.has_results() || self.ticket.as_ref().is_ok_and(Ticket::has_news)
     }
 
     /// How many results are still to come, if the input knows.

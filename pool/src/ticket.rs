@@ -93,6 +93,14 @@ impl Ticket {
         true
     }
 
+    /// Whether something has arrived here by now, or at a worker's.
+    pub(crate) fn has_news(&self) -> bool {
+        if !self.sink.has_some() && self.is_ours() {
+            self.shared.floor().dispatcher.pump();
+        }
+        self.sink.has_some()
+    }
+
     /// Has the workers tell of this job's results as soon as they are there, for somebody who watches and does not wait.
     pub(crate) fn expect(&self) {
         let mut floor = self.shared.floor();

@@ -3,9 +3,13 @@
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Block, FOREVER, pool};
+use procession_pool::Pool;
+use procession_sync::Shared;
+
+use crate::support::{Block, FOREVER, eventually, pool};
 
 #[test]
 fn nothing_is_read_before_a_result_is_asked_for() {
@@ -142,4 +146,57 @@ fn a_result_comes_while_its_worker_is_on_to_a_long_task() {
     assert!(begin.elapsed() < FOREVER, "they came with the long one");
     drop(results);
     pool.terminate();
+}
+
+/// Numbers from 0 on, each of which comes only when the task of the one before has run, and that needs the results before that one to
+/// have been given out by then.
+fn hesitant<'a>(ran: &'a Shared<AtomicU64>, given: &'a Cell<u64>) -> impl Iterator<Item = u64> + 'a {
+    (0..100).scan((), move |(), number| {
+        eventually("the run of the item before", || ran.load(Ordering::SeqCst) == number);
+        assert!(given.get() + 2 >= number, "{number} is read with {} results given", given.get());
+        Some(number)
+    })
+}
+
+fn counts(ran: &Shared<AtomicU64>, number: u64) -> u64 {
+    ran.fetch_add(1, Ordering::SeqCst);
+    number
+}
+
+#[test]
+fn each_item_is_handed_over_and_each_result_given_before_an_input_that_may_block_is_read_on() {
+    // One worker: what it has done before is there when it is on to the next.
+    let pool: Pool = pool(1);
+    for is_ordered in [true, false] {
+        let (ran, given) = (Shared::new(AtomicU64::new(0)).unwrap(), Cell::new(0));
+        let job = pool.job_with(&ran, counts);
+        let input = hesitant(&ran, &given);
+        let results: Box<dyn Iterator<Item = _>> =
+            if is_ordered { Box::new(job.imap(input)) } else { Box::new(job.imap_unordered(input)) };
+        for (place, result) in results.enumerate() {
+            assert_eq!(result.unwrap(), place as u64);
+            given.set(given.get() + 1);
+        }
+        assert_eq!(given.get(), 100);
+    }
+}
+
+#[test]
+fn a_result_that_is_there_does_not_wait_for_an_input_that_was_slow() {
+    let pool = pool(1);
+    let (ran, given) = (Shared::new(AtomicU64::new(0)).unwrap(), Cell::new(0));
+    // It tells how many it has, and the first is slow, so it may be slow again.
+    let first_is_slow = |number: &u64| {
+        if *number == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        eventually("the run of the item before", || ran.load(Ordering::SeqCst) == *number);
+        assert!(given.get() + 2 >= *number, "{number} is read with {} results given", given.get());
+    };
+    let items: Vec<u64> = (0..8).collect();
+    for result in pool.job_with(&ran, counts).imap(items.into_iter().inspect(first_is_slow)) {
+        result.unwrap();
+        given.set(given.get() + 1);
+    }
+    assert_eq!(given.get(), 8);
 }
