@@ -64,7 +64,8 @@ impl TaskError {
 
     /// Whether the function may have run, in whole or in part.
     ///
-    /// `false` is certain. A task whose worker died counts as started when it was the next that this worker had to do.
+    /// `false` is certain. It is known from shared memory what a worker had begun when it died, or when the task was cancelled or the pool
+    /// terminated. Tasks that are begun together ([`chunk_size`](crate::Job::chunk_size)) count as started together.
     ///
     /// ```
     /// # use procession_pool::Pool;

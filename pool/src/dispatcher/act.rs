@@ -84,6 +84,12 @@ impl Dispatcher {
         self.tell(Event::GaveBack { worker, count, unbegun });
     }
 
+    /// Takes back what these workers have not begun, so that of what they are cut off from it is known that it has begun. One that has
+    /// ended or stands still need not do anything for that.
+    pub(super) fn take_back_all(&mut self, workers: Vec<WorkerId>) {
+        workers.into_iter().for_each(|worker| self.recall(worker, u64::MAX));
+    }
+
     pub(super) fn retry(&mut self, task: TaskId) {
         self.status.counts.retried();
         if let Some(desk) = self.desks.get_mut(&task.job) {

@@ -178,6 +178,7 @@ impl Dispatcher {
         }
         self.now = clock::monotonic();
         if stop {
+            self.take_back_all(self.scheduler.holders(job));
             self.tell(Event::Cancel { job });
         } else {
             self.clear_desk(job);
@@ -211,6 +212,9 @@ impl Dispatcher {
         self.collect();
         self.now = clock::monotonic();
         self.heed_all();
+        if matches!(event, Event::Terminate | Event::Drop) {
+            self.take_back_all(self.members.keys().copied().collect());
+        }
         self.tell(event);
         self.decide();
         self.deliver();

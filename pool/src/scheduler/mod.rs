@@ -168,6 +168,12 @@ impl Scheduler {
         self.crew.get(id)?.front_span()
     }
 
+    /// The workers that hold tasks of a job.
+    pub(crate) fn holders(&self, job: JobId) -> Vec<WorkerId> {
+        let has_any = self.jobs.get(&job).is_some_and(|job| job.held > 0);
+        if has_any { self.crew.holders(job) } else { Vec::new() }
+    }
+
     /// How many tasks the workers hold.
     pub(crate) fn load(&self) -> u64 {
         self.crew.iter().map(|(_, worker)| worker.load()).sum()

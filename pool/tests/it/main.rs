@@ -23,3 +23,4 @@ mod stopped;
 mod support;
 mod tending;
 mod transport;
+mod unbegun;

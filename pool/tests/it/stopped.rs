@@ -4,16 +4,7 @@ use std::time::Duration;
 
 use procession_pool::Pool;
 
-use crate::support::{FOREVER, eventually, pool, send_signal};
-
-/// Stops a worker that has nothing to do, and waits until it stands still.
-fn stop(pid: u32) {
-    send_signal(pid, "STOP");
-    eventually("the stop", || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
-    });
-}
+use crate::support::{FOREVER, pool, send_signal, stop};
 
 /// The numbers of the workers, when all are ready.
 fn pids(pool: &Pool) -> Vec<u32> {
