@@ -41,6 +41,12 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Writes over bytes that were written.
+    fn amend(&mut self, at: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.place(at, bytes.len() as u64)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
     /// Where it lies, and how long it is.
     pub(crate) fn written(&self) -> (Extent, u64) {
         (self.extent, self.len)
@@ -106,6 +112,14 @@ impl Spill for Spilling<'_> {
             self.failed = self.write(before, block).err();
         }
         true
+    }
+
+    fn amend(&mut self, at: usize, bytes: &[u8]) {
+        if self.failed.is_none()
+            && let Some(draft) = &mut self.draft
+        {
+            self.failed = draft.amend(at as u64, bytes).err().map(Unsent::Fault);
+        }
     }
 }
 

@@ -209,6 +209,32 @@ fn parts(sizes: [usize; 5]) -> Parts {
     (7, "a".repeat(one), texts, Some(paper), "d".repeat(four), (0..numbers as u64).collect())
 }
 
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Letter {
+    number: u32,
+    text: String,
+    copies: Vec<Letter>,
+    signature: String,
+}
+
+/// What stands before the fields of a struct is written last, when the large ones lie elsewhere already.
+#[test]
+fn structs_with_large_fields_arrive_whole() {
+    let (sender, receiver) = unbounded::<Letter>().expect("a queue");
+    let letter = |text: usize, signature: usize, copies| Letter {
+        number: 7,
+        text: "a".repeat(text),
+        copies,
+        signature: "b".repeat(signature),
+    };
+    for (text, signature) in [(0, 100_000), (100_000, 0), (100_000, 300_000)] {
+        let copy = letter(signature, text, Vec::new());
+        let sent = letter(text, signature, vec![copy.clone(), copy]);
+        sender.send(sent.clone()).expect("there is memory");
+        assert!(receiver.recv().expect("it was sent") == sent, "{text} {signature}");
+    }
+}
+
 #[test]
 fn values_with_large_parts_arrive_whole() {
     let (sender, receiver) = unbounded::<Parts>().expect("a queue");

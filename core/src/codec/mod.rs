@@ -178,6 +178,10 @@ pub fn append<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<
 ///         self.0.extend_from_slice(block);
 ///         true
 ///     }
+///
+///     fn amend(&mut self, at: usize, bytes: &[u8]) {
+///         self.0[at..at + bytes.len()].copy_from_slice(bytes);
+///     }
 /// }
 ///
 /// let value = (1, "a".repeat(100_000), 2);

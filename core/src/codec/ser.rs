@@ -26,8 +26,9 @@ pub(super) fn append<'a, C: Check, T: Serialize + ?Sized>(
     spill: Option<&'a mut (dyn Spill + 'a)>,
 ) -> Result<(), Fault> {
     let before = buffer.len();
+    let postcard = Postcard { output: Buffer(buffer) };
     let mut output =
-        Output { before, postcard: Postcard { output: Buffer(buffer) }, is_whole: false, check: C::default(), spill };
+        Output { before, postcard, is_whole: false, check: C::default(), spill, spilled: 0, is_kept: false };
     value.serialize(Writer { output: &mut output, depth: MAX_DEPTH })?;
     if let Some(trailer) = output.check.trailer() {
         output.bytes().extend_from_slice(&trailer);
@@ -45,12 +46,50 @@ pub(super) struct Output<'a, C> {
     check: C,
     /// Where large blocks go.
     spill: Option<&'a mut (dyn Spill + 'a)>,
+    /// How many bytes have gone there.
+    spilled: usize,
+    /// Whether nothing goes there any more, because what is being written may have to be moved.
+    is_kept: bool,
 }
 
 impl<C> Output<'_, C> {
     #[inline]
-    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+    fn bytes(&mut self) -> &mut Vec<u8> {
         self.postcard.output.0
+    }
+
+    /// Where the next byte is written to. What was spilled counts as if it still lay in the vector.
+    #[inline]
+    pub(super) fn place(&self) -> usize {
+        self.spilled + self.postcard.output.0.len()
+    }
+
+    /// Where a place is in the vector, if it was not spilled.
+    #[inline]
+    fn kept(&self, place: usize) -> Option<usize> {
+        place.checked_sub(self.spilled).filter(|at| *at >= self.before)
+    }
+
+    #[inline]
+    pub(super) fn push_array<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.bytes().extend_from_slice(&bytes);
+    }
+
+    /// Writes over what was written at a place.
+    #[inline]
+    pub(super) fn amend<const N: usize>(&mut self, place: usize, bytes: [u8; N]) {
+        match self.kept(place).and_then(|at| self.bytes().get_mut(at..at + N)) {
+            Some(written) => written.copy_from_slice(&bytes),
+            None => self.amend_spilled(place, &bytes),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn amend_spilled(&mut self, place: usize, bytes: &[u8]) {
+        if let Some(spill) = &mut self.spill {
+            spill.amend(place - self.before, bytes);
+        }
     }
 }
 
@@ -62,6 +101,17 @@ impl<C: Check> Output<'_, C> {
             Some((bytes, len)) => self.push_packed(bytes, len),
             None => self.postcard.serialize_u64(count as u64)?,
         }
+        Ok(())
+    }
+
+    /// Writes a count anew, with what stands behind it.
+    #[cold]
+    pub(super) fn count_anew(&mut self, count: usize, [place, begin]: [usize; 2]) -> Result<(), Fault> {
+        let (Some(place), Some(begin)) = (self.kept(place), self.kept(begin)) else { return Err(other_length()) };
+        let end = self.bytes().len();
+        self.count(count)?;
+        let number = self.bytes().split_off(end);
+        self.bytes().splice(place..begin, number);
         Ok(())
     }
 
@@ -85,7 +135,9 @@ impl<C: Check> Output<'_, C> {
     fn large_block(&mut self, block: &[u8]) -> Result<(), Fault> {
         self.count(block.len())?;
         let (bytes, before) = (&mut *self.postcard.output.0, self.before);
-        if self.spill.as_mut().is_some_and(|spill| spill.spill(&bytes[before..], block)) {
+        let spill = self.spill.as_mut().filter(|_| !self.is_kept);
+        if spill.is_some_and(|spill| spill.spill(&bytes[before..], block)) {
+            self.spilled += bytes.len() - before + block.len();
             bytes.truncate(before);
         } else {
             large::append(bytes, block);
@@ -97,7 +149,7 @@ impl<C: Check> Output<'_, C> {
     fn variant(&mut self, index: u32, name: &str, style: Style) -> Result<(), Fault> {
         self.check.note(kind::VARIANT);
         self.count(index as usize)?;
-        self.bytes().extend_from_slice(&Label::new(name, style).to_bytes());
+        self.push_array(Label::new(name, style).to_bytes());
         Ok(())
     }
 }
@@ -269,6 +321,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
     #[inline]
     fn serialize_seq(self, count: Option<usize>) -> Result<Items<'a, 'b, C>, Fault> {
         self.output.check.note(kind::SEQUENCE);
+        self.output.is_kept |= count.is_none();
         Items::new(self.deeper()?, count.unwrap_or_default())
     }
 
@@ -326,6 +379,11 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
         write!(text, "{value}").map_err(|_| Fault::text("the value's `Display` failed"))?;
         self.serialize_str(&text)
     }
+}
+
+#[cold]
+fn other_length() -> Fault {
+    Fault::text("a sequence or map with a large block has another length than it announced; collect it first")
 }
 
 #[cold]

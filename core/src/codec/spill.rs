@@ -17,6 +17,10 @@ pub(super) const SPILLED: usize = 64 << 10;
 ///         self.0.extend_from_slice(block);
 ///         true
 ///     }
+///
+///     fn amend(&mut self, at: usize, bytes: &[u8]) {
+///         self.0[at..at + bytes.len()].copy_from_slice(bytes);
+///     }
 /// }
 /// ```
 pub trait Spill {
@@ -31,7 +35,31 @@ pub trait Spill {
     ///     fn spill(&mut self, _: &[u8], _: &[u8]) -> bool {
     ///         false
     ///     }
+    ///
+    ///     fn amend(&mut self, _: usize, _: &[u8]) {}
     /// }
     /// ```
     fn spill(&mut self, before: &[u8], block: &[u8]) -> bool;
+
+    /// Writes over bytes that were taken, from the given one on, counted from the first that ever was. What stands before the fields
+    /// of a struct is known behind them only.
+    ///
+    /// ```
+    /// use procession_core::codec::Spill;
+    ///
+    /// struct Whole(Vec<u8>);
+    ///
+    /// impl Spill for Whole {
+    ///     fn spill(&mut self, before: &[u8], block: &[u8]) -> bool {
+    ///         self.0.extend_from_slice(before);
+    ///         self.0.extend_from_slice(block);
+    ///         true
+    ///     }
+    ///
+    ///     fn amend(&mut self, at: usize, bytes: &[u8]) {
+    ///         self.0[at..at + bytes.len()].copy_from_slice(bytes);
+    ///     }
+    /// }
+    /// ```
+    fn amend(&mut self, at: usize, bytes: &[u8]);
 }

@@ -20,9 +20,9 @@ pub(super) struct Items<'a, 'b, C> {
 impl<'a, 'b, C: Check> Items<'a, 'b, C> {
     #[inline]
     pub(super) fn new(writer: Writer<'a, 'b, C>, announced: usize) -> Result<Self, Fault> {
-        let before = writer.output.bytes().len();
+        let before = writer.output.place();
         writer.output.count(announced)?;
-        let place = [before, writer.output.bytes().len()];
+        let place = [before, writer.output.place()];
         Ok(Self { writer, announced, count: 0, place })
     }
 
@@ -36,24 +36,12 @@ impl<'a, 'b, C: Check> Items<'a, 'b, C> {
     fn counted(&mut self) -> Result<(), Fault> {
         self.count += 1;
         let most = self.announced.max(self.count);
-        if most > MOST_EMPTY && self.writer.output.bytes().len() == self.place[1] { Err(too_empty()) } else { Ok(()) }
+        if most > MOST_EMPTY && self.writer.output.place() == self.place[1] { Err(too_empty()) } else { Ok(()) }
     }
 
     #[inline]
-    fn finish(mut self) -> Result<(), Fault> {
-        if self.count == self.announced { Ok(()) } else { self.put_right() }
-    }
-
-    /// Moves the items aside, and writes their number anew.
-    #[cold]
-    fn put_right(&mut self) -> Result<(), Fault> {
-        let [before, begin] = self.place;
-        let output = &mut *self.writer.output;
-        let end = output.bytes().len();
-        output.count(self.count)?;
-        let number = output.bytes().split_off(end);
-        output.bytes().splice(before..begin, number);
-        Ok(())
+    fn finish(self) -> Result<(), Fault> {
+        if self.count == self.announced { Ok(()) } else { self.writer.output.count_anew(self.count, self.place) }
     }
 }
 
@@ -154,8 +142,8 @@ pub(super) struct Fields<'a, 'b, C> {
 impl<'a, 'b, C: Check> Fields<'a, 'b, C> {
     #[inline]
     pub(super) fn new(writer: Writer<'a, 'b, C>) -> Self {
-        let place = writer.output.bytes().len();
-        writer.output.bytes().extend_from_slice(&Shape::EMPTY.to_bytes());
+        let place = writer.output.place();
+        writer.output.push_array(Shape::EMPTY.to_bytes());
         Self { writer, shape: Shape::EMPTY, place }
     }
 
@@ -167,9 +155,7 @@ impl<'a, 'b, C: Check> Fields<'a, 'b, C> {
 
     #[inline]
     fn finish(self) -> Result<(), Fault> {
-        if let Some(place) = self.writer.output.bytes().get_mut(self.place..self.place + Shape::SIZE) {
-            place.copy_from_slice(&self.shape.to_bytes());
-        }
+        self.writer.output.amend(self.place, self.shape.to_bytes());
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use procession_core::codec::{decode, decode_from, encode};
+use procession_core::codec::{self, decode, decode_from, encode};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -376,4 +376,86 @@ fn texts_and_blocks_are_copied_before_they_are_looked_at() {
     let block = encode(&Block).unwrap();
     assert!(decode_from::<Bytes>(block.bytes(), Vec::new()).unwrap().0.0);
     assert!(decode_from::<Buf>(block.bytes(), Vec::new()).unwrap().0.0);
+}
+
+/// A message that was spilled in pieces.
+#[derive(Default)]
+struct Whole(Vec<u8>);
+
+impl codec::Spill for Whole {
+    fn spill(&mut self, before: &[u8], block: &[u8]) -> bool {
+        self.0.extend_from_slice(before);
+        self.0.extend_from_slice(block);
+        true
+    }
+
+    fn amend(&mut self, at: usize, bytes: &[u8]) {
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+/// What comes of a value whose large blocks are spilled, behind bytes that the buffer held before.
+fn spilled<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, String> {
+    let (mut whole, mut rest) = (Whole::default(), vec![1, 2, 3, 4, 5]);
+    codec::append_spilling(value, &mut rest, &mut whole).map_err(|error| error.to_string())?;
+    assert_eq!(rest[..5], [1, 2, 3, 4, 5]);
+    let bytes = [&whole.0[..], &rest[5..]].concat();
+    assert_eq!(bytes, encode(value).unwrap().bytes(), "as if nothing had been spilled");
+    codec::decode_from(&bytes, codec::Handles::new()).map_err(|error| error.to_string())
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Page {
+    number: u64,
+    text: String,
+    lines: Vec<u32>,
+    inner: Option<Box<Page>>,
+    footer: String,
+}
+
+fn page(text: usize, footer: usize) -> Page {
+    let (text, footer) = ("a".repeat(text), "b".repeat(footer));
+    Page { number: 7, text, lines: vec![1, 2, 300_000], inner: None, footer }
+}
+
+#[test]
+fn structs_whose_blocks_are_spilled_arrive_as_they_were() {
+    const LARGE: usize = 100_000;
+    for (text, footer) in [(0, 0), (LARGE, 1), (1, LARGE), (LARGE, LARGE)] {
+        let plain = page(text, footer);
+        assert!(spilled(&plain).unwrap() == plain, "{text} {footer}");
+        for (outer_text, outer_footer) in [(0, 0), (LARGE, 0), (0, LARGE)] {
+            let nested = Page { inner: Some(Box::new(plain.clone())), ..page(outer_text, outer_footer) };
+            assert!(spilled(&vec![nested.clone(), nested.clone()]).unwrap() == [nested.clone(), nested]);
+        }
+    }
+}
+
+/// Says of a list of texts that it has one length or none.
+#[derive(Debug, PartialEq)]
+struct Listed(Option<usize>, Vec<String>);
+
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut elements = serializer.serialize_seq(self.0)?;
+        for text in &self.1 {
+            elements.serialize_element(text)?;
+        }
+        elements.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(|texts| Self(None, texts))
+    }
+}
+
+#[test]
+fn a_sequence_whose_blocks_are_spilled_has_its_length_or_is_refused() {
+    let texts = vec!["a".repeat(100_000), "b".to_owned(), "c".repeat(100_000)];
+    let value = (page(100_000, 1), Listed(None, texts.clone()), page(1, 100_000));
+    assert!(spilled(&value).unwrap() == value);
+    assert!(spilled(&Listed(Some(3), texts.clone())).unwrap().1 == texts);
+    assert!(spilled(&Listed(Some(2), texts)).unwrap_err().contains("another length than it announced"));
 }
