@@ -5,9 +5,9 @@
 //! SIGABRT, which only sends them: it neither allocates nor waits.
 
 use std::cell::Cell;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Once;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 use std::thread;
 
 use nix::libc;
@@ -17,11 +17,33 @@ use crate::codec;
 use crate::control::Control;
 use crate::frame::FrameHeader;
 use crate::link::SPILL;
+use crate::os::pidfd::own_number;
 
-/// The socket of the link; −1 while there is none.
-static SOCKET: AtomicI32 = AtomicI32::new(-1);
-/// The process whose link it is: a copy says nothing in its original's name.
-static OWNER: AtomicU32 = AtomicU32::new(0);
+/// Who says something, and over what: see [`Speaker`]. One number, which a handler finds whole, and which lies in one page of
+/// memory, because a fresh copy pays for each that it writes to.
+static SPEAKER: AtomicU64 = AtomicU64::new(NOBODY);
+
+/// While there is no link.
+const NOBODY: u64 = 0;
+
+/// A process and the socket of its link. A copy says nothing in its original's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Speaker {
+    process: u32,
+    socket: RawFd,
+}
+
+impl Speaker {
+    /// Never [`NOBODY`], because no process has the number 0.
+    fn to_bits(self) -> u64 {
+        u64::from(self.process) << 32 | u64::from(self.socket.cast_unsigned())
+    }
+
+    fn from_bits(bits: u64) -> Option<Speaker> {
+        let (process, socket) = ((bits >> 32) as u32, (bits as u32).cast_signed());
+        (bits != NOBODY).then_some(Speaker { process, socket })
+    }
+}
 
 thread_local! {
     /// Whether the words of this thread are complete. The handler may come between any two instructions.
@@ -51,9 +73,8 @@ thread_local! {
 /// ```
 pub fn speak_over(control: Control) -> &'static mut Control {
     let control = Box::leak(Box::new(control));
-    OWNER.store(std::process::id(), Ordering::Relaxed);
-    // Release pairs with the handler's Acquire, which may run on another thread: it reads the owner after the socket.
-    SOCKET.store(control.socket().as_raw_fd(), Ordering::Release);
+    let speaker = Speaker { process: own_number(), socket: control.socket().as_raw_fd() };
+    SPEAKER.store(speaker.to_bits(), Ordering::Relaxed);
     control
 }
 
@@ -64,7 +85,7 @@ pub fn speak_over(control: Control) -> &'static mut Control {
 /// assert!(!procession_core::last_words::are_wanted());
 /// ```
 pub fn silence() {
-    SOCKET.store(-1, Ordering::Relaxed);
+    SPEAKER.store(NOBODY, Ordering::Relaxed);
 }
 
 /// Whether somebody listens.
@@ -78,7 +99,7 @@ pub fn silence() {
 /// ```
 #[must_use]
 pub fn are_wanted() -> bool {
-    SOCKET.load(Ordering::Relaxed) >= 0
+    SPEAKER.load(Ordering::Relaxed) != NOBODY
 }
 
 /// Puts down what this thread says if its process aborts while the thread is panicking. It replaces what was put down before.
@@ -135,9 +156,8 @@ extern "C" fn on_abort(signal: libc::c_int) {
 }
 
 fn say() {
-    let socket = SOCKET.load(Ordering::Acquire);
-    let is_own = OWNER.load(Ordering::Relaxed) == std::process::id();
-    if socket < 0 || !is_own || !thread::panicking() || !READY.get() {
+    let Some(Speaker { process, socket }) = Speaker::from_bits(SPEAKER.load(Ordering::Relaxed)) else { return };
+    if process != own_number() || !thread::panicking() || !READY.get() {
         return;
     }
     if let Ok(words) = WORDS.try_with(Cell::take) {
@@ -146,5 +166,18 @@ fn say() {
         let _nobody_listens = unsafe { libc::send(socket, words.as_ptr().cast(), words.len(), flags) };
         // Freeing is not for handlers: the abort may come from within the allocator.
         std::mem::forget(words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speaker_is_found_as_it_was_put_down() {
+        for speaker in [Speaker { process: 1, socket: 0 }, Speaker { process: u32::MAX, socket: RawFd::MAX }] {
+            assert_eq!(Speaker::from_bits(speaker.to_bits()), Some(speaker));
+        }
+        assert_eq!(Speaker::from_bits(NOBODY), None);
     }
 }

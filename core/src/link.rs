@@ -149,11 +149,16 @@ impl Link {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn post(&mut self, message: Message) -> Result<(), LinkError> {
-        let next = Outgoing::new(message)?;
+        let mut next = Outgoing::new(message)?;
         let is_clear = self.flush()?;
         next.rehearse(is_clear.into())?;
-        self.outgoing.push_back(next);
-        if is_clear { self.flush().map(drop) } else { Ok(()) }
+        // The queue takes memory, which a fresh copy pays dearly for: mostly it is not needed.
+        let sent = if is_clear { next.send(&self.socket) } else { Ok(false) };
+        // What cannot be sent at all must not be in the way of what comes after it.
+        if matches!(sent, Ok(false)) || sent.is_err() && next.has_begun() {
+            self.outgoing.push_back(next);
+        }
+        sent.map(drop)
     }
 
     /// Sends on what was kept, without waiting. Answers whether all of it is out.

@@ -1,5 +1,6 @@
 //! The life of a child: set up, call the function, tell the outcome, exit. It never returns into the program's own code.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::{env, io, process};
 
@@ -20,7 +21,9 @@ pub(crate) const PANICKED: i32 = 101;
 const FAILED: i32 = 1;
 
 /// The variable that has copies run the exit hooks of the C library.
-const EXIT_HOOKS: &str = "PROCESSION_EXIT_HOOKS";
+const WANTS_EXIT_HOOKS: &str = "PROCESSION_EXIT_HOOKS";
+/// Whether it was set when the environment was looked at last.
+static EXIT_HOOKS: AtomicBool = AtomicBool::new(false);
 
 /// How a child leaves when its function is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,13 @@ pub(crate) enum Leave {
 
 /// The link to the parent, while there is an outcome to tell.
 static PARENT: Mutex<Option<&'static mut Control>> = Mutex::new(None);
+
+/// Does once, in the process that is about to be copied, what each copy would have to do: every page of memory that a fresh copy
+/// touches costs it microseconds.
+pub(crate) fn prepare_copies() {
+    panics::prepare_watch();
+    look_for_exit_hooks();
+}
 
 /// Lives as the child whose job arrives over `control`.
 pub(crate) fn receive(mut control: Control, leave: Leave) -> ! {
@@ -73,15 +83,16 @@ pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
     *parent() = Some(last_words::speak_over(control));
     let code = run(function, argument, second);
     match leave {
-        Leave::AsCopy if !wants_exit_hooks() => exit::leave(code),
+        Leave::AsCopy if !EXIT_HOOKS.load(Ordering::Relaxed) => exit::leave(code),
         Leave::AsCopy | Leave::AsProgram => process::exit(code),
     }
 }
 
-/// Whether whoever started the program wants copies to leave as programs do, with all that libraries do then: leak sanitizers,
-/// profilers, exit hooks of C code.
-fn wants_exit_hooks() -> bool {
-    env::var_os(EXIT_HOOKS).is_some_and(|value| !value.is_empty() && value != "0")
+/// Looks whether copies are to leave as programs do, with all that libraries do then: leak sanitizers, profilers, exit hooks of C
+/// code. To be called again when the environment has changed.
+fn look_for_exit_hooks() {
+    let wanted = env::var_os(WANTS_EXIT_HOOKS).is_some_and(|value| !value.is_empty() && value != "0");
+    EXIT_HOOKS.store(wanted, Ordering::Relaxed);
 }
 
 /// Calls the function, tells the outcome, and answers the exit code.
@@ -101,11 +112,15 @@ fn settle(around: Surroundings, lifeline: Option<OwnedFd>) -> Result<(), String>
     let streams = around.standard.map(Stream::received);
     let step = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
     stdio::install(streams).map_err(step("connect its standard streams"))?;
+    let has_new_environment = around.environment.is_some() || !around.changes.is_empty();
     if let Some(variables) = around.environment {
         start::set_environment(&variables).map_err(step("take over the environment"))?;
     }
     for (name, value) in &around.changes {
         start::set_variable(name, value.as_ref()).map_err(step("change its environment"))?;
+    }
+    if has_new_environment {
+        look_for_exit_hooks();
     }
     if let Some(place) = around.place {
         directory::enter(OwnedFd::from(place)).map_err(step("enter its parent's working directory"))?;

@@ -106,6 +106,7 @@ fn prepare() {
     // Output of what ran before `init` would be written by every copy. Its stdout leads nowhere, so let it go now.
     stdio::flush_all();
     panics::install_hook();
+    child::prepare_copies();
     child::watch_exit();
 }
 

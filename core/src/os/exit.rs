@@ -148,6 +148,10 @@ fn registered(result: libc::c_int) -> io::Result<()> {
 }
 
 extern "C" fn run_at_exit() {
+    // Taking the lock writes to a page that a fresh copy would have to copy.
+    if !HOOKED.load(Ordering::SeqCst) {
+        return;
+    }
     // Taken out one by one, so that a function may exit or register another.
     while let Some(function) = { lock(&AT_EXIT).pop() } {
         function();

@@ -41,6 +41,12 @@ thread_local! {
     static SEEN: RefCell<Option<Sighting>> = const { RefCell::new(None) };
 }
 
+/// Does now what the first [`watch`] of a thread does: the C library is told of a destructor, and looks up symbols for that all over
+/// the program's memory. A copy of this process need not do it again.
+pub(crate) fn prepare() {
+    unwatch(watch(Watch::Off));
+}
+
 /// Replaces what is done with panics of this thread, and forgets what was seen before: it belongs to another call.
 pub(super) fn watch(watch: Watch) -> (Watch, Option<Sighting>) {
     (WATCH.replace(watch), SEEN.take())

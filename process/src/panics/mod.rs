@@ -19,7 +19,7 @@ pub use payload::discard;
 
 use frames::Frames;
 use hook::{Sighting, Watch};
-pub(crate) use hook::{install as install_hook, under_way};
+pub(crate) use hook::{install as install_hook, prepare as prepare_watch, under_way};
 use payload::{Mark, NO_TEXT};
 
 /// What a panic said, where it was, and how the program got there.

@@ -20,6 +20,7 @@ pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> 
     here.send(job).map_err(unsent)?;
     // What waits in the buffer would be written twice, by this process and by its copy.
     stdio::flush_all();
+    child::prepare_copies();
     let reserve = Reserve::new().map_err(SpawnError::from_io)?;
     match there.fork().map_err(SpawnError::from_io)? {
         (Forked::Child, there) => {
