@@ -85,6 +85,28 @@ impl Outlet {
         self.insert(bytes.len(), descriptors, until, |tail, parcel| tail.push(bytes, parcel))
     }
 
+    /// Adds a small message for a receiver that will look for itself sooner or later: one that sleeps is not woken. Answers whether
+    /// it was added. It is not where room is scarce: who waits for room must be able to rely on a receiver that is awake.
+    pub(crate) fn leave(&self, bytes: &[u8]) -> Result<bool, Unsent> {
+        if bytes.len() > INLINE || !self.links().is_roomy() {
+            return Ok(false);
+        }
+        if self.nobody_listens(bytes.len()) {
+            return Err(Unsent::Disconnected);
+        }
+        let Some(mut tail) = Tail::lock(&self.memory, self.links(), Until::Now) else { return Ok(false) };
+        let inherited = tail.inherited();
+        let done = tail.has_room(true);
+        if done {
+            tail.push(bytes, None)?;
+        }
+        tail.publish();
+        if inherited {
+            self.memory.sweep_if_needed();
+        }
+        Ok(done)
+    }
+
     /// Sends as many messages as there is room for, under one lock. The pieces are in one buffer, `ends` says where each ends.
     /// At least one is sent, waiting if it must; answers how many.
     /// The first begins at `start`.

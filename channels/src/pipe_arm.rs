@@ -2,6 +2,7 @@
 
 use procession_core::os::poll::Pollable;
 
+use crate::error::TrySendError;
 use crate::pipe_receiver::PipeReceiver;
 use crate::pipe_sender::PipeSender;
 
@@ -35,6 +36,17 @@ impl<T> PipeReceiver<T> {
 }
 
 impl<T> PipeSender<T> {
+    /// Adds bytes as one message without waking a receiver that sleeps: it finds them when it looks the next time, at the latest when
+    /// it is woken by what is sent later, or by the end. Answers whether they were added, which they are not where room is scarce.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_send_bytes`](Self::try_send_bytes).
+    #[doc(hidden)]
+    pub fn leave_bytes(&self, bytes: &[u8]) -> Result<bool, TrySendError<()>> {
+        self.outlet.leave(bytes).map_err(|unsent| TrySendError::new((), unsent))
+    }
+
     /// Makes the descriptor readable when there is room; `true` when there is already, or will never be.
     #[doc(hidden)]
     #[must_use]
@@ -47,5 +59,48 @@ impl<T> PipeSender<T> {
     #[must_use]
     pub fn bell(&self) -> Pollable<'_> {
         self.outlet.socket().pollable()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use procession_core::Waitable;
+    use procession_core::os::poll::poll;
+
+    use crate::record::INLINE;
+    use crate::{PipeReceiver, one_way};
+
+    fn is_rung(receiver: &PipeReceiver<()>) -> bool {
+        poll(&[receiver.pollable()], Some(Instant::now())).unwrap()[0]
+    }
+
+    #[test]
+    fn what_is_left_wakes_nobody_and_is_found_in_its_turn() {
+        let (receiver, sender) = one_way::<()>().unwrap();
+        assert!(!receiver.arm());
+        assert!(sender.leave_bytes(b"left").unwrap());
+        assert!(!is_rung(&receiver));
+        sender.send_bytes(b"sent").unwrap();
+        assert!(is_rung(&receiver));
+        assert_eq!(receiver.recv_bytes().unwrap(), b"left");
+        assert_eq!(receiver.recv_bytes().unwrap(), b"sent");
+        assert!(!receiver.arm());
+        assert!(sender.leave_bytes(b"last").unwrap());
+        assert!(receiver.arm(), "who goes to sleep looks first");
+        drop(sender);
+        assert_eq!(receiver.recv_bytes().unwrap(), b"last");
+    }
+
+    #[test]
+    fn nothing_is_left_where_room_is_scarce_so_that_others_can_wake_the_receiver() {
+        let (receiver, sender) = one_way::<()>().unwrap();
+        assert!(!sender.leave_bytes(&[0; INLINE + 1]).unwrap());
+        assert!(!receiver.arm());
+        while sender.leave_bytes(&[0; 100]).unwrap() {}
+        assert!(!is_rung(&receiver));
+        sender.try_send_bytes(b"there is room for this").unwrap();
+        assert!(is_rung(&receiver));
     }
 }

@@ -290,7 +290,6 @@ impl<T: Any> Proxy<T> {
         Ok(codec::decode(result)?)
     }
 
-    /// Sends a call whose result nobody wants: for guards, whose drop can neither wait nor fail.
     /// As `perform`, for a call that gives its caller something. If it should come to do so after it was given up, `undo` gives it
     /// back; what it sends arrives after the call. So a time that is over always means that nothing was done.
     pub(crate) fn acquire<A: Serialize, R: DeserializeOwned>(
@@ -319,9 +318,17 @@ impl<T: Any> Proxy<T> {
         self.timeout.and_then(deadline_after)
     }
 
+    /// Sends a call whose result nobody wants: for guards, whose drop can neither wait nor fail.
     pub(crate) fn tell<A: Serialize>(&self, method: Result<Method, FunctionError>, argument: &A) {
         if let (Ok(method), Ok(argument)) = (method, codec::encode(argument)) {
             self.handle.tell(Kind::Exclusive, Which::Named(method), argument);
+        }
+    }
+
+    /// As `tell`, where nobody waits for what it does: the manager is not woken for it.
+    pub(crate) fn mention<A: Serialize>(&self, method: Result<Method, FunctionError>, argument: &A) {
+        if let (Ok(method), Ok(argument)) = (method, codec::encode(argument)) {
+            self.handle.mention(Kind::Exclusive, Which::Named(method), argument);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use procession_channels::SocketConnection;
 use procession_core::codec::{self, Message};
+use procession_core::os::identity::Identity;
 use procession_core::{Control, Door, Key, Method};
 
 use super::callbacks::Callback;
@@ -170,7 +171,7 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Message, CallError> {
         let sent = self.post(request, argument, deadline)?;
-        self.wait(sent, request.objects, deadline)
+        self.wait_here(sent, request.objects, deadline)
     }
 
     /// Waits for the answer to a call. One that is not over in time is taken back, if it has not begun.
@@ -181,7 +182,21 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Message, CallError> {
         self.check_owner()?;
+        self.wait_here(sent, objects, deadline)
+    }
+
+    /// As [`wait`](Self::wait), in the process that the call was sent from: which process this is costs a system call.
+    fn wait_here(
+        self: &Arc<Connection>,
+        sent: Sent,
+        objects: &[ObjectId],
+        deadline: Option<Instant>,
+    ) -> Result<Message, CallError> {
         let only_tries = deadline.is_some_and(|at| at <= Instant::now());
+        if only_tries && sent.place != Place::default() {
+            // Without a time of its own it has the one that giving up takes.
+            return self.give_up(sent, objects, only_tries);
+        }
         match self.inbox.wait(sent.number, deadline)? {
             Waited::Answer(answer) => answer.map_err(CallError::from_failure),
             Waited::Closed => Err(CallError::ManagerGone),
@@ -252,7 +267,7 @@ impl Connection {
 
     /// Whether this is the process that the connection belongs to, and no copy of it.
     pub(crate) fn check_owner(&self) -> Result<(), CallError> {
-        if self.owner == std::process::id() { Ok(()) } else { Err(CallError::Forked) }
+        if self.owner == Identity::current().pid() { Ok(()) } else { Err(CallError::Forked) }
     }
 }
 

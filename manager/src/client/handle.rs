@@ -84,6 +84,14 @@ impl Handle {
         }
     }
 
+    /// As [`tell`](Self::tell), where nobody waits for what it does: the manager is not woken for it.
+    pub(crate) fn mention(&self, kind: Kind, which: Which, argument: Message) {
+        match &self.link {
+            Link::Far(connection) => drop(connection.mention(&self.request(kind, which), argument)),
+            Link::Here(_) => self.tell(kind, which, argument),
+        }
+    }
+
     /// Waits for what was posted.
     pub(crate) fn wait(&self, posted: Posted, deadline: Option<Instant>) -> Result<Message, CallError> {
         match (&self.link, posted) {

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use procession_channels::{PipeSender, SendTimeoutError};
+use procession_channels::{PipeSender, SendTimeoutError, TrySendError};
 use procession_core::codec::Message;
 use procession_core::os::poll::Pollable;
 use procession_core::{Control, Method};
@@ -112,6 +112,20 @@ impl Outgoing {
             self.backlog.push_back(if self.is_far() { frames::frame(&bytes).unwrap_or_default() } else { bytes });
         }
         Ok(())
+    }
+
+    /// Sends a frame of which the manager need not hear before it hears something else: it is not woken by it.
+    pub(super) fn leave(&mut self, inbox: &Inbox, bytes: Vec<u8>) -> Result<(), CallError> {
+        if let Way::Near { frames, .. } = &self.way
+            && self.backlog.is_empty()
+        {
+            match frames.leave_bytes(&bytes) {
+                Ok(true) => return Ok(()),
+                Err(TrySendError::Disconnected(())) => return Err(CallError::ManagerGone),
+                Ok(false) | Err(_) => {}
+            }
+        }
+        self.owe(inbox, bytes)
     }
 
     pub(super) fn has_backlog(&self) -> bool {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use procession_core::codec::Message;
 
 use super::connection::{Connection, Request, Sent, Which};
+use super::inbox::Inbox;
 use super::outgoing::{Outgoing, SLICE, not_over_a_network};
 use crate::claims::Place;
 use crate::error::CallError;
@@ -43,6 +44,20 @@ impl Connection {
 
     /// Calls, and wants no answer. If there is no room for it now, it goes out when there is.
     pub(crate) fn tell(self: &Arc<Connection>, request: &Request<'_>, argument: Message) -> Result<(), CallError> {
+        self.say(request, argument, Outgoing::owe)
+    }
+
+    /// As [`tell`](Self::tell), where the manager may hear it when it hears something else from this process, or its end.
+    pub(crate) fn mention(self: &Arc<Connection>, request: &Request<'_>, argument: Message) -> Result<(), CallError> {
+        self.say(request, argument, Outgoing::leave)
+    }
+
+    fn say(
+        self: &Arc<Connection>,
+        request: &Request<'_>,
+        argument: Message,
+        send: impl FnOnce(&mut Outgoing, &Inbox, Vec<u8>) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
         let (payload, descriptors) = argument.into_parts();
         let mut bytes = payload.into_vec();
         let mut outgoing = self.outgoing()?;
@@ -52,7 +67,7 @@ impl Connection {
         let method = outgoing.number_of_which(&self.inbox, request.which)?;
         let Request { kind, subject, .. } = *request;
         Ask { kind, method, subject, number: 0, place: Place::default() }.append_to(&mut bytes);
-        outgoing.owe(&self.inbox, bytes)?;
+        send(&mut outgoing, &self.inbox, bytes)?;
         self.see_to_backlog(outgoing);
         Ok(())
     }

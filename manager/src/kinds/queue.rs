@@ -253,7 +253,8 @@ impl<T: Item> Queue<T> {
     ) -> Result<R, CallError> {
         let number = owner::unique();
         let put_back = || self.proxy.tell(Method::exclusive(QueueState::<T>::put_back), &number);
-        let arrived = || self.proxy.tell(Method::exclusive(QueueState::<T>::arrived), &number);
+        // It counts as soon as it lies in shared memory, where the manager finds it even after the death of this process.
+        let arrived = || self.proxy.mention(Method::exclusive(QueueState::<T>::arrived), &number);
         match self.proxy.perform(kind, method, &number, deadline) {
             Ok(taken) => {
                 if has_item(&taken) {

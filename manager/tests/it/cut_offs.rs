@@ -228,6 +228,26 @@ fn what_was_lost_with_a_worker_is_told_to_each_process_once() {
 }
 
 #[test]
+fn an_item_that_has_arrived_is_not_handed_out_again_although_its_receiver_says_nothing_more() {
+    let manager = Manager::start().unwrap();
+    let queue = manager.queue::<u64>(9).unwrap();
+    let (seen, arrivals) = unbounded::<u64>().unwrap();
+    let receive = |(queue, seen): (Queue<u64>, Sender<u64>)| {
+        seen.send(queue.recv().unwrap()).unwrap();
+        thread::sleep(LONG);
+    };
+    for n in 0..20 {
+        queue.send(n).unwrap();
+        let victim = Process::spawn(receive, (queue.clone(), seen.clone())).unwrap();
+        assert_eq!(arrivals.recv().unwrap(), n);
+        victim.kill();
+        drop(victim.join());
+        assert_eq!(queue.join_timeout(LONG), Err(CallError::Lost { count: 1 }));
+        assert!(queue.is_empty().unwrap());
+    }
+}
+
+#[test]
 fn room_for_nothing_and_a_party_of_nobody_are_refused() {
     let manager = Manager::start().unwrap();
     assert!(manager.queue::<u8>(0).unwrap_err().to_string().contains("unbounded"));
