@@ -304,9 +304,13 @@ impl<R> Clone for AsyncResult<R> {
     }
 }
 
+/// Tells whether its first task that has not ended is `waiting` or `running`, or what came of it: a `value`, an `error`, or that it was
+/// `cancelled`.
 impl<R> fmt::Debug for AsyncResult<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AsyncResult { pending, decode: _, watch: _ } = self;
-        f.debug_struct("AsyncResult").field("is_ready", &pending.end().is_some()).finish_non_exhaustive()
+        // What has arrived and was not looked at yet is taken in, unless a thread is at it.
+        pending.look();
+        f.debug_struct("AsyncResult").field("state", &format_args!("{}", pending.standing())).finish_non_exhaustive()
     }
 }

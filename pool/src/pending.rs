@@ -206,6 +206,28 @@ impl Pending {
         ticket.is_some()
     }
 
+    /// Takes in what has arrived, unless that means to wait.
+    pub(crate) fn look(&self) {
+        if self.end.get().is_none()
+            && self.is_ours()
+            && let Ok(state) = self.state.try_lock()
+        {
+            self.end_now(state);
+        }
+    }
+
+    /// How it is, for whoever looks for the reason of a hang: it waits for no lock.
+    pub(crate) fn standing(&self) -> &'static str {
+        let busy = || self.state.try_lock().ok().and_then(|state| state.ticket.as_ref()?.runs());
+        match self.end.get() {
+            Some(Ok(_)) => "value",
+            Some(Err(error)) if error.is_cancelled() => "cancelled",
+            Some(Err(_)) => "error",
+            None if self.is_ours() => busy().map_or("pending", |runs| if runs { "running" } else { "waiting" }),
+            None => "of another process",
+        }
+    }
+
     fn is_ours(&self) -> bool {
         self.owner == Identity::current()
     }

@@ -101,6 +101,11 @@ impl Ticket {
         self.sink.has_some()
     }
 
+    /// Whether one of its tasks runs. `None` where somebody is just finding out: it does not wait.
+    pub(crate) fn runs(&self) -> Option<bool> {
+        self.shared.try_floor().map(|floor| floor.dispatcher.runs(self.job))
+    }
+
     /// Has the workers tell of this job's results as soon as they are there, for somebody who watches and does not wait.
     pub(crate) fn expect(&self) {
         let mut floor = self.shared.floor();

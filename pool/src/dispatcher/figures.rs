@@ -5,7 +5,7 @@ use std::time::Duration;
 use procession_core::os::clock;
 
 use super::Dispatcher;
-use crate::ids::WorkerId;
+use crate::ids::{JobId, WorkerId};
 use crate::member::Member;
 use crate::scheduler::{Event, Life};
 use crate::stats::{self, Stats, WorkerState, WorkerStats};
@@ -42,14 +42,20 @@ impl Dispatcher {
             Life::Ready => WorkerState::Ready,
             _ => WorkerState::Leaving,
         };
-        // What it was sent may not have begun: the worker may have been stopped.
-        let has_begun = claim::distance(member.line.begun(), member.line.number()) < load;
         let task = self
             .scheduler
             .holding(id)
-            .filter(|_| has_begun)
+            .filter(|_| has_begun(member, load))
             .map(|(task, _)| (task.index, clock::monotonic().saturating_sub(member.line.running_since())));
         Some(WorkerStats { name: name.to_string(), pid, state, load, done, task, memory: stats::memory(pid) })
+    }
+
+    /// Whether a worker has begun a task of this job, as far as heard.
+    pub(crate) fn runs(&self, job: JobId) -> bool {
+        self.members.iter().any(|(id, member)| {
+            let front = self.scheduler.holding(*id).filter(|(task, _)| task.job == job);
+            front.is_some_and(|(_, load)| has_begun(member, load))
+        })
     }
 
     /// Finds those that have grown too big.
@@ -63,4 +69,9 @@ impl Dispatcher {
         let big: Vec<WorkerId> = self.members.iter().filter(|(_, one)| is_big(one)).map(|(id, _)| *id).collect();
         big.into_iter().for_each(|worker| self.tell(Event::Outgrown { worker }));
     }
+}
+
+/// Whether a worker has begun the first of so many tasks that it holds. One that was stopped may not have.
+fn has_begun(member: &Member, load: u64) -> bool {
+    claim::distance(member.line.begun(), member.line.number()) < load
 }

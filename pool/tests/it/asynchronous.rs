@@ -353,9 +353,23 @@ fn many_results_come_as_they_end() {
 #[test]
 fn a_result_shows_how_it_is() {
     let pool: Pool = pool(1);
-    let result = pool.apply_async(add_one, 1);
-    result.get().unwrap();
-    assert_eq!(format!("{result:?}"), "AsyncResult { is_ready: true, .. }");
+    let shows = |result: &AsyncResult<u64>, state: &str| {
+        eventually(state, || format!("{result:?}") == format!("AsyncResult {{ state: {state}, .. }}"));
+    };
+    let go_on = Event::new().unwrap();
+    let wait = |go_on: &Event, n: u64| {
+        go_on.wait();
+        n
+    };
+    let result = pool.job_with(&go_on, wait).apply_async(1);
+    shows(&result, "running");
+    let (next, cancelled) = (pool.apply_async(panic_over, 99), pool.apply_async(add_one, 1));
+    shows(&next, "waiting");
+    cancelled.cancel();
+    shows(&cancelled, "cancelled");
+    go_on.set();
+    shows(&result, "value");
+    shows(&next, "error");
     let results = AsyncResult::as_completed([result]);
     assert_eq!(format!("{results:?}"), "AsCompleted { count: 1, left: 1 }");
 }
