@@ -198,12 +198,15 @@ impl Function {
     /// As [`call`](Function::call); the buffer holds then what it held before.
     ///
     /// ```
-    /// let double = procession_core::Function::of(|n: u8| n * 2)?;
+    /// use procession_core::Function;
+    /// use procession_core::codec::{Handles, encode};
+    ///
+    /// let double = Function::of(|n: u8| n * 2)?;
     /// let mut results = Vec::new();
-    /// for argument in [&[4], &[5]] {
-    ///     double.call_into(argument, &mut procession_core::codec::Handles::new(), &mut results)?;
+    /// for argument in [4_u8, 5] {
+    ///     double.call_into(encode(&argument)?.bytes(), &mut Handles::new(), &mut results)?;
     /// }
-    /// assert_eq!(results, [8, 10]);
+    /// assert_eq!(results, [encode(&8_u8)?.bytes(), encode(&10_u8)?.bytes()].concat());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
@@ -227,18 +230,27 @@ impl Function {
     /// As [`call`](Function::call), of the first call that came to no result. Those before it have passed.
     ///
     /// ```
-    /// use procession_core::{Function, Passed, Remains, Ring, Row, codec::Handles};
+    /// use procession_core::codec::{Handles, encode};
+    /// use procession_core::{Function, Passed, Remains, Ring, Row};
     ///
     /// let repeat = Function::of(|n: u8| "x".repeat(n.into()))?;
     /// let mut results = Ring::with_label("procession: example", 4096)?;
     /// let (mut passed, mut last) = (Passed::default(), Vec::new());
-    /// let (arguments, descriptors) = ([1, 2, 1, 200, 1, 3], &mut Handles::new());
+    /// // Each behind its length.
+    /// let mut arguments = Vec::new();
+    /// for argument in [2_u8, 200, 3] {
+    ///     let message = encode(&argument)?;
+    ///     arguments.push(message.bytes().len() as u8);
+    ///     arguments.extend_from_slice(message.bytes());
+    /// }
+    /// let descriptors = &mut Handles::new();
     /// let (remains, parting) = (&mut Remains::default(), &mut false);
     /// let row = Row {
     ///     arguments: &arguments, most: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last, remains, parting,
     /// };
     /// assert!(repeat.call_row(row)?, "the second result is too long for the row");
-    /// assert_eq!((passed.count, last.len()), (1, 1 + 2 + 200));
+    /// assert_eq!(passed.count, 1);
+    /// assert!(last.len() > 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]

@@ -7,13 +7,13 @@ use std::mem;
 /// the user's, which may end the process.
 ///
 /// ```
-/// use procession_core::codec::Handles;
+/// use procession_core::codec::{Handles, encode};
 /// use procession_core::{Function, Remains};
 ///
 /// let shout = Function::of(|text: String| text.to_uppercase())?;
 /// let mut result = Vec::new();
-/// let remains: Remains = shout.call_into(&[2, b'h', b'o'], &mut Handles::new(), &mut result)?;
-/// assert_eq!(result, [2, b'H', b'O'], "as it is told");
+/// let remains: Remains = shout.call_into(encode("ho")?.bytes(), &mut Handles::new(), &mut result)?;
+/// assert_eq!(result, encode("HO")?.bytes(), "as it is told");
 /// drop(remains);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -255,8 +255,11 @@ fn play(cell: Cell) -> String {
                 at(Seam::Callback, cell);
             });
             let outcome = told.recv_timeout(GUARD).expect("the callback");
-            // What it does after that may end the program.
-            thread::sleep(Duration::from_millis(if matches!(cell.1, Deed::Abort | Deed::Exit) { 5000 } else { 0 }));
+            // What it does after that may end the program, which is waited for.
+            let aborts = matches!(cell.1, Deed::Panic | Deed::Bomb) && cfg!(panic = "abort");
+            if cell.0 == Seam::Callback && (aborts || matches!(cell.1, Deed::Abort | Deed::Exit)) {
+                thread::sleep(GUARD);
+            }
             outcome
         }
         Seam::Waker => {
