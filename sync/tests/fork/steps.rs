@@ -28,25 +28,32 @@ struct Operation<T> {
     after_death: fn(&T),
 }
 
+/// As far as a traced child goes before it is looked at; `false` when that was the end of the process.
+type Step = fn(Pid) -> bool;
+
 impl<T> Operation<T> {
     fn explore(self) {
-        let steps = self.steps();
+        self.explore_by(instruction);
+    }
+
+    fn explore_by(self, step: Step) {
+        let steps = self.steps(step);
         assert!(steps > 20, "the operation was not seen: {steps} steps");
         for place in 0..PLACES {
             // Whoever hangs is ended by the alarm, which fails the test.
             alarm::set(GUARD.as_secs() as u32);
-            self.try_place(place * steps / PLACES);
+            self.try_place(place * steps / PLACES, step);
         }
         alarm::cancel();
     }
 
-    fn steps(&self) -> usize {
+    fn steps(&self, step: Step) -> usize {
         let object = (self.make)();
         let child = self.traced(&object);
         (0..).find(|_| !step(child)).expect("it ends")
     }
 
-    fn try_place(&self, steps: usize) {
+    fn try_place(&self, steps: usize, step: Step) {
         let object = (self.make)();
         let child = self.traced(&object);
         for _ in 0..steps {
@@ -76,9 +83,15 @@ impl<T> Operation<T> {
     }
 }
 
-/// One instruction, or one system call; `false` when that was the end of the process.
-fn step(child: Pid) -> bool {
+/// One instruction, or one system call.
+fn instruction(child: Pid) -> bool {
     ptrace::step(child, None).expect("it is stopped");
+    matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..)))
+}
+
+/// To the next border of a system call: for long operations, whose effects outside of memory happen there.
+fn border_of_a_system_call(child: Pid) -> bool {
+    ptrace::syscall(child, None).expect("it is stopped");
     matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..)))
 }
 
@@ -239,5 +252,5 @@ pub(crate) fn named_memory() {
         assert!(SharedMemory::create(&named.name, 10).unwrap_err().is_taken());
     };
     let act = |named: &NamedMemory| drop(SharedMemory::open(&named.name));
-    Operation { make: NamedMemory::new, act, while_stopped: |_| {}, after_death }.explore();
+    Operation { make: NamedMemory::new, act, while_stopped: |_| {}, after_death }.explore_by(border_of_a_system_call);
 }
