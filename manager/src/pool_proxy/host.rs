@@ -52,7 +52,7 @@ impl Host {
 
     pub(super) fn close(&self) -> Result<(), CallError> {
         match self {
-            Host::Near(proxy) => proxy.read(verbs::close, ()),
+            Host::Near(proxy) => proxy.call(verbs::close, ()),
             Host::Far(proxy) => proxy.call(names::CLOSE, ()),
         }
     }

@@ -28,7 +28,7 @@ impl Registry {
             .given::<Hosted, A, Result<(), String>>(pool, names::OPEN, Method::given::<Open<A>, Hosted, _, _>(describe))
             .method(pool, names::CANCEL, Hosted::cancel)
             .reader(pool, names::WORKERS, verbs::workers)
-            .reader(pool, names::CLOSE, verbs::close)
+            .method(pool, names::CLOSE, verbs::close)
             .reader(pool, names::TERMINATE, verbs::terminate)
             .method(pool, names::JOIN, verbs::join_for)
     }

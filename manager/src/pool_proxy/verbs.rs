@@ -89,7 +89,8 @@ pub(super) fn workers(hosted: &Hosted, (): ()) -> usize {
     hosted.get().map_or(0, Pool::workers)
 }
 
-pub(super) fn close(hosted: &Hosted, (): ()) {
+/// It has the pool for itself, so it comes after the calls that brought the tasks before it.
+pub(super) fn close(hosted: &mut Hosted, (): ()) {
     hosted.get().into_iter().for_each(Pool::close);
 }
 

@@ -24,9 +24,10 @@ fn a_task_that_runs_and_one_that_waits_are_cancelled_and_no_other() {
     let pool = manager.pool(1).unwrap();
     let began = Gate::new("pool-cancel");
     let running = pool.apply_async(sleep_for_ever, began.path()).unwrap();
+    // Calls that do not wait may overtake each other on their way into the pool.
+    until("the task runs", || began.path().exists());
     let waiting = pool.apply_async(|n: u8| n, 1).unwrap();
     let other = pool.apply_async(|n: u8| n, 2).unwrap();
-    until("the task runs", || began.path().exists());
     assert!(waiting.cancel().unwrap());
     let failure = waiting.wait().unwrap_err();
     assert!(failure.task().unwrap().is_cancelled() && !failure.task().unwrap().started(), "{failure}");
