@@ -372,7 +372,7 @@ impl fmt::Debug for TaskError {
     }
 }
 
-/// The one error that has a source although its text tells it: whoever wants to know why a pool is broken asks it as a [`PoolError`].
+/// The one error that has a source although its text tells it: whoever wants to know why a pool is broken asks it as a [`PoolError`](crate::PoolError).
 impl Error for TaskError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         if let Kind::Broken(error) = &self.0.story.kind { Some(error) } else { None }
