@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use procession_channels::{Receiver, RecvError, RecvManyError, RecvTimeoutError, Sender, queue, unbounded};
+use procession_channels::{Receiver, RecvError, RecvManyError, RecvTimeoutError, Sender, queue};
 use procession_process::Process;
 use procession_sync::{Event, Shared};
 use serde::{Deserialize, Serialize};
@@ -144,7 +144,8 @@ struct Round {
 
 impl Round {
     fn new(capacity: Option<usize>, dice: &mut Dice) -> Result<Round, Failure> {
-        let (sender, receiver) = capacity.map_or_else(unbounded, queue)?;
+        // Not `unbounded`, which waits for nothing, not even for descriptors on their way: it would refuse some of the messages.
+        let (sender, receiver) = queue(capacity.unwrap_or(1 << 20))?;
         let (senders, receivers, ledger) = (Vec::new(), Vec::new(), Ledger::new()?);
         let mut round = Round { sender, receiver, senders, receivers, ledger, lives: 0, allowed: 0 };
         for place in 0..SIDE {
