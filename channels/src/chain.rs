@@ -355,7 +355,7 @@ impl Memory {
 
     /// Takes an extent out of a chain, for this process.
     fn hold(&self, extent: Extent) {
-        let me = procession_core::os::identity::Identity::current();
+        let me = procession_core::os::identity::ProcessIdentity::current();
         if let Some(entry) = self.entry(extent.number) {
             entry.owner.store(me.to_bits(), Relaxed);
         }

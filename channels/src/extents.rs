@@ -12,7 +12,7 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::{Arena, MappingError};
 use procession_sync::RobustGuard;
 
@@ -80,7 +80,7 @@ impl Memory {
             let punched = self.arena().punch(entry.at(), entry.size());
             entry.backed.store(if punched.is_ok() { 0 } else { backed }, Relaxed);
         }
-        entry.owner.store(Identity::current().to_bits(), Relaxed);
+        entry.owner.store(ProcessIdentity::current().to_bits(), Relaxed);
         alloc.spare.fetch_add(entry.backed.load(Relaxed), Relaxed);
         let mut first = alloc.returned.load(Relaxed);
         loop {
@@ -170,10 +170,10 @@ impl Memory {
     /// Frees the extents that dead processes hold. The caller has the lock.
     pub(crate) fn reap(&self) {
         let mut dead = Vec::new();
-        let mut living = vec![Identity::current()];
+        let mut living = vec![ProcessIdentity::current()];
         for number in 0..self.extents() {
             let Some(entry) = self.entry(number) else { return };
-            let Some(holder) = Identity::from_bits(entry.owner.load(Relaxed)) else { continue };
+            let Some(holder) = ProcessIdentity::from_bits(entry.owner.load(Relaxed)) else { continue };
             if living.contains(&holder) {
                 continue;
             }
@@ -215,7 +215,7 @@ impl Memory {
         let list = lists.into_iter().find(|list| list.load(Relaxed) != 0)?;
         let number = list.load(Relaxed).checked_sub(1).filter(|number| *number < self.extents())?;
         let entry = self.entry(number).filter(|entry| entry.class() == class && entry.owner.load(Relaxed) == FREE)?;
-        entry.owner.store(Identity::current().to_bits(), Relaxed);
+        entry.owner.store(ProcessIdentity::current().to_bits(), Relaxed);
         list.store(entry.next.load(Relaxed), Relaxed);
         let backed = entry.backed.load(Relaxed);
         let _spare = alloc.spare.fetch_update(Relaxed, Relaxed, |spare| Some(spare.saturating_sub(backed)));
@@ -236,7 +236,7 @@ impl Memory {
         let at = alloc.end.load(Relaxed).max(Arena::HEAD).checked_next_multiple_of(size).ok_or(NoExtent::Table)?;
         entry.place.store(at | class as u64, Relaxed);
         entry.backed.store(0, Relaxed);
-        entry.owner.store(Identity::current().to_bits(), Relaxed);
+        entry.owner.store(ProcessIdentity::current().to_bits(), Relaxed);
         alloc.end.store(at.checked_add(size).ok_or(NoExtent::Table)?, Relaxed);
         alloc.count.store(u64::from(number) + 1, Relaxed);
         Ok(number)
@@ -363,7 +363,7 @@ mod tests {
         memory.header().alloc.dirty.store(1, Relaxed);
         memory.sweep_if_needed();
         assert_eq!((owner(held).load(Relaxed), owner(lost).load(Relaxed)), (FREE, FREE));
-        assert_eq!(owner(mine).load(Relaxed), Identity::current().to_bits());
+        assert_eq!(owner(mine).load(Relaxed), ProcessIdentity::current().to_bits());
         assert_eq!(memory.header().alloc.dirty.load(Relaxed), 0);
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use procession_core::os::futex;
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 use crate::chain::Head;
 use crate::fault::Fault;
@@ -42,7 +42,7 @@ impl Memory {
 
     /// Counts an item that is about to be taken. The caller has the lock of the head. `hint` remembers the row.
     pub(crate) fn hold_one(&self, hint: &AtomicU32) -> Result<(), Fault> {
-        let me = Identity::current().to_bits();
+        let me = ProcessIdentity::current().to_bits();
         let (row, holder) = self.row_of(me, hint).ok_or(Fault::Holders)?;
         hint.store(row, Relaxed);
         holder.who.store(me, Relaxed);
@@ -53,7 +53,7 @@ impl Memory {
     /// Counts an item as ended; `false` if this process holds none.
     pub(crate) fn end_one(&self, hint: &AtomicU32, ending: Ending) -> bool {
         let links = &self.header().chains[0];
-        let (tally, me) = (self.tally(), Identity::current().to_bits());
+        let (tally, me) = (self.tally(), ProcessIdentity::current().to_bits());
         let row = || self.row_of(me, hint).filter(|(_, holder)| holder.holds(me));
         let locked = Head::lock(self, links, Until::FOREVER).and_then(|lock| Some((lock, row()?.1)));
         let Some((lock, holder)) = locked else { return false };
@@ -86,7 +86,7 @@ impl Memory {
         let ended = tally.finished.load(Acquire).saturating_add(lost);
         // Loaded last: nothing ends before it was sent.
         let sent = self.header().chains[0].tail.commit.load(Acquire) >> 1;
-        let culprit = Identity::from_bits(tally.culprit.load(Relaxed)).map(Identity::pid);
+        let culprit = ProcessIdentity::from_bits(tally.culprit.load(Relaxed)).map(ProcessIdentity::pid);
         Standing { unfinished: sent.saturating_sub(ended), lost, culprit }
     }
 
@@ -106,8 +106,8 @@ impl Memory {
         let held = counts.fold(0, u64::saturating_add);
         let mut excess = held.saturating_add(tally.ended()).saturating_sub(passed);
         for holder in tally.holders.iter().filter(|holder| holder.count.load(Relaxed) > 0) {
-            let who = Identity::from_bits(holder.who.load(Relaxed));
-            if who.is_some_and(Identity::is_alive) {
+            let who = ProcessIdentity::from_bits(holder.who.load(Relaxed));
+            if who.is_some_and(ProcessIdentity::is_alive) {
                 continue;
             }
             let count = holder.count.load(Relaxed);

@@ -14,11 +14,11 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use crate::call_batch::CallBatch;
 use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
 use crate::control::Control;
 use crate::image::Place;
-use crate::remains::Remains;
-use crate::row::Row;
+use crate::pending_drop::PendingDrop;
 
 /// The name of a function of this program.
 ///
@@ -86,7 +86,7 @@ type Thunk = fn(*const (), Call<'_>) -> Result<bool, CallError>;
 /// What a thunk is called with.
 enum Call<'a> {
     One(One<'a>),
-    Row(Row<'a>),
+    Row(CallBatch<'a>),
 }
 
 /// A single call.
@@ -96,7 +96,7 @@ struct One<'a> {
     descriptors: &'a mut Handles,
     control: Option<Control>,
     result: &'a mut Vec<u8>,
-    remains: &'a mut Remains,
+    remains: &'a mut PendingDrop,
 }
 
 /// What vouches for a name inside a message.
@@ -183,7 +183,7 @@ impl Function {
     /// ```
     pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
         let (argument, mut descriptors) = argument.into_parts();
-        let (mut result, remains) = (Vec::new(), &mut Remains::default());
+        let (mut result, remains) = (Vec::new(), &mut PendingDrop::default());
         let one = One { argument: &argument, descriptors: &mut descriptors, control, result: &mut result, remains };
         self.run(Call::One(one))?;
         Ok(Message::new(result, descriptors))
@@ -215,8 +215,8 @@ impl Function {
         argument: &[u8],
         descriptors: &mut Handles,
         result: &mut Vec<u8>,
-    ) -> Result<Remains, CallError> {
-        let mut remains = Remains::default();
+    ) -> Result<PendingDrop, CallError> {
+        let mut remains = PendingDrop::default();
         let one = One { argument, descriptors, control: None, result, remains: &mut remains };
         self.run(Call::One(one))?;
         Ok(remains)
@@ -231,11 +231,11 @@ impl Function {
     ///
     /// ```
     /// use procession_core::codec::{Handles, encode};
-    /// use procession_core::{Function, Passed, Remains, Ring, Row};
+    /// use procession_core::{Function, Progress, PendingDrop, Ring, CallBatch};
     ///
     /// let repeat = Function::of(|n: u8| "x".repeat(n.into()))?;
     /// let mut results = Ring::with_label("procession: example", 4096)?;
-    /// let (mut passed, mut last) = (Passed::default(), Vec::new());
+    /// let (mut passed, mut last) = (Progress::default(), Vec::new());
     /// // Each behind its length.
     /// let mut arguments = Vec::new();
     /// for argument in [2_u8, 200, 3] {
@@ -244,17 +244,17 @@ impl Function {
     ///     arguments.extend_from_slice(message.bytes());
     /// }
     /// let descriptors = &mut Handles::new();
-    /// let (remains, parting) = (&mut Remains::default(), &mut false);
-    /// let row = Row {
+    /// let (remains, parting) = (&mut PendingDrop::default(), &mut false);
+    /// let row = CallBatch {
     ///     arguments: &arguments, most: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last, remains, parting,
     /// };
-    /// assert!(repeat.call_row(row)?, "the second result is too long for the row");
+    /// assert!(repeat.call_batch(row)?, "the second result is too long for the row");
     /// assert_eq!(passed.count, 1);
     /// assert!(last.len() > 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn call_row(&self, row: Row<'_>) -> Result<bool, CallError> {
+    pub fn call_batch(&self, row: CallBatch<'_>) -> Result<bool, CallError> {
         self.run(Call::Row(row))
     }
 
@@ -283,7 +283,7 @@ impl One<'_> {
         let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
         let value = function(argument, control)?;
         *descriptors = codec::append(&value, result).map_err(CallError::Result)?;
-        *remains = Remains::of(value);
+        *remains = PendingDrop::of(value);
         Ok(true)
     }
 }

@@ -5,7 +5,7 @@
 //! | bytes | a value, encoded | [`codec`], [`frame`], [`Link`], [`Ring`] |
 //! | descriptors | an open kernel object, beside the bytes | [`codec::Descriptor`], [`Link`] |
 //! | memory | a mapping, itself named by a descriptor | [`Mapping`], [`Arena`], [`Blob`] |
-//! | code | the name of a function of this same program | [`Function`], [`Method`], [`Control`], [`Door`], [`Image`] |
+//! | code | the name of a function of this same program | [`Function`], [`Method`], [`Control`], [`ControlListener`], [`Image`] |
 //!
 //! The crates above (`procession-process`, `-sync`, `-channels`, `-pool`, `-manager`) are built from these and from the thin
 //! wrappers over the kernel in [`os`]. Most programs want those crates, or the facade `procession`; this one is for those who
@@ -88,38 +88,38 @@ pub mod start;
 mod arena;
 mod arrivals;
 mod blob;
+mod buffer_memory;
+mod buffer_pool;
+mod call_batch;
 mod control;
-mod door;
+mod control_listener;
 mod failure;
 mod function;
 mod image;
-mod lending;
-mod lending_table;
 mod link;
 mod link_error;
 mod mapping;
 mod method;
 mod method_thunk;
 mod outgoing;
-mod remains;
+mod pending_drop;
 mod ring;
 mod role;
-mod row;
 mod waitable;
 
 pub use arena::Arena;
 pub use blob::{Blob, BlobError};
+pub use buffer_memory::BufferMemory;
+pub use buffer_pool::{Buffer, BufferHandle, BufferPool, BufferReader};
+pub use call_batch::{CallBatch, Progress};
 pub use control::Control;
-pub use door::{Door, Key};
+pub use control_listener::{ControlListener, ControlTicket};
 pub use failure::Failure;
 pub use function::{CallError, Function, FunctionError};
 pub use image::Image;
-pub use lending::{Borrowed, Borrower, Lender, Loan};
-pub use lending_table::Lending;
 pub use link::{Link, LinkError, SPILL, TryRecv};
 pub use mapping::{Mapping, MappingError};
-pub use method::{Given, Method, MethodError, Target};
-pub use remains::Remains;
+pub use method::{ApplyOn, Method, MethodError, Operand};
+pub use pending_drop::PendingDrop;
 pub use ring::Ring;
-pub use row::{Passed, Row};
 pub use waitable::Waitable;

@@ -17,17 +17,17 @@ use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
 use crate::function::FunctionError;
 use crate::image::Place;
 use crate::method_thunk::{self as thunk, Call, Thunk};
-use crate::remains::Remains;
+use crate::pending_drop::PendingDrop;
 
 /// The name of a function that works on a value where it is.
 ///
 /// ```
-/// use procession_core::{Method, Target, codec};
+/// use procession_core::{Method, Operand, codec};
 ///
 /// let push = Method::exclusive(|list: &mut Vec<u8>, item: u8| { list.push(item); list.len() })?;
 /// let mut list = vec![1_u8, 2];
 /// let argument = codec::encode(&3_u8)?;
-/// let length = push.call(Target::Exclusive(&mut list), argument.bytes(), Vec::new(), Vec::new())?;
+/// let length = push.call(Operand::Exclusive(&mut list), argument.bytes(), Vec::new(), Vec::new())?;
 /// assert_eq!(codec::decode::<usize>(length.expect("a result"))?, 3);
 /// assert_eq!(list, [1, 2, 3]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,12 +41,12 @@ pub struct Method {
 /// What a method is called on.
 ///
 /// ```
-/// use procession_core::{Method, Target, codec};
+/// use procession_core::{Method, Operand, codec};
 ///
 /// let length = Method::shared(|list: &Vec<u8>, (): ()| list.len())?;
 /// let nothing = codec::encode(&())?;
 /// let mut list = vec![1_u8, 2];
-/// for target in [Target::Shared(&list.clone()), Target::Exclusive(&mut list)] {
+/// for target in [Operand::Shared(&list.clone()), Operand::Exclusive(&mut list)] {
 ///     // What nobody else sees may be read as well.
 ///     let result = length.call(target, nothing.bytes(), Vec::new(), Vec::new())?;
 ///     assert_eq!(codec::decode::<usize>(result.expect("a result"))?, 2);
@@ -54,7 +54,7 @@ pub struct Method {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub enum Target<'a> {
+pub enum Operand<'a> {
     /// Where a new value goes.
     New(&'a mut Option<Box<dyn Any + Send + Sync>>),
     /// A value that others may be reading.
@@ -68,11 +68,11 @@ pub enum Target<'a> {
 /// A method came to no result.
 ///
 /// ```
-/// use procession_core::{Method, MethodError, Target, codec};
+/// use procession_core::{Method, MethodError, Operand, codec};
 ///
 /// let length = Method::shared(|list: &Vec<u8>, (): ()| list.len())?;
-/// let outcome = length.call(Target::Shared(&"a text"), codec::encode(&())?.bytes(), Vec::new(), Vec::new());
-/// assert!(matches!(outcome, Err(MethodError::Target(_))), "a text is no list");
+/// let outcome = length.call(Operand::Shared(&"a text"), codec::encode(&())?.bytes(), Vec::new(), Vec::new());
+/// assert!(matches!(outcome, Err(MethodError::WrongType(_))), "a text is no list");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Error)]
@@ -85,40 +85,40 @@ pub enum MethodError {
     #[error("the function returned, but {0}")]
     Result(EncodeError),
     /// The value is not of the type that the function works on, or was lent in another way. The function has not run.
-    #[error("the function was not called: it works on a value of type `{0}`, and this is none")]
-    Target(&'static str),
+    #[error("the function was not called: expected a value of type `{0}`")]
+    WrongType(&'static str),
 }
 
-/// What is done with a value and a function that somebody sends to it: see `Method::given`.
+/// What is done with a value and a function that somebody sends to it: see `Method::apply_on`.
 ///
 /// ```
-/// use procession_core::{Given, Method, Target, codec};
+/// use procession_core::{ApplyOn, Method, Operand, codec};
 ///
 /// /// Applies the function to each item of a list.
 /// struct ToEach;
 ///
-/// impl<A: Clone + serde::de::DeserializeOwned, R: serde::Serialize> Given<Vec<A>, A, R> for ToEach {
+/// impl<A: Clone + serde::de::DeserializeOwned, R: serde::Serialize> ApplyOn<Vec<A>, A, R> for ToEach {
 ///     type Argument = ();
 ///     type Result = Vec<R>;
 ///
-///     fn given(list: &Vec<A>, function: fn(A) -> R, (): ()) -> Vec<R> {
+///     fn apply_on(list: &Vec<A>, function: fn(A) -> R, (): ()) -> Vec<R> {
 ///         list.iter().cloned().map(function).collect()
 ///     }
 /// }
 ///
-/// let square = Method::given::<ToEach, Vec<u32>, u32, u32>(|n| n * n)?;
-/// let squares = square.call(Target::Shared(&vec![2_u32, 3]), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
+/// let square = Method::apply_on::<ToEach, Vec<u32>, u32, u32>(|n| n * n)?;
+/// let squares = square.call(Operand::Shared(&vec![2_u32, 3]), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
 /// assert_eq!(codec::decode::<Vec<u32>>(squares.expect("a result"))?, [4, 9]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Given<T, A, R> {
+pub trait ApplyOn<T, A, R> {
     /// What comes beside the function.
     type Argument: DeserializeOwned;
     /// What it brings.
     type Result: Serialize;
 
     /// Does it.
-    fn given(value: &T, function: fn(A) -> R, argument: Self::Argument) -> Self::Result;
+    fn apply_on(value: &T, function: fn(A) -> R, argument: Self::Argument) -> Self::Result;
 }
 
 /// What vouches for a name inside a message; another than a function's, which must not be taken for a method's.
@@ -132,11 +132,11 @@ impl Method {
     /// It lies in a shared library.
     ///
     /// ```
-    /// use procession_core::{Method, Target, codec};
+    /// use procession_core::{Method, Operand, codec};
     ///
     /// let zeros = Method::maker(|length: usize| vec![0_u8; length])?;
     /// let mut place = None;
-    /// zeros.call(Target::New(&mut place), codec::encode(&3_usize)?.bytes(), Vec::new(), Vec::new())?;
+    /// zeros.call(Operand::New(&mut place), codec::encode(&3_usize)?.bytes(), Vec::new(), Vec::new())?;
     /// assert_eq!(place.expect("a value").downcast_ref(), Some(&vec![0_u8; 3]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -151,11 +151,11 @@ impl Method {
     /// As [`maker`](Method::maker).
     ///
     /// ```
-    /// use procession_core::{Method, Target, codec};
+    /// use procession_core::{Method, Operand, codec};
     ///
     /// let add = Method::exclusive(|total: &mut i64, by: i64| *total += by)?;
     /// let mut total = 40_i64;
-    /// add.call(Target::Exclusive(&mut total), codec::encode(&2_i64)?.bytes(), Vec::new(), Vec::new())?;
+    /// add.call(Operand::Exclusive(&mut total), codec::encode(&2_i64)?.bytes(), Vec::new(), Vec::new())?;
     /// assert_eq!(total, 42);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -172,11 +172,11 @@ impl Method {
     /// As [`maker`](Method::maker).
     ///
     /// ```
-    /// use procession_core::{Method, Target, codec};
+    /// use procession_core::{Method, Operand, codec};
     ///
     /// let starts = Method::shared(|text: &String, with: String| text.starts_with(&with))?;
     /// let text = "multiprocessing".to_owned();
-    /// let answer = starts.call(Target::Shared(&text), codec::encode("multi")?.bytes(), Vec::new(), Vec::new())?;
+    /// let answer = starts.call(Operand::Shared(&text), codec::encode("multi")?.bytes(), Vec::new(), Vec::new())?;
     /// assert!(codec::decode::<bool>(answer.expect("a result"))?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -193,14 +193,14 @@ impl Method {
     /// As [`maker`](Method::maker).
     ///
     /// ```
-    /// use procession_core::{Method, Target, codec};
+    /// use procession_core::{Method, Operand, codec};
     ///
     /// let pop = Method::conditional(|list: &mut Vec<u8>, (): ()| list.pop())?;
     /// let nothing = codec::encode(&())?;
     /// let mut list = vec![7_u8];
-    /// let first = pop.call(Target::Exclusive(&mut list), nothing.bytes(), Vec::new(), Vec::new())?;
+    /// let first = pop.call(Operand::Exclusive(&mut list), nothing.bytes(), Vec::new(), Vec::new())?;
     /// assert_eq!(codec::decode::<u8>(first.expect("a result"))?, 7);
-    /// let second = pop.call(Target::Exclusive(&mut list), nothing.bytes(), Vec::new(), Vec::new())?;
+    /// let second = pop.call(Operand::Exclusive(&mut list), nothing.bytes(), Vec::new(), Vec::new())?;
     /// assert!(second.is_none(), "the list is empty: try again later");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -217,11 +217,11 @@ impl Method {
     /// As [`maker`](Method::maker).
     ///
     /// ```
-    /// use procession_core::{Method, Target, codec};
+    /// use procession_core::{Method, Operand, codec};
     ///
     /// let pay = Method::both(|from: &mut i64, to: &mut i64, sum: i64| { *from -= sum; *to += sum; })?;
     /// let (mut mine, mut yours) = (100_i64, 0_i64);
-    /// pay.call(Target::Both(&mut mine, &mut yours), codec::encode(&30_i64)?.bytes(), Vec::new(), Vec::new())?;
+    /// pay.call(Operand::Both(&mut mine, &mut yours), codec::encode(&30_i64)?.bytes(), Vec::new(), Vec::new())?;
     /// assert_eq!((mine, yours), (70, 30));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -238,11 +238,11 @@ impl Method {
     /// As [`maker`](Method::maker).
     ///
     /// ```
-    /// use procession_core::{Method, Target, codec};
+    /// use procession_core::{Method, Operand, codec};
     ///
     /// let copy = Method::snapshot::<Vec<u8>>()?;
     /// let list = vec![3_u8, 1, 4];
-    /// let copied = copy.call(Target::Shared(&list), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
+    /// let copied = copy.call(Operand::Shared(&list), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
     /// assert_eq!(codec::decode::<Vec<u8>>(copied.expect("a result"))?, list);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -258,27 +258,27 @@ impl Method {
     /// As [`maker`](Method::maker).
     ///
     /// ```
-    /// use procession_core::{Given, Method, Target, codec};
+    /// use procession_core::{ApplyOn, Method, Operand, codec};
     ///
     /// /// Counts the items for which the function says yes.
     /// struct HowMany;
     ///
-    /// impl Given<Vec<u32>, u32, bool> for HowMany {
+    /// impl ApplyOn<Vec<u32>, u32, bool> for HowMany {
     ///     type Argument = ();
     ///     type Result = usize;
     ///
-    ///     fn given(list: &Vec<u32>, wanted: fn(u32) -> bool, (): ()) -> usize {
+    ///     fn apply_on(list: &Vec<u32>, wanted: fn(u32) -> bool, (): ()) -> usize {
     ///         list.iter().filter(|item| wanted(**item)).count()
     ///     }
     /// }
     ///
-    /// let even = Method::given::<HowMany, Vec<u32>, u32, bool>(|n| n % 2 == 0)?;
-    /// let count = even.call(Target::Shared(&vec![1_u32, 2, 4]), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
+    /// let even = Method::apply_on::<HowMany, Vec<u32>, u32, bool>(|n| n % 2 == 0)?;
+    /// let count = even.call(Operand::Shared(&vec![1_u32, 2, 4]), codec::encode(&())?.bytes(), Vec::new(), Vec::new())?;
     /// assert_eq!(codec::decode::<usize>(count.expect("a result"))?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn given<G: Given<T, A, R>, T: Any, A, R>(function: fn(A) -> R) -> Result<Method, FunctionError> {
-        Method::new(thunk::given::<G, T, A, R>, function as *const (), type_name::<fn(A) -> R>())
+    pub fn apply_on<G: ApplyOn<T, A, R>, T: Any, A, R>(function: fn(A) -> R) -> Result<Method, FunctionError> {
+        Method::new(thunk::apply_on::<G, T, A, R>, function as *const (), type_name::<fn(A) -> R>())
     }
 
     /// Calls it in this process, with an argument as [`codec::encode`] wrote it. The result is written into `buffer`. A panic
@@ -289,19 +289,19 @@ impl Method {
     /// See [`MethodError`].
     ///
     /// ```
-    /// use procession_core::{Method, Target, codec};
+    /// use procession_core::{Method, Operand, codec};
     ///
     /// let insert = Method::exclusive(|list: &mut Vec<u8>, (at, item): (usize, u8)| list.insert(at, item))?;
     /// let mut list = vec![1_u8, 3];
     /// let argument = codec::encode(&(1_usize, 2_u8))?;
-    /// let result = insert.call(Target::Exclusive(&mut list), argument.bytes(), Vec::new(), Vec::new())?;
+    /// let result = insert.call(Operand::Exclusive(&mut list), argument.bytes(), Vec::new(), Vec::new())?;
     /// codec::decode::<()>(result.expect("what the function returned"))?;
     /// assert_eq!(list, [1, 2, 3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call(
         &self,
-        target: Target<'_>,
+        target: Operand<'_>,
         argument: &[u8],
         descriptors: impl Into<Handles>,
         buffer: Vec<u8>,
@@ -318,10 +318,10 @@ impl Method {
     ///
     /// ```
     /// use procession_core::codec::{self, Handles};
-    /// use procession_core::{Method, Remains};
+    /// use procession_core::{Method, PendingDrop};
     ///
     /// let repeat = Method::shared(|text: &String, times: usize| text.repeat(times))?;
-    /// let (text, mut remains) = ("ha".to_owned(), Remains::default());
+    /// let (text, mut remains) = ("ha".to_owned(), PendingDrop::default());
     /// let result = repeat.call_shared(&text, codec::encode(&3_usize)?.bytes(), Handles::new(), &mut remains)?;
     /// assert_eq!(codec::decode::<String>(result)?, "hahaha");
     /// assert!(!remains.is_empty());
@@ -332,9 +332,9 @@ impl Method {
         target: &(dyn Any + Send + Sync),
         argument: &[u8],
         descriptors: Handles,
-        remains: &mut Remains,
+        remains: &mut PendingDrop,
     ) -> Result<Message, MethodError> {
-        let target = Target::Shared(target);
+        let target = Operand::Shared(target);
         let result = self.run(Call { target, argument, descriptors, buffer: Vec::new(), remains: Some(remains) });
         result.map(Option::unwrap_or_default)
     }
@@ -377,7 +377,7 @@ mod tests {
     use crate::method_thunk::Outcome;
     use crate::{Control, Function};
 
-    fn call(method: Method, target: Target<'_>, argument: &impl Serialize) -> Outcome {
+    fn call(method: Method, target: Operand<'_>, argument: &impl Serialize) -> Outcome {
         let argument = codec::encode(argument).unwrap();
         method.call(target, argument.bytes(), Vec::new(), Vec::new())
     }
@@ -386,13 +386,13 @@ mod tests {
     fn a_value_is_made_changed_and_read() {
         let make = Method::maker(|n: u32| vec![n]).unwrap();
         let mut place = None;
-        call(make, Target::New(&mut place), &7_u32).unwrap();
+        call(make, Operand::New(&mut place), &7_u32).unwrap();
         let mut value = place.unwrap();
         let push = Method::exclusive(|list: &mut Vec<u32>, n: u32| list.push(n)).unwrap();
-        call(push, Target::Exclusive(&mut *value), &8_u32).unwrap();
+        call(push, Operand::Exclusive(&mut *value), &8_u32).unwrap();
         let sum = Method::shared(|list: &Vec<u32>, (): ()| list.iter().sum::<u32>()).unwrap();
         for target in [true, false] {
-            let target = if target { Target::Shared(&*value) } else { Target::Exclusive(&mut *value) };
+            let target = if target { Operand::Shared(&*value) } else { Operand::Exclusive(&mut *value) };
             assert_eq!(codec::decode::<u32>(call(sum, target, &()).unwrap().unwrap()).unwrap(), 15);
         }
     }
@@ -401,20 +401,20 @@ mod tests {
     fn a_condition_that_does_not_hold_brings_nothing() {
         let pop = Method::conditional(|list: &mut Vec<u32>, (): ()| list.pop()).unwrap();
         let mut list = vec![3_u32];
-        assert!(call(pop, Target::Exclusive(&mut list), &()).unwrap().is_some());
-        assert!(call(pop, Target::Exclusive(&mut list), &()).unwrap().is_none());
+        assert!(call(pop, Operand::Exclusive(&mut list), &()).unwrap().is_some());
+        assert!(call(pop, Operand::Exclusive(&mut list), &()).unwrap().is_none());
     }
 
     #[test]
     fn two_values_at_once_and_a_copy_of_one() {
         let swap = Method::both(|a: &mut Vec<u32>, b: &mut u8, n: u8| (a.push(u32::from(*b)), *b = n)).unwrap();
         let (mut list, mut byte) = (vec![1_u32], 2_u8);
-        call(swap, Target::Both(&mut list, &mut byte), &3_u8).unwrap();
+        call(swap, Operand::Both(&mut list, &mut byte), &3_u8).unwrap();
         assert_eq!((&list[..], byte), (&[1, 2][..], 3));
-        assert!(call(swap, Target::Both(&mut 1_u8, &mut 2_u8), &3_u8).is_err());
+        assert!(call(swap, Operand::Both(&mut 1_u8, &mut 2_u8), &3_u8).is_err());
         let copy = Method::snapshot::<Vec<u32>>().unwrap();
         assert_eq!(
-            codec::decode::<Vec<u32>>(call(copy, Target::Shared(&list), &()).unwrap().unwrap()).unwrap(),
+            codec::decode::<Vec<u32>>(call(copy, Operand::Shared(&list), &()).unwrap().unwrap()).unwrap(),
             [1, 2]
         );
     }
@@ -422,10 +422,10 @@ mod tests {
     #[test]
     fn the_wrong_value_and_the_wrong_way_are_errors() {
         let push = Method::exclusive(|list: &mut Vec<u32>, n: u32| list.push(n)).unwrap();
-        let wrong = call(push, Target::Exclusive(&mut 5_u8), &1_u32).unwrap_err();
+        let wrong = call(push, Operand::Exclusive(&mut 5_u8), &1_u32).unwrap_err();
         assert!(wrong.to_string().contains("Vec<u32>"));
-        assert!(matches!(call(push, Target::Shared(&Vec::<u32>::new()), &1_u32), Err(MethodError::Target(_))));
-        assert!(matches!(call(push, Target::New(&mut None), &1_u32), Err(MethodError::Target(_))));
+        assert!(matches!(call(push, Operand::Shared(&Vec::<u32>::new()), &1_u32), Err(MethodError::WrongType(_))));
+        assert!(matches!(call(push, Operand::New(&mut None), &1_u32), Err(MethodError::WrongType(_))));
     }
 
     #[test]

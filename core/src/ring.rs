@@ -148,7 +148,7 @@ impl Ring {
     /// ```
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
-        let count = if self.fits(bytes.len()) { bytes.len() } else { bytes.len().min(self.room()) };
+        let count = if self.fits(bytes.len()) { bytes.len() } else { bytes.len().min(self.free()) };
         self.write_whole(&bytes[..count]);
         count
     }
@@ -172,12 +172,12 @@ impl Ring {
     ///
     /// let mut ring = Ring::with_label("procession: example", 64)?;
     /// ring.write(b"four");
-    /// assert_eq!(ring.room(), 60);
+    /// assert_eq!(ring.free(), 60);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[inline]
     #[must_use]
-    pub fn room(&mut self) -> usize {
+    pub fn free(&mut self) -> usize {
         self.seen_head = self.head().load(Ordering::Acquire);
         if self.is_writer() { self.seen_room() } else { 0 }
     }
@@ -185,7 +185,7 @@ impl Ring {
     /// Whether so many bytes can be written now. It looks at what the reader has done only if it has to.
     #[inline]
     pub(crate) fn fits(&mut self, count: usize) -> bool {
-        count <= self.seen_room() && self.is_writer() || count <= self.room()
+        count <= self.seen_room() && self.is_writer() || count <= self.free()
     }
 
     /// How many bytes could be written when the head was last seen. A head that makes no sense leaves no room.
@@ -263,13 +263,13 @@ impl Ring {
     /// let ring = Ring::with_label("procession: example", 64)?;
     /// // The reader says that it is about to sleep, and looks once more: the writer either sees the word, or was seen by it.
     /// ring.word(ASLEEP).store(1, Relaxed);
-    /// Ring::settle();
+    /// Ring::full_fence();
     /// let may_sleep = ring.is_empty();
     /// assert!(may_sleep);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[inline]
-    pub fn settle() {
+    pub fn full_fence() {
         fence(Ordering::SeqCst);
     }
 
@@ -422,17 +422,17 @@ mod tests {
         assert_eq!(ring.write(&[1; 100]), 64);
         let mut other: Ring = codec::decode(codec::encode(&ring).unwrap()).unwrap();
         assert!(!other.read(&mut Vec::new()));
-        assert_eq!((ring.room(), ring.write(&[1])), (0, 0));
+        assert_eq!((ring.free(), ring.write(&[1])), (0, 0));
         ring.publish();
         assert!(other.read(&mut Vec::new()));
-        assert_eq!(ring.room(), 64);
+        assert_eq!(ring.free(), 64);
     }
 
     #[test]
     fn counters_out_of_place_are_harmless() {
         let mut ring = Ring::with_label("procession: test", 64).unwrap();
         ring.head().store(12_345, Ordering::Release);
-        assert_eq!((ring.room(), ring.write(&[1; 10])), (0, 0));
+        assert_eq!((ring.free(), ring.write(&[1; 10])), (0, 0));
         let mut read = Vec::new();
         ring.read(&mut read);
         assert!(read.len() <= 64);
@@ -444,7 +444,7 @@ mod tests {
         let mut writer = Ring::with_label("procession: test", 64).unwrap();
         let (mut reader, mut third) = (copy(&writer), copy(&writer));
         assert_eq!(writer.write(b"mine"), 4);
-        assert_eq!((reader.write(b"not"), third.room(), third.write(b"not")), (0, 0, 0));
+        assert_eq!((reader.write(b"not"), third.free(), third.write(b"not")), (0, 0, 0));
         third.publish();
         assert!(writer.is_empty());
         writer.publish();

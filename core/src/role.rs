@@ -2,16 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::os::identity::Identity;
+use crate::os::identity::ProcessIdentity;
 
 /// Held for good by the handle that has taken it, in the process that has. A copy of the handle, in a fork of the process, does not hold it.
 #[derive(Debug, Default)]
-pub(crate) struct Role(Option<Identity>);
+pub(crate) struct Role(Option<ProcessIdentity>);
 
 impl Role {
     /// Takes the role if nobody has: a word in the memory, 0 at first, says who.
     pub(crate) fn take(place: &AtomicU64) -> Role {
-        let me = Identity::current();
+        let me = ProcessIdentity::current();
         // Acquires nothing: what lies in the memory is published by other words.
         let taken = place.compare_exchange(0, me.to_bits(), Ordering::Relaxed, Ordering::Relaxed);
         Role(taken.is_ok().then_some(me))
@@ -19,7 +19,7 @@ impl Role {
 
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
-        self.0.is_some_and(|holder| holder == Identity::current())
+        self.0.is_some_and(|holder| holder == ProcessIdentity::current())
     }
 }
 

@@ -141,7 +141,7 @@ pub use pool_proxy::{
     Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, RemotePool, TaskFailure,
 };
 pub use procession_core::codec::{AnyPath, SelfDescribed};
-pub use procession_core::{Failure, Given};
+pub use procession_core::{ApplyOn, Failure};
 // What a program with a manager says beside it, so that this crate alone is enough.
 pub use procession_channels::{Address, AddressError};
 pub use procession_process::{ExitStatus, Panic, StartMethod, init, init_at_load};

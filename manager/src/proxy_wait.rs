@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use procession_core::os::poll::deadline_after;
-use procession_core::{Given, Method};
+use procession_core::{ApplyOn, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -151,16 +151,16 @@ impl<T: Any> Proxy<T> {
     /// As [`post`](Proxy::post).
     ///
     /// ```
-    /// use procession_manager::{Deferred, Given, Manager};
+    /// use procession_manager::{Deferred, ApplyOn, Manager};
     ///
     /// /// Applies the function in a thread.
     /// struct InAThread;
     ///
-    /// impl<R: serde::Serialize + Send + 'static> Given<u32, u32, R> for InAThread {
+    /// impl<R: serde::Serialize + Send + 'static> ApplyOn<u32, u32, R> for InAThread {
     ///     type Argument = u32;
     ///     type Result = Deferred<R>;
     ///
-    ///     fn given(number: &u32, function: fn(u32) -> R, by: u32) -> Deferred<R> {
+    ///     fn apply_on(number: &u32, function: fn(u32) -> R, by: u32) -> Deferred<R> {
     ///         let (reply, deferred) = Deferred::pair();
     ///         let number = number * by;
     ///         std::thread::spawn(move || reply.send(&function(number)));
@@ -179,10 +179,10 @@ impl<T: Any> Proxy<T> {
     /// ```
     pub fn post_given<G, A, R, X>(&self, function: fn(A) -> R, argument: &G::Argument) -> Result<Pending<X>, CallError>
     where
-        G: Given<T, A, R, Result = Deferred<X>>,
+        G: ApplyOn<T, A, R, Result = Deferred<X>>,
         G::Argument: Serialize,
     {
-        self.launch(Kind::Shared, Method::given::<G, T, A, R>(function), argument)
+        self.launch(Kind::Shared, Method::apply_on::<G, T, A, R>(function), argument)
     }
 
     /// Sends a call without waiting for it, so that many can be on their way at once. Calls of one process to one value run

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicU64;
 
 use procession_channels::Connection;
 use procession_core::codec::Message;
-use procession_core::{Control, Door, Key, Method};
+use procession_core::{Control, ControlListener, ControlTicket, Method};
 use procession_process::Panic;
 use procession_sync::Shared;
 use serde::{Deserialize, Serialize};
@@ -43,11 +43,11 @@ pub(crate) enum Signal<M> {
     },
     Claim {
         object: ObjectId,
-        key: Key,
+        key: ControlTicket,
     },
     Ticket {
         object: ObjectId,
-        door: Door,
+        door: ControlListener,
     },
     /// A call with descriptors.
     Frame(M),

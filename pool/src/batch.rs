@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use procession_core::Loan;
+use procession_core::BufferHandle;
 use procession_core::codec::{self, EncodeError, Handles, Message};
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ impl Batch {
     }
 
     /// One task whose argument was lent.
-    pub(crate) fn of_loan(loan: Loan) -> Result<Batch, EncodeError> {
+    pub(crate) fn of_loan(loan: BufferHandle) -> Result<Batch, EncodeError> {
         let mut body = Vec::new();
         codec::append(&loan, &mut body)?;
         let bytes = [Head::new(ItemKind::Lent, body.len()).bytes(), &body].concat();

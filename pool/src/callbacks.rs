@@ -9,7 +9,7 @@ use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_process::cpu_count;
 
 use crate::guard;
@@ -23,7 +23,7 @@ pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 /// Callbacks that no thread has taken yet.
 struct Waiting {
     /// Whose threads they are: a copy of that process has none of them.
-    owner: Option<Identity>,
+    owner: Option<ProcessIdentity>,
     callbacks: VecDeque<Callback>,
     /// How many threads wait, less the callbacks that wait.
     spare: isize,
@@ -89,7 +89,7 @@ fn next(may_spin: bool) -> Option<Callback> {
 
 fn waiting() -> MutexGuard<'static, Waiting> {
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-    let me = Some(Identity::current());
+    let me = Some(ProcessIdentity::current());
     if waiting.owner != me {
         // What an original has left is for its own threads to call.
         std::mem::forget(std::mem::take(&mut waiting.callbacks));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use procession_core::{Passed, Ring};
+use procession_core::{Progress, Ring};
 
 use crate::wire::claim::{Claim, distance};
 use crate::wire::item::{self, HEADER, Header, Item, ItemKind};
@@ -48,7 +48,7 @@ pub(crate) struct Task {
 impl Task {
     /// Goes on to later ones of these tasks.
     #[inline]
-    pub(crate) fn pass(&mut self, passed: Passed) {
+    pub(crate) fn pass(&mut self, passed: Progress) {
         self.at += passed.bytes;
         self.count -= passed.count;
         self.passed += passed.count;
@@ -114,7 +114,7 @@ impl Inbox {
     #[inline]
     pub(crate) fn pass(&self, task: &mut Task) {
         let bytes = self.item(task).map_or(0, |item| item.len);
-        task.pass(Passed { count: 1, bytes });
+        task.pass(Progress { count: 1, bytes });
     }
 
     /// Notes which of these tasks, which are the first of all, were run.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use procession_core::Borrowed;
+use procession_core::Buffer;
 use procession_core::codec::{self, Handles};
 use serde::de::DeserializeOwned;
 
@@ -42,7 +42,7 @@ pub(crate) struct Values {
     /// What goes with those that say that something does.
     pub(crate) descriptors: VecDeque<Handles>,
     /// Those that were lent. One that is missing was none of the worker's.
-    pub(crate) lent: VecDeque<Option<Borrowed>>,
+    pub(crate) lent: VecDeque<Option<Buffer>>,
     pub(crate) worker: Badge,
 }
 

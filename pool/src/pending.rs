@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 use std::{fmt, mem};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 use crate::callbacks;
 use crate::guard;
@@ -22,7 +22,7 @@ use crate::{FailurePolicy, TaskError};
 /// A job that is under way without anybody having to wait for it.
 pub(crate) struct Pending {
     /// The process that it belongs to, whose copies must not touch its locks.
-    owner: Identity,
+    owner: ProcessIdentity,
     state: Mutex<State>,
     /// Told when it has ended, and when the thread that waits for all has stopped waiting.
     changed: Condvar,
@@ -84,7 +84,7 @@ impl Pending {
     fn with(state: State, end: OnceLock<End>) -> Arc<Pending> {
         let (state, watchers) = (Mutex::new(state), Mutex::default());
         Arc::new(Pending {
-            owner: Identity::current(),
+            owner: ProcessIdentity::current(),
             state,
             changed: Condvar::new(),
             watchers,
@@ -229,7 +229,7 @@ impl Pending {
     }
 
     fn is_ours(&self) -> bool {
-        self.owner == Identity::current()
+        self.owner == ProcessIdentity::current()
     }
 
     /// In a copy of the process that it belongs to, where nothing will arrive.

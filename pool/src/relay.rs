@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 /// So many bytes may wait.
 const ROOM: usize = 256 << 10;
@@ -18,7 +18,7 @@ const LINGER: Duration = Duration::from_millis(200);
 /// What waits.
 struct Waiting {
     /// Whose thread and bytes they are, and no copy's of that process.
-    owner: Option<Identity>,
+    owner: Option<ProcessIdentity>,
     bytes: Vec<u8>,
     /// So many bytes came after those and were dropped.
     dropped: u64,
@@ -79,7 +79,7 @@ fn next() -> Option<(Vec<u8>, u64)> {
 
 fn waiting() -> MutexGuard<'static, Waiting> {
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-    let me = Some(Identity::current());
+    let me = Some(ProcessIdentity::current());
     if waiting.owner != me {
         *waiting = Waiting { owner: me, bytes: Vec::new(), dropped: 0, is_served: false, is_writing: false };
     }

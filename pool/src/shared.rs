@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_process::cpu_count;
 
 use crate::dispatcher::Dispatcher;
@@ -54,7 +54,7 @@ const SLACK: Duration = Duration::from_micros(100);
 pub(crate) struct Shared {
     /// The process that the pool belongs to. A copy that somebody makes of it by `fork` has neither the pool's thread nor its workers, and
     /// whatever it did to what lies here would be done to its original.
-    owner: Identity,
+    owner: ProcessIdentity,
     floor: Mutex<Floor>,
     pub(crate) status: Arc<Status>,
     pub(crate) watch: Arc<Watch>,
@@ -82,7 +82,7 @@ impl Shared {
         let watch = Arc::new(Watch::new().map_err(PoolError::system("make what it sleeps over"))?);
         let dispatcher = Dispatcher::new(status.clone(), watch.clone(), recruiter, staffing)?;
         let floor = Floor { dispatcher, is_led: false, is_patrolled: false, is_lingering: false, sleeps_until: None };
-        let owner = Identity::current();
+        let owner = ProcessIdentity::current();
         Ok(Shared {
             owner,
             floor: Mutex::new(floor),
@@ -97,7 +97,7 @@ impl Shared {
     /// back in a copy that was made while it was held.
     #[inline]
     pub(crate) fn is_ours(&self) -> bool {
-        self.owner == Identity::current()
+        self.owner == ProcessIdentity::current()
     }
 
     pub(crate) fn next_job(&self) -> JobId {

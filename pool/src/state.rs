@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::sync::OnceLock;
 
-use procession_core::{Given, Method, codec};
+use procession_core::{ApplyOn, Method, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -226,42 +226,42 @@ struct KeepLocal;
 struct TryKeep;
 struct TryKeepLocal;
 
-impl<A: DeserializeOwned, S: Any + Send + Sync> Given<(), A, S> for Keep {
+impl<A: DeserializeOwned, S: Any + Send + Sync> ApplyOn<(), A, S> for Keep {
     type Argument = A;
     type Result = Option<String>;
 
-    fn given((): &(), function: fn(A) -> S, argument: A) -> Option<String> {
+    fn apply_on((): &(), function: fn(A) -> S, argument: A) -> Option<String> {
         // A worker is prepared once.
         let _kept = SHARED.set(Box::new(function(argument)));
         None
     }
 }
 
-impl<A: DeserializeOwned, S: Any + Send + Sync, E: Display> Given<(), A, Result<S, E>> for TryKeep {
+impl<A: DeserializeOwned, S: Any + Send + Sync, E: Display> ApplyOn<(), A, Result<S, E>> for TryKeep {
     type Argument = A;
     type Result = Option<String>;
 
-    fn given((): &(), function: fn(A) -> Result<S, E>, argument: A) -> Option<String> {
+    fn apply_on((): &(), function: fn(A) -> Result<S, E>, argument: A) -> Option<String> {
         let made = function(argument).map(|made| SHARED.set(Box::new(made)));
         made.err().map(|error| error.to_string())
     }
 }
 
-impl<A: DeserializeOwned, S: Any> Given<(), A, S> for KeepLocal {
+impl<A: DeserializeOwned, S: Any> ApplyOn<(), A, S> for KeepLocal {
     type Argument = A;
     type Result = Option<String>;
 
-    fn given((): &(), function: fn(A) -> S, argument: A) -> Option<String> {
+    fn apply_on((): &(), function: fn(A) -> S, argument: A) -> Option<String> {
         LOCAL.set(Some(Box::new(function(argument))));
         None
     }
 }
 
-impl<A: DeserializeOwned, S: Any, E: Display> Given<(), A, Result<S, E>> for TryKeepLocal {
+impl<A: DeserializeOwned, S: Any, E: Display> ApplyOn<(), A, Result<S, E>> for TryKeepLocal {
     type Argument = A;
     type Result = Option<String>;
 
-    fn given((): &(), function: fn(A) -> Result<S, E>, argument: A) -> Option<String> {
+    fn apply_on((): &(), function: fn(A) -> Result<S, E>, argument: A) -> Option<String> {
         let made = function(argument).map(|made| LOCAL.set(Some(Box::new(made))));
         made.err().map(|error| error.to_string())
     }
@@ -270,9 +270,9 @@ impl<A: DeserializeOwned, S: Any, E: Display> Given<(), A, Result<S, E>> for Try
 fn maker<G, A, R>(function: fn(A) -> R, argument: &A) -> Result<Maker, PoolError>
 where
     A: Serialize + DeserializeOwned,
-    G: Given<(), A, R, Argument = A, Result = Option<String>>,
+    G: ApplyOn<(), A, R, Argument = A, Result = Option<String>>,
 {
     let argument = codec::encode(argument).map_err(Kind::InitializerArgument)?;
-    let method = Method::given::<G, (), A, R>(function).map_err(Kind::InitializerName)?;
+    let method = Method::apply_on::<G, (), A, R>(function).map_err(Kind::InitializerName)?;
     Ok(Maker { method, argument })
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use procession_core::codec::Message;
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, deadline_after, poll, poll_briefly};
 use procession_core::{Control, TryRecv, Waitable};
@@ -46,7 +46,7 @@ pub struct Child(pub(crate) Arc<State>);
 
 pub(crate) struct State {
     /// Whose child it is: in a copy of that process its descriptors are the original's, or lead nowhere.
-    owner: Identity,
+    owner: ProcessIdentity,
     name: String,
     pid: u32,
     daemon: bool,
@@ -73,7 +73,7 @@ pub(crate) enum Outcome {
 impl Child {
     pub(crate) fn new(name: String, daemon: bool, pid: u32, pidfd: PidFd, control: Control) -> Child {
         let (end, seen) = (Mutex::new(End::Running(control)), AtomicBool::new(false));
-        Child(Arc::new(State { owner: Identity::current(), name, pid, daemon, pidfd, end, seen }))
+        Child(Arc::new(State { owner: ProcessIdentity::current(), name, pid, daemon, pidfd, end, seen }))
     }
 
     /// Its name.
@@ -286,7 +286,7 @@ impl Child {
 
     /// An error in a copy of the process whose child this is.
     fn owned(&self) -> io::Result<()> {
-        if self.0.owner == Identity::current() {
+        if self.0.owner == ProcessIdentity::current() {
             return Ok(());
         }
         Err(io::Error::other(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -198,7 +198,7 @@ impl Barrier {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reset(&self) {
-        self.machine().reset(Identity::current());
+        self.machine().reset(ProcessIdentity::current());
     }
 
     /// Whether the barrier is broken.
@@ -244,10 +244,10 @@ impl Barrier {
 
     fn meet(
         &self,
-        wait: impl FnOnce(&RawBarrier, Identity) -> Result<u32, Cause>,
+        wait: impl FnOnce(&RawBarrier, ProcessIdentity) -> Result<u32, Cause>,
     ) -> Result<BarrierWaitResult, BrokenBarrierError> {
         self.seat.came.store(true, Ordering::Relaxed);
-        match wait(self.machine(), Identity::current()) {
+        match wait(self.machine(), ProcessIdentity::current()) {
             Ok(before) => Ok(BarrierWaitResult::new(before, self.parties())),
             Err(cause) => Err(BrokenBarrierError::new(cause)),
         }
@@ -267,7 +267,7 @@ impl From<Segment<RawBarrier, ()>> for Barrier {
 impl Drop for Seat {
     fn drop(&mut self) {
         if *self.came.get_mut() {
-            self.segment.machine().leave(Identity::current());
+            self.segment.machine().leave(ProcessIdentity::current());
         }
     }
 }

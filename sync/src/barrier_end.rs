@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use serde::{Deserialize, Serialize};
 
 use crate::raw::barrier::Cause;
@@ -113,7 +113,7 @@ impl BrokenBarrierError {
     #[must_use]
     pub fn dead_party(&self) -> Option<u32> {
         match self.cause {
-            Cause::Died(who) => who.map(Identity::pid),
+            Cause::Died(who) => who.map(ProcessIdentity::pid),
             Cause::Aborted | Cause::TimedOut => None,
         }
     }
@@ -139,7 +139,7 @@ impl From<BrokenBarrierError> for Told {
         match error.cause {
             Cause::Aborted => Told::Aborted,
             Cause::TimedOut => Told::TimedOut,
-            Cause::Died(who) => Told::Died(who.map(Identity::to_bits)),
+            Cause::Died(who) => Told::Died(who.map(ProcessIdentity::to_bits)),
         }
     }
 }
@@ -150,7 +150,7 @@ impl From<Told> for BrokenBarrierError {
             Told::Aborted => Cause::Aborted,
             Told::TimedOut => Cause::TimedOut,
             // A number that no process has names nobody.
-            Told::Died(who) => Cause::Died(who.and_then(Identity::from_bits)),
+            Told::Died(who) => Cause::Died(who.and_then(ProcessIdentity::from_bits)),
         };
         BrokenBarrierError { cause }
     }

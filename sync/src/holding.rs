@@ -4,14 +4,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::thread;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 use crate::raw::mutex::RawMutex;
 
 /// What a guard remembers of the moment in which its lock was taken.
 #[derive(Debug)]
 pub(crate) struct Holding {
-    me: Identity,
+    me: ProcessIdentity,
     /// Whether the thread was panicking already: then a panic is not this holder's.
     panicking: bool,
     of_this_thread: PhantomData<*const ()>,
@@ -21,7 +21,7 @@ impl Holding {
     /// For one who has just taken a lock.
     #[inline]
     pub(crate) fn begin() -> Holding {
-        Holding { me: Identity::current(), panicking: thread::panicking(), of_this_thread: PhantomData }
+        Holding { me: ProcessIdentity::current(), panicking: thread::panicking(), of_this_thread: PhantomData }
     }
 
     /// Returns only in the process that took the lock. A guard may be in a thread-local or in leaked memory when its process is copied;
@@ -33,15 +33,15 @@ impl Holding {
     #[inline]
     #[track_caller]
     pub(crate) fn check(&self) {
-        if Identity::current() != self.me {
+        if ProcessIdentity::current() != self.me {
             in_a_copy();
         }
     }
 
     /// Who gives the lock back. A panic that began while it was held leaves its mark, unless it is a copy's.
     #[inline]
-    pub(crate) fn end(&self, lock: &RawMutex) -> Identity {
-        let me = Identity::current();
+    pub(crate) fn end(&self, lock: &RawMutex) -> ProcessIdentity {
+        let me = ProcessIdentity::current();
         if !self.panicking && me == self.me && thread::panicking() {
             lock.panicked(me);
         }

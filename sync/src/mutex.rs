@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
@@ -170,7 +170,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     #[doc(alias = "get_lock")]
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.raw().lock(Identity::current(), None);
+        self.raw().lock(ProcessIdentity::current(), None);
         self.guard()
     }
 
@@ -191,7 +191,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        if self.raw().try_lock(Identity::current()) { Ok(self.guard()?) } else { Err(TryLockError::WouldBlock) }
+        if self.raw().try_lock(ProcessIdentity::current()) { Ok(self.guard()?) } else { Err(TryLockError::WouldBlock) }
     }
 
     /// As [`lock`](Self::lock), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
@@ -212,7 +212,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
-        if self.raw().lock(Identity::current(), deadline_after(timeout)) {
+        if self.raw().lock(ProcessIdentity::current(), deadline_after(timeout)) {
             Ok(self.guard()?)
         } else {
             Err(TryLockError::WouldBlock)
@@ -247,7 +247,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// ```
     #[must_use]
     pub fn locked_by(&self) -> Option<u32> {
-        self.raw().holder().map(Identity::pid)
+        self.raw().holder().map(ProcessIdentity::pid)
     }
 
     /// Whether a holder died or panicked since the poison was last cleared.

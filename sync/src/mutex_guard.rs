@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::LockResult;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 use crate::data::Shape;
 use crate::holding::Holding;
@@ -68,7 +68,7 @@ impl<'a, T: Shape + ?Sized> MutexGuard<'a, T> {
     /// Gives the lock up while `nap` runs, and takes it again.
     pub(crate) fn without<R>(&mut self, nap: impl FnOnce() -> R) -> R {
         self.holding.check();
-        let me = Identity::current();
+        let me = ProcessIdentity::current();
         self.lock.raw().unlock(me);
         let result = nap();
         self.lock.raw().lock(me, None);

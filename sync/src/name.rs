@@ -25,7 +25,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use procession_core::Mapping;
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::own_file;
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,7 @@ mod words {
 /// One process that has the memory, and under which number it has the descriptor.
 #[derive(Clone, Copy, PartialEq)]
 struct Holder {
-    who: Identity,
+    who: ProcessIdentity,
     descriptor: RawFd,
 }
 
@@ -197,7 +197,7 @@ impl Record {
 
 impl Holder {
     fn this(memory: &Memory) -> Holder {
-        Holder { who: Identity::current(), descriptor: memory.mapping().as_fd().as_raw_fd() }
+        Holder { who: ProcessIdentity::current(), descriptor: memory.mapping().as_fd().as_raw_fd() }
     }
 }
 
@@ -264,7 +264,7 @@ fn parse(text: &str) -> Option<Record> {
     let (id, len) = lines.next()?.strip_prefix("procession 2 ")?.split_once(' ')?;
     let holder = |line: &str| {
         let (who, descriptor) = line.split_once(' ')?;
-        let who = Identity::from_bits(who.parse().ok()?)?;
+        let who = ProcessIdentity::from_bits(who.parse().ok()?)?;
         Some(Holder { who, descriptor: descriptor.parse().ok().filter(|number| *number >= 0)? })
     };
     Some(Record { id: id.parse().ok()?, len: len.parse().ok()?, holders: lines.filter_map(holder).collect() })
@@ -290,5 +290,5 @@ fn replace(path: &Path, record: &Record) -> io::Result<()> {
 /// A number that no other memory of this user has: from a hasher that the system seeds.
 fn new_id() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(Identity::current()) | 1
+    RandomState::new().hash_one(ProcessIdentity::current()) | 1
 }

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
@@ -198,7 +198,7 @@ impl<T: Plain> Parts<T> {
     #[track_caller]
     pub fn lock(&self, part: usize) -> LockResult<PartGuard<'_, T>> {
         let range = self.range(part);
-        self.lock_of(part).lock(Identity::current(), None);
+        self.lock_of(part).lock(ProcessIdentity::current(), None);
         self.guard(part, range)
     }
 
@@ -224,7 +224,7 @@ impl<T: Plain> Parts<T> {
     #[track_caller]
     pub fn try_lock(&self, part: usize) -> TryLockResult<PartGuard<'_, T>> {
         let range = self.range(part);
-        if self.lock_of(part).try_lock(Identity::current()) {
+        if self.lock_of(part).try_lock(ProcessIdentity::current()) {
             Ok(self.guard(part, range)?)
         } else {
             Err(TryLockError::WouldBlock)
@@ -253,7 +253,7 @@ impl<T: Plain> Parts<T> {
     #[track_caller]
     pub fn lock_timeout(&self, part: usize, timeout: Duration) -> TryLockResult<PartGuard<'_, T>> {
         let range = self.range(part);
-        if self.lock_of(part).lock(Identity::current(), deadline_after(timeout)) {
+        if self.lock_of(part).lock(ProcessIdentity::current(), deadline_after(timeout)) {
             Ok(self.guard(part, range)?)
         } else {
             Err(TryLockError::WouldBlock)
@@ -276,7 +276,7 @@ impl<T: Plain> Parts<T> {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn lock_all(&self) -> LockResult<PartGuard<'_, T>> {
-        let me = Identity::current();
+        let me = ProcessIdentity::current();
         let count = self.count();
         // In the order of the parts: two who want them all do not wait for each other.
         for lock in self.locks(0..count) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// ```
     #[doc(alias = "acquire")]
     pub fn lock(&self) -> LockResult<ReentrantLockGuard<'_, T>> {
-        self.machine().lock(Identity::current(), this_thread(), None);
+        self.machine().lock(ProcessIdentity::current(), this_thread(), None);
         self.guard()
     }
 
@@ -119,7 +119,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> TryLockResult<ReentrantLockGuard<'_, T>> {
-        if self.machine().try_lock(Identity::current(), this_thread()) {
+        if self.machine().try_lock(ProcessIdentity::current(), this_thread()) {
             Ok(self.guard()?)
         } else {
             Err(TryLockError::WouldBlock)
@@ -145,7 +145,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<ReentrantLockGuard<'_, T>> {
-        if self.machine().lock(Identity::current(), this_thread(), deadline_after(timeout)) {
+        if self.machine().lock(ProcessIdentity::current(), this_thread(), deadline_after(timeout)) {
             Ok(self.guard()?)
         } else {
             Err(TryLockError::WouldBlock)
@@ -179,7 +179,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// ```
     #[must_use]
     pub fn locked_by(&self) -> Option<u32> {
-        self.machine().raw().holder().map(Identity::pid)
+        self.machine().raw().holder().map(ProcessIdentity::pid)
     }
 
     /// Whether a holder died or panicked since the poison was last cleared.

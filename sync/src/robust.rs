@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 use crate::raw::mutex::RawMutex;
 
@@ -28,14 +28,14 @@ pub struct RobustLock(RawMutex);
 #[derive(Debug)]
 pub struct RobustGuard<'a> {
     lock: &'a RobustLock,
-    me: Identity,
+    me: ProcessIdentity,
 }
 
 impl RobustLock {
     /// Takes the lock.
     #[inline]
     pub fn lock(&self) -> RobustGuard<'_> {
-        let me = Identity::current();
+        let me = ProcessIdentity::current();
         // Without a deadline it is always taken.
         let _taken = self.0.lock(me, None);
         RobustGuard { lock: self, me }
@@ -45,7 +45,7 @@ impl RobustLock {
     /// when the lock is not free, so that nobody looks at the clock for nothing.
     #[inline]
     pub fn lock_until(&self, deadline: impl FnOnce() -> Option<Instant>) -> Option<RobustGuard<'_>> {
-        let me = Identity::current();
+        let me = ProcessIdentity::current();
         // Not `then_some`: a guard that is made and dropped would unlock what another thread of this process holds.
         let taken = self.0.take_if_free(me) || self.0.lock_slowly(me, deadline());
         taken.then(|| RobustGuard { lock: self, me })
@@ -53,13 +53,13 @@ impl RobustLock {
 
     /// Takes the lock if it is free, or if its holder is dead.
     pub fn try_lock(&self) -> Option<RobustGuard<'_>> {
-        let me = Identity::current();
+        let me = ProcessIdentity::current();
         self.0.try_lock(me).then(|| RobustGuard { lock: self, me })
     }
 
     /// The number of the process that holds the lock now.
     pub fn holder(&self) -> Option<u32> {
-        self.0.holder().map(Identity::pid)
+        self.0.holder().map(ProcessIdentity::pid)
     }
 
     /// Whether somebody holds the lock now.

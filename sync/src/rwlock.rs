@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +113,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// ```
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         loop {
-            if let Some(slot) = self.machine().read(Identity::current(), None) {
+            if let Some(slot) = self.machine().read(ProcessIdentity::current(), None) {
                 return self.reading(slot);
             }
         }
@@ -133,7 +133,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let slot = self.machine().try_read(Identity::current()).ok_or(TryLockError::WouldBlock)?;
+        let slot = self.machine().try_read(ProcessIdentity::current()).ok_or(TryLockError::WouldBlock)?;
         Ok(self.reading(slot)?)
     }
 
@@ -151,7 +151,8 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_timeout(&self, timeout: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let slot = self.machine().read(Identity::current(), deadline_after(timeout)).ok_or(TryLockError::WouldBlock)?;
+        let slot =
+            self.machine().read(ProcessIdentity::current(), deadline_after(timeout)).ok_or(TryLockError::WouldBlock)?;
         Ok(self.reading(slot)?)
     }
 
@@ -170,7 +171,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        self.machine().write(Identity::current(), None);
+        self.machine().write(ProcessIdentity::current(), None);
         self.writing()
     }
 
@@ -190,7 +191,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        if self.machine().try_write(Identity::current()) { Ok(self.writing()?) } else { Err(TryLockError::WouldBlock) }
+        if self.machine().try_write(ProcessIdentity::current()) {
+            Ok(self.writing()?)
+        } else {
+            Err(TryLockError::WouldBlock)
+        }
     }
 
     /// As [`write`](Self::write), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
@@ -208,7 +213,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_timeout(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        if self.machine().write(Identity::current(), deadline_after(timeout)) {
+        if self.machine().write(ProcessIdentity::current(), deadline_after(timeout)) {
             Ok(self.writing()?)
         } else {
             Err(TryLockError::WouldBlock)
@@ -245,7 +250,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// ```
     #[must_use]
     pub fn locked_by(&self) -> Option<u32> {
-        self.machine().writer().holder().map(Identity::pid)
+        self.machine().writer().holder().map(ProcessIdentity::pid)
     }
 
     /// Whether a writer died or panicked since the poison was last cleared.

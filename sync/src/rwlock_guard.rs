@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 use crate::data::Shape;
 use crate::holding::Holding;
@@ -56,7 +56,7 @@ impl<T: Shape + Sync + ?Sized> Deref for RwLockReadGuard<'_, T> {
 
 impl<T: Shape + Sync + ?Sized> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.lock.machine().done_reading(Identity::current(), self.slot);
+        self.lock.machine().done_reading(ProcessIdentity::current(), self.slot);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,7 @@ impl Semaphore {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn acquire(&self) -> SemaphoreGuard<'_> {
-        while !self.machine().acquire(Identity::current(), Deadline::None) {}
+        while !self.machine().acquire(ProcessIdentity::current(), Deadline::None) {}
         SemaphoreGuard { semaphore: self }
     }
 
@@ -128,7 +128,7 @@ impl Semaphore {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn try_acquire(&self) -> Option<SemaphoreGuard<'_>> {
-        let taken = self.machine().try_acquire(Identity::current());
+        let taken = self.machine().try_acquire(ProcessIdentity::current());
         taken.then(|| SemaphoreGuard { semaphore: self })
     }
 
@@ -142,7 +142,7 @@ impl Semaphore {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> Option<SemaphoreGuard<'_>> {
-        let taken = self.machine().acquire(Identity::current(), deadline_after(timeout));
+        let taken = self.machine().acquire(ProcessIdentity::current(), deadline_after(timeout));
         taken.then(|| SemaphoreGuard { semaphore: self })
     }
 
@@ -178,7 +178,7 @@ impl Semaphore {
     #[doc(alias = "get_value")]
     #[must_use]
     pub fn available(&self) -> u32 {
-        self.machine().available(Identity::current())
+        self.machine().available(ProcessIdentity::current())
     }
 
     fn machine(&self) -> &RawSemaphore {
@@ -238,14 +238,14 @@ impl SemaphoreGuard<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn forget(self) {
-        self.semaphore.machine().forget(Identity::current());
+        self.semaphore.machine().forget(ProcessIdentity::current());
         std::mem::forget(self);
     }
 }
 
 impl Drop for SemaphoreGuard<'_> {
     fn drop(&mut self) {
-        self.semaphore.machine().give_back(Identity::current());
+        self.semaphore.machine().give_back(ProcessIdentity::current());
     }
 }
 

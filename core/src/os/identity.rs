@@ -1,4 +1,4 @@
-//! [`Identity`]: one process, named by a number that is never given to another, and whether that process still lives.
+//! [`ProcessIdentity`]: one process, named by a number that is never given to another, and whether that process still lives.
 //!
 //! A process number alone is given again after its process has ended; together with the moment the process started it
 //! is not. The pair fits 62 bits, so it can be the value of a lock word: who holds it can be read in one load.
@@ -31,37 +31,37 @@ const UNTOLD: u64 = 0;
 /// children do.
 ///
 /// ```
-/// use procession_core::os::identity::Identity;
+/// use procession_core::os::identity::ProcessIdentity;
 ///
-/// let me = Identity::current();
+/// let me = ProcessIdentity::current();
 /// assert_eq!(me.pid(), std::process::id());
 /// assert!(me.is_alive());
-/// assert_eq!(Identity::from_bits(me.to_bits()), Some(me));
+/// assert_eq!(ProcessIdentity::from_bits(me.to_bits()), Some(me));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Identity(NonZeroU64);
+pub struct ProcessIdentity(NonZeroU64);
 
-impl Identity {
+impl ProcessIdentity {
     /// The calling process. After the first call in a process this is two loads.
     ///
     /// ```
-    /// # use procession_core::os::identity::Identity;
-    /// assert_eq!(Identity::current(), Identity::current());
+    /// # use procession_core::os::identity::ProcessIdentity;
+    /// assert_eq!(ProcessIdentity::current(), ProcessIdentity::current());
     /// ```
     #[inline]
     #[must_use]
-    pub fn current() -> Identity {
-        match Identity::from_bits(remembered().load(Ordering::Relaxed)) {
+    pub fn current() -> ProcessIdentity {
+        match ProcessIdentity::from_bits(cached().load(Ordering::Relaxed)) {
             Some(me) => me,
-            None => find_out(),
+            None => read_current(),
         }
     }
 
     /// As a number of 62 bits that is never 0.
     ///
     /// ```
-    /// # use procession_core::os::identity::Identity;
-    /// assert_ne!(Identity::current().to_bits(), 0);
+    /// # use procession_core::os::identity::ProcessIdentity;
+    /// assert_ne!(ProcessIdentity::current().to_bits(), 0);
     /// ```
     #[inline]
     #[must_use]
@@ -72,22 +72,22 @@ impl Identity {
     /// Back from the number; `None` for 0 and for what no process has.
     ///
     /// ```
-    /// # use procession_core::os::identity::Identity;
-    /// let me = Identity::current();
-    /// assert_eq!(Identity::from_bits(me.to_bits()), Some(me));
-    /// assert_eq!(Identity::from_bits(0), None);
+    /// # use procession_core::os::identity::ProcessIdentity;
+    /// let me = ProcessIdentity::current();
+    /// assert_eq!(ProcessIdentity::from_bits(me.to_bits()), Some(me));
+    /// assert_eq!(ProcessIdentity::from_bits(0), None);
     /// ```
     #[inline]
     #[must_use]
-    pub fn from_bits(bits: u64) -> Option<Identity> {
-        if bits >> (PID_BITS + START_BITS) != 0 { None } else { NonZeroU64::new(bits).map(Identity) }
+    pub fn from_bits(bits: u64) -> Option<ProcessIdentity> {
+        if bits >> (PID_BITS + START_BITS) != 0 { None } else { NonZeroU64::new(bits).map(ProcessIdentity) }
     }
 
     /// The process number.
     ///
     /// ```
-    /// # use procession_core::os::identity::Identity;
-    /// assert_eq!(Identity::current().pid(), std::process::id());
+    /// # use procession_core::os::identity::ProcessIdentity;
+    /// assert_eq!(ProcessIdentity::current().pid(), std::process::id());
     /// ```
     #[must_use]
     pub fn pid(self) -> u32 {
@@ -101,8 +101,8 @@ impl Identity {
     /// number, may be taken for this one. A process that runs is never called dead.
     ///
     /// ```
-    /// # use procession_core::os::identity::Identity;
-    /// assert!(Identity::current().is_alive());
+    /// # use procession_core::os::identity::ProcessIdentity;
+    /// assert!(ProcessIdentity::current().is_alive());
     /// ```
     #[must_use]
     pub fn is_alive(self) -> bool {
@@ -132,8 +132,8 @@ impl Identity {
         }
     }
 
-    fn of(pid: u32, start: u64) -> Option<Identity> {
-        Identity::from_bits(((start & ((1 << START_BITS) - 1)) << PID_BITS) | u64::from(pid))
+    fn of(pid: u32, start: u64) -> Option<ProcessIdentity> {
+        ProcessIdentity::from_bits(((start & ((1 << START_BITS) - 1)) << PID_BITS) | u64::from(pid))
     }
 
     fn start(self) -> u64 {
@@ -143,7 +143,7 @@ impl Identity {
 
 /// Where this process keeps its own identity: a word that reads 0 in a child after any kind of fork.
 #[inline]
-fn remembered() -> &'static AtomicU64 {
+fn cached() -> &'static AtomicU64 {
     static WORD: OnceLock<&'static AtomicU64> = OnceLock::new();
     WORD.get_or_init(wiped_on_fork)
 }
@@ -169,10 +169,10 @@ fn wiped_on_fork() -> &'static AtomicU64 {
 static UNKNOWN: AtomicU64 = AtomicU64::new(0);
 
 #[cold]
-fn find_out() -> Identity {
+fn read_current() -> ProcessIdentity {
     let pid = std::process::id();
-    let me = Identity::of(pid, started(pid).unwrap_or(UNTOLD)).unwrap_or(Identity(NonZeroU64::MIN));
-    let word = remembered();
+    let me = ProcessIdentity::of(pid, started(pid).unwrap_or(UNTOLD)).unwrap_or(ProcessIdentity(NonZeroU64::MIN));
+    let word = cached();
     if !std::ptr::eq(word, &raw const UNKNOWN) {
         word.store(me.to_bits(), Ordering::Relaxed);
     }
@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn a_child_is_alive_until_it_has_ended_even_before_anyone_waits() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat starts");
-        let named = Identity::of(child.id(), started(child.id()).expect("it has a start")).expect("a valid pair");
+        let named =
+            ProcessIdentity::of(child.id(), started(child.id()).expect("it has a start")).expect("a valid pair");
         assert!(named.is_alive());
         drop(child.stdin.take());
         while named.is_alive() {
@@ -239,8 +240,8 @@ mod tests {
 
     #[test]
     fn another_start_is_another_process() {
-        let me = Identity::current();
-        let elder = Identity::of(me.pid(), me.start() ^ 1).expect("a valid pair");
+        let me = ProcessIdentity::current();
+        let elder = ProcessIdentity::of(me.pid(), me.start() ^ 1).expect("a valid pair");
         assert!(!elder.is_alive());
     }
 
@@ -259,8 +260,8 @@ mod tests {
 
     #[test]
     fn numbers_that_no_process_has() {
-        assert_eq!(Identity::from_bits(0), None);
-        assert_eq!(Identity::from_bits(u64::MAX), None);
+        assert_eq!(ProcessIdentity::from_bits(0), None);
+        assert_eq!(ProcessIdentity::from_bits(u64::MAX), None);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use procession_channels::SocketConnection;
 use procession_core::codec::{self, Message};
-use procession_core::os::identity::Identity;
-use procession_core::{Control, Door, Key, Method};
+use procession_core::os::identity::ProcessIdentity;
+use procession_core::{Control, ControlListener, ControlTicket, Method};
 
 use super::callbacks::Callback;
 use super::inbox::{Inbox, Waited};
@@ -143,13 +143,17 @@ impl Connection {
 
     /// The connection for a proxy that has arrived with a key: the one that there is, or a new one. The manager knows then
     /// that this process refers to the object.
-    pub(crate) fn claim(manager: ManagerId, object: ObjectId, key: Key) -> Result<Arc<Connection>, CallError> {
+    pub(crate) fn claim(
+        manager: ManagerId,
+        object: ObjectId,
+        key: ControlTicket,
+    ) -> Result<Arc<Connection>, CallError> {
         // Two threads that receive the first proxies of a manager at once should share one connection.
         static ENTRANCE: Mutex<()> = Mutex::new(());
         let entrance = ENTRANCE.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = match known(manager) {
             Some(connection) => connection,
-            None => Connection::open(manager, key.enter().map_err(CallError::from_link)?)?,
+            None => Connection::open(manager, key.connect().map_err(CallError::from_link)?)?,
         };
         drop(entrance);
         connection.send(&Signal::<&Message>::Claim { object, key })?;
@@ -157,8 +161,8 @@ impl Connection {
     }
 
     /// Lets a proxy leave in a message: answers the key that goes with it.
-    pub(crate) fn ticket(self: &Arc<Connection>, object: ObjectId) -> Result<Key, CallError> {
-        let (door, key) = Door::new().map_err(|error| CallError::from_io(&error))?;
+    pub(crate) fn ticket(self: &Arc<Connection>, object: ObjectId) -> Result<ControlTicket, CallError> {
+        let (door, key) = ControlListener::new().map_err(|error| CallError::from_io(&error))?;
         self.send(&Signal::<&Message>::Ticket { object, door })?;
         Ok(key)
     }
@@ -267,7 +271,7 @@ impl Connection {
 
     /// Whether this is the process that the connection belongs to, and no copy of it.
     pub(crate) fn check_owner(&self) -> Result<(), CallError> {
-        if self.owner == Identity::current().pid() { Ok(()) } else { Err(CallError::Forked) }
+        if self.owner == ProcessIdentity::current().pid() { Ok(()) } else { Err(CallError::Forked) }
     }
 }
 

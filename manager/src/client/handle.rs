@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use procession_core::Key;
+use procession_core::ControlTicket;
 use procession_core::codec::Message;
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -114,7 +114,7 @@ impl Handle {
         Request::new(kind, self.object.0, which, std::slice::from_ref(&self.object))
     }
 
-    fn key(&self) -> Result<Key, CallError> {
+    fn key(&self) -> Result<ControlTicket, CallError> {
         match &self.link {
             Link::Far(connection) => connection.ticket(self.object),
             Link::Here(server) => server.ticket(self.object).map_err(|error| CallError::from_io(&error)),
@@ -154,7 +154,7 @@ impl Serialize for Handle {
 
 impl<'de> Deserialize<'de> for Handle {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Handle, D::Error> {
-        let (manager, object, key) = <(ManagerId, ObjectId, Key)>::deserialize(deserializer)?;
+        let (manager, object, key) = <(ManagerId, ObjectId, ControlTicket)>::deserialize(deserializer)?;
         if let Some(server) = resident::own(manager) {
             if !server.hold(object) {
                 return Err(D::Error::custom(CallError::ObjectGone));

@@ -25,7 +25,11 @@ impl Registry {
         A: Serialize + DeserializeOwned + 'static,
     {
         self.object(pool, |_: A| Hosted::default())
-            .given::<Hosted, A, Result<(), String>>(pool, names::OPEN, Method::given::<Open<A>, Hosted, _, _>(describe))
+            .given::<Hosted, A, Result<(), String>>(
+                pool,
+                names::OPEN,
+                Method::apply_on::<Open<A>, Hosted, _, _>(describe),
+            )
             .method(pool, names::CANCEL, Hosted::cancel)
             .reader(pool, names::WORKERS, verbs::workers)
             .method(pool, names::CLOSE, verbs::close)
@@ -49,7 +53,7 @@ impl Registry {
         R: Serialize + DeserializeOwned + 'static,
     {
         let (one, many) =
-            (Method::given::<Apply, Hosted, _, _>(function), Method::given::<Map, Hosted, _, _>(function));
+            (Method::apply_on::<Apply, Hosted, _, _>(function), Method::apply_on::<Map, Hosted, _, _>(function));
         self.given::<Hosted, One<A>, Outcome<R>>(pool, name, one).given::<Hosted, Many<A>, Outcome<Vec<R>>>(
             pool,
             &names::map(name),

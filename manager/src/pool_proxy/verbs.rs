@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use procession_core::Given;
+use procession_core::ApplyOn;
 use procession_pool::{AsyncResult, Pool, PoolBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,18 +30,18 @@ pub(super) struct Map;
 pub(super) type One<A> = (A, Ticket);
 pub(super) type Many<A> = (Vec<A>, Option<NonZeroUsize>, Ticket);
 
-impl<A: DeserializeOwned> Given<Hosted, A, PoolBuilder> for Open<A> {
+impl<A: DeserializeOwned> ApplyOn<Hosted, A, PoolBuilder> for Open<A> {
     type Argument = A;
     type Result = Deferred<Result<(), String>>;
 
-    fn given(hosted: &Hosted, describe: fn(A) -> PoolBuilder, argument: A) -> Self::Result {
+    fn apply_on(hosted: &Hosted, describe: fn(A) -> PoolBuilder, argument: A) -> Self::Result {
         let (reply, deferred) = Deferred::pair();
         reply.send(&hosted.make(|| describe(argument)));
         deferred
     }
 }
 
-impl<A, R> Given<Hosted, A, R> for Apply
+impl<A, R> ApplyOn<Hosted, A, R> for Apply
 where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'static,
@@ -49,12 +49,12 @@ where
     type Argument = One<A>;
     type Result = Deferred<Outcome<R>>;
 
-    fn given(hosted: &Hosted, function: fn(A) -> R, (item, ticket): Self::Argument) -> Self::Result {
+    fn apply_on(hosted: &Hosted, function: fn(A) -> R, (item, ticket): Self::Argument) -> Self::Result {
         promise(hosted, ticket, |pool| pool.apply_async(function, item))
     }
 }
 
-impl<A, R> Given<Hosted, A, R> for Map
+impl<A, R> ApplyOn<Hosted, A, R> for Map
 where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'static,
@@ -62,7 +62,7 @@ where
     type Argument = Many<A>;
     type Result = Deferred<Outcome<Vec<R>>>;
 
-    fn given(hosted: &Hosted, function: fn(A) -> R, (items, chunk, ticket): Self::Argument) -> Self::Result {
+    fn apply_on(hosted: &Hosted, function: fn(A) -> R, (items, chunk, ticket): Self::Argument) -> Self::Result {
         promise(hosted, ticket, |pool| {
             let job = pool.job(function);
             chunk.into_iter().fold(job, procession_pool::Job::chunk_size).map_async(items)

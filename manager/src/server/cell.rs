@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use procession_core::codec::{Handles, Message};
-use procession_core::{Method, MethodError, Target};
+use procession_core::{Method, MethodError, Operand};
 use procession_process::panics;
 
 use crate::wire::{Failure, Kind};
@@ -46,7 +46,7 @@ impl Cell {
     /// Makes a value.
     pub(crate) fn make(run: Run<'_>, departure: Option<Method>) -> Result<Arc<Cell>, Failure> {
         let mut place = None;
-        match run.on(Target::New(&mut place)) {
+        match run.on(Operand::New(&mut place)) {
             Outcome::Failed(failure) => Err(failure),
             Outcome::Returned(_) | Outcome::NotYet => {
                 let value = place.ok_or_else(|| Failure::Nonsense("the method makes no value".to_owned()))?;
@@ -58,22 +58,22 @@ impl Cell {
     pub(crate) fn run(&self, run: Run<'_>) -> Outcome {
         if run.kind == Kind::Shared {
             let value = self.value.read().unwrap_or_else(PoisonError::into_inner);
-            return run.on(Target::Shared(&**value));
+            return run.on(Operand::Shared(&**value));
         }
         let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
-        run.on(Target::Exclusive(&mut **value))
+        run.on(Operand::Exclusive(&mut **value))
     }
 
     /// Runs a method on two values, which are not the same.
     pub(crate) fn run_both(&self, other: &Cell, run: Run<'_>) -> Outcome {
         let mut first = self.value.write().unwrap_or_else(PoisonError::into_inner);
         let mut second = other.value.write().unwrap_or_else(PoisonError::into_inner);
-        run.on(Target::Both(&mut **first, &mut **second))
+        run.on(Operand::Both(&mut **first, &mut **second))
     }
 }
 
 impl Run<'_> {
-    fn on(self, target: Target<'_>) -> Outcome {
+    fn on(self, target: Operand<'_>) -> Outcome {
         let Run { method, argument, descriptors, buffer, .. } = self;
         match panics::catch(|| method.call(target, argument, descriptors, buffer)) {
             Ok(Ok(Some(result))) => Outcome::Returned(result),
@@ -88,7 +88,7 @@ fn failure(error: &MethodError) -> Failure {
     match error {
         MethodError::Argument(error) => Failure::BadArgument(error.to_string()),
         MethodError::Result(error) => Failure::BadResult(error.to_string()),
-        MethodError::Target(name) => Failure::WrongType((*name).to_owned()),
+        MethodError::WrongType(name) => Failure::WrongType((*name).to_owned()),
         other => Failure::Nonsense(other.to_string()),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_process::panics;
 
 use super::Server;
@@ -307,7 +307,7 @@ impl Server {
 
     /// Ends a copy of the process that a method has made and returned into: it has the manager's connections, and is not the manager.
     fn leave_in_copy(&self) {
-        if Identity::current().pid() != self.process {
+        if ProcessIdentity::current().pid() != self.process {
             procession_core::os::exit::exit_now(0);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use procession_core::codec::Message;
-use procession_core::{Door, Key, Method};
+use procession_core::{ControlListener, ControlTicket, Method};
 
 use super::Server;
 use super::cell::Outcome;
@@ -141,8 +141,8 @@ impl Server {
     }
 
     /// A key for a proxy that leaves in a message.
-    pub(crate) fn ticket(&self, object: ObjectId) -> std::io::Result<Key> {
-        let (door, key) = Door::new()?;
+    pub(crate) fn ticket(&self, object: ObjectId) -> std::io::Result<ControlTicket> {
+        let (door, key) = ControlListener::new()?;
         self.lock().add_door(door, object)?;
         Ok(key)
     }

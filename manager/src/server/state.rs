@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use procession_channels::{Listener, SocketConnection};
 use procession_core::os::epoll::Epoll;
-use procession_core::{Control, Door, TryRecv};
+use procession_core::{Control, ControlListener, TryRecv};
 
 use super::cell::{Cell, Outcome};
 use super::client::{Client, Heard};
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(super) shared: HashMap<Shared, ObjectId>,
     /// Listeners that nobody attends to yet.
     pub(crate) listeners: Vec<(Listener, Arc<Schema>)>,
-    doors: HashMap<u64, (Door, ObjectId)>,
+    doors: HashMap<u64, (ControlListener, ObjectId)>,
     /// Clients whose pipes are looked at without the kernel's help, because they have spoken lately.
     pub(crate) awake: Vec<u64>,
     /// Those of whom nobody will tell that there is something, and when to look next.
@@ -93,7 +93,7 @@ impl State {
     }
 
     /// Adds a door for a proxy that is on its way, and the reference that goes with it.
-    pub(crate) fn add_door(&mut self, door: Door, object: ObjectId) -> io::Result<()> {
+    pub(crate) fn add_door(&mut self, door: ControlListener, object: ObjectId) -> io::Result<()> {
         let token = self.token();
         self.epoll.add(door.pollable(), token)?;
         if self.table.hold(object, Holder::Ticket) {

@@ -82,11 +82,11 @@ fn results_come_in_the_order_in_which_they_are_sent() {
 /// Gives the function to a thread that sleeps first.
 struct Sleep;
 
-impl procession_manager::Given<(), u64, u64> for Sleep {
+impl procession_manager::ApplyOn<(), u64, u64> for Sleep {
     type Argument = u64;
     type Result = Deferred<u64>;
 
-    fn given((): &(), function: fn(u64) -> u64, millis: u64) -> Deferred<u64> {
+    fn apply_on((): &(), function: fn(u64) -> u64, millis: u64) -> Deferred<u64> {
         let (reply, deferred) = Deferred::pair();
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(millis));

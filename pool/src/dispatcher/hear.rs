@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use procession_core::os::clock;
 use procession_core::os::signal::{SIGABRT, SIGKILL};
-use procession_core::{Borrowed, codec};
+use procession_core::{Buffer, codec};
 use procession_process::ExitStatus;
 
 use super::Dispatcher;
@@ -260,7 +260,7 @@ fn run_of_values(bytes: &[u8], most: u64) -> RunOfValues {
 
 /// What a worker has lent, of some of its results.
 #[cold]
-fn borrowed(line: &Line, mut bytes: &[u8]) -> VecDeque<Option<Borrowed>> {
+fn borrowed(line: &Line, mut bytes: &[u8]) -> VecDeque<Option<Buffer>> {
     let mut found = VecDeque::new();
     while let Some(item) = item::read(bytes) {
         if item.kind == ItemKind::Lent {

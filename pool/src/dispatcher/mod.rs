@@ -263,7 +263,7 @@ impl Dispatcher {
     pub(crate) fn arm(&mut self) -> bool {
         let bell = if self.eager > 0 { Bell::Soon } else { Bell::Late };
         self.members.values().for_each(|member| member.line.arm(bell));
-        procession_core::Ring::settle();
+        procession_core::Ring::full_fence();
         self.members.values().any(|member| member.line.has_reports())
     }
 

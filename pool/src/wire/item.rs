@@ -8,7 +8,7 @@
 //!                              else: the next n - 23 bytes say how long it is, little-endian
 //! ```
 //!
-//! The kind of a value is 0, so small values one behind another are a [`Row`](procession_core::Row).
+//! The kind of a value is 0, so small values one behind another are a [`CallBatch`](procession_core::CallBatch).
 
 /// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum ItemKind {
     Trouble,
     /// How long the last so many tasks took: eight bytes.
     Time,
-    /// A value that is too large for a ring: the [`Loan`](procession_core::Loan) of it.
+    /// A value that is too large for a ring: the [`BufferHandle`](procession_core::BufferHandle) of it.
     Lent,
 }
 

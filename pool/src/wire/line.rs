@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use procession_core::{Borrowed, Borrower, Lender, Lending, Loan, MappingError, Ring, codec};
+use procession_core::{Buffer, BufferHandle, BufferMemory, BufferPool, BufferReader, MappingError, Ring, codec};
 use serde::{Deserialize, Serialize};
 
 use super::claim::{self, Claim, is_at_or_after};
@@ -21,8 +21,8 @@ const CAPACITY: usize = 256 << 10;
 pub(crate) struct Lines {
     pub(crate) orders: Ring,
     pub(crate) reports: Ring,
-    pub(crate) arguments: Lending,
-    pub(crate) results: Lending,
+    pub(crate) arguments: BufferMemory,
+    pub(crate) results: BufferMemory,
 }
 
 /// A worker that has more to do may keep a bell back that it owes, for so long after its last one. It does not ring when that time is
@@ -56,10 +56,10 @@ pub(crate) enum Bell {
 #[derive(Debug)]
 pub(crate) struct Line {
     lines: Lines,
-    lender: Lender,
-    borrower: Borrower,
+    lender: BufferPool,
+    borrower: BufferReader,
     /// What was lent, with the numbers of the tasks that it was lent for.
-    lent: VecDeque<(u64, Loan)>,
+    lent: VecDeque<(u64, BufferHandle)>,
     /// What did not fit into the ring.
     backlog: VecDeque<Piece>,
     /// Tasks that are in the backlog: they are granted when they can be read.
@@ -82,8 +82,8 @@ impl Lines {
         Ok(Lines {
             orders: Ring::with_label("procession: orders", CAPACITY)?,
             reports: Ring::with_label("procession: reports", CAPACITY)?,
-            arguments: Lending::with_label("procession: arguments")?,
-            results: Lending::with_label("procession: results")?,
+            arguments: BufferMemory::with_label("procession: arguments")?,
+            results: BufferMemory::with_label("procession: results")?,
         })
     }
 
@@ -132,7 +132,7 @@ impl Lines {
 
 impl Line {
     pub(crate) fn new(lines: Lines) -> Line {
-        let (lender, borrower) = (Lender::new(lines.arguments.clone()), Borrower::new(lines.results.clone()));
+        let (lender, borrower) = (BufferPool::new(lines.arguments.clone()), BufferReader::new(lines.results.clone()));
         let (lent, backlog) = (VecDeque::new(), VecDeque::new());
         Line { lines, lender, borrower, lent, backlog, ungranted: 0, serial: 0, number: 0 }
     }
@@ -166,13 +166,13 @@ impl Line {
         }
         let begun = self.begun();
         while self.lent.pop_front_if(|(number, _)| !is_at_or_after(*number, begun)).is_some() {}
-        let loan = self.lender.lend(body).ok()?;
+        let loan = self.lender.publish(body).ok()?;
         self.lent.push_back((self.number, loan));
         Batch::of_loan(loan).ok().map(Arc::new)
     }
 
     /// Opens what a worker has lent; `None` if there is no such thing.
-    pub(crate) fn borrow(&self, item: &Item<'_>) -> Option<Borrowed> {
+    pub(crate) fn borrow(&self, item: &Item<'_>) -> Option<Buffer> {
         self.borrower.open(codec::decode_from(item.body, Vec::new()).ok()?)
     }
 
@@ -201,7 +201,7 @@ impl Line {
         let mut readable = self.write();
         if !self.backlog.is_empty() {
             self.lines.pool_wants_room().store(1, Ordering::SeqCst);
-            Ring::settle();
+            Ring::full_fence();
             readable += self.write();
         }
         self.lines.orders.publish();
@@ -214,7 +214,7 @@ impl Line {
 
     /// Whether the worker sleeps and must be woken to see what was sent. Says so once.
     pub(crate) fn must_wake(&self) -> bool {
-        Ring::settle();
+        Ring::full_fence();
         let sleeps = self.lines.worker_sleeps();
         sleeps.load(Ordering::Relaxed) == 1 && sleeps.swap(0, Ordering::SeqCst) == 1
     }
@@ -228,7 +228,7 @@ impl Line {
         let taken = claim::recall(self.lines.claim(), count);
         self.number = (self.number + (1 << 24) - taken) % (1 << 24);
         while let Some((_, loan)) = self.lent.pop_back_if(|(number, _)| is_at_or_after(*number, self.number)) {
-            self.lender.take_back(loan);
+            self.lender.reclaim(loan);
         }
         taken
     }
@@ -247,7 +247,7 @@ impl Line {
     /// Whether the worker waits for the room that was just made, and must be woken. Says so once.
     #[inline]
     pub(crate) fn has_made_room(&self) -> bool {
-        Ring::settle();
+        Ring::full_fence();
         let wants = self.lines.worker_wants_room();
         wants.load(Ordering::Relaxed) == 1 && wants.swap(0, Ordering::SeqCst) == 1
     }

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use procession_core::codec::{Handles, Message};
 use procession_core::os::clock;
-use procession_core::{Borrower, Control, Function, Lender, LinkError, Method, Passed, Remains, Ring, TryRecv};
+use procession_core::{
+    BufferPool, BufferReader, Control, Function, LinkError, Method, PendingDrop, Progress, Ring, TryRecv,
+};
 use procession_process::{cpu_count, ignore_interrupt, panics};
 
 use self::pace::Pace;
@@ -75,9 +77,9 @@ struct Worker {
     control: Control,
     lines: Lines,
     /// Results that are too large for the ring.
-    lender: Lender,
+    lender: BufferPool,
     /// Arguments that are.
-    borrower: Borrower,
+    borrower: BufferReader,
     inbox: Inbox,
     skills: HashMap<u32, Rc<Skill>>,
     /// What was forgotten last, and is known to be.
@@ -89,13 +91,13 @@ struct Worker {
     /// What goes with the argument, or the result, of the task at hand.
     descriptors: Handles,
     /// What the task at hand has returned. It is dropped when the result was reported.
-    remains: Remains,
+    remains: PendingDrop,
     /// Whether it is being dropped. A panic then is not one of the next task.
     parting: bool,
     /// Where results are written before they are reported.
     scratch: Vec<u8>,
     /// The tasks that have ended and are not counted yet.
-    passed: Passed,
+    passed: Progress,
     leaving: bool,
     may_spin: bool,
     pace: Pace,
@@ -105,7 +107,7 @@ struct Worker {
 impl Worker {
     fn new(control: Control, lines: Lines) -> Worker {
         let now = clock::monotonic();
-        let (lender, borrower) = (Lender::new(lines.results.clone()), Borrower::new(lines.arguments.clone()));
+        let (lender, borrower) = (BufferPool::new(lines.results.clone()), BufferReader::new(lines.arguments.clone()));
         Worker {
             control,
             lines,
@@ -117,10 +119,10 @@ impl Worker {
             skill: unskilled(),
             enclosures: HashMap::new(),
             descriptors: Handles::new(),
-            remains: Remains::default(),
+            remains: PendingDrop::default(),
             parting: false,
             scratch: Vec::new(),
-            passed: Passed::default(),
+            passed: Progress::default(),
             leaving: false,
             may_spin: cpu_count() > 1,
             pace: Pace { stride: 1, passed: 0, looked: now, each: Duration::ZERO, untold: (0, Duration::ZERO) },
@@ -175,7 +177,7 @@ impl Worker {
             return;
         }
         self.inbox.fill(&mut self.lines.orders);
-        Ring::settle();
+        Ring::full_fence();
         let wants_room = self.lines.pool_wants_room();
         if wants_room.load(Ordering::Relaxed) == 1 && wants_room.swap(0, Ordering::SeqCst) == 1 {
             // A pool that is gone will be noticed soon enough.
@@ -194,7 +196,7 @@ impl Worker {
             return self.resume();
         }
         self.lines.worker_sleeps().store(1, Ordering::SeqCst);
-        Ring::settle();
+        Ring::full_fence();
         if !is_awake(&self.lines) {
             self.listen()?;
         }
@@ -221,7 +223,7 @@ impl Worker {
     fn hear(&mut self) -> Result<Option<Order<Message>>, LinkError> {
         if self.lender.has_spare() {
             match self.control.recv(Some(Instant::now() + RESTLESS)) {
-                Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => self.lender.rest(),
+                Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => self.lender.trim(),
                 heard => return heard,
             }
         }

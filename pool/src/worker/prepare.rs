@@ -5,7 +5,7 @@ use std::io;
 
 use procession_core::codec::{self, DecodeError, Message};
 use procession_core::os::priority;
-use procession_core::{Method, Target};
+use procession_core::{Method, Operand};
 use procession_process::{Panic, panics};
 
 use crate::wire::protocol::{Call, InitFailure, Initializer, Maker, Step, Why};
@@ -38,7 +38,7 @@ pub(super) fn finalize(Call { function, argument }: Call) -> Result<(), InitFail
 /// Makes what this worker is to keep.
 pub(super) fn make(Maker { method, argument }: Maker) -> Result<(), InitFailure> {
     let (payload, descriptors) = argument.into_parts();
-    let made = panics::catch(|| method.call(Target::Shared(&()), &payload, descriptors, Vec::new()));
+    let made = panics::catch(|| method.call(Operand::Shared(&()), &payload, descriptors, Vec::new()));
     judge(made.map(|made| made.map(Option::unwrap_or_default))).map_err(|why| Step::State.failed(why))
 }
 
@@ -53,6 +53,6 @@ fn judge<E: ToString>(ran: Result<Result<Message, E>, Panic>) -> Result<(), Why>
 pub(super) fn made(method: Method, argument: Message) -> Result<Box<dyn Any + Send + Sync>, String> {
     let mut place = None;
     let (payload, descriptors) = argument.into_parts();
-    method.call(Target::New(&mut place), &payload, descriptors, Vec::new()).map_err(|error| error.to_string())?;
+    method.call(Operand::New(&mut place), &payload, descriptors, Vec::new()).map_err(|error| error.to_string())?;
     place.ok_or_else(|| "it made nothing".to_owned())
 }

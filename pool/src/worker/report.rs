@@ -35,7 +35,7 @@ impl Worker {
     /// Lends a result. One that cannot be lent goes through the ring, piece by piece.
     #[cold]
     fn report_large(&mut self) -> Result<(), LinkError> {
-        let Ok(loan) = self.lender.lend(&self.scratch[MAX_HEAD..]) else { return self.publish(ItemKind::Value) };
+        let Ok(loan) = self.lender.publish(&self.scratch[MAX_HEAD..]) else { return self.publish(ItemKind::Value) };
         self.scratch.truncate(MAX_HEAD);
         if self.scratch.capacity() > MOST_KEPT {
             self.scratch.shrink_to(LARGE);
@@ -93,13 +93,13 @@ impl Worker {
         self.ring_if_asleep(Duration::ZERO)?;
         if self.may_spin {
             let reports = &mut self.lines.reports;
-            if spin(|| reports.room() > 0) {
+            if spin(|| reports.free() > 0) {
                 return Ok(());
             }
         }
         self.lines.worker_wants_room().store(1, Ordering::SeqCst);
-        Ring::settle();
-        if self.lines.reports.room() == 0 {
+        Ring::full_fence();
+        if self.lines.reports.free() == 0 {
             self.listen()?;
             if self.leaving {
                 return Err(LinkError::Disconnected);
@@ -113,7 +113,7 @@ impl Worker {
     pub(super) fn tell_time(&mut self) {
         let (count, time) = self.pace.untold;
         let is_enough = count >= TOLD || time >= TOLD_TIME || self.inbox.is_empty();
-        if count == 0 || !is_enough || self.lines.reports.room() < MAX_HEAD {
+        if count == 0 || !is_enough || self.lines.reports.free() < MAX_HEAD {
             return;
         }
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -127,7 +127,7 @@ impl Worker {
     /// when it has no more, it has nothing to wait for.
     #[inline]
     pub(super) fn ring_if_asleep(&mut self, pause: Duration) -> Result<(), LinkError> {
-        Ring::settle();
+        Ring::full_fence();
         let sleeps = self.lines.pool_sleeps();
         let bell = sleeps.load(Ordering::Relaxed);
         if bell == 0 {

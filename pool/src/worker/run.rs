@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::mem;
 
 use procession_core::codec::{self, Handles};
-use procession_core::{Borrowed, Borrower, CallError, LinkError, MethodError, Remains, Row};
+use procession_core::{Buffer, BufferReader, CallBatch, CallError, LinkError, MethodError, PendingDrop};
 use procession_process::{Panic, panics};
 
 use super::{Skill, Worker};
@@ -104,7 +104,7 @@ impl Worker {
         }
         self.scratch.clear();
         self.scratch.extend_from_slice(&[0; MAX_HEAD - 1]);
-        let outcome = function.call_row(Row {
+        let outcome = function.call_batch(CallBatch {
             arguments: self.inbox.items(task),
             most: task.count.min(self.pace.left()),
             passed: &mut self.passed,
@@ -148,7 +148,7 @@ fn report_of_parting(panic: &Panic) {
 }
 
 #[cold]
-fn borrowed(borrower: &Borrower, loan: &[u8]) -> Result<Borrowed, Box<Answer>> {
+fn borrowed(borrower: &BufferReader, loan: &[u8]) -> Result<Buffer, Box<Answer>> {
     let loan = codec::decode_from(loan, Vec::new()).map_err(|error| trouble(&CallError::Argument(error)))?;
     let missing = || Box::new(Answer::BadArgument("what its argument was to be read from was taken back".to_owned()));
     borrower.open(loan).ok_or_else(missing)
@@ -160,11 +160,11 @@ fn apply(
     argument: &[u8],
     descriptors: &mut Handles,
     result: &mut Vec<u8>,
-) -> Result<Remains, Box<Answer>> {
+) -> Result<PendingDrop, Box<Answer>> {
     match skill {
         Skill::Plain(function) => function.call_into(argument, descriptors, result).map_err(|error| trouble(&error)),
         Skill::With { method, context } => {
-            let mut remains = Remains::default();
+            let mut remains = PendingDrop::default();
             let outcome = method.call_shared(&**context, argument, mem::take(descriptors), &mut remains);
             let (payload, with) = outcome.map_err(|error| trouble_with(&error))?.into_parts();
             result.extend_from_slice(&payload);

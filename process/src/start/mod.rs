@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::lifeline::Lifeline;
 use procession_core::os::limits;
 use procession_core::os::pidfd::{PidFd, end_child, own_number};
@@ -90,7 +90,7 @@ pub(crate) fn start(method: StartMethod, job: &mut Job, until: Until) -> Result<
 pub(crate) fn lifeline() -> io::Result<OwnedFd> {
     static LIFELINE: Mutex<Option<Line>> = Mutex::new(None);
     let mut line = LIFELINE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (owner, credentials) = (Identity::current(), limits::credentials());
+    let (owner, credentials) = (ProcessIdentity::current(), limits::credentials());
     match line.take() {
         Some(found) if found.owner == owner && found.credentials != credentials => {
             // Daemons that were started before hang on it for as long as this process lives.
@@ -108,7 +108,7 @@ pub(crate) fn lifeline() -> io::Result<OwnedFd> {
 
 /// A lifeline and who has made it. A pipe belongs to its maker's user: after a change of that, new daemons may not open it.
 struct Line {
-    owner: Identity,
+    owner: ProcessIdentity,
     credentials: [u32; 6],
     lifeline: Lifeline,
 }

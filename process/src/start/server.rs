@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use procession_core::codec::Descriptor;
 use procession_core::os::directory;
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::pidfd::{PidFd, end_child};
 use procession_core::os::rights::Rights;
 use procession_core::os::signal::SIGKILL;
@@ -33,7 +33,7 @@ const INVALID: i32 = 22;
 /// A server of this process.
 pub(super) struct Server {
     /// Whose server it is: a copy of that process finds it here as well, and its children would not be the copy's.
-    owner: Identity,
+    owner: ProcessIdentity,
     pid: u32,
     link: Control,
     pidfd: PidFd,
@@ -91,7 +91,7 @@ pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> 
     };
     for _ in 0..ATTEMPTS {
         let mut server = match turn.server.take() {
-            Some(server) if server.owner == Identity::current() => server,
+            Some(server) if server.owner == ProcessIdentity::current() => server,
             _of_another_or_none => Server::new(until)?,
         };
         let outcome = server.start(job, reserve, until);
@@ -132,7 +132,7 @@ impl Server {
         let first = match link.recv::<Reply>(Some(until.answered())) {
             Ok(Some(Reply::Ready)) => {
                 stderr.pass_on();
-                let (owner, next, usable, given_up) = (Identity::current(), None, true, false);
+                let (owner, next, usable, given_up) = (ProcessIdentity::current(), None, true, false);
                 return Ok(Server {
                     owner,
                     pid,
@@ -298,7 +298,7 @@ fn is_stopped(pid: u32) -> bool {
 impl Drop for Server {
     /// The end of the link is the server's sign to leave. One that is stuck is killed. A copy only closes its descriptors.
     fn drop(&mut self) {
-        if self.owner != Identity::current() {
+        if self.owner != ProcessIdentity::current() {
             return;
         }
         self.bury_given_up(Until::default());

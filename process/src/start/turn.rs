@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 
 use super::server::Server;
 use super::until::Until;
@@ -12,7 +12,7 @@ use crate::spawn_error::SpawnError;
 struct Slot {
     server: Option<Server>,
     /// Who has it now. In a copy of that process nobody ever gives it back.
-    taken_by: Option<Identity>,
+    taken_by: Option<ProcessIdentity>,
 }
 
 static SLOT: Mutex<Slot> = Mutex::new(Slot { server: None, taken_by: None });
@@ -26,7 +26,7 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) fn take(until: Until) -> Result<Turn, SpawnError> {
-        let (mut slot, me) = (lock(), Identity::current());
+        let (mut slot, me) = (lock(), ProcessIdentity::current());
         while slot.taken_by == Some(me) {
             slot = match until.left() {
                 None => GIVEN_BACK.wait(slot).unwrap_or_else(PoisonError::into_inner),

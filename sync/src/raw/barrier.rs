@@ -27,7 +27,7 @@ use super::PARTICIPANTS;
 use super::bell::Bell;
 use super::mutex::RawMutex;
 use super::patience::{Deadline, Patience};
-use super::shim::{self, AtomicU32, AtomicU64, Identity, Ordering, fence};
+use super::shim::{self, AtomicU32, AtomicU64, Ordering, ProcessIdentity, fence};
 
 /// The most parties: each may be a process with a row of its own.
 pub(crate) const MOST: u32 = PARTICIPANTS as u32;
@@ -76,7 +76,7 @@ struct Row {
 pub(crate) enum Cause {
     Aborted,
     TimedOut,
-    Died(Option<Identity>),
+    Died(Option<ProcessIdentity>),
 }
 
 impl RawBarrier {
@@ -90,7 +90,7 @@ impl RawBarrier {
     }
 
     /// Arrives and waits for the others; returns how many came before in this round.
-    pub(crate) fn wait(&self, me: Identity, until: Deadline) -> Result<u32, Cause> {
+    pub(crate) fn wait(&self, me: ProcessIdentity, until: Deadline) -> Result<u32, Cause> {
         let place = self.arrive(me, until, true)?;
         self.until_over(place.round, until).map(|()| place.before)
     }
@@ -98,7 +98,7 @@ impl RawBarrier {
     /// As [`wait`](Self::wait); whoever comes last runs `action` while the others still wait.
     ///
     /// A panic of the action breaks the barrier: the others would wait for ever.
-    pub(crate) fn wait_with(&self, me: Identity, until: Deadline, action: impl FnOnce()) -> Result<u32, Cause> {
+    pub(crate) fn wait_with(&self, me: ProcessIdentity, until: Deadline, action: impl FnOnce()) -> Result<u32, Cause> {
         let place = self.arrive(me, until, false)?;
         if place.before.saturating_add(1) == self.parties() {
             let unfinished = BreakOnDrop(self);
@@ -115,7 +115,7 @@ impl RawBarrier {
     }
 
     /// Sends those who wait away, and begins anew.
-    pub(crate) fn reset(&self, me: Identity) {
+    pub(crate) fn reset(&self, me: ProcessIdentity) {
         let next = |now| Some(next_round(now, false));
         // Release: pairs with the Acquire loads of `round`, as in `end_round`.
         let _always = self.round.fetch_update(Ordering::Release, Ordering::Relaxed, next);
@@ -139,7 +139,7 @@ impl RawBarrier {
     }
 
     /// This process is no party any more, unless it waits: its end will not be missed.
-    pub(crate) fn leave(&self, me: Identity) {
+    pub(crate) fn leave(&self, me: ProcessIdentity) {
         let number = || number_in(self.round.load(Ordering::Relaxed));
         let mine = self.used().iter().find(|row| row.is(me) && row.in_round(number()) == 0);
         let Some(row) = mine else { return };
@@ -153,7 +153,7 @@ impl RawBarrier {
     }
 
     /// Waits until no round is full (one may be, while its last party acts), and arrives. `opens`: the last one ends the round.
-    fn arrive(&self, me: Identity, until: Deadline, opens: bool) -> Result<Place, Cause> {
+    fn arrive(&self, me: ProcessIdentity, until: Deadline, opens: bool) -> Result<Place, Cause> {
         loop {
             if !self.lock.lock(me, until) {
                 // The time is over before one could even arrive: the others would miss this party.
@@ -171,7 +171,7 @@ impl RawBarrier {
     }
 
     /// Under the lock: writes an arrival down, unless all have arrived already.
-    fn enter(&self, me: Identity, opens: bool) -> Result<Place, Cause> {
+    fn enter(&self, me: ProcessIdentity, opens: bool) -> Result<Place, Cause> {
         let now = self.round.load(Ordering::Relaxed);
         if let Some(cause) = self.cause_in(now) {
             return Err(cause);
@@ -250,7 +250,7 @@ impl RawBarrier {
     fn miss_the_dead(&self) {
         for row in self.used() {
             let bits = row.who.load(Ordering::Relaxed);
-            if bits != 0 && Identity::from_bits(bits).is_none_or(|who| !shim::is_alive(who)) {
+            if bits != 0 && ProcessIdentity::from_bits(bits).is_none_or(|who| !shim::is_alive(who)) {
                 self.break_with(bits << 2 | DIED, |_| true);
                 row.rename(bits, 0);
             }
@@ -263,7 +263,7 @@ impl RawBarrier {
     }
 
     /// Under the lock: my row, or one that becomes mine: a free one, else one whose process does not wait.
-    fn row_of(&self, me: Identity, round: u32) -> Option<&Row> {
+    fn row_of(&self, me: ProcessIdentity, round: u32) -> Option<&Row> {
         self.used().iter().find(|row| row.is(me)).or_else(|| {
             let absent = |row: &Row| row.in_round(round) == 0;
             let free = |row: &Row| row.who.load(Ordering::Relaxed) == 0 && absent(row);
@@ -300,7 +300,7 @@ impl Drop for BreakOnDrop<'_> {
 }
 
 impl Row {
-    fn is(&self, who: Identity) -> bool {
+    fn is(&self, who: ProcessIdentity) -> bool {
         self.who.load(Ordering::Relaxed) == who.to_bits()
     }
 
@@ -330,7 +330,7 @@ fn next_round(now: u64, completed: bool) -> u64 {
 fn cause_in(word: u64) -> Cause {
     match word & 3 {
         TIMED_OUT => Cause::TimedOut,
-        DIED => Cause::Died(Identity::from_bits(word >> 2)),
+        DIED => Cause::Died(ProcessIdentity::from_bits(word >> 2)),
         _ => Cause::Aborted,
     }
 }

@@ -21,7 +21,7 @@
 use std::time::{Duration, Instant};
 
 use super::patience::{Deadline, Patience};
-use super::shim::{self, AtomicU64, Identity, Ordering, Seeded, Word64};
+use super::shim::{self, AtomicU64, Ordering, ProcessIdentity, Seeded, Word64};
 use super::spin::Spin;
 
 /// Somebody may sleep on the word.
@@ -42,19 +42,19 @@ const BRIEFLY: Duration = Duration::from_millis(5);
 
 /// The word of a holder.
 #[inline]
-fn word_of(who: Identity) -> u64 {
+fn word_of(who: ProcessIdentity) -> u64 {
     who.to_bits() << 1
 }
 
 /// The holder that a word names.
-fn holder_in(word: u64) -> Option<Identity> {
-    Identity::from_bits(word >> 1)
+fn holder_in(word: u64) -> Option<ProcessIdentity> {
+    ProcessIdentity::from_bits(word >> 1)
 }
 
 impl RawMutex {
     /// Takes the lock if it is free, or if its holder is dead.
     #[inline]
-    pub(crate) fn try_lock(&self, me: Identity) -> bool {
+    pub(crate) fn try_lock(&self, me: ProcessIdentity) -> bool {
         match self.word.compare_exchange(0, word_of(me), Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => true,
             Err(seen) => self.try_steal(me, seen),
@@ -63,25 +63,25 @@ impl RawMutex {
 
     /// Takes the lock if it is free, whatever became of a holder.
     #[inline]
-    pub(crate) fn take_if_free(&self, me: Identity) -> bool {
+    pub(crate) fn take_if_free(&self, me: ProcessIdentity) -> bool {
         self.word.compare_exchange_weak(0, word_of(me), Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Takes a lock that is never held for long, but by one who is stopped: `false` when that seems to be so.
     #[inline]
-    pub(crate) fn lock_briefly(&self, me: Identity) -> bool {
+    pub(crate) fn lock_briefly(&self, me: ProcessIdentity) -> bool {
         self.try_lock(me) || self.lock(me, Instant::now().checked_add(BRIEFLY))
     }
 
     /// Takes the lock, and answers `false` only when the deadline has passed.
     #[inline]
-    pub(crate) fn lock(&self, me: Identity, until: Deadline) -> bool {
+    pub(crate) fn lock(&self, me: ProcessIdentity, until: Deadline) -> bool {
         self.take_if_free(me) || self.lock_slowly(me, until)
     }
 
     /// Gives the lock back. Does nothing when `me` does not hold it, as in a process that was copied from its holder.
     #[inline]
-    pub(crate) fn unlock(&self, me: Identity) {
+    pub(crate) fn unlock(&self, me: ProcessIdentity) {
         let free = self.word.compare_exchange(word_of(me), 0, Ordering::Release, Ordering::Relaxed);
         if let Err(seen) = free {
             self.unlock_slowly(me, seen, 1);
@@ -89,19 +89,19 @@ impl RawMutex {
     }
 
     /// As [`unlock`](Self::unlock), but wakes all who wait for the word to become free.
-    pub(crate) fn unlock_for_all(&self, me: Identity) {
+    pub(crate) fn unlock_for_all(&self, me: ProcessIdentity) {
         let seen = self.word.load(Ordering::Relaxed);
         self.unlock_slowly(me, seen, u32::MAX);
     }
 
     /// The process that holds the lock now.
-    pub(crate) fn holder(&self) -> Option<Identity> {
+    pub(crate) fn holder(&self) -> Option<ProcessIdentity> {
         holder_in(self.word.load(Ordering::Relaxed))
     }
 
     /// Sleeps until the lock is free or the deadline has passed (`false`), without taking it; but takes it from a dead
     /// holder and gives it back, so that the death is on record.
-    pub(crate) fn wait_until_free(&self, me: Identity, until: Deadline) -> bool {
+    pub(crate) fn wait_until_free(&self, me: ProcessIdentity, until: Deadline) -> bool {
         let mut patience = Patience::with_a_holder(until);
         let mut seen = self.spin();
         while seen != 0 {
@@ -122,13 +122,13 @@ impl RawMutex {
 
     /// Who brought the data into doubt, and whether by panicking.
     #[inline]
-    pub(crate) fn fallen(&self) -> Option<(Identity, bool)> {
+    pub(crate) fn fallen(&self) -> Option<(ProcessIdentity, bool)> {
         let word = self.fallen.load(Ordering::Relaxed);
         if word == 0 { None } else { holder_in(word).map(|who| (who, word & 1 != 0)) }
     }
 
     /// Records that the holder leaves the data in doubt.
-    pub(crate) fn panicked(&self, me: Identity) {
+    pub(crate) fn panicked(&self, me: ProcessIdentity) {
         self.fallen.store(word_of(me) | 1, Ordering::Relaxed);
     }
 
@@ -138,7 +138,7 @@ impl RawMutex {
 
     /// As [`lock`](Self::lock), where the lock was just seen not to be free.
     #[cold]
-    pub(crate) fn lock_slowly(&self, me: Identity, until: Deadline) -> bool {
+    pub(crate) fn lock_slowly(&self, me: ProcessIdentity, until: Deadline) -> bool {
         let mut patience = Patience::with_a_holder(until);
         let mut mine = word_of(me);
         let mut seen = self.spin();
@@ -187,7 +187,7 @@ impl RawMutex {
     }
 
     #[cold]
-    fn try_steal(&self, me: Identity, seen: u64) -> bool {
+    fn try_steal(&self, me: ProcessIdentity, seen: u64) -> bool {
         match holder_in(seen) {
             Some(holder) if shim::was_alive_lately(holder) => false,
             _ => self.steal_from_the_dead(me, seen),
@@ -195,7 +195,7 @@ impl RawMutex {
     }
 
     /// Takes the lock from a dead holder, whom it records as fallen.
-    fn steal_from_the_dead(&self, me: Identity, seen: u64) -> bool {
+    fn steal_from_the_dead(&self, me: ProcessIdentity, seen: u64) -> bool {
         // A word that names no process at all was not written by a machine like this one: it is nobody's lock.
         let holder = holder_in(seen);
         if seen == 0 || holder.is_some_and(|holder| shim::is_alive(holder) && !shim::seeded(Seeded::StealFromTheLiving))
@@ -213,7 +213,7 @@ impl RawMutex {
     }
 
     #[cold]
-    fn unlock_slowly(&self, me: Identity, mut seen: u64, count: u32) {
+    fn unlock_slowly(&self, me: ProcessIdentity, mut seen: u64, count: u32) {
         while seen & !SLEEPERS == word_of(me) {
             match self.word.compare_exchange(seen, 0, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {

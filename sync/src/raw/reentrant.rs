@@ -12,7 +12,7 @@
 
 use super::mutex::RawMutex;
 use super::patience::Deadline;
-use super::shim::{self, AtomicU32, AtomicU64, Identity, Ordering, Seeded};
+use super::shim::{self, AtomicU32, AtomicU64, Ordering, ProcessIdentity, Seeded};
 
 /// A lock that its holding thread can take again.
 #[repr(C)]
@@ -31,16 +31,16 @@ impl RawReentrant {
     /// # Panics
     ///
     /// The thread holds the lock 2^32 - 1 times already.
-    pub(crate) fn lock(&self, me: Identity, thread: u64, until: Deadline) -> bool {
+    pub(crate) fn lock(&self, me: ProcessIdentity, thread: u64, until: Deadline) -> bool {
         self.deepen(me, thread) || (self.lock.lock(me, until) && self.begin(me, thread))
     }
 
-    pub(crate) fn try_lock(&self, me: Identity, thread: u64) -> bool {
+    pub(crate) fn try_lock(&self, me: ProcessIdentity, thread: u64) -> bool {
         self.deepen(me, thread) || (self.lock.try_lock(me) && self.begin(me, thread))
     }
 
     /// Gives the lock back once.
-    pub(crate) fn unlock(&self, me: Identity) {
+    pub(crate) fn unlock(&self, me: ProcessIdentity) {
         // In a process that was copied from the holder, the lock is not this one's.
         if self.lock.holder() != Some(me) {
             return;
@@ -60,7 +60,7 @@ impl RawReentrant {
     }
 
     /// Once more, if this thread holds the lock.
-    fn deepen(&self, me: Identity, thread: u64) -> bool {
+    fn deepen(&self, me: ProcessIdentity, thread: u64) -> bool {
         // Acquire: pairs with the Release in `begin`. Who sees its own process as the owner sees that holding's thread, too.
         let owned = self.owner.load(Ordering::Acquire) == me.to_bits();
         let mine = (owned || shim::seeded(Seeded::TakeOverWithoutOwner))
@@ -79,7 +79,7 @@ impl RawReentrant {
     }
 
     /// The first time. Always `true`.
-    fn begin(&self, me: Identity, thread: u64) -> bool {
+    fn begin(&self, me: ProcessIdentity, thread: u64) -> bool {
         self.depth.store(1, Ordering::Relaxed);
         self.thread.store(thread, Ordering::Relaxed);
         // Release: pairs with the Acquire in `deepen`.

@@ -15,7 +15,7 @@ use super::PARTICIPANTS;
 use super::bell::Bell;
 use super::mutex::RawMutex;
 use super::patience::{Deadline, Patience};
-use super::shim::{self, AtomicU32, AtomicU64, Identity, Ordering, Seeded, fence};
+use super::shim::{self, AtomicU32, AtomicU64, Ordering, ProcessIdentity, Seeded, fence};
 
 /// A lock for many readers or one writer.
 #[repr(C)]
@@ -35,7 +35,7 @@ pub(crate) struct Slot(usize);
 
 impl RawRwLock {
     /// Begins to read; `None` when the deadline has passed.
-    pub(crate) fn read(&self, me: Identity, until: Deadline) -> Option<Slot> {
+    pub(crate) fn read(&self, me: ProcessIdentity, until: Deadline) -> Option<Slot> {
         loop {
             if let Some(slot) = self.try_read(me) {
                 return Some(slot);
@@ -50,7 +50,7 @@ impl RawRwLock {
     }
 
     /// Begins to read if there is no writer (a dead one does not count) and a slot is free.
-    pub(crate) fn try_read(&self, me: Identity) -> Option<Slot> {
+    pub(crate) fn try_read(&self, me: ProcessIdentity) -> Option<Slot> {
         let slot = self.claim(me)?;
         if !shim::seeded(Seeded::ReadWithoutFence) {
             fence(Ordering::SeqCst);
@@ -65,7 +65,7 @@ impl RawRwLock {
     }
 
     /// Ends reading.
-    pub(crate) fn done_reading(&self, me: Identity, slot: Slot) {
+    pub(crate) fn done_reading(&self, me: ProcessIdentity, slot: Slot) {
         let free = self.readers[slot.0].compare_exchange(me.to_bits(), 0, Ordering::Release, Ordering::Relaxed);
         // In a process that was copied from the reader the slot is not its own.
         if free.is_ok() {
@@ -74,7 +74,7 @@ impl RawRwLock {
     }
 
     /// Begins to write; `false` when the deadline has passed.
-    pub(crate) fn write(&self, me: Identity, until: Deadline) -> bool {
+    pub(crate) fn write(&self, me: ProcessIdentity, until: Deadline) -> bool {
         if !self.writer.lock(me, until) {
             return false;
         }
@@ -87,7 +87,7 @@ impl RawRwLock {
     }
 
     /// Begins to write if nobody reads or writes; the dead do not count.
-    pub(crate) fn try_write(&self, me: Identity) -> bool {
+    pub(crate) fn try_write(&self, me: ProcessIdentity) -> bool {
         if !self.writer.try_lock(me) {
             return false;
         }
@@ -103,7 +103,7 @@ impl RawRwLock {
     }
 
     /// Ends writing.
-    pub(crate) fn done_writing(&self, me: Identity) {
+    pub(crate) fn done_writing(&self, me: ProcessIdentity) {
         self.writer.unlock_for_all(me);
     }
 
@@ -147,7 +147,7 @@ impl RawRwLock {
     }
 
     /// Puts the reader into a slot that is free.
-    fn claim(&self, me: Identity) -> Option<Slot> {
+    fn claim(&self, me: ProcessIdentity) -> Option<Slot> {
         self.readers.iter().enumerate().find_map(|(index, slot)| {
             if slot.load(Ordering::Relaxed) != 0 {
                 return None;
@@ -163,10 +163,10 @@ impl RawRwLock {
     }
 
     /// Frees the slots of dead readers.
-    fn bury_readers(&self, lives: impl Fn(Identity) -> bool) {
+    fn bury_readers(&self, lives: impl Fn(ProcessIdentity) -> bool) {
         for slot in self.used() {
             let bits = slot.load(Ordering::Relaxed);
-            let dead = bits != 0 && Identity::from_bits(bits).is_none_or(|reader| !lives(reader));
+            let dead = bits != 0 && ProcessIdentity::from_bits(bits).is_none_or(|reader| !lives(reader));
             if dead && slot.compare_exchange(bits, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 self.left.ring_all();
             }
@@ -174,7 +174,7 @@ impl RawRwLock {
     }
 
     /// Takes the lock from a dead writer and gives it back at once; whether that was so.
-    fn bury_writer(&self, me: Identity) -> bool {
+    fn bury_writer(&self, me: ProcessIdentity) -> bool {
         let buried =
             self.writer.holder().is_some_and(|writer| !shim::was_alive_lately(writer)) && self.writer.try_lock(me);
         if buried {

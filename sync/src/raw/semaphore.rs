@@ -21,7 +21,7 @@ use super::PARTICIPANTS;
 use super::bell::Bell;
 use super::mutex::RawMutex;
 use super::patience::{Deadline, Patience};
-use super::shim::{self, AtomicU32, AtomicU64, Identity, Ordering};
+use super::shim::{self, AtomicU32, AtomicU64, Ordering, ProcessIdentity};
 
 /// The most permits that can exist, as in Python.
 pub(crate) const MOST: u32 = i32::MAX as u32;
@@ -56,7 +56,7 @@ impl RawSemaphore {
     }
 
     /// Takes a permit; `false` when the deadline has passed.
-    pub(crate) fn acquire(&self, me: Identity, until: Deadline) -> bool {
+    pub(crate) fn acquire(&self, me: ProcessIdentity, until: Deadline) -> bool {
         if self.take_within(me, until) {
             return true;
         }
@@ -77,7 +77,7 @@ impl RawSemaphore {
     }
 
     /// Takes a permit if one is available; those of the dead are.
-    pub(crate) fn try_acquire(&self, me: Identity) -> bool {
+    pub(crate) fn try_acquire(&self, me: ProcessIdentity) -> bool {
         let taken = self.briefly(me, || {
             self.take(me) || {
                 self.bury(shim::was_alive_lately);
@@ -88,13 +88,13 @@ impl RawSemaphore {
     }
 
     /// Gives back the permit of a guard.
-    pub(crate) fn give_back(&self, me: Identity) {
+    pub(crate) fn give_back(&self, me: ProcessIdentity) {
         self.reduce(me);
         self.back.ring(1);
     }
 
     /// Makes the permit of a guard one that nobody holds and that does not exist until it is released.
-    pub(crate) fn forget(&self, me: Identity) {
+    pub(crate) fn forget(&self, me: ProcessIdentity) {
         // In this order: in between, one permit too few is available and never one too many.
         let _previous = lower(&self.total);
         self.reduce(me);
@@ -113,7 +113,7 @@ impl RawSemaphore {
     }
 
     /// How many permits one could take now. While another is stopped in here, those of the dead are not counted.
-    pub(crate) fn available(&self, me: Identity) -> u32 {
+    pub(crate) fn available(&self, me: ProcessIdentity) -> u32 {
         let _stopped = self.briefly(me, || self.bury(shim::was_alive_lately));
         self.left_over()
     }
@@ -124,19 +124,20 @@ impl RawSemaphore {
     }
 
     /// Who holds how many permits, as far as can be seen without stopping them.
-    pub(crate) fn holders(&self) -> impl Iterator<Item = (Identity, u32)> + '_ {
-        let of =
-            |row: &Row| Some((Identity::from_bits(row.who.load(Ordering::Relaxed))?, row.held.load(Ordering::Relaxed)));
+    pub(crate) fn holders(&self) -> impl Iterator<Item = (ProcessIdentity, u32)> + '_ {
+        let of = |row: &Row| {
+            Some((ProcessIdentity::from_bits(row.who.load(Ordering::Relaxed))?, row.held.load(Ordering::Relaxed)))
+        };
         self.used().iter().filter_map(of).filter(|(_, held)| *held > 0)
     }
 
-    fn take_within(&self, me: Identity, until: Deadline) -> bool {
+    fn take_within(&self, me: ProcessIdentity, until: Deadline) -> bool {
         self.locked(me, until, || self.take(me)).unwrap_or(false)
     }
 
     /// One step of the table above; `None` when the deadline passed before the lock was had. The lock may come from a dead
     /// holder: its step is then done or not done.
-    fn locked<R>(&self, me: Identity, until: Deadline, step: impl FnOnce() -> R) -> Option<R> {
+    fn locked<R>(&self, me: ProcessIdentity, until: Deadline, step: impl FnOnce() -> R) -> Option<R> {
         self.lock.lock(me, until).then(|| {
             let result = step();
             self.lock.unlock(me);
@@ -145,7 +146,7 @@ impl RawSemaphore {
     }
 
     /// As [`locked`](Self::locked), for those who only try: nobody but one who is stopped holds the lock for long.
-    fn briefly<R>(&self, me: Identity, step: impl FnOnce() -> R) -> Option<R> {
+    fn briefly<R>(&self, me: ProcessIdentity, step: impl FnOnce() -> R) -> Option<R> {
         self.lock.lock_briefly(me).then(|| {
             let result = step();
             self.lock.unlock(me);
@@ -154,7 +155,7 @@ impl RawSemaphore {
     }
 
     /// Under the lock.
-    fn take(&self, me: Identity) -> bool {
+    fn take(&self, me: ProcessIdentity) -> bool {
         if self.left_over() == 0 {
             return false;
         }
@@ -173,13 +174,13 @@ impl RawSemaphore {
     }
 
     /// Takes one permit off my row, which nobody else can take over before it is empty.
-    fn reduce(&self, me: Identity) {
+    fn reduce(&self, me: ProcessIdentity) {
         let mine = self.used().iter().find(|row| row.who.load(Ordering::Relaxed) == me.to_bits());
         let _of_a_copied_process = mine.map(|row| lower(&row.held));
     }
 
     /// Under the lock: my row, or an empty one that becomes mine; `None` when no row is left.
-    fn row_of(&self, me: Identity) -> Option<&Row> {
+    fn row_of(&self, me: ProcessIdentity) -> Option<&Row> {
         let mine = |row: &&Row| row.who.load(Ordering::Relaxed) == me.to_bits();
         self.used().iter().find(mine).or_else(|| {
             let unnamed = self.rows.iter().position(|row| row.who.load(Ordering::Relaxed) == 0);
@@ -193,10 +194,10 @@ impl RawSemaphore {
     }
 
     /// Under the lock: empties the rows of the dead.
-    fn bury(&self, lives: impl Fn(Identity) -> bool) {
+    fn bury(&self, lives: impl Fn(ProcessIdentity) -> bool) {
         for row in self.used() {
             let bits = row.who.load(Ordering::Relaxed);
-            if bits != 0 && Identity::from_bits(bits).is_none_or(|who| !lives(who)) {
+            if bits != 0 && ProcessIdentity::from_bits(bits).is_none_or(|who| !lives(who)) {
                 row.held.store(0, Ordering::Relaxed);
                 row.who.store(0, Ordering::Relaxed);
             }

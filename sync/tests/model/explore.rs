@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, thread};
 
-use crate::raw::shim::{Identity, Seeded, seed};
+use crate::raw::shim::{ProcessIdentity, Seeded, seed};
 
 /// Which fault is on, and how many schedules there were, are globals: one model runs at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -14,8 +14,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 const FAULT: &str = "PROCESSION_SEEDED_FAULT";
 
 /// The process with this number, 1 to 3.
-pub(crate) fn process(number: u64) -> Identity {
-    Identity::from_bits(number).expect("not 0")
+pub(crate) fn process(number: u64) -> ProcessIdentity {
+    ProcessIdentity::from_bits(number).expect("not 0")
 }
 
 /// Explores a model, which must hold in every schedule, and prints how many there were.

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use procession_core::os::identity::Identity;
+use procession_core::os::identity::ProcessIdentity;
 use procession_process::Process;
 use procession_sync::{Barrier, Condvar, Culprit, Event, Mutex, MutexGuard, ReentrantLock, RwLock, Semaphore, Shared};
 use serde::{Deserialize, Serialize};
@@ -124,7 +124,7 @@ impl Run {
 fn work((index, seed, arena): (usize, u64, Arena)) {
     let mut dice = Dice::new(seed);
     arena.inside[3].fetch_and(!(1 << index), Ordering::SeqCst);
-    arena.workers[index].store(Identity::current().to_bits(), Ordering::SeqCst);
+    arena.workers[index].store(ProcessIdentity::current().to_bits(), Ordering::SeqCst);
     while !arena.stop.is_set() {
         let choice = dice.below(8) as usize;
         match choice {
@@ -283,7 +283,7 @@ impl Arena {
 
     /// Nobody else may be inside, but one who died there.
     fn enter(&self, lock: usize, culprit: Option<Culprit>) {
-        let other = self.inside[lock].swap(Identity::current().to_bits(), Ordering::SeqCst);
+        let other = self.inside[lock].swap(ProcessIdentity::current().to_bits(), Ordering::SeqCst);
         if other != 0 && (culprit.is_none() || self.lives(other)) {
             self.faults.add(&format!("two have lock {lock}: {other:x} too, poisoned by {culprit:?}"));
         }
@@ -291,13 +291,13 @@ impl Arena {
 
     fn leave(&self, lock: usize) {
         let me = self.inside[lock].swap(0, Ordering::SeqCst);
-        if me != Identity::current().to_bits() {
+        if me != ProcessIdentity::current().to_bits() {
             self.faults.add(&format!("somebody came into lock {lock}: {me:x}"));
         }
     }
 
     fn lives(&self, bits: u64) -> bool {
-        Identity::from_bits(bits).is_some_and(Identity::is_alive)
+        ProcessIdentity::from_bits(bits).is_some_and(ProcessIdentity::is_alive)
     }
 
     /// Room for a kill.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use procession_core::os::futex;
-pub(crate) use procession_core::os::identity::Identity;
+pub(crate) use procession_core::os::identity::ProcessIdentity;
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -60,15 +60,15 @@ impl std::ops::Deref for Word64 {
 }
 
 /// Whether that process can still touch memory.
-pub(crate) fn is_alive(who: Identity) -> bool {
+pub(crate) fn is_alive(who: ProcessIdentity) -> bool {
     who.is_alive()
 }
 
 /// As [`is_alive`], but believes for a moment what it found: for calls that somebody may repeat in a tight loop.
-pub(crate) fn was_alive_lately(who: Identity) -> bool {
+pub(crate) fn was_alive_lately(who: ProcessIdentity) -> bool {
     const MOMENT: Duration = Duration::from_millis(1);
     thread_local! {
-        static SEEN: Cell<Option<(Identity, Instant)>> = const { Cell::new(None) };
+        static SEEN: Cell<Option<(ProcessIdentity, Instant)>> = const { Cell::new(None) };
     }
     let seen = SEEN.get().is_some_and(|(known, at)| known == who && at.elapsed() < MOMENT);
     if !seen && !is_alive(who) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
-pub(crate) use procession_core::os::identity::Identity;
+pub(crate) use procession_core::os::identity::ProcessIdentity;
 
 use super::Seeded;
 
@@ -87,15 +87,15 @@ loom::lazy_static! {
 }
 
 /// From here on the process does nothing any more. End the naps of those who sleep already after this.
-pub(crate) fn die(who: Identity) {
+pub(crate) fn die(who: ProcessIdentity) {
     DEAD.fetch_or(1 << who.to_bits(), Ordering::Release);
 }
 
-pub(crate) fn is_alive(who: Identity) -> bool {
+pub(crate) fn is_alive(who: ProcessIdentity) -> bool {
     DEAD.load(Ordering::Acquire) & (1 << who.to_bits()) == 0
 }
 
-pub(crate) fn was_alive_lately(who: Identity) -> bool {
+pub(crate) fn was_alive_lately(who: ProcessIdentity) -> bool {
     is_alive(who)
 }
 

@@ -1,4 +1,4 @@
-//! [`Door`] and [`Key`]: how a process that was handed a key in a message comes to have a [`Control`] link to the process that
+//! [`ControlListener`] and [`ControlTicket`]: how a process that was handed a key in a message comes to have a [`Control`] link to the process that
 //! made the key.
 //!
 //! A key is an open socket, and rides inside any message. Whoever holds one can enter, several times and from several
@@ -16,16 +16,16 @@ use crate::image::Image;
 use crate::link::{LinkError, TryRecv};
 use crate::os::poll::Pollable;
 
-/// What a key is in a message: it comes out as a key and as nothing else, so that only [`Key::enter`] writes to its socket.
+/// What a key is in a message: it comes out as a key and as nothing else, so that only [`ControlTicket::enter`] writes to its socket.
 const KIND: Kind = Kind::own(*b"key     ");
 
-/// Where holders of a [`Key`] come in.
+/// Where holders of a [`ControlTicket`] come in.
 ///
 /// ```
-/// use procession_core::{Door, TryRecv};
+/// use procession_core::{ControlListener, TryRecv};
 ///
-/// let (mut door, key) = Door::new()?;
-/// let mut there = key.enter()?;
+/// let (mut door, key) = ControlListener::new()?;
+/// let mut there = key.connect()?;
 /// let TryRecv::Value(mut here) = door.try_accept()? else { panic!("nobody entered") };
 /// there.send("hello")?;
 /// assert_eq!(here.recv::<String>(None)?.as_deref(), Some("hello"));
@@ -34,24 +34,24 @@ const KIND: Kind = Kind::own(*b"key     ");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Door(Control);
+pub struct ControlListener(Control);
 
-/// What opens a [`Door`].
+/// What opens a [`ControlListener`].
 ///
 /// ```
-/// use procession_core::{Door, Key, TryRecv, codec};
+/// use procession_core::{ControlListener, ControlTicket, TryRecv, codec};
 ///
-/// let (mut door, key) = Door::new()?;
+/// let (mut door, key) = ControlListener::new()?;
 /// let message = codec::encode(&("come in", key))?; // as it would cross to another process
-/// let (_, key): (String, Key) = codec::decode(message)?;
-/// let _link = key.enter()?;
+/// let (_, key): (String, ControlTicket) = codec::decode(message)?;
+/// let _link = key.connect()?;
 /// assert!(matches!(door.try_accept()?, TryRecv::Value(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Key(OwnedFd);
+pub struct ControlTicket(OwnedFd);
 
-impl Door {
+impl ControlListener {
     /// Makes a door and its first key.
     ///
     /// # Errors
@@ -59,17 +59,17 @@ impl Door {
     /// The limit on descriptors.
     ///
     /// ```
-    /// use procession_core::{Door, TryRecv};
+    /// use procession_core::{ControlListener, TryRecv};
     ///
-    /// let (mut door, key) = Door::new()?;
+    /// let (mut door, key) = ControlListener::new()?;
     /// assert!(matches!(door.try_accept()?, TryRecv::Empty), "nobody yet");
     /// drop(key);
     /// assert!(matches!(door.try_accept()?, TryRecv::End), "nobody ever");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new() -> io::Result<(Door, Key)> {
+    pub fn new() -> io::Result<(ControlListener, ControlTicket)> {
         let (here, there) = Control::pair()?;
-        Ok((Door(here), Key(there.into_socket())))
+        Ok((ControlListener(here), ControlTicket(there.into_socket())))
     }
 
     /// The next process that has entered, without waiting.
@@ -81,10 +81,10 @@ impl Door {
     /// Someone entered who runs another program, or has sent something else. The door is of no use any more.
     ///
     /// ```
-    /// use procession_core::{Door, TryRecv};
+    /// use procession_core::{ControlListener, TryRecv};
     ///
-    /// let (mut door, key) = Door::new()?;
-    /// let _clients = [key.enter()?, key.enter()?];
+    /// let (mut door, key) = ControlListener::new()?;
+    /// let _clients = [key.connect()?, key.connect()?];
     /// let mut entered = Vec::new();
     /// while let TryRecv::Value(control) = door.try_accept()? {
     ///     entered.push(control);
@@ -106,10 +106,10 @@ impl Door {
     /// Ready when someone has entered, or when no key is left.
     ///
     /// ```
-    /// use procession_core::{Door, os::poll::poll};
+    /// use procession_core::{ControlListener, os::poll::poll};
     ///
-    /// let (door, key) = Door::new()?;
-    /// let _client = key.enter()?;
+    /// let (door, key) = ControlListener::new()?;
+    /// let _client = key.connect()?;
     /// assert_eq!(poll(&[door.pollable()], None)?, [true]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -120,19 +120,19 @@ impl Door {
 }
 
 /// A door may be handed on along a control link, like an end of such a link.
-impl Serialize for Door {
+impl Serialize for ControlListener {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Door {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Door, D::Error> {
-        Control::deserialize(deserializer).map(Door)
+impl<'de> Deserialize<'de> for ControlListener {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ControlListener, D::Error> {
+        Control::deserialize(deserializer).map(ControlListener)
     }
 }
 
-impl Key {
+impl ControlTicket {
     /// Enters: makes a link, and passes one end of it through the door. It does not wait for the other side.
     ///
     /// # Errors
@@ -140,15 +140,15 @@ impl Key {
     /// The door is gone, or the limit on descriptors.
     ///
     /// ```
-    /// use procession_core::{Door, LinkError};
+    /// use procession_core::{ControlListener, LinkError};
     ///
-    /// let (door, key) = Door::new()?;
-    /// let _link = key.enter()?; // the door may accept later
+    /// let (door, key) = ControlListener::new()?;
+    /// let _link = key.connect()?; // the door may accept later
     /// drop(door);
-    /// assert!(matches!(key.enter(), Err(LinkError::Disconnected)));
+    /// assert!(matches!(key.connect(), Err(LinkError::Disconnected)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn enter(&self) -> Result<Control, LinkError> {
+    pub fn connect(&self) -> Result<Control, LinkError> {
         let (here, there) = Control::pair().map_err(LinkError::Io)?;
         let mut door = Control::from_socket(self.0.try_clone().map_err(LinkError::Io)?);
         door.send(&(Image::own(), there))?;
@@ -156,15 +156,15 @@ impl Key {
     }
 }
 
-impl Serialize for Key {
+impl Serialize for ControlTicket {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fd::serialize_as(KIND, &self.0, serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
-        fd::deserialize_as(KIND, deserializer).map(Key)
+impl<'de> Deserialize<'de> for ControlTicket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ControlTicket, D::Error> {
+        fd::deserialize_as(KIND, deserializer).map(ControlTicket)
     }
 }
 
@@ -175,12 +175,12 @@ mod tests {
 
     #[test]
     fn a_key_rides_in_any_message_and_opens_more_than_once() {
-        let (mut door, key) = Door::new().unwrap();
+        let (mut door, key) = ControlListener::new().unwrap();
         let message = codec::encode(&key).unwrap();
         drop(key);
         assert!(matches!(door.try_accept().unwrap(), TryRecv::Empty), "the message holds a copy");
-        let key: Key = codec::decode(message).unwrap();
-        let _links = [key.enter().unwrap(), key.enter().unwrap()];
+        let key: ControlTicket = codec::decode(message).unwrap();
+        let _links = [key.connect().unwrap(), key.connect().unwrap()];
         drop(key);
         assert!(matches!(door.try_accept().unwrap(), TryRecv::Value(_)));
         assert!(matches!(door.try_accept().unwrap(), TryRecv::Value(_)));
@@ -190,9 +190,12 @@ mod tests {
     #[test]
     fn a_key_gives_its_socket_to_nobody() {
         use crate::codec::Descriptor;
-        let (mut door, key) = Door::new().unwrap();
+        let (mut door, key) = ControlListener::new().unwrap();
         assert!(codec::decode::<Descriptor>(codec::encode(&key).unwrap()).unwrap_err().to_string().contains("`key`"));
-        assert!(codec::decode::<Key>(codec::encode(&Descriptor::from(key.0.try_clone().unwrap())).unwrap()).is_err());
+        assert!(
+            codec::decode::<ControlTicket>(codec::encode(&Descriptor::from(key.0.try_clone().unwrap())).unwrap())
+                .is_err()
+        );
         // Nor inside a message inside of a message.
         let inner = codec::encode(&codec::encode(&key).unwrap()).unwrap();
         let inner: codec::Message = codec::decode(inner).unwrap();
@@ -202,7 +205,7 @@ mod tests {
 
     #[test]
     fn another_program_does_not_come_in() {
-        let (mut door, key) = Door::new().unwrap();
+        let (mut door, key) = ControlListener::new().unwrap();
         let mut stranger = Link::over(key.0.try_clone().unwrap());
         stranger.send(codec::encode(&(7_u8, "let me in")).unwrap()).unwrap();
         assert!(door.try_accept().is_err());

@@ -1,4 +1,4 @@
-//! [`Remains`]: the value that a function returned, while its result is on its way.
+//! [`PendingDrop`]: the value that a function returned, while its result is on its way.
 
 use std::fmt;
 use std::mem;
@@ -8,40 +8,40 @@ use std::mem;
 ///
 /// ```
 /// use procession_core::codec::{Handles, encode};
-/// use procession_core::{Function, Remains};
+/// use procession_core::{Function, PendingDrop};
 ///
 /// let shout = Function::of(|text: String| text.to_uppercase())?;
 /// let mut result = Vec::new();
-/// let remains: Remains = shout.call_into(encode("ho")?.bytes(), &mut Handles::new(), &mut result)?;
+/// let remains: PendingDrop = shout.call_into(encode("ho")?.bytes(), &mut Handles::new(), &mut result)?;
 /// assert_eq!(result, encode("HO")?.bytes(), "as it is told");
 /// drop(remains);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
-pub struct Remains(Option<Box<dyn Anything>>);
+pub struct PendingDrop(Option<Box<dyn Anything>>);
 
 /// What can be dropped.
 trait Anything {}
 
 impl<T> Anything for T {}
 
-impl Remains {
+impl PendingDrop {
     /// Keeps a value that a function of the program has returned, if to drop it does anything.
-    pub(crate) fn of<R>(value: R) -> Remains {
+    pub(crate) fn of<R>(value: R) -> PendingDrop {
         if !mem::needs_drop::<R>() {
-            return Remains::default();
+            return PendingDrop::default();
         }
         let kept: Box<dyn Anything + '_> = Box::new(value);
         // SAFETY: only the lifetime changes. A function pointer captures nothing and its argument was moved into it, so what
         // it has returned borrows at the most from what lives as long as the program.
         let kept = unsafe { mem::transmute::<Box<dyn Anything + '_>, Box<dyn Anything>>(kept) };
-        Remains(Some(kept))
+        PendingDrop(Some(kept))
     }
 
     /// Whether there is nothing to be dropped.
     ///
     /// ```
-    /// assert!(procession_core::Remains::default().is_empty());
+    /// assert!(procession_core::PendingDrop::default().is_empty());
     /// ```
     #[must_use]
     #[inline]
@@ -50,8 +50,8 @@ impl Remains {
     }
 }
 
-impl fmt::Debug for Remains {
+impl fmt::Debug for PendingDrop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remains").field("is_empty", &self.is_empty()).finish()
+        f.debug_struct("PendingDrop").field("is_empty", &self.is_empty()).finish()
     }
 }

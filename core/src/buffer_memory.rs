@@ -1,4 +1,4 @@
-//! [`Lending`]: memory to lend from, and the table of its pieces.
+//! [`BufferMemory`]: memory to lend from, and the table of its pieces.
 
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -22,16 +22,16 @@ pub(crate) const PAGE: u64 = 4096;
 /// Memory to lend from, and nothing else. A handle: clones and copies in other processes are the same memory.
 ///
 /// ```
-/// use procession_core::{Borrower, Lender, Lending, codec};
+/// use procession_core::{BufferReader, BufferPool, BufferMemory, codec};
 ///
-/// let here = Lending::with_label("procession: example")?;
-/// let there: Lending = codec::decode(codec::encode(&here)?)?;
-/// let loan = Lender::new(here).lend(b"bytes")?;
-/// assert_eq!(Borrower::new(there).open(loan).expect("it was lent")[..], *b"bytes");
+/// let here = BufferMemory::with_label("procession: example")?;
+/// let there: BufferMemory = codec::decode(codec::encode(&here)?)?;
+/// let loan = BufferPool::new(here).publish(b"bytes")?;
+/// assert_eq!(BufferReader::new(there).open(loan).expect("it was lent")[..], *b"bytes");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Lending(pub(crate) Arena);
+pub struct BufferMemory(pub(crate) Arena);
 
 /// A line of the table.
 #[repr(C)]
@@ -40,10 +40,10 @@ pub(crate) struct Line {
     pub(crate) offset: AtomicU64,
     pub(crate) len: AtomicU64,
     /// In the first line: who lends.
-    pub(crate) lender: AtomicU64,
+    pub(crate) pool: AtomicU64,
 }
 
-impl Lending {
+impl BufferMemory {
     /// Makes memory to lend from.
     ///
     /// # Errors
@@ -51,24 +51,24 @@ impl Lending {
     /// There is not so much memory, or a limit on descriptors or mappings is reached.
     ///
     /// ```
-    /// let memory = procession_core::Lending::with_label("procession: example")?;
-    /// assert_eq!(procession_core::Lender::new(memory).memory_in_use(), 0);
+    /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
+    /// assert_eq!(procession_core::BufferPool::new(memory).memory_in_use(), 0);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
-    pub fn with_label(label: &str) -> Result<Lending, MappingError> {
-        Arena::with_label(label, PAGE).map(Lending)
+    pub fn with_label(label: &str) -> Result<BufferMemory, MappingError> {
+        Arena::with_label(label, PAGE).map(BufferMemory)
     }
 }
 
-impl Serialize for Lending {
+impl Serialize for BufferMemory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize_as(KIND, serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Lending {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lending, D::Error> {
-        Arena::deserialize_as(KIND, deserializer).map(Lending)
+impl<'de> Deserialize<'de> for BufferMemory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BufferMemory, D::Error> {
+        Arena::deserialize_as(KIND, deserializer).map(BufferMemory)
     }
 }
 

@@ -1,20 +1,20 @@
-//! [`Lender`] and [`Borrower`]: large pieces of bytes that one process lends to another, in shared memory that is used again.
+//! [`BufferPool`] and [`BufferReader`]: large pieces of bytes that one process lends to another, in shared memory that is used again.
 //!
 //! ```text
 //! table    a line for each piece: free, lent, or open; and where its bytes are, and how many
 //! piece    a power of two of bytes, at a multiple of its size: so it never crosses a window of the arena
 //!
-//! free -> lent    the lender, after it has written the bytes
-//! lent -> open    the borrower, once: nobody else can open the same loan
-//! open -> free    the borrower, after it has read them
-//! lent -> free    the lender, when it takes back what nobody has opened
+//! free -> lent    the pool, after it has written the bytes
+//! lent -> open    the reader, once: nobody else can open the same loan
+//! open -> free    the reader, after it has read them
+//! lent -> free    the pool, when it takes back what nobody has opened
 //! ```
 //!
-//! Only the lender, of which there is one, writes to the table, but for the states. So whatever number is taken for a loan, what is opened is
+//! Only the pool, of which there is one, writes to the table, but for the states. So whatever number is taken for a loan, what is opened is
 //! a piece that was lent, once, and all of it.
 //!
-//! Only the lender knows which pieces there are. Whoever is killed costs the other side nothing but memory: a borrower's loans
-//! are forgotten together with its lender, and a lender's memory lives until the last of its loans is closed.
+//! Only the pool knows which pieces there are. Whoever is killed costs the other side nothing but memory: a reader's loans
+//! are forgotten together with its pool, and a pool's memory lives until the last of its loans is closed.
 
 use std::fmt;
 use std::ops::Deref;
@@ -24,9 +24,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::arena::Arena;
-use crate::lending_table::{LINE, Lending, Line, PAGE, TABLE, line, unmapped};
+use crate::buffer_memory::{BufferMemory, LINE, Line, PAGE, TABLE, line, unmapped};
 use crate::mapping::MappingError;
-use crate::os::identity::Identity;
+use crate::os::identity::ProcessIdentity;
 use crate::os::memfd::MemoryFault;
 use crate::role::Role;
 
@@ -42,76 +42,76 @@ const END: u64 = 1 << 45;
 /// The memory of longer loans, in bytes, goes back to the system at once; and of shorter ones so much is kept by one who rests.
 const KEPT: u64 = 8 << 20;
 
-/// Lends bytes to the one process that has a [`Borrower`] of the same memory.
+/// Lends bytes to the one process that has a [`BufferReader`] of the same memory.
 ///
 /// ```
-/// use procession_core::{Borrower, Lender, Lending};
+/// use procession_core::{BufferReader, BufferPool, BufferMemory};
 ///
-/// let memory = Lending::with_label("procession: example")?;
-/// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
-/// let loan = lender.lend(&[7; 100_000])?;
-/// let bytes = borrower.open(loan).expect("it was lent");
+/// let memory = BufferMemory::with_label("procession: example")?;
+/// let (mut pool, reader) = (BufferPool::new(memory.clone()), BufferReader::new(memory));
+/// let loan = pool.publish(&[7; 100_000])?;
+/// let bytes = reader.open(loan).expect("it was lent");
 /// assert_eq!(bytes[..], [7; 100_000]);
 /// drop(bytes);
-/// assert_eq!(lender.lend(&[8; 100_000])?, loan, "the same memory");
+/// assert_eq!(pool.publish(&[8; 100_000])?, loan, "the same memory");
 /// # Ok::<(), procession_core::MappingError>(())
 /// ```
-pub struct Lender {
+pub struct BufferPool {
     memory: Arena,
     role: Role,
     /// The first ones are used first, so that the last ones become free.
     pieces: Vec<Piece>,
 }
 
-/// Reads what a [`Lender`] lends.
+/// Reads what a [`BufferPool`] lends.
 ///
 /// ```
-/// use procession_core::{Borrower, Lender, Lending};
+/// use procession_core::{BufferReader, BufferPool, BufferMemory};
 ///
-/// let memory = Lending::with_label("procession: example")?;
-/// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
-/// assert_eq!(borrower.open(lender.lend(b"bytes")?).expect("it was lent")[..], *b"bytes");
+/// let memory = BufferMemory::with_label("procession: example")?;
+/// let (mut pool, reader) = (BufferPool::new(memory.clone()), BufferReader::new(memory));
+/// assert_eq!(reader.open(pool.publish(b"bytes")?).expect("it was lent")[..], *b"bytes");
 /// # Ok::<(), procession_core::MappingError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Borrower {
+pub struct BufferReader {
     memory: Arena,
 }
 
-/// What was lent: this is what is sent to the borrower.
+/// What was lent: this is what is sent to the reader.
 ///
 /// ```
-/// use procession_core::{Lender, Lending, Loan, codec};
+/// use procession_core::{BufferPool, BufferMemory, BufferHandle, codec};
 ///
-/// let loan = Lender::new(Lending::with_label("procession: example")?).lend(b"bytes")?;
-/// assert_eq!(codec::decode::<Loan>(codec::encode(&loan)?)?, loan);
+/// let loan = BufferPool::new(BufferMemory::with_label("procession: example")?).publish(b"bytes")?;
+/// assert_eq!(codec::decode::<BufferHandle>(codec::encode(&loan)?)?, loan);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loan {
+pub struct BufferHandle {
     piece: u32,
     len: u64,
 }
 
-/// Bytes that were borrowed. Dropping them gives the memory back to the lender.
+/// Bytes that were borrowed. Dropping them gives the memory back to the pool.
 ///
 /// ```
-/// use procession_core::{Borrower, Lender, Lending};
+/// use procession_core::{BufferReader, BufferPool, BufferMemory};
 ///
-/// let memory = Lending::with_label("procession: example")?;
-/// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
-/// let loan = lender.lend(b"bytes")?;
-/// let borrowed = borrower.open(loan).expect("it was lent");
+/// let memory = BufferMemory::with_label("procession: example")?;
+/// let (mut pool, reader) = (BufferPool::new(memory.clone()), BufferReader::new(memory));
+/// let loan = pool.publish(b"bytes")?;
+/// let borrowed = reader.open(loan).expect("it was lent");
 /// assert_eq!(borrowed.to_vec(), b"bytes");
-/// assert!(borrower.open(loan).is_none(), "it is open");
+/// assert!(reader.open(loan).is_none(), "it is open");
 /// # Ok::<(), procession_core::MappingError>(())
 /// ```
-pub struct Borrowed {
+pub struct Buffer {
     memory: Arena,
-    loan: Loan,
+    loan: BufferHandle,
     offset: u64,
     /// A copy of this in a fork of its process has nothing.
-    holder: Identity,
+    holder: ProcessIdentity,
 }
 
 /// A piece of memory.
@@ -123,32 +123,32 @@ struct Piece {
     backed: u64,
 }
 
-impl Lender {
-    /// A lender of pieces of this memory. The first one that lends is the only one that ever does.
+impl BufferPool {
+    /// A pool of pieces of this memory. The first one that lends is the only one that ever does.
     ///
     /// ```
-    /// let memory = procession_core::Lending::with_label("procession: example")?;
-    /// assert_eq!(procession_core::Lender::new(memory).memory_in_use(), 0);
+    /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
+    /// assert_eq!(procession_core::BufferPool::new(memory).memory_in_use(), 0);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
-    pub fn new(memory: Lending) -> Lender {
-        Lender { memory: memory.0, role: Role::default(), pieces: Vec::new() }
+    pub fn new(memory: BufferMemory) -> BufferPool {
+        BufferPool { memory: memory.0, role: Role::default(), pieces: Vec::new() }
     }
 
-    /// Copies bytes to where the borrower can read them.
+    /// Copies bytes to where the reader can read them.
     ///
     /// # Errors
     ///
-    /// There is not so much memory, or it cannot be mapped; another lender lends from it.
+    /// There is not so much memory, or it cannot be mapped; another pool lends from it.
     ///
     /// ```
-    /// let memory = procession_core::Lending::with_label("procession: example")?;
-    /// let loan = procession_core::Lender::new(memory).lend(&[1; 1000])?;
+    /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
+    /// let loan = procession_core::BufferPool::new(memory).publish(&[1; 1000])?;
     /// assert_eq!(loan.len(), 1000);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
-    pub fn lend(&mut self, bytes: &[u8]) -> Result<Loan, MappingError> {
+    pub fn publish(&mut self, bytes: &[u8]) -> Result<BufferHandle, MappingError> {
         if !self.role.is_held() {
             self.take_role()?;
         }
@@ -156,10 +156,10 @@ impl Lender {
         let number = self.room_for(len)?;
         let offset = self.pieces[number].offset;
         let place = self.memory.at(offset, len).ok_or_else(unmapped)?;
-        // SAFETY: the target is inside the mapping and as long as the source. The piece is free, so no `Borrowed` shows it, and only this
-        // lender, which is borrowed for writing and is the only one that lends from this memory, makes it anything else.
+        // SAFETY: the target is inside the mapping and as long as the source. The piece is free, so no `Buffer` shows it, and only this
+        // pool, which is borrowed for writing and is the only one that lends from this memory, makes it anything else.
         unsafe { place.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
-        let loan = Loan { piece: number as u32, len };
+        let loan = BufferHandle { piece: number as u32, len };
         let line = line(&self.memory, loan.piece).ok_or_else(unmapped)?;
         line.offset.store(offset, Ordering::Relaxed);
         line.len.store(len, Ordering::Relaxed);
@@ -170,16 +170,16 @@ impl Lender {
     /// Takes back what was lent and not opened. Answers whether it was still to be had.
     ///
     /// ```
-    /// use procession_core::{Borrower, Lender, Lending};
+    /// use procession_core::{BufferReader, BufferPool, BufferMemory};
     ///
-    /// let memory = Lending::with_label("procession: example")?;
-    /// let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
-    /// let loan = lender.lend(b"bytes")?;
-    /// assert!(lender.take_back(loan));
-    /// assert!(borrower.open(loan).is_none());
+    /// let memory = BufferMemory::with_label("procession: example")?;
+    /// let (mut pool, reader) = (BufferPool::new(memory.clone()), BufferReader::new(memory));
+    /// let loan = pool.publish(b"bytes")?;
+    /// assert!(pool.reclaim(loan));
+    /// assert!(reader.open(loan).is_none());
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
-    pub fn take_back(&mut self, loan: Loan) -> bool {
+    pub fn reclaim(&mut self, loan: BufferHandle) -> bool {
         let is_mine = self.role.is_held() && (loan.piece as usize) < self.pieces.len();
         is_mine && line(&self.memory, loan.piece).is_some_and(|line| swap(&line.state, LENT, FREE))
     }
@@ -187,15 +187,15 @@ impl Lender {
     /// Gives memory that is free, beyond a little, back to the system: for one who has nothing more to lend for now.
     ///
     /// ```
-    /// let memory = procession_core::Lending::with_label("procession: example")?;
-    /// let mut lender = procession_core::Lender::new(memory);
-    /// let loans = [lender.lend(&[1; 6 << 20])?, lender.lend(&[1; 6 << 20])?];
-    /// assert!(loans.into_iter().all(|loan| lender.take_back(loan)));
-    /// lender.rest();
-    /// assert!(lender.memory_in_use() < 9 << 20);
+    /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
+    /// let mut pool = procession_core::BufferPool::new(memory);
+    /// let loans = [pool.publish(&[1; 6 << 20])?, pool.publish(&[1; 6 << 20])?];
+    /// assert!(loans.into_iter().all(|loan| pool.reclaim(loan)));
+    /// pool.trim();
+    /// assert!(pool.memory_in_use() < 9 << 20);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
-    pub fn rest(&mut self) {
+    pub fn trim(&mut self) {
         let mut kept = 0;
         for number in 0..self.pieces.len() {
             let Piece { offset, backed, .. } = self.pieces[number];
@@ -208,11 +208,11 @@ impl Lender {
         }
     }
 
-    /// Whether there is so much memory that [`rest`](Lender::rest) would give some back if nothing were lent.
+    /// Whether there is so much memory that [`rest`](BufferPool::rest) would give some back if nothing were lent.
     ///
     /// ```
-    /// let memory = procession_core::Lending::with_label("procession: example")?;
-    /// assert!(!procession_core::Lender::new(memory).has_spare());
+    /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
+    /// assert!(!procession_core::BufferPool::new(memory).has_spare());
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
@@ -223,10 +223,10 @@ impl Lender {
     /// How many bytes of memory the pieces take up, lent or free.
     ///
     /// ```
-    /// let memory = procession_core::Lending::with_label("procession: example")?;
-    /// let mut lender = procession_core::Lender::new(memory);
-    /// lender.lend(&[1; 100_000])?;
-    /// assert!((100_000..110_000).contains(&lender.memory_in_use()));
+    /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
+    /// let mut pool = procession_core::BufferPool::new(memory);
+    /// pool.publish(&[1; 100_000])?;
+    /// assert!((100_000..110_000).contains(&pool.memory_in_use()));
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
@@ -241,7 +241,7 @@ impl Lender {
         let free = (0..self.pieces.len()).find(|number| fits(&self.pieces[*number]) && self.is_free(*number));
         let number = free.map_or_else(|| self.new_piece(needed), Ok)?;
         let piece = &mut self.pieces[number];
-        // Of a long loan the borrower may have given the memory back.
+        // Of a long loan the reader may have given the memory back.
         if needed > piece.backed || piece.backed > KEPT {
             piece.backed = needed.next_multiple_of(PAGE);
             self.memory.back(piece.offset, piece.backed).inspect_err(|_| piece.backed = 0)?;
@@ -274,62 +274,62 @@ impl Lender {
     #[cold]
     fn take_role(&mut self) -> Result<(), MappingError> {
         let first = line(&self.memory, 0).ok_or_else(unmapped)?;
-        self.role = Role::take(&first.lender);
-        let other = || MappingError::from(MemoryFault::refused("another lender lends from this memory"));
+        self.role = Role::take(&first.pool);
+        let other = || MappingError::from(MemoryFault::refused("another pool lends from this memory"));
         if self.role.is_held() { Ok(()) } else { Err(other()) }
     }
 }
 
-impl Borrower {
-    /// A borrower of what is lent in this memory.
+impl BufferReader {
+    /// A reader of what is lent in this memory.
     ///
     /// ```
-    /// use procession_core::{Borrower, Lender, Lending};
+    /// use procession_core::{BufferReader, BufferPool, BufferMemory};
     ///
-    /// let memory = Lending::with_label("procession: example")?;
-    /// let loan = Lender::new(memory.clone()).lend(b"bytes")?;
-    /// assert!(Borrower::new(memory).open(loan).is_some());
+    /// let memory = BufferMemory::with_label("procession: example")?;
+    /// let loan = BufferPool::new(memory.clone()).publish(b"bytes")?;
+    /// assert!(BufferReader::new(memory).open(loan).is_some());
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
-    pub fn new(memory: Lending) -> Borrower {
-        Borrower { memory: memory.0 }
+    pub fn new(memory: BufferMemory) -> BufferReader {
+        BufferReader { memory: memory.0 }
     }
 
     /// Opens a loan. `None` when there is no such one, it was taken back, or it was opened before.
     ///
     /// ```
-    /// # use procession_core::{Borrower, Lender, Lending};
-    /// # let memory = Lending::with_label("procession: example")?;
-    /// # let (mut lender, borrower) = (Lender::new(memory.clone()), Borrower::new(memory));
-    /// let loan = lender.lend(b"bytes")?;
-    /// assert!(borrower.open(loan).is_some_and(|bytes| bytes.len() == 5));
+    /// # use procession_core::{BufferReader, BufferPool, BufferMemory};
+    /// # let memory = BufferMemory::with_label("procession: example")?;
+    /// # let (mut pool, reader) = (BufferPool::new(memory.clone()), BufferReader::new(memory));
+    /// let loan = pool.publish(b"bytes")?;
+    /// assert!(reader.open(loan).is_some_and(|bytes| bytes.len() == 5));
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
-    pub fn open(&self, loan: Loan) -> Option<Borrowed> {
+    pub fn open(&self, loan: BufferHandle) -> Option<Buffer> {
         let line = line(&self.memory, loan.piece)?;
         if !swap(&line.state, LENT, OPEN) {
             return None;
         }
-        // Only the lender writes them, and not while it is open.
+        // Only the pool writes them, and not while it is open.
         let (offset, len) = (line.offset.load(Ordering::Relaxed), line.len.load(Ordering::Relaxed));
-        let open = Borrowed {
+        let open = Buffer {
             memory: self.memory.clone(),
-            loan: Loan { piece: loan.piece, len },
+            loan: BufferHandle { piece: loan.piece, len },
             offset,
-            holder: Identity::current(),
+            holder: ProcessIdentity::current(),
         };
         (len == loan.len && self.memory.at(offset, len).is_some()).then_some(open)
     }
 }
 
-impl Loan {
+impl BufferHandle {
     /// How many bytes were lent.
     ///
     /// ```
-    /// # use procession_core::{Lender, Lending};
-    /// let loan = Lender::new(Lending::with_label("procession: example")?).lend(b"bytes")?;
+    /// # use procession_core::{BufferPool, BufferMemory};
+    /// let loan = BufferPool::new(BufferMemory::with_label("procession: example")?).publish(b"bytes")?;
     /// assert_eq!(loan.len(), 5);
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
@@ -341,8 +341,8 @@ impl Loan {
     /// Whether these are no bytes.
     ///
     /// ```
-    /// # use procession_core::{Lender, Lending};
-    /// assert!(Lender::new(Lending::with_label("procession: example")?).lend(b"")?.is_empty());
+    /// # use procession_core::{BufferPool, BufferMemory};
+    /// assert!(BufferPool::new(BufferMemory::with_label("procession: example")?).publish(b"")?.is_empty());
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     #[must_use]
@@ -351,27 +351,27 @@ impl Loan {
     }
 }
 
-impl Deref for Borrowed {
+impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let place = self.memory.at(self.offset, self.loan.len).filter(|_| self.holder == Identity::current());
+        let place = self.memory.at(self.offset, self.loan.len).filter(|_| self.holder == ProcessIdentity::current());
         let Some(place) = place else { return &[] };
-        // SAFETY: so many bytes are inside the mapping, which lives as long as `self`. The lender, which is the only one, wrote them
-        // before it made the piece `LENT`, which the one who made this `Borrowed` has seen; it is the only one who opened the loan, and
+        // SAFETY: so many bytes are inside the mapping, which lives as long as `self`. The pool, which is the only one, wrote them
+        // before it made the piece `LENT`, which the one who made this `Buffer` has seen; it is the only one who opened the loan, and
         // neither side writes to a piece that is `OPEN`, which it is until `self` is dropped by the process that has opened it.
         unsafe { NonNull::slice_from_raw_parts(place, self.loan.len as usize).as_ref() }
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.holder != Identity::current() {
+        if self.holder != ProcessIdentity::current() {
             return;
         }
-        let Loan { piece, len } = self.loan;
+        let BufferHandle { piece, len } = self.loan;
         if len > KEPT {
-            // The lender sees to it that it is there when it is needed. What cannot be given back is used again.
+            // The pool sees to it that it is there when it is needed. What cannot be given back is used again.
             let _kept = self.memory.punch(self.offset, len.next_multiple_of(PAGE));
         }
         if let Some(line) = line(&self.memory, piece) {
@@ -384,15 +384,15 @@ fn swap(state: &AtomicU64, from: u64, to: u64) -> bool {
     state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
-impl fmt::Debug for Lender {
+impl fmt::Debug for BufferPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lender").field("pieces", &self.pieces.len()).field("memory", &self.memory).finish()
+        f.debug_struct("BufferPool").field("pieces", &self.pieces.len()).field("memory", &self.memory).finish()
     }
 }
 
-impl fmt::Debug for Borrowed {
+impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Borrowed").field("loan", &self.loan).finish_non_exhaustive()
+        f.debug_struct("Buffer").field("loan", &self.loan).finish_non_exhaustive()
     }
 }
 
@@ -403,75 +403,76 @@ mod tests {
     use super::*;
     use crate::codec;
 
-    fn both() -> (Lender, Borrower) {
-        let memory = Lending::with_label("procession: test").unwrap();
+    fn both() -> (BufferPool, BufferReader) {
+        let memory = BufferMemory::with_label("procession: test").unwrap();
         let theirs = codec::decode(codec::encode(&memory).unwrap()).unwrap();
-        (Lender::new(memory), Borrower::new(theirs))
+        (BufferPool::new(memory), BufferReader::new(theirs))
     }
 
     #[test]
     fn loans_that_were_never_made_cannot_be_opened() {
-        let (mut lender, borrower) = both();
-        let loan = lender.lend(&[1; 100]).unwrap();
+        let (mut pool, reader) = both();
+        let loan = pool.publish(&[1; 100]).unwrap();
         for (piece, len) in [(1, 100), (4095, 1), (4096, 1), (u32::MAX, 1)] {
-            assert!(borrower.open(Loan { piece, len }).is_none(), "{piece} of {len}");
+            assert!(reader.open(BufferHandle { piece, len }).is_none(), "{piece} of {len}");
         }
-        assert!(borrower.open(loan).is_some() && borrower.open(loan).is_none());
-        assert!(!lender.take_back(loan));
+        assert!(reader.open(loan).is_some() && reader.open(loan).is_none());
+        assert!(!pool.reclaim(loan));
     }
 
     #[test]
     fn a_length_that_is_not_the_lenders_opens_nothing() {
-        let (mut lender, borrower) = both();
+        let (mut pool, reader) = both();
         for len in [0, 99, 101, 1 << 40, u64::MAX] {
-            let loan = lender.lend(&[1; 100]).unwrap();
-            assert!(borrower.open(Loan { len, ..loan }).is_none(), "{len}");
+            let loan = pool.publish(&[1; 100]).unwrap();
+            assert!(reader.open(BufferHandle { len, ..loan }).is_none(), "{len}");
         }
-        assert_eq!(lender.pieces.len(), 1, "the memory is free again");
+        assert_eq!(pool.pieces.len(), 1, "the memory is free again");
     }
 
     #[test]
     fn there_is_one_lender() {
-        let memory = Lending::with_label("procession: test").unwrap();
+        let memory = BufferMemory::with_label("procession: test").unwrap();
         let copy = codec::decode(codec::encode(&memory).unwrap()).unwrap();
-        let (mut first, mut others) = (Lender::new(memory.clone()), [Lender::new(memory), Lender::new(copy)]);
-        let loan = first.lend(b"bytes").unwrap();
+        let (mut first, mut others) =
+            (BufferPool::new(memory.clone()), [BufferPool::new(memory), BufferPool::new(copy)]);
+        let loan = first.publish(b"bytes").unwrap();
         for other in &mut others {
-            let error = other.lend(b"other bytes").unwrap_err();
-            assert!(error.to_string().contains("another lender"), "{error}");
-            assert!(!other.take_back(loan));
-            other.rest();
+            let error = other.publish(b"other bytes").unwrap_err();
+            assert!(error.to_string().contains("another pool"), "{error}");
+            assert!(!other.reclaim(loan));
+            other.trim();
         }
-        assert!(first.take_back(loan));
+        assert!(first.reclaim(loan));
     }
 
     #[test]
     fn the_memory_is_nothing_else_than_memory_to_lend_from() {
-        let memory = Lending::with_label("procession: test").unwrap();
+        let memory = BufferMemory::with_label("procession: test").unwrap();
         let copies = || codec::encode(&memory).unwrap();
         assert!(codec::decode::<Arena>(copies()).is_err() && codec::decode::<codec::Descriptor>(copies()).is_err());
         let arena = Arena::with_label("procession: test", 4096).unwrap();
-        assert!(codec::decode::<Lending>(codec::encode(&arena).unwrap()).is_err());
+        assert!(codec::decode::<BufferMemory>(codec::encode(&arena).unwrap()).is_err());
     }
 
     #[test]
     fn a_loan_outlives_its_lender() {
-        let (mut lender, borrower) = both();
-        let open = borrower.open(lender.lend(&[7; 1 << 20]).unwrap()).unwrap();
-        drop((lender, borrower));
+        let (mut pool, reader) = both();
+        let open = reader.open(pool.publish(&[7; 1 << 20]).unwrap()).unwrap();
+        drop((pool, reader));
         assert_eq!(open[..], [7; 1 << 20]);
     }
 
     #[test]
     fn long_loans_give_their_memory_back_and_the_same_room_is_used_again() {
-        let (mut lender, borrower) = both();
+        let (mut pool, reader) = both();
         for byte in 0..3 {
-            let loan = lender.lend(&vec![byte; 40 << 20]).unwrap();
-            assert_eq!(borrower.open(loan).unwrap()[..], vec![byte; 40 << 20]);
-            let blocks = nix::sys::stat::fstat(&lender.memory).unwrap().st_blocks;
+            let loan = pool.publish(&vec![byte; 40 << 20]).unwrap();
+            assert_eq!(reader.open(loan).unwrap()[..], vec![byte; 40 << 20]);
+            let blocks = nix::sys::stat::fstat(&pool.memory).unwrap().st_blocks;
             assert!(blocks * 512 <= 2 * PAGE as i64, "{blocks} blocks");
         }
-        assert_eq!(lender.pieces.len(), 1);
+        assert_eq!(pool.pieces.len(), 1);
     }
 
     proptest! {
@@ -479,18 +480,18 @@ mod tests {
         fn what_is_lent_is_read_whatever_else_is_lent(
             steps in prop::collection::vec((0..400_000_usize, any::<u8>(), 0..4_u8), 0..40)
         ) {
-            let (mut lender, borrower) = both();
+            let (mut pool, reader) = both();
             let mut open = Vec::new();
             for (len, byte, what) in steps {
-                let loan = lender.lend(&vec![byte; len]).unwrap();
+                let loan = pool.publish(&vec![byte; len]).unwrap();
                 match what {
-                    0 => prop_assert!(lender.take_back(loan)),
-                    1 => drop(borrower.open(loan).unwrap()),
-                    _ => open.push((borrower.open(loan).unwrap(), len, byte)),
+                    0 => prop_assert!(pool.reclaim(loan)),
+                    1 => drop(reader.open(loan).unwrap()),
+                    _ => open.push((reader.open(loan).unwrap(), len, byte)),
                 }
                 if what == 3 {
                     open.swap_remove(open.len() / 2);
-                    lender.rest();
+                    pool.trim();
                 }
                 for (borrowed, len, byte) in &open {
                     prop_assert!(borrowed[..] == vec![*byte; *len]);
@@ -498,8 +499,8 @@ mod tests {
             }
             let bound = 400_000 * (open.len() as u64 + 1) + KEPT + 2 * LEAST;
             drop(open);
-            lender.rest();
-            prop_assert!(lender.memory_in_use() <= bound);
+            pool.trim();
+            prop_assert!(pool.memory_in_use() <= bound);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Row`]: a function applied to many short arguments, one after another.
+//! [`CallBatch`]: a function applied to many short arguments, one after another.
 //!
 //! ```text
 //! n     one byte: how long the value is, at most SHORT
@@ -17,24 +17,24 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::{self, Handles};
 use crate::function::CallError;
-use crate::remains::Remains;
+use crate::pending_drop::PendingDrop;
 use crate::ring::Ring;
 
 /// The longest value in a row, in bytes.
 pub(crate) const SHORT: usize = 23;
 
-/// What [`Function::call_row`](crate::Function::call_row) works on.
+/// What [`Function::call_batch`](crate::Function::call_batch) works on.
 ///
 /// The arguments, and likewise the results, lie one behind another, each behind one byte that says how long it is. That is at
 /// most 23 bytes: what has a larger number before it is no short value, and the row ends there.
 ///
 /// ```
 /// use procession_core::codec::{Handles, append, decode_row};
-/// use procession_core::{Function, Passed, Remains, Ring, Row};
+/// use procession_core::{Function, Progress, PendingDrop, Ring, CallBatch};
 ///
 /// let double = Function::of(|n: u8| n * 2)?;
 /// let mut results = Ring::with_label("procession: example", 4096)?;
-/// let (mut passed, mut last) = (Passed::default(), Vec::new());
+/// let (mut passed, mut last) = (Progress::default(), Vec::new());
 /// let mut arguments = Vec::new();
 /// for number in [20_u8, 21] {
 ///     let mut value = Vec::new();
@@ -42,17 +42,17 @@ pub(crate) const SHORT: usize = 23;
 ///     arguments.push(value.len() as u8);
 ///     arguments.extend(value);
 /// }
-/// let row = Row {
+/// let row = CallBatch {
 ///     arguments: &arguments,
 ///     most: 10,
 ///     passed: &mut passed,
 ///     results: &mut results,
 ///     descriptors: &mut Handles::new(),
 ///     last: &mut last,
-///     remains: &mut Remains::default(),
+///     remains: &mut PendingDrop::default(),
 ///     parting: &mut false,
 /// };
-/// assert!(!double.call_row(row)?, "no result was left over");
+/// assert!(!double.call_batch(row)?, "no result was left over");
 /// assert_eq!((passed.count, passed.bytes), (2, arguments.len()));
 ///
 /// let (mut read, mut values) = (Vec::new(), Vec::<u8>::new());
@@ -62,13 +62,13 @@ pub(crate) const SHORT: usize = 23;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Row<'a> {
+pub struct CallBatch<'a> {
     /// Arguments one behind another.
     pub arguments: &'a [u8],
     /// How many of them are to be passed at most.
     pub most: u64,
     /// How many were passed. It is right at every moment, also after a panic of the function.
-    pub passed: &'a mut Passed,
+    pub passed: &'a mut Progress,
     /// Where each result is written and published.
     pub results: &'a mut Ring,
     /// What goes with the result that is left in `last`.
@@ -76,28 +76,28 @@ pub struct Row<'a> {
     /// A buffer behind whose content each result is encoded, after one byte for its length.
     pub last: &'a mut Vec<u8>,
     /// What the last call returned, if its result is left in `last`.
-    pub remains: &'a mut Remains,
+    pub remains: &'a mut PendingDrop,
     /// Whether the value of a result that was published is being dropped. After a panic it tells that the last call that was passed
     /// has panicked after its result was out, and not the next one.
     pub parting: &'a mut bool,
 }
 
-/// How far one has come in a [`Row`]: calls of which the result is in the ring.
+/// How far one has come in a [`CallBatch`]: calls of which the result is in the ring.
 ///
 /// ```
-/// use procession_core::Passed;
+/// use procession_core::Progress;
 ///
-/// assert_eq!(Passed::default(), Passed { count: 0, bytes: 0 });
+/// assert_eq!(Progress::default(), Progress { count: 0, bytes: 0 });
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Passed {
+pub struct Progress {
     /// How many arguments.
     pub count: u64,
     /// How many bytes they took up.
     pub bytes: usize,
 }
 
-impl Row<'_> {
+impl CallBatch<'_> {
     /// Calls the function as long as arguments and results are short. Answers whether the last call's result was left in the
     /// buffer, because it could not go into the ring.
     #[inline]
@@ -114,7 +114,7 @@ impl Row<'_> {
             let len = self.last.len() - begin;
             if len > 1 + SHORT || !descriptors.is_empty() || !self.results.fits(len) {
                 *self.descriptors = descriptors;
-                *self.remains = Remains::of(returned);
+                *self.remains = PendingDrop::of(returned);
                 return Ok(true);
             }
             // The byte and the value apart: a processor is slow to load at once what it has just stored in two steps.
@@ -157,20 +157,20 @@ mod tests {
         arguments: &[u8],
         most: u64,
         room: usize,
-    ) -> (Result<bool, String>, Passed, Vec<u8>, Vec<u8>) {
+    ) -> (Result<bool, String>, Progress, Vec<u8>, Vec<u8>) {
         let mut results = Ring::with_label("procession: test", room).unwrap();
-        let (mut passed, mut last, mut descriptors) = (Passed::default(), vec![7], Handles::new());
-        let row = Row {
+        let (mut passed, mut last, mut descriptors) = (Progress::default(), vec![7], Handles::new());
+        let row = CallBatch {
             arguments,
             most,
             passed: &mut passed,
             results: &mut results,
             descriptors: &mut descriptors,
             last: &mut last,
-            remains: &mut Remains::default(),
+            remains: &mut PendingDrop::default(),
             parting: &mut false,
         };
-        let outcome = function.call_row(row).map_err(|error| error.to_string());
+        let outcome = function.call_batch(row).map_err(|error| error.to_string());
         let mut read = Vec::new();
         results.read(&mut read);
         (outcome, passed, last, read)
@@ -181,7 +181,7 @@ mod tests {
         let next = Function::of(|n: u8| n + 1).unwrap();
         let (outcome, passed, _, read) = run(next, &row([1_u8, 2, 3]), 2, 4096);
         let two = row([2_u8, 3]);
-        assert_eq!((outcome, passed, read), (Ok(false), Passed { count: 2, bytes: two.len() }, two));
+        assert_eq!((outcome, passed, read), (Ok(false), Progress { count: 2, bytes: two.len() }, two));
     }
 
     #[test]
@@ -233,21 +233,21 @@ mod tests {
     fn a_panic_leaves_what_was_passed_right() {
         let check = Function::of(|n: u8| assert!(n < 3, "too large")).unwrap();
         let mut results = Ring::with_label("procession: test", 4096).unwrap();
-        let mut passed = Passed::default();
+        let mut passed = Progress::default();
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            check.call_row(Row {
+            check.call_batch(CallBatch {
                 arguments: &row([1_u8, 2, 3, 1]),
                 most: 9,
                 passed: &mut passed,
                 results: &mut results,
                 descriptors: &mut Handles::new(),
                 last: &mut Vec::new(),
-                remains: &mut Remains::default(),
+                remains: &mut PendingDrop::default(),
                 parting: &mut false,
             })
         }));
         assert!(caught.is_err());
-        assert_eq!(passed, Passed { count: 2, bytes: row([1_u8, 2]).len() });
+        assert_eq!(passed, Progress { count: 2, bytes: row([1_u8, 2]).len() });
         let mut read = Vec::new();
         results.read(&mut read);
         assert_eq!(read, [0, 0], "two results of no bytes");
@@ -272,22 +272,22 @@ mod tests {
     fn a_result_is_out_before_its_value_is_dropped_and_a_panic_of_that_is_told_from_one_of_the_next_call() {
         let odd = Function::of(|n: u8| Odd(n)).unwrap();
         let mut results = Ring::with_label("procession: test", 4096).unwrap();
-        let (mut passed, mut parting) = (Passed::default(), false);
+        let (mut passed, mut parting) = (Progress::default(), false);
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            odd.call_row(Row {
+            odd.call_batch(CallBatch {
                 arguments: &row([1_u8, 2, 3]),
                 most: 9,
                 passed: &mut passed,
                 results: &mut results,
                 descriptors: &mut Handles::new(),
                 last: &mut Vec::new(),
-                remains: &mut Remains::default(),
+                remains: &mut PendingDrop::default(),
                 parting: &mut parting,
             })
         }));
         assert!(caught.is_err() && parting, "{caught:?}");
         let two = row([1_u8, 2]);
-        assert_eq!(passed, Passed { count: 2, bytes: two.len() });
+        assert_eq!(passed, Progress { count: 2, bytes: two.len() });
         let mut read = Vec::new();
         results.read(&mut read);
         assert_eq!(read, two);
