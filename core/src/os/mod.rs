@@ -17,6 +17,8 @@
 use std::io;
 
 pub mod auxv;
+#[doc(hidden)]
+pub mod backoff;
 pub mod backtrace;
 pub mod clock;
 pub mod descriptors;
@@ -32,6 +34,8 @@ pub mod lifeline;
 pub mod limits;
 pub(crate) mod memfd;
 pub(crate) mod memory;
+#[doc(hidden)]
+pub mod mutex;
 pub mod own_file;
 pub mod packet;
 pub(crate) mod passing;
