@@ -100,54 +100,36 @@
 
 #![forbid(unsafe_code)]
 
-mod builder;
-mod manager;
-mod proxy;
-mod proxy_wait;
-
-mod deferred;
-mod pending;
-mod transaction;
-
-mod kinds;
-
-mod remote;
-
-#[cfg(feature = "pool")]
-mod pool_proxy;
-
-mod error;
-
-mod claims;
+mod api;
 mod client;
-mod frames;
-mod ids;
+mod objects;
+#[cfg(feature = "pool")]
+mod pool;
+mod remote;
 mod server;
 mod table;
 mod wire;
 
-pub use builder::Builder;
-pub use deferred::{Deferred, Reply};
-pub use error::{CallError, ManagerError};
-pub use kinds::{
+pub use api::builder::Builder;
+pub use api::deferred::{Deferred, Reply};
+pub use api::manager::{Manager, Stats};
+pub use api::pending::Pending;
+pub use api::proxy::Proxy;
+pub use api::transaction::{Results, Step, Transaction};
+pub use objects::{
     Array, Barrier, BarrierState, Condition, ConditionGuard, ConditionState, Counter, Dict, Entry, Event, Item, Key,
     List, Lock, LockGuard, LockState, Names, Namespace, OrderedMap, Queue, QueueState, RLock, RLockGuard, RLockState,
     Semaphore, SemaphoreGuard, SemaphoreState, Set, Value,
 };
-pub use manager::{Manager, Stats};
-pub use pending::Pending;
 #[cfg(feature = "pool")]
-pub use pool_proxy::{
-    Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, RemotePool, TaskFailure,
-};
-pub use procession_core::codec::{AnyPath, SelfDescribed};
-pub use procession_core::{ApplyOn, Failure};
+pub use pool::{Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, RemotePool, TaskFailure};
+pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};
+pub use wire::error::{CallError, ManagerError};
 // What a program with a manager says beside it, so that this crate alone is enough.
 pub use procession_channels::{Address, AddressError};
+pub use procession_core::codec::{AnyPath, SelfDescribed};
+pub use procession_core::{ApplyOn, Failure};
 pub use procession_process::{ExitStatus, Panic, StartMethod, init, init_at_load};
-pub use proxy::Proxy;
-pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};
-pub use transaction::{Results, Step, Transaction};
 
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use procession_core::codec::Message;
 use procession_process::panics;
 
-use crate::error::CallError;
+use crate::wire::error::CallError;
 
 /// What is called with the answer to a call.
 pub(crate) type Callback = Box<dyn FnOnce(Result<Message, CallError>) + Send>;

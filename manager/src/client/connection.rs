@@ -11,14 +11,14 @@ use procession_core::os::identity::ProcessIdentity;
 use procession_core::{Control, ControlListener, ControlTicket, Method};
 
 use super::callbacks::Callback;
-use super::inbox::{Inbox, Waited};
-use super::outgoing::{Outgoing, Way};
-use crate::claims::{Claims, Place};
-use crate::error::CallError;
-use crate::frames::Frames;
-use crate::ids::{ManagerId, ObjectId};
+use super::reply_reader::{ReplyReader, Waited};
+use super::request_sender::{RequestSender, Transport};
 use crate::remote::Registry;
-use crate::wire::{Kind, Signal};
+use crate::wire::claims::{ClaimSlot, Claims};
+use crate::wire::error::CallError;
+use crate::wire::frame_reader::FrameReader;
+use crate::wire::ids::{ManagerId, ObjectId};
+use crate::wire::protocol::{ControlMessage, RequestKind};
 
 /// One for each pair of a process and a manager.
 #[derive(Debug)]
@@ -28,15 +28,15 @@ pub(crate) struct Connection {
     owner: u32,
     /// How many calls there were.
     pub(super) calls: AtomicU64,
-    pub(super) outgoing: Mutex<Outgoing>,
-    pub(super) inbox: Inbox,
+    pub(super) sender: Mutex<RequestSender>,
+    pub(super) replies: ReplyReader,
     /// The words of calls that can be taken back, where the manager is near.
     pub(super) claims: Option<Claims>,
 }
 
-/// Which method is called.
+/// MethodRef method is called.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Which {
+pub(crate) enum MethodRef {
     None,
     Named(Method),
     /// By its number in a registry.
@@ -46,9 +46,9 @@ pub(crate) enum Which {
 /// What a call is about.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) subject: u64,
-    pub(crate) which: Which,
+    pub(crate) kind: RequestKind,
+    pub(crate) target: u64,
+    pub(crate) method_ref: MethodRef,
     /// The objects that it may have to wait for.
     pub(crate) objects: &'a [ObjectId],
     /// Whether somebody may wait for it with a limit after it was sent.
@@ -56,8 +56,8 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(kind: Kind, subject: u64, which: Which, objects: &'a [ObjectId]) -> Request<'a> {
-        Request { kind, subject, which, objects, may_be_limited: false }
+    pub(crate) fn new(kind: RequestKind, target: u64, method_ref: MethodRef, objects: &'a [ObjectId]) -> Request<'a> {
+        Request { kind, target, method_ref, objects, may_be_limited: false }
     }
 
     /// As a request for whose answer somebody may wait with a limit after it was sent.
@@ -70,7 +70,7 @@ impl<'a> Request<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
     pub(super) number: u64,
-    pub(super) place: Place,
+    pub(super) slot: ClaimSlot,
     /// Whether it makes an object.
     pub(super) makes: bool,
 }
@@ -81,23 +81,24 @@ static CONNECTIONS: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
 impl Connection {
     /// Introduces this process over a link that leads to the manager.
     pub(crate) fn open(manager: ManagerId, mut requests: Control) -> Result<Arc<Connection>, CallError> {
-        let (here, there) = Control::pair().map_err(|error| CallError::from_io(&error))?;
+        let (in_process, there) = Control::pair().map_err(|error| CallError::from_io(&error))?;
         let (pipe, pipe_there) =
             procession_channels::pipe().map_err(|error| CallError::Connection(error.to_string()))?;
         let claims = Claims::new().map_err(|error| CallError::from_io(&error))?;
-        let hello = Signal::<&Message>::Hello { replies: there, pipe: pipe_there, claims: claims.words().clone() };
+        let hello =
+            ControlMessage::<&Message>::Hello { replies: there, pipe: pipe_there, claims: claims.words().clone() };
         requests.send(&hello).map_err(CallError::from_link)?;
         drop(hello);
         let (frames, answers) = pipe.split();
-        let way = Way::Near { requests, frames };
-        let connection = Arc::new(Connection::new(manager, way, Inbox::near(here, answers), Some(claims)));
+        let way = Transport::Local { requests, frames };
+        let connection = Arc::new(Connection::new(manager, way, ReplyReader::local(in_process, answers), Some(claims)));
         register(&connection);
         Ok(connection)
     }
 
     /// Waits until the manager has said something.
     pub(crate) fn greet(self: &Arc<Connection>) -> Result<(), CallError> {
-        self.call(&Request::new(Kind::Count, 0, Which::None, &[]), Message::default(), None).map(drop)
+        self.call(&Request::new(RequestKind::Count, 0, MethodRef::None, &[]), Message::default(), None).map(drop)
     }
 
     /// Introduces this process to a manager of another program, by the registry that it has.
@@ -107,22 +108,23 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Arc<Connection>, CallError> {
         let lost = |error: io::Error| CallError::from_io(&error);
-        let frames = Frames::new(socket.into()).map_err(lost)?;
+        let frames = FrameReader::new(socket.into()).map_err(lost)?;
         let socket = frames.stream().try_clone().map_err(lost)?;
-        let connection = Arc::new(Connection::new(ManagerId::fresh(), Way::Far(socket), Inbox::far(frames), None));
-        connection.inbox.expect(0, false);
-        connection.outgoing()?.owe(&connection.inbox, fingerprint.to_le_bytes().to_vec())?;
-        match connection.inbox.wait(0, deadline)? {
-            Waited::Answer(Ok(_)) => Ok(connection),
-            Waited::Answer(Err(failure)) => Err(CallError::from_failure(failure)),
+        let connection =
+            Arc::new(Connection::new(ManagerId::fresh(), Transport::Remote(socket), ReplyReader::remote(frames), None));
+        connection.replies.expect(0, false);
+        connection.sender()?.send_or_queue(&connection.replies, fingerprint.to_le_bytes().to_vec())?;
+        match connection.replies.wait(0, deadline)? {
+            Waited::Reply(Ok(_)) => Ok(connection),
+            Waited::Reply(Err(failure)) => Err(CallError::from_failure(failure)),
             Waited::TimeIsUp => Err(CallError::Timeout { started: false }),
             Waited::Begun | Waited::Closed => Err(CallError::ManagerGone),
         }
     }
 
-    fn new(manager: ManagerId, way: Way, inbox: Inbox, claims: Option<Claims>) -> Connection {
-        let (outgoing, calls) = (Mutex::new(Outgoing::new(way)), AtomicU64::new(0));
-        Connection { manager, owner: std::process::id(), calls, outgoing, inbox, claims }
+    fn new(manager: ManagerId, way: Transport, replies: ReplyReader, claims: Option<Claims>) -> Connection {
+        let (sender, calls) = (Mutex::new(RequestSender::new(way)), AtomicU64::new(0));
+        Connection { manager, owner: std::process::id(), calls, sender, replies, claims }
     }
 
     /// Has the manager listen for other programs. Answers where it does.
@@ -137,7 +139,7 @@ impl Connection {
         let number = sent.number;
         let (address, key) = (address.to_owned(), key.to_vec());
         let (fingerprint, methods) = (registry.fingerprint(), registry.methods());
-        self.send(&Signal::<&Message>::Serve { number, address, key, fingerprint, methods })?;
+        self.send(&ControlMessage::<&Message>::Serve { number, address, key, fingerprint, methods })?;
         Ok(codec::decode(self.wait(sent, &[], deadline)?)?)
     }
 
@@ -156,14 +158,14 @@ impl Connection {
             None => Connection::open(manager, key.connect().map_err(CallError::from_link)?)?,
         };
         drop(entrance);
-        connection.send(&Signal::<&Message>::Claim { object, key })?;
+        connection.send(&ControlMessage::<&Message>::Claim { object, key })?;
         Ok(connection)
     }
 
     /// Lets a proxy leave in a message: answers the key that goes with it.
     pub(crate) fn ticket(self: &Arc<Connection>, object: ObjectId) -> Result<ControlTicket, CallError> {
-        let (door, key) = ControlListener::new().map_err(|error| CallError::from_io(&error))?;
-        self.send(&Signal::<&Message>::Ticket { object, door })?;
+        let (listener, key) = ControlListener::new().map_err(|error| CallError::from_io(&error))?;
+        self.send(&ControlMessage::<&Message>::Ticket { object, listener })?;
         Ok(key)
     }
 
@@ -197,12 +199,12 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Message, CallError> {
         let only_tries = deadline.is_some_and(|at| at <= Instant::now());
-        if only_tries && sent.place != Place::default() {
+        if only_tries && sent.slot != ClaimSlot::default() {
             // Without a time of its own it has the one that giving up takes.
             return self.give_up(sent, objects, only_tries);
         }
-        match self.inbox.wait(sent.number, deadline)? {
-            Waited::Answer(answer) => answer.map_err(CallError::from_failure),
+        match self.replies.wait(sent.number, deadline)? {
+            Waited::Reply(answer) => answer.map_err(CallError::from_failure),
             Waited::Closed => Err(CallError::ManagerGone),
             Waited::TimeIsUp | Waited::Begun => self.give_up(sent, objects, only_tries),
         }
@@ -212,17 +214,17 @@ impl Connection {
     pub(crate) fn wait_any(&self, sent: &[Sent], deadline: Option<Instant>) -> Result<Option<usize>, CallError> {
         self.check_owner()?;
         let numbers: Vec<u64> = sent.iter().map(|sent| sent.number).collect();
-        self.inbox.wait_any(&numbers, deadline)
+        self.replies.wait_any(&numbers, deadline)
     }
 
     /// Whether a call is answered, or never will be.
     pub(crate) fn is_answered(&self, sent: Sent) -> bool {
-        self.check_owner().is_err() || self.inbox.has(sent.number)
+        self.check_owner().is_err() || self.replies.has(sent.number)
     }
 
     /// Waits until a call is answered, or never will be. Answers whether it was in time.
     pub(crate) fn is_answered_by(&self, sent: Sent, deadline: Option<Instant>) -> bool {
-        self.check_owner().is_err() || self.inbox.has_by(sent.number, deadline)
+        self.check_owner().is_err() || self.replies.has_by(sent.number, deadline)
     }
 
     /// Has a callback called with the answer, on another thread. Where none can be had, this one waits for it.
@@ -230,14 +232,14 @@ impl Connection {
         if let Err(forked) = self.check_owner() {
             return callback(Err(forked));
         }
-        if self.inbox.call_back(sent.number, callback) && !self.start_listener() {
-            self.inbox.listen(|| false);
+        if self.replies.call_back(sent.number, callback) && !self.start_listener() {
+            self.replies.listen(|| false);
         }
     }
 
     fn start_listener(self: &Arc<Connection>) -> bool {
         let this = Arc::clone(self);
-        let listen = move || this.inbox.listen(|| this.start_listener());
+        let listen = move || this.replies.listen(|| this.start_listener());
         std::thread::Builder::new().name("procession-callback".to_owned()).spawn(listen).is_ok()
     }
 
@@ -245,14 +247,14 @@ impl Connection {
     pub(crate) fn forget(&self, sent: Sent) {
         // In a copy of the process a thread that is not there may hold what is to be locked.
         if self.check_owner().is_ok() {
-            self.inbox.forget(sent.number);
+            self.replies.forget(sent.number);
         }
     }
 
     /// Gives back a reference. A manager that is gone has no references.
     pub(crate) fn release(self: &Arc<Connection>, object: ObjectId) {
-        let request = Request::new(Kind::Release, object.0, Which::None, &[]);
-        let _gone = self.tell(&request, Message::default());
+        let request = Request::new(RequestKind::Release, object.0, MethodRef::None, &[]);
+        let _gone = self.notify(&request, Message::default());
     }
 
     /// Whether the manager is known to be gone.
@@ -260,13 +262,13 @@ impl Connection {
         if self.check_owner().is_err() {
             return true;
         }
-        let _news = self.inbox.drain();
-        self.inbox.is_closed()
+        let _news = self.replies.drain();
+        self.replies.is_closed()
     }
 
     /// The number of a method, for a call that names several in its argument.
     pub(crate) fn learn(&self, method: Method) -> Result<u32, CallError> {
-        self.outgoing()?.number_of(&self.inbox, method)
+        self.sender()?.number_of(&self.replies, method)
     }
 
     /// Whether this is the process that the connection belongs to, and no copy of it.

@@ -1,16 +1,13 @@
-//! The side of those who use a manager: one [`Connection`] for each process, its [`Inbox`](inbox::Inbox), and the [`Handle`]s on
-//! objects that go over it.
+//! The side of the processes that use a manager: one [`Connection`](connection::Connection) for each process and manager, its
+//! [`ReplyReader`](reply_reader::ReplyReader), and the [`Handle`](handle::Handle)s on objects that go over it.
+
+pub(crate) mod connection;
+pub(crate) mod handle;
+pub(crate) mod withdraw;
 
 mod callbacks;
-mod connection;
-mod give_up;
-mod handle;
-mod inbox;
-mod lines;
-mod mail;
-mod outgoing;
-mod sending;
-
-pub(crate) use connection::{Connection, Request, Which};
-pub(crate) use give_up::FOR_A_TRY;
-pub(crate) use handle::{Handle, Link, Posted};
+mod pending_replies;
+mod reply_reader;
+mod reply_transport;
+mod request_sender;
+mod send;

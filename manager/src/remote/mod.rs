@@ -1,10 +1,10 @@
 //! Managers of other programs: a [`Registry`] of names that both know, and a connection over a socket.
 
-mod connect;
-mod proxy;
 mod registry;
-mod shape;
+mod remote_manager;
+mod remote_proxy;
+mod type_shape;
 
-pub use connect::{ConnectError, RemoteManager};
-pub use proxy::RemoteProxy;
 pub use registry::Registry;
+pub use remote_manager::{ConnectError, RemoteManager};
+pub use remote_proxy::RemoteProxy;

@@ -7,8 +7,8 @@ use procession_core::{FunctionError, Method, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::shape::{Fnv, shape};
-use crate::wire::Kind;
+use super::type_shape::{Fnv, shape};
+use crate::wire::protocol::RequestKind;
 
 /// The objects that a manager makes for other programs, and their methods, by name.
 ///
@@ -45,7 +45,7 @@ pub struct Registry {
 /// One constructor or method.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) kind: Kind,
+    pub(crate) kind: RequestKind,
     pub(crate) method: Method,
     pub(crate) value: &'static str,
     pub(crate) argument: &'static str,
@@ -81,7 +81,7 @@ impl Registry {
         T: Any + Send + Sync,
     {
         let types = ([type_name::<T>(), type_name::<A>(), ""], [shape::<A>(), 0]);
-        self.add(object, MAKER, Kind::Make, Method::maker(make), types)
+        self.add(object, MAKER, RequestKind::Make, Method::maker(make), types)
     }
 
     /// Adds a method that may change the object.
@@ -98,7 +98,7 @@ impl Registry {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        self.add(object, name, Kind::Exclusive, Method::exclusive(method), types::<T, A, R>())
+        self.add(object, name, RequestKind::Exclusive, Method::exclusive(method), types::<T, A, R>())
     }
 
     /// Adds a method that only reads the object.
@@ -115,7 +115,7 @@ impl Registry {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        self.add(object, name, Kind::Shared, Method::shared(method), types::<T, A, R>())
+        self.add(object, name, RequestKind::Shared, Method::shared(method), types::<T, A, R>())
     }
 
     /// Adds a method that waits until its condition holds: it answers `None`, and leaves the object as it is, where it does
@@ -133,7 +133,7 @@ impl Registry {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        self.add(object, name, Kind::Conditional, Method::conditional(method), types::<T, A, R>())
+        self.add(object, name, RequestKind::Conditional, Method::conditional(method), types::<T, A, R>())
     }
 
     /// Adds a method that is given a function, together with that function.
@@ -143,14 +143,14 @@ impl Registry {
         A: DeserializeOwned,
         R: DeserializeOwned,
     {
-        self.add(object, name, Kind::Shared, method, types::<T, A, R>())
+        self.add(object, name, RequestKind::Shared, method, types::<T, A, R>())
     }
 
     fn add(
         mut self,
         object: &str,
         name: &str,
-        kind: Kind,
+        kind: RequestKind,
         method: Result<Method, FunctionError>,
         ([value, argument, result], shapes): ([&'static str; 3], [u64; 2]),
     ) -> Registry {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::promise::Promise;
-use crate::ids::{ClientId, ObjectId};
+use crate::wire::ids::{ClientId, ObjectId};
 
 thread_local! {
     /// The calls that run on this thread: the innermost last, where a method calls a proxy.

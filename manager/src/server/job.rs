@@ -5,14 +5,14 @@ use std::sync::Arc;
 use procession_core::Method;
 use procession_core::codec::{self, Handles, Message};
 
-use super::cell::{Cell, Outcome, Run};
 use super::context;
+use super::in_process::Slot;
+use super::object_cell::{Invocation, ObjectCell, Outcome};
 use super::promise::Promise;
-use super::resident::Slot;
-use crate::claims::Claim;
-use crate::ids::{CallId, ClientId, ObjectId};
 use crate::table::Mode;
-use crate::wire::{Failure, Kind};
+use crate::wire::claims::Claim;
+use crate::wire::ids::{CallId, ClientId, ObjectId};
+use crate::wire::protocol::{Failure, RequestKind};
 
 /// A call.
 pub(crate) struct Job {
@@ -31,15 +31,15 @@ pub(crate) struct Job {
 pub(crate) enum Origin {
     Client(CallId),
     /// A method that runs in the server.
-    Resident(Arc<Slot>),
+    InProcess(Arc<Slot>),
     /// Nobody: a client is gone, and an object wants to know.
-    Departure(ClientId),
+    ExitHook(ClientId),
 }
 
 /// What is to be done.
 pub(crate) enum Work {
-    Call { kind: Kind, method: Method, frame: Frame },
-    Make { method: Method, departure: Option<Method>, shared: Option<Shared>, frame: Frame },
+    Call { kind: RequestKind, method: Method, frame: Frame },
+    Make { method: Method, exit_hook: Option<Method>, shared: Option<Shared>, frame: Frame },
     Steps(Vec<Step>),
 }
 
@@ -69,7 +69,7 @@ enum Objects {
 
 /// What a job has brought.
 pub(crate) enum Finish {
-    Made(Arc<Cell>),
+    Made(Arc<ObjectCell>),
     Was(Outcome),
     /// The method has returned, and its result comes later.
     Later(Arc<Promise>),
@@ -80,8 +80,8 @@ impl Origin {
     pub(crate) fn caller(&self) -> ClientId {
         match self {
             Origin::Client(call) => call.client,
-            Origin::Resident(_) => ClientId::SERVER,
-            Origin::Departure(client) => *client,
+            Origin::InProcess(_) => ClientId::SERVER,
+            Origin::ExitHook(client) => *client,
         }
     }
 
@@ -92,16 +92,16 @@ impl Origin {
     pub(crate) fn is_same(&self, other: &Origin) -> bool {
         match (self, other) {
             (Origin::Client(one), Origin::Client(other)) => one == other,
-            (Origin::Resident(one), Origin::Resident(other)) => Arc::ptr_eq(one, other),
-            (Origin::Departure(one), Origin::Departure(other)) => one == other,
+            (Origin::InProcess(one), Origin::InProcess(other)) => Arc::ptr_eq(one, other),
+            (Origin::ExitHook(one), Origin::ExitHook(other)) => one == other,
             _ => false,
         }
     }
 }
 
 impl Job {
-    pub(crate) fn new(origin: Origin, subject: Option<ObjectId>, work: Work) -> Job {
-        Job { origin, work, objects: subject.map_or(Objects::None, Objects::One), held: 0, claim: None }
+    pub(crate) fn new(origin: Origin, target: Option<ObjectId>, work: Work) -> Job {
+        Job { origin, work, objects: target.map_or(Objects::None, Objects::One), held: 0, claim: None }
     }
 
     /// As it is, if its client can take it back by this.
@@ -112,19 +112,19 @@ impl Job {
     /// Notes that it waits for its turn.
     pub(crate) fn wait(&self) {
         if let Some(claim) = &self.claim {
-            claim.wait();
+            claim.mark_waiting();
         }
     }
 
     /// It is about to run. Answers whether it may: its client may have given it up.
     pub(crate) fn begin(&self) -> bool {
-        self.claim.as_ref().is_none_or(Claim::begin)
+        self.claim.as_ref().is_none_or(Claim::try_begin)
     }
 
     /// Notes that its condition did not hold.
     pub(crate) fn rest(&self) {
         if let Some(claim) = &self.claim {
-            claim.rest();
+            claim.mark_tried();
         }
     }
 
@@ -165,15 +165,15 @@ impl Job {
     }
 
     pub(crate) fn mode(&self) -> Mode {
-        if matches!(self.work, Work::Call { kind: Kind::Shared, .. }) { Mode::Shared } else { Mode::Exclusive }
+        if matches!(self.work, Work::Call { kind: RequestKind::Shared, .. }) { Mode::Shared } else { Mode::Exclusive }
     }
 
     pub(crate) fn is_conditional(&self) -> bool {
-        matches!(self.work, Work::Call { kind: Kind::Conditional, .. })
+        matches!(self.work, Work::Call { kind: RequestKind::Conditional, .. })
     }
 
     /// Does it. The cells are those of its objects, in the same order.
-    pub(crate) fn run(&mut self, cells: &[Arc<Cell>], buffer: Vec<u8>) -> Finish {
+    pub(crate) fn run(&mut self, cells: &[Arc<ObjectCell>], buffer: Vec<u8>) -> Finish {
         let _running = context::enter(self.origin.caller(), self.objects());
         match &mut self.work {
             Work::Call { kind, method, frame } => {
@@ -184,8 +184,9 @@ impl Job {
                     (_, outcome) => Finish::Was(outcome),
                 }
             }
-            Work::Make { method, departure, frame, .. } => {
-                let made = frame.run(Kind::Make, *method, buffer).and_then(|run| Cell::make(run, *departure));
+            Work::Make { method, exit_hook, frame, .. } => {
+                let made =
+                    frame.run(RequestKind::Make, *method, buffer).and_then(|run| ObjectCell::make(run, *exit_hook));
                 made.map_or_else(|failure| Finish::Was(Outcome::Failed(failure)), Finish::Made)
             }
             Work::Steps(steps) => {
@@ -198,23 +199,29 @@ impl Job {
 
 impl Frame {
     /// A conditional method may run several times, and each run uses up its descriptors.
-    fn run(&mut self, kind: Kind, method: Method, buffer: Vec<u8>) -> Result<Run<'_>, Failure> {
-        let descriptors = if kind == Kind::Conditional {
+    fn run(&mut self, kind: RequestKind, method: Method, buffer: Vec<u8>) -> Result<Invocation<'_>, Failure> {
+        let descriptors = if kind == RequestKind::Conditional {
             self.descriptors.try_clone().map_err(|error| Failure::BadArgument(error.to_string()))?
         } else {
             std::mem::take(&mut self.descriptors)
         };
-        Ok(Run { kind, method, argument: &self.bytes[..self.end], descriptors, buffer })
+        Ok(Invocation { kind, method, argument: &self.bytes[..self.end], descriptors, buffer })
     }
 }
 
 /// Runs steps up to the first that fails. The result is the list of theirs.
-fn run_steps(steps: Vec<Step>, objects: &[ObjectId], cells: &[Arc<Cell>]) -> Outcome {
+fn run_steps(steps: Vec<Step>, objects: &[ObjectId], cells: &[Arc<ObjectCell>]) -> Outcome {
     let cell = |object: ObjectId| objects.binary_search(&object).ok().map(|at| &cells[at]);
     let mut results = Vec::with_capacity(steps.len());
     for step in steps {
         let (payload, descriptors) = step.argument.into_parts();
-        let run = Run { kind: Kind::Steps, method: step.method, argument: &payload, descriptors, buffer: Vec::new() };
+        let run = Invocation {
+            kind: RequestKind::Steps,
+            method: step.method,
+            argument: &payload,
+            descriptors,
+            buffer: Vec::new(),
+        };
         let outcome = match (cell(step.objects.0), step.objects.1.map(cell)) {
             (Some(one), None) => one.run(run),
             (Some(one), Some(Some(other))) if !Arc::ptr_eq(one, other) => one.run_both(other, run),

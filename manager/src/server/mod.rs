@@ -4,20 +4,20 @@
 //! decided by the [table](crate::table), which does no I/O; what is shared is [`State`]; what a client may say is in
 //! [`wire`](crate::wire).
 
-mod answers;
-mod attention;
-mod cell;
-mod client;
+mod client_exit;
 pub(crate) mod context;
-mod crew;
-mod departure;
-mod distant;
-mod held_up;
+pub(crate) mod in_process;
 mod job;
-mod lines;
+mod leader;
+mod local_client;
+mod object_cell;
+mod polling;
 mod promise;
+mod remote_client;
+mod replies;
+mod reply_queue;
 mod requests;
-pub(crate) mod resident;
+mod stalled_clients;
 mod state;
 
 use std::io;
@@ -29,12 +29,12 @@ use procession_core::os::epoll::Epoll;
 use procession_core::os::limits;
 use procession_core::os::wake::Waker;
 
-use crate::ids::{ManagerId, ObjectId};
 use crate::table::Holder;
-pub(crate) use cell::Outcome;
-use crew::Crew;
-use distant::Schema;
+use crate::wire::ids::{ManagerId, ObjectId};
+use leader::LeaderFollowers;
+pub(crate) use object_cell::Outcome;
 pub(crate) use promise::Promise;
+use remote_client::Schema;
 use state::State;
 
 /// The server.
@@ -45,7 +45,7 @@ pub(crate) struct Server {
     state: Mutex<State>,
     /// Rung when the server is to end.
     over: Condvar,
-    crew: Crew,
+    threads: LeaderFollowers,
     epoll: Arc<Epoll>,
     waker: Waker,
 }
@@ -75,15 +75,16 @@ impl Server {
             process: std::process::id(),
             state,
             over: Condvar::new(),
-            crew: Crew::default(),
+            threads: LeaderFollowers::default(),
             epoll,
             waker,
         });
         server.lock().add_client(control)?;
-        resident::settle(&server);
+        in_process::register(&server);
         let leader = Arc::clone(&server);
         let lead = move || leader.lead();
-        let started = server.hire().and_then(|()| std::thread::Builder::new().name("manager".to_owned()).spawn(lead));
+        let started =
+            server.spawn_follower().and_then(|()| std::thread::Builder::new().name("manager".to_owned()).spawn(lead));
         started.map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))?;
         Ok(server)
     }
@@ -94,13 +95,13 @@ impl Server {
 
     /// Lets clients of other programs in, on a thread of its own: handshakes take as long as the clients like.
     fn attend(&self, listener: Listener, schema: Arc<Schema>) {
-        let Some(server) = resident::own(self.manager) else { return };
+        let Some(server) = in_process::own(self.manager) else { return };
         let attend = move || {
             loop {
                 match listener.accept() {
                     Ok(socket) => {
                         // One for which there is no descriptor left is not let in, and sees the end of its connection.
-                        let _refused = server.lock().add_distant(socket, Arc::clone(&schema));
+                        let _refused = server.lock().add_remote_client(socket, Arc::clone(&schema));
                     }
                     // Such as too many open files: the others should have time to close some.
                     Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
@@ -118,8 +119,8 @@ impl Server {
         holder: Holder,
     ) -> MutexGuard<'a, State> {
         let released = state.table.release(object, holder);
-        state.settle(released);
-        self.sweep(state, None)
+        state.finish_release(released);
+        self.drop_deferred(state, None)
     }
 }
 

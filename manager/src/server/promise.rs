@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::cell::Outcome;
+use super::in_process;
 use super::job::Origin;
-use super::resident;
+use super::object_cell::Outcome;
 
 /// What is owed to a caller. Two things must come together: who is to be answered, and what.
 pub(crate) struct Promise(Mutex<State>);
@@ -25,13 +25,13 @@ impl Promise {
     }
 
     /// Gives the answer. The first one counts.
-    pub(crate) fn tell(&self, outcome: Outcome) {
+    pub(crate) fn fulfill(&self, outcome: Outcome) {
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Kept) {
             State::Open => *state = State::Told(outcome),
             State::Due(origin) => {
                 drop(state);
-                resident::answer(origin, outcome);
+                in_process::answer(origin, outcome);
             }
             told @ State::Told(_) => *state = told,
             State::Kept => {}
@@ -62,5 +62,5 @@ impl Promise {
 }
 
 fn twice() -> Outcome {
-    Outcome::Failed(crate::wire::Failure::BadResult("it was promised to another call".to_owned()))
+    Outcome::Failed(crate::wire::protocol::Failure::BadResult("it was promised to another call".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! [`State`]: everything that the server's threads share: the table, the clients, the doors, and the jobs that can go on.
+//! [`State`]: everything that the server's threads share: the table, the clients, the ticket_listeners, and the jobs that can go on.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -8,42 +8,42 @@ use procession_channels::{Listener, SocketConnection};
 use procession_core::os::epoll::Epoll;
 use procession_core::{Control, ControlListener, TryRecv};
 
-use super::cell::{Cell, Outcome};
-use super::client::{Client, Heard};
-use super::distant::{Distant, Schema};
-use super::held_up::HeldUp;
 use super::job::{Finish, Job, Origin, Shared};
+use super::local_client::{Client, Received};
+use super::object_cell::{ObjectCell, Outcome};
 use super::promise::Promise;
-use crate::ids::{ClientId, ObjectId};
+use super::remote_client::{RemoteClient, Schema};
+use super::stalled_clients::StalledClients;
 use crate::table::{Arrival, Holder, Released, Table};
-use crate::wire::Failure;
+use crate::wire::ids::{ClientId, ObjectId};
+use crate::wire::protocol::Failure;
 
 /// What the threads share. Nothing of the user's is run, and no value dropped, while it is locked.
 pub(crate) struct State {
-    pub(crate) table: Table<Arc<Cell>, Job>,
+    pub(crate) table: Table<Arc<ObjectCell>, Job>,
     pub(crate) clients: HashMap<u64, Client>,
-    pub(crate) distant: HashMap<u64, Distant>,
+    pub(crate) remote_clients: HashMap<u64, RemoteClient>,
     /// The objects that all remote clients share.
     pub(super) shared: HashMap<Shared, ObjectId>,
     /// Listeners that nobody attends to yet.
     pub(crate) listeners: Vec<(Listener, Arc<Schema>)>,
-    doors: HashMap<u64, (ControlListener, ObjectId)>,
+    ticket_listeners: HashMap<u64, (ControlListener, ObjectId)>,
     /// Clients whose pipes are looked at without the kernel's help, because they have spoken lately.
     pub(crate) awake: Vec<u64>,
     /// Those of whom nobody will tell that there is something, and when to look next.
-    pub(super) held_up: HeldUp,
+    pub(super) stalled: StalledClients,
     /// Whether a client of another program has spoken lately.
-    pub(crate) is_lively: bool,
+    pub(crate) remote_active: bool,
     /// How many times in a row it was in vain that the leader stayed awake.
-    pub(crate) vain: u32,
-    /// Where there may be something to hear, from what was ready and not heard to the end.
+    pub(crate) misses: u32,
+    /// Where there may be something to recv, from what was ready and not heard to the end.
     pub(crate) busy: VecDeque<u64>,
     /// Jobs that hold all that they need.
     pub(crate) ready: VecDeque<Job>,
     /// Conditional jobs that run right now, and whether they are to be cancelled if their condition does not hold.
     trying: Vec<(Origin, bool)>,
     /// Values that nobody refers to any more, to be dropped without the lock.
-    pub(crate) garbage: Vec<Arc<Cell>>,
+    pub(crate) deferred_drops: Vec<Arc<ObjectCell>>,
     pub(crate) epoll: Arc<Epoll>,
     /// The number of the leader. Whoever has another one leads no longer.
     pub(crate) leader: u64,
@@ -56,18 +56,18 @@ impl State {
         State {
             table: Table::new(),
             clients: HashMap::new(),
-            distant: HashMap::new(),
+            remote_clients: HashMap::new(),
             shared: HashMap::new(),
             listeners: Vec::new(),
-            doors: HashMap::new(),
+            ticket_listeners: HashMap::new(),
             awake: Vec::new(),
-            held_up: HeldUp::default(),
-            is_lively: false,
-            vain: 0,
+            stalled: StalledClients::default(),
+            remote_active: false,
+            misses: 0,
             busy: VecDeque::new(),
             ready: VecDeque::new(),
             trying: Vec::new(),
-            garbage: Vec::new(),
+            deferred_drops: Vec::new(),
             epoll,
             leader: 0,
             is_over: false,
@@ -84,45 +84,45 @@ impl State {
     }
 
     /// Adds a client of another program.
-    pub(crate) fn add_distant(&mut self, socket: SocketConnection, schema: Arc<Schema>) -> io::Result<()> {
+    pub(crate) fn add_remote_client(&mut self, socket: SocketConnection, schema: Arc<Schema>) -> io::Result<()> {
         let token = self.token();
-        let distant = Distant::new(socket, schema)?;
-        self.epoll.add(distant.pollable(), token)?;
-        self.distant.insert(token, distant);
+        let remote_clients = RemoteClient::new(socket, schema)?;
+        self.epoll.add(remote_clients.pollable(), token)?;
+        self.remote_clients.insert(token, remote_clients);
         Ok(())
     }
 
-    /// Adds a door for a proxy that is on its way, and the reference that goes with it.
-    pub(crate) fn add_door(&mut self, door: ControlListener, object: ObjectId) -> io::Result<()> {
+    /// Adds a listener for a proxy that is on its way, and the reference that goes with it.
+    pub(crate) fn add_ticket_listener(&mut self, listener: ControlListener, object: ObjectId) -> io::Result<()> {
         let token = self.token();
-        self.epoll.add(door.pollable(), token)?;
+        self.epoll.add(listener.pollable(), token)?;
         if self.table.hold(object, Holder::Ticket) {
-            self.doors.insert(token, (door, object));
+            self.ticket_listeners.insert(token, (listener, object));
         }
         Ok(())
     }
 
     /// Takes one thing in from where something is ready. Answers whether there may be more.
-    pub(crate) fn hear(&mut self, token: u64) -> bool {
-        if self.doors.contains_key(&token) {
-            return self.hear_door(token);
+    pub(crate) fn recv(&mut self, token: u64) -> bool {
+        if self.ticket_listeners.contains_key(&token) {
+            return self.poll_ticket_listener(token);
         }
-        if self.distant.contains_key(&token) {
-            return self.hear_distant(token);
+        if self.remote_clients.contains_key(&token) {
+            return self.recv_remote(token);
         }
         let Some(client) = self.clients.get_mut(&token) else { return false };
-        let is_understood = match client.hear(&self.epoll) {
-            Ok(Heard::Call(bytes)) => self.obey_call(ClientId(token), bytes, Vec::new()),
-            Ok(Heard::Signal(signal)) => {
-                self.obey(token, *signal);
+        let is_understood = match client.recv(&self.epoll) {
+            Ok(Received::Call(bytes)) => self.handle_call(ClientId(token), bytes, Vec::new()),
+            Ok(Received::ControlMessage(signal)) => {
+                self.handle(token, *signal);
                 true
             }
-            Ok(Heard::Nothing) => return false,
+            Ok(Received::Nothing) => return false,
             // Whatever it has sent before has been heard.
-            Ok(Heard::End) | Err(_) => false,
+            Ok(Received::End) | Err(_) => false,
         };
         if !is_understood {
-            self.depart(token);
+            self.on_client_exit(token);
         }
         is_understood
     }
@@ -168,7 +168,7 @@ impl State {
     /// Gives a job the cells of its objects, or refuses it if one of them is poisoned.
     fn prepare(&mut self, job: Job) -> Option<(Job, Cells)> {
         let poison = job.objects().iter().find_map(|object| self.table.poison(*object));
-        if let (Some(poison), false) = (poison, matches!(job.origin, Origin::Departure(_))) {
+        if let (Some(poison), false) = (poison, matches!(job.origin, Origin::ExitHook(_))) {
             let poison = poison.to_owned();
             self.refuse(job, Failure::Poisoned(poison));
             return None;
@@ -251,8 +251,8 @@ impl State {
     }
 
     /// Ends what came of giving references back.
-    pub(crate) fn settle(&mut self, released: Released<Arc<Cell>, Job>) {
-        self.garbage.extend(released.values);
+    pub(crate) fn finish_release(&mut self, released: Released<Arc<ObjectCell>, Job>) {
+        self.deferred_drops.extend(released.values);
         for job in released.calls {
             self.answer(job.origin, Outcome::Failed(Failure::Gone));
         }
@@ -263,9 +263,9 @@ impl State {
         self.shared.get(&shared).copied()
     }
 
-    fn hear_door(&mut self, token: u64) -> bool {
-        let Some((door, _)) = self.doors.get_mut(&token) else { return false };
-        if let Ok(heard) = door.try_accept() {
+    fn poll_ticket_listener(&mut self, token: u64) -> bool {
+        let Some((listener, _)) = self.ticket_listeners.get_mut(&token) else { return false };
+        if let Ok(heard) = listener.try_accept() {
             match heard {
                 TryRecv::Value(requests) => {
                     // Without room for its descriptor it is not let in, and sees the end of its link.
@@ -276,10 +276,10 @@ impl State {
                 TryRecv::End => {}
             }
         }
-        if let Some((door, object)) = self.doors.remove(&token) {
-            let _known = self.epoll.remove(door.pollable());
+        if let Some((listener, object)) = self.ticket_listeners.remove(&token) {
+            let _known = self.epoll.remove(listener.pollable());
             let released = self.table.release(object, Holder::Ticket);
-            self.settle(released);
+            self.finish_release(released);
         }
         false
     }
@@ -287,8 +287,8 @@ impl State {
     /// Notes that a conditional job does not run any more. Answers whether it is to be cancelled.
     fn has_been_tried(&mut self, job: &Job) -> bool {
         let of_it = |(origin, _): &(Origin, bool)| origin.is_same(&job.origin);
-        let place = if job.is_conditional() { self.trying.iter().position(of_it) } else { None };
-        place.is_some_and(|place| self.trying.swap_remove(place).1)
+        let slot = if job.is_conditional() { self.trying.iter().position(of_it) } else { None };
+        slot.is_some_and(|slot| self.trying.swap_remove(slot).1)
     }
 
     fn park(&mut self, mut job: Job) {
@@ -317,7 +317,7 @@ impl State {
     fn leave(&mut self, object: ObjectId, has_changed: bool) {
         let mut ready = VecDeque::new();
         let released = self.table.leave(object, has_changed, &mut ready);
-        self.settle(released);
+        self.finish_release(released);
         self.go_on(ready);
     }
 
@@ -331,7 +331,7 @@ impl State {
 
     /// Whether nobody is there any more to be answered.
     pub(super) fn is_deserted(&self, origin: &Origin) -> bool {
-        let is_gone = |token| !self.clients.contains_key(token) && !self.distant.contains_key(token);
+        let is_gone = |token| !self.clients.contains_key(token) && !self.remote_clients.contains_key(token);
         matches!(origin, Origin::Client(call) if is_gone(&call.client.0))
     }
 
@@ -342,4 +342,4 @@ impl State {
 }
 
 /// The cells of a job's objects.
-pub(crate) type Cells = Vec<Arc<Cell>>;
+pub(crate) type Cells = Vec<Arc<ObjectCell>>;

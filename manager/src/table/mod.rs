@@ -19,7 +19,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 pub(crate) use turns::Mode;
 use turns::Turns;
 
-use crate::ids::{ClientId, ObjectId};
+use crate::wire::ids::{ClientId, ObjectId};
 
 /// Who refers to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub(crate) struct Table<V, Q> {
     entries: HashMap<ObjectId, Entry<V, Q>>,
     next: u64,
     /// Those that want to know when a client is gone.
-    attentive: BTreeSet<ObjectId>,
+    with_exit_hooks: BTreeSet<ObjectId>,
 }
 
 #[derive(Debug)]
@@ -73,15 +73,15 @@ impl<V, Q> Released<V, Q> {
 
 impl<V: Clone, Q> Table<V, Q> {
     pub(crate) fn new() -> Table<V, Q> {
-        Table { entries: HashMap::new(), next: 1, attentive: BTreeSet::new() }
+        Table { entries: HashMap::new(), next: 1, with_exit_hooks: BTreeSet::new() }
     }
 
     /// Adds an object, with one reference.
-    pub(crate) fn insert(&mut self, value: V, holder: Holder, is_attentive: bool) -> ObjectId {
+    pub(crate) fn insert(&mut self, value: V, holder: Holder, has_exit_hook: bool) -> ObjectId {
         let id = ObjectId(self.next);
         self.next += 1;
-        if is_attentive {
-            self.attentive.insert(id);
+        if has_exit_hook {
+            self.with_exit_hooks.insert(id);
         }
         let entry = Entry { value, holders: HashMap::from([(holder, 1)]), turns: Turns::new(), poison: None };
         self.entries.insert(id, entry);
@@ -109,7 +109,7 @@ impl<V: Clone, Q> Table<V, Q> {
 
     /// Gives back all that a client had, and takes out its calls that have not begun. Those who may go on now are added to
     /// `ready`.
-    pub(crate) fn depart(
+    pub(crate) fn remove_client(
         &mut self,
         client: ClientId,
         is_its: impl Fn(&Q) -> bool,
@@ -136,8 +136,8 @@ impl<V: Clone, Q> Table<V, Q> {
     }
 
     /// The objects that want to know that a client is gone.
-    pub(crate) fn attentive(&self) -> Vec<ObjectId> {
-        self.attentive.iter().copied().collect()
+    pub(crate) fn with_exit_hooks(&self) -> Vec<ObjectId> {
+        self.with_exit_hooks.iter().copied().collect()
     }
 
     pub(crate) fn value(&self, id: ObjectId) -> Option<V> {
@@ -213,7 +213,7 @@ impl<V: Clone, Q> Table<V, Q> {
             return Released::nothing();
         }
         let calls = entry.turns.unpark_all().into();
-        self.attentive.remove(&id);
+        self.with_exit_hooks.remove(&id);
         Released { values: self.entries.remove(&id).map(|entry| entry.value).into_iter().collect(), calls }
     }
 }

@@ -37,10 +37,10 @@ fn who_is_parked_on_an_object_that_nobody_refers_to_is_told() {
     assert_eq!(table.arrive(id, Mode::Exclusive, 1), Arrival::Enters(1));
     table.park(id, 1);
     table.leave(id, false, &mut VecDeque::new());
-    assert_eq!(table.attentive(), [id]);
+    assert_eq!(table.with_exit_hooks(), [id]);
     let released = table.release(id, A);
     assert_eq!((released.values, released.calls), (vec!["value"], vec![1]));
-    assert!(table.attentive().is_empty());
+    assert!(table.with_exit_hooks().is_empty());
 }
 
 #[test]
@@ -104,7 +104,7 @@ proptest! {
                 }
                 Step::Die(client) => {
                     model.retain(|(_, holder)| *holder != Holder::Client(ClientId(client)));
-                    table.depart(ClientId(client), |_| false, &mut VecDeque::new());
+                    table.remove_client(ClientId(client), |_| false, &mut VecDeque::new());
                 }
                 _ => {}
             }

@@ -50,7 +50,7 @@ impl<Q> Turns<Q> {
         None
     }
 
-    /// The next of those that wait who may go on now. Ask until there is none.
+    /// The next of those that wait who may go on now. RequestHeader until there is none.
     pub(crate) fn next(&mut self) -> Option<Q> {
         let (mode, _) = self.queue.front()?;
         let mode = *mode;

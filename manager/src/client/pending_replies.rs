@@ -1,0 +1,144 @@
+//! [`PendingReplies`]: the answers that have come over a connection, and who wants them.
+
+use std::collections::HashMap;
+
+use procession_core::codec::{self, Handles, Message};
+
+use super::callbacks::{Callback, Callbacks};
+use super::reply_reader::Waited;
+use crate::wire::claims::ClaimSlot;
+use crate::wire::error::CallError;
+use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus};
+
+/// What has come, and who wants it.
+#[derive(Debug, Default)]
+pub(super) struct PendingReplies {
+    /// The calls for whose answers somebody will look.
+    expected: HashMap<u64, (ReplySlot, ClaimSlot)>,
+    /// The places for words of calls that are free.
+    free: Vec<ClaimSlot>,
+    /// Those of calls whose answers nobody will look for, but which may still be to come.
+    lingering: HashMap<u64, ClaimSlot>,
+    pub(super) callbacks: Callbacks,
+    /// Whether a thread reads.
+    pub(super) is_read: bool,
+    pub(super) is_closed: bool,
+    /// How many wait for what that thread will bring.
+    pub(super) sleepers: usize,
+}
+
+/// An answer, or what is known before there is one.
+#[derive(Debug, Default)]
+enum ReplySlot {
+    #[default]
+    Nothing,
+    /// The call cannot be cancelled any more.
+    Begun,
+    Ready(Result<Message, Failure>),
+}
+
+impl PendingReplies {
+    /// With room for the words of calls, where the manager can look at them.
+    pub(super) fn new(slots: impl Iterator<Item = ClaimSlot>) -> PendingReplies {
+        PendingReplies { free: slots.collect(), ..PendingReplies::default() }
+    }
+
+    /// Expects the answer to a call. One that has a limit gets a place for its word, as long as there are any.
+    pub(super) fn expect(&mut self, number: u64, is_limited: bool) -> ClaimSlot {
+        let slot = if is_limited { self.free.pop() } else { None }.unwrap_or_default();
+        self.expected.insert(number, (ReplySlot::Nothing, slot));
+        slot
+    }
+
+    /// Expects it no longer, although the call may be done.
+    pub(super) fn forget(&mut self, number: u64) {
+        match self.expected.remove(&number) {
+            Some((ReplySlot::Ready(_), slot)) => self.give_back(slot),
+            Some((_, slot)) if slot != ClaimSlot::default() => drop(self.lingering.insert(number, slot)),
+            _ => {}
+        }
+    }
+
+    /// Expects it no longer, because there will be none.
+    pub(super) fn end(&mut self, number: u64) {
+        if let Some((_, slot)) = self.expected.remove(&number) {
+            self.give_back(slot);
+        }
+    }
+
+    fn give_back(&mut self, slot: ClaimSlot) {
+        if slot != ClaimSlot::default() {
+            self.free.push(slot);
+        }
+    }
+
+    /// Has a callback called with the answer to a call. Answers whether a thread is to be started that does so.
+    pub(super) fn call_back(&mut self, number: u64, callback: Callback) -> bool {
+        let due = match self.look(number) {
+            Some(Waited::Reply(answer)) => answer.map_err(CallError::from_failure),
+            _ if self.is_closed => Err(CallError::ManagerGone),
+            _ => {
+                self.forget(number);
+                return self.callbacks.add(number, callback);
+            }
+        };
+        self.callbacks.add_due(callback, due);
+        true
+    }
+
+    /// What there is for a call, which is expected no longer if it is its answer.
+    pub(super) fn look(&mut self, number: u64) -> Option<Waited> {
+        match self.expected.get_mut(&number).map(|(slot, _)| std::mem::take(slot))? {
+            ReplySlot::Nothing => None,
+            ReplySlot::Begun => Some(Waited::Begun),
+            ReplySlot::Ready(answer) => {
+                self.end(number);
+                Some(Waited::Reply(answer))
+            }
+        }
+    }
+
+    /// Whether there is the answer to a call.
+    pub(super) fn has(&self, number: u64) -> bool {
+        matches!(self.expected.get(&number), Some((ReplySlot::Ready(_), _)))
+    }
+
+    /// Notes that nothing more will come.
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+        self.callbacks.close();
+    }
+
+    /// Puts an answer where it belongs. One that nobody wants is thrown away.
+    pub(super) fn put(&mut self, bytes: &[u8], descriptors: impl Into<Handles>) {
+        let descriptors = descriptors.into();
+        let Some((end, answer)) = ReplyHeader::read(bytes) else { return self.close() };
+        let number = answer.number;
+        if answer.status != ReplyStatus::Begun
+            && let Some(slot) = self.lingering.remove(&number)
+        {
+            self.give_back(slot);
+        }
+        if let Some((slot, _)) = self.expected.get_mut(&number) {
+            // What has been answered had begun before, and nothing that is said of it later takes the answer away.
+            if !matches!(slot, ReplySlot::Ready(_)) {
+                *slot = ReplySlot::read(answer.status, &bytes[..end], descriptors);
+            }
+        } else if self.callbacks.wants(number)
+            && let ReplySlot::Ready(answer) = ReplySlot::read(answer.status, &bytes[..end], descriptors)
+        {
+            self.callbacks.answer(number, answer.map_err(CallError::from_failure));
+        }
+    }
+}
+
+impl ReplySlot {
+    fn read(status: ReplyStatus, bytes: &[u8], descriptors: Handles) -> ReplySlot {
+        match status {
+            ReplyStatus::Returned => ReplySlot::Ready(Ok(Message::new(bytes.to_vec(), descriptors))),
+            ReplyStatus::Begun => ReplySlot::Begun,
+            ReplyStatus::Failed => ReplySlot::Ready(Err(codec::decode_from(bytes, Vec::new())
+                .unwrap_or_else(|error| Failure::Nonsense(format!("the manager's answer is no valid one: {error}"))))),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! [`ReplyReader`]: the answers that have arrived over a connection, for all the threads that wait for one.
+//!
+//! There is no thread for it. Of those that wait, one reads, and puts what is not for itself where the others find it; when
+//! it has its own answer, another one reads on.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use procession_channels::PipeReceiver;
+use procession_core::Control;
+use procession_core::codec::Message;
+use procession_core::os::poll::{Pollable, poll};
+
+use super::callbacks::{Callback, Due, Next};
+use super::pending_replies::PendingReplies;
+use super::reply_transport::ReplyTransport;
+use crate::wire::claims::{ClaimSlot, Claims};
+use crate::wire::error::CallError;
+use crate::wire::frame_reader::FrameReader;
+use crate::wire::protocol::Failure;
+
+/// Where answers arrive.
+#[derive(Debug)]
+pub(crate) struct ReplyReader {
+    pending: Mutex<PendingReplies>,
+    /// Rung when the reader has read something, or reads no longer.
+    arrived: Condvar,
+    transport: Mutex<ReplyTransport>,
+}
+
+/// How waiting for an answer has ended.
+#[derive(Debug)]
+pub(crate) enum Waited {
+    Reply(Result<Message, Failure>),
+    /// The call that was to be cancelled has begun.
+    Begun,
+    TimeIsUp,
+    Closed,
+}
+
+impl ReplyReader {
+    /// For answers of a manager of this program.
+    pub(crate) fn local(replies: Control, answers: PipeReceiver<()>) -> ReplyReader {
+        ReplyReader::new(ReplyTransport::local(replies, answers), PendingReplies::new(Claims::slots()))
+    }
+
+    /// For answers of a manager of another one.
+    pub(crate) fn remote(frames: FrameReader) -> ReplyReader {
+        ReplyReader::new(ReplyTransport::remote(frames), PendingReplies::default())
+    }
+
+    fn new(transport: ReplyTransport, pending: PendingReplies) -> ReplyReader {
+        ReplyReader { pending: Mutex::new(pending), arrived: Condvar::new(), transport: Mutex::new(transport) }
+    }
+
+    /// Expects an answer. Call before the call is sent. One that has a limit may get a place for its word.
+    pub(crate) fn expect(&self, number: u64, is_limited: bool) -> ClaimSlot {
+        self.lock().expect(number, is_limited)
+    }
+
+    /// Expects it no longer: it is thrown away when it comes.
+    pub(crate) fn forget(&self, number: u64) {
+        self.lock().forget(number);
+    }
+
+    /// Expects it no longer, because the call was taken back.
+    pub(crate) fn end(&self, number: u64) {
+        self.lock().end(number);
+    }
+
+    /// Waits for an answer.
+    pub(crate) fn wait(&self, number: u64, deadline: Option<Instant>) -> Result<Waited, CallError> {
+        self.wait_for(|pending| pending.look(number), deadline)
+    }
+
+    /// Waits until one of several calls is answered, and answers which; `None` when none is in time. The answer stays where
+    /// it is.
+    pub(crate) fn wait_any(&self, numbers: &[u64], deadline: Option<Instant>) -> Result<Option<usize>, CallError> {
+        let mut found = None;
+        let look = |pending: &mut PendingReplies| {
+            found = numbers.iter().position(|number| pending.has(*number));
+            found.map(|_| Waited::Begun)
+        };
+        match self.wait_for(look, deadline)? {
+            Waited::Closed => Err(CallError::ManagerGone),
+            _ => Ok(found),
+        }
+    }
+
+    /// Has a callback called with the answer to a call. Answers whether a thread is to be started that [listens](ReplyReader::listen).
+    pub(super) fn call_back(&self, number: u64, callback: Callback) -> bool {
+        self.lock().call_back(number, callback)
+    }
+
+    /// Calls callbacks while any is to come. `replace` starts a thread that does the same, and answers whether it could.
+    pub(super) fn listen(&self, replace: impl Fn() -> bool) {
+        while let Some((due, is_short)) = self.next_due() {
+            if is_short && !replace() {
+                self.lock().callbacks.dismiss();
+            }
+            due.call();
+            self.lock().callbacks.enlist();
+        }
+    }
+
+    /// Waits for a callback that is due, and whether nobody else does. `None` when none is to come.
+    fn next_due(&self) -> Option<(Due, bool)> {
+        loop {
+            let mut next = Next::Wait;
+            let look = |pending: &mut PendingReplies| {
+                next = pending.callbacks.next();
+                (!matches!(next, Next::Wait)).then_some(Waited::Begun)
+            };
+            let _lost_which_makes_all_due = self.wait_for(look, None);
+            match next {
+                Next::Call { due, is_short } => return Some((due, is_short)),
+                Next::Leave => return None,
+                Next::Wait => {}
+            }
+        }
+    }
+
+    /// Whether a call is answered, or never will be.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        let _news = self.drain();
+        let pending = self.lock();
+        pending.is_closed || pending.has(number)
+    }
+
+    /// Waits until a call is answered, or never will be. Answers whether it was in time. The answer stays where it is.
+    pub(crate) fn has_by(&self, number: u64, deadline: Option<Instant>) -> bool {
+        let look = |pending: &mut PendingReplies| pending.has(number).then_some(Waited::Begun);
+        !matches!(self.wait_for(look, deadline), Ok(Waited::TimeIsUp))
+    }
+
+    fn wait_for(
+        &self,
+        mut look: impl FnMut(&mut PendingReplies) -> Option<Waited>,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, CallError> {
+        let mut pending = self.lock();
+        loop {
+            if let Some(waited) = look(&mut pending) {
+                return Ok(waited);
+            }
+            if pending.is_closed {
+                return Ok(Waited::Closed);
+            }
+            if !pending.is_read {
+                let is_late;
+                (pending, is_late) = self.read(pending, deadline)?;
+                if is_late {
+                    return Ok(look(&mut pending).unwrap_or(Waited::TimeIsUp));
+                }
+            } else if deadline.is_some_and(|at| at <= Instant::now()) {
+                return Ok(Waited::TimeIsUp);
+            } else {
+                pending = self.sleep(pending, deadline);
+            }
+        }
+    }
+
+    /// Reads for all. Answers whether nothing has come in time.
+    fn read<'a>(
+        &'a self,
+        mut pending: MutexGuard<'a, PendingReplies>,
+        deadline: Option<Instant>,
+    ) -> Result<(MutexGuard<'a, PendingReplies>, bool), CallError> {
+        pending.is_read = true;
+        drop(pending);
+        let mut transport = self.transport();
+        let is_there = transport.wait(deadline);
+        let is_late = matches!(is_there, Ok(false));
+        pending = self.lock();
+        pending.is_read = false;
+        let sorted = is_there.and_then(|is_there| if is_there { transport.sort_into(&mut pending) } else { Ok(()) });
+        drop(transport);
+        if sorted.is_err() {
+            pending.close();
+        }
+        self.notify_sleepers(&pending);
+        sorted.map(|()| (pending, is_late))
+    }
+
+    /// Takes in what has arrived, without waiting, unless somebody reads anyway.
+    pub(crate) fn drain(&self) -> Result<(), CallError> {
+        let mut pending = self.lock();
+        if pending.is_read || pending.is_closed {
+            return Ok(());
+        }
+        let sorted = self.transport().sort_into(&mut pending);
+        if sorted.is_err() {
+            pending.close();
+        }
+        self.notify_sleepers(&pending);
+        sorted
+    }
+
+    /// Waits until `other` is ready, or it is time to look here again.
+    pub(crate) fn poll_with(&self, other: Pollable<'_>, timeout: Duration) -> Result<(), CallError> {
+        let soon = Instant::now().checked_add(timeout);
+        poll(&[other], soon).map(drop).map_err(|error| CallError::from_io(&error))
+    }
+
+    /// Whether the manager is known to be gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
+    fn sleep<'a>(
+        &self,
+        mut pending: MutexGuard<'a, PendingReplies>,
+        deadline: Option<Instant>,
+    ) -> MutexGuard<'a, PendingReplies> {
+        pending.sleepers += 1;
+        let mut pending = match deadline {
+            None => self.arrived.wait(pending).unwrap_or_else(PoisonError::into_inner),
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now());
+                self.arrived.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        pending.sleepers -= 1;
+        pending
+    }
+
+    fn notify_sleepers(&self, pending: &PendingReplies) {
+        if pending.sleepers > 0 {
+            self.arrived.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PendingReplies> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn transport(&self) -> MutexGuard<'_, ReplyTransport> {
+        self.transport.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

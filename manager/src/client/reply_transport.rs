@@ -1,0 +1,183 @@
+//! [`ReplyTransport`]: the way on which answers come, from a manager of this program or of another one.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use procession_channels::{PipeReceiver, RecvError, TryRecvError};
+use procession_core::codec::Message;
+use procession_core::os::poll::{Pollable, deadline_after, poll};
+use procession_core::{Control, TryRecv};
+
+use super::pending_replies::PendingReplies;
+use crate::wire::error::CallError;
+use crate::wire::frame_reader::FrameReader;
+
+/// How many answers are taken over from shared memory at once.
+const BATCH: usize = 256;
+
+/// How long a caller stays awake for an answer from another program. Being woken costs as long.
+const BRIEFLY: Duration = Duration::from_micros(50);
+
+/// After so many misses waits one stays awake only one time in [`SELDOM`].
+const VAIN: u32 = 4;
+const SELDOM: u32 = 128;
+
+/// The way that answers come.
+#[derive(Debug)]
+pub(super) enum ReplyTransport {
+    /// From a manager of this program.
+    Local(Box<LocalReplies>),
+    /// From a manager of another one; with how often staying awake was in misses lately.
+    Remote(Box<FrameReader>, u32),
+}
+
+#[derive(Debug)]
+pub(super) struct LocalReplies {
+    answers: PipeReceiver<()>,
+    replies: Control,
+    batch: Batch,
+}
+
+/// Answers that were taken over from the pipe, in their order.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+    /// How many of them have been put where they belong, and where the next begins.
+    done: usize,
+    begin: usize,
+}
+
+impl ReplyTransport {
+    /// From a manager of this program.
+    pub(super) fn local(replies: Control, answers: PipeReceiver<()>) -> ReplyTransport {
+        ReplyTransport::Local(Box::new(LocalReplies { answers, replies, batch: Batch::default() }))
+    }
+
+    /// From a manager of another one.
+    pub(super) fn remote(frames: FrameReader) -> ReplyTransport {
+        ReplyTransport::Remote(Box::new(frames), 0)
+    }
+
+    /// Waits until there is an answer, or there will never be one. Answers whether it was in time.
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, CallError> {
+        let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        match self {
+            ReplyTransport::Local(local) => local.wait(left),
+            ReplyTransport::Remote(frames, misses) => match wait_remote(frames, misses, left) {
+                // The end is something to be taken in, too.
+                Err(error) if is_end(&error) => Ok(true),
+                waited => waited.map_err(|error| CallError::from_io(&error)),
+            },
+        }
+    }
+
+    /// Takes in what has arrived.
+    pub(super) fn sort_into(&mut self, pending: &mut PendingReplies) -> Result<(), CallError> {
+        match self {
+            ReplyTransport::Local(local) => local.sort_into(pending),
+            ReplyTransport::Remote(frames, _) => loop {
+                match frames.next() {
+                    Ok(Some(bytes)) => pending.put(&bytes, Vec::new()),
+                    Ok(None) => return Ok(()),
+                    Err(error) if is_end(&error) => {
+                        pending.close();
+                        return Ok(());
+                    }
+                    Err(error) => return Err(CallError::from_io(&error)),
+                }
+            },
+        }
+    }
+}
+
+/// Waits for a socket: awake for a moment, as long as that has paid lately, then asleep.
+fn wait_remote(frames: &mut FrameReader, misses: &mut u32, left: Duration) -> io::Result<bool> {
+    if *misses < VAIN || misses.is_multiple_of(SELDOM) {
+        let start = Instant::now();
+        while start.elapsed() < BRIEFLY.min(left) {
+            if frames.pull()? {
+                *misses = 0;
+                return Ok(true);
+            }
+            std::thread::yield_now();
+        }
+    }
+    *misses = misses.wrapping_add(1);
+    Ok(poll(&[Pollable::readable(frames.as_fd())], deadline_after(left))?[0])
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
+impl LocalReplies {
+    fn wait(&self, left: Duration) -> Result<bool, CallError> {
+        if !self.batch.is_done() {
+            // The next answer is one that comes over the link, and is not there yet.
+            let ready = poll(&[self.replies.pollable()], deadline_after(left));
+            return ready.map(|ready| ready[0]).map_err(|error| CallError::from_io(&error));
+        }
+        match self.answers.poll(left) {
+            Ok(is_there) => Ok(is_there),
+            Err(RecvError::Disconnected) => Ok(true),
+            Err(error) => Err(CallError::Connection(error.to_string())),
+        }
+    }
+
+    /// Takes in what there is, and waits for nothing: whoever calls has locks that others want.
+    fn sort_into(&mut self, pending: &mut PendingReplies) -> Result<(), CallError> {
+        let LocalReplies { answers, replies, batch } = self;
+        loop {
+            if !batch.put_into(pending, replies)? {
+                return Ok(());
+            }
+            match answers.try_recv_many_bytes(BATCH, &mut batch.bytes, &mut batch.ends) {
+                Ok(_) => {}
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    pending.close();
+                    return Ok(());
+                }
+                Err(error) => return Err(CallError::Connection(error.to_string())),
+            }
+            if !batch.put_into(pending, replies)? || answers.looks_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn is_done(&self) -> bool {
+        self.done == self.ends.len()
+    }
+
+    /// Puts the answers where they belong. An empty one says that the next is to be had from the link. Answers whether all are
+    /// put; if not, the link is what to wait for.
+    fn put_into(&mut self, pending: &mut PendingReplies, replies: &mut Control) -> Result<bool, CallError> {
+        while let Some(end) = self.ends.get(self.done) {
+            let answer = self.bytes.get(self.begin..*end).unwrap_or_default();
+            if !answer.is_empty() {
+                pending.put(answer, Vec::new());
+            } else {
+                match replies.try_recv::<Message>().map_err(CallError::from_link)? {
+                    TryRecv::Value(message) => {
+                        let (answer, descriptors) = message.into_parts();
+                        pending.put(&answer, descriptors);
+                    }
+                    TryRecv::Empty => return Ok(false),
+                    TryRecv::End => pending.close(),
+                }
+            }
+            self.begin = *end;
+            self.done += 1;
+        }
+        self.bytes.clear();
+        self.ends.clear();
+        (self.done, self.begin) = (0, 0);
+        Ok(true)
+    }
+}

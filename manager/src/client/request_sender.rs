@@ -1,0 +1,225 @@
+//! [`RequestSender`]: the way on which calls go out, to a manager of this program or of another one.
+//!
+//! Nothing here waits for longer than a moment: who may wait longer tries again, and lets others in meanwhile. What must go out
+//! whatever happens, and finds no room, stays in the *backlog*, before everything that comes later.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use procession_channels::{PipeSender, SendTimeoutError, TrySendError};
+use procession_core::codec::Message;
+use procession_core::os::poll::Pollable;
+use procession_core::{Control, Method};
+
+use super::connection::MethodRef;
+use super::reply_reader::ReplyReader;
+use crate::wire::error::CallError;
+use crate::wire::frame_reader;
+use crate::wire::protocol::ControlMessage;
+
+/// Once in so many calls to another program, answers are taken in that nobody may be waiting for.
+const SELDOM: u64 = 32;
+
+/// How long is waited for room before others may try, and answers are taken in again.
+pub(super) const SLICE: Duration = Duration::from_millis(5);
+
+/// How calls leave this process. One thread at a time sends.
+#[derive(Debug)]
+pub(super) struct RequestSender {
+    way: Transport,
+    /// The numbers of the methods that the manager knows.
+    learned: HashMap<Method, u32>,
+    /// How many frames there were.
+    frames: u64,
+    /// What there was no room for. An empty frame for a manager of this program goes out after what it announces.
+    backlog: VecDeque<Vec<u8>>,
+    /// Whether a thread sees to the backlog.
+    pub(super) has_flusher: bool,
+}
+
+/// How calls go out.
+#[derive(Debug)]
+pub(super) enum Transport {
+    /// To a manager of this program.
+    Local { requests: Control, frames: PipeSender<()> },
+    /// To a manager of another one.
+    Remote(UnixStream),
+}
+
+impl RequestSender {
+    pub(super) fn new(way: Transport) -> RequestSender {
+        RequestSender { way, learned: HashMap::new(), frames: 0, backlog: VecDeque::new(), has_flusher: false }
+    }
+
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self.way, Transport::Remote(_))
+    }
+
+    pub(super) fn number_of_which(&mut self, replies: &ReplyReader, method_ref: MethodRef) -> Result<u32, CallError> {
+        match method_ref {
+            MethodRef::None => Ok(0),
+            MethodRef::Named(method) => self.number_of(replies, method),
+            MethodRef::Number(number) => Ok(number),
+        }
+    }
+
+    pub(super) fn number_of(&mut self, replies: &ReplyReader, method: Method) -> Result<u32, CallError> {
+        if let Some(index) = self.learned.get(&method) {
+            return Ok(*index);
+        }
+        let index = u32::try_from(self.learned.len())
+            .map_err(|_| CallError::Unsendable("a program cannot call so many different functions".to_owned()))?;
+        self.send_control(replies, &ControlMessage::<&Message>::Learn { index, method })?;
+        self.learned.insert(method, index);
+        Ok(index)
+    }
+
+    /// Sends over the link, and says so in the pipe: now, or from the backlog.
+    pub(super) fn send_control(
+        &mut self,
+        replies: &ReplyReader,
+        signal: &ControlMessage<&Message>,
+    ) -> Result<(), CallError> {
+        let Transport::Local { requests, .. } = &mut self.way else { return Err(not_over_a_network()) };
+        requests.post(signal).map_err(CallError::from_link)?;
+        self.backlog.push_back(Vec::new());
+        self.flush_backlog(replies, Duration::ZERO).map(drop)
+    }
+
+    /// Sends a frame if there is room for it before long. Answers whether it was sent.
+    pub(super) fn try_send(
+        &mut self,
+        replies: &ReplyReader,
+        bytes: &[u8],
+        timeout: Duration,
+    ) -> Result<bool, CallError> {
+        if !self.flush_backlog(replies, timeout)? {
+            return Ok(false);
+        }
+        self.frames += 1;
+        if !self.is_remote() {
+            return self.send_local(replies, bytes, timeout);
+        }
+        let too_long = || CallError::Unsendable(format!("it has {} bytes, too many for one message", bytes.len()));
+        let frame = frame_reader::frame(bytes).ok_or_else(too_long)?;
+        if self.frames.is_multiple_of(SELDOM) {
+            replies.drain()?;
+        }
+        let sent = self.send_remote(replies, &frame, timeout)?;
+        if 0 < sent && sent < frame.len() {
+            self.backlog.push_back(frame[sent..].to_vec());
+        }
+        Ok(sent > 0)
+    }
+
+    /// Sends a frame, now or later.
+    pub(super) fn send_or_queue(&mut self, replies: &ReplyReader, bytes: Vec<u8>) -> Result<(), CallError> {
+        if !self.try_send(replies, &bytes, Duration::ZERO)? {
+            self.backlog.push_back(if self.is_remote() {
+                frame_reader::frame(&bytes).unwrap_or_default()
+            } else {
+                bytes
+            });
+        }
+        Ok(())
+    }
+
+    /// Sends a frame of which the manager need not hear before it hears something else: it is not woken by it.
+    pub(super) fn send_lazily(&mut self, replies: &ReplyReader, bytes: Vec<u8>) -> Result<(), CallError> {
+        if let Transport::Local { frames, .. } = &self.way
+            && self.backlog.is_empty()
+        {
+            match frames.leave_bytes(&bytes) {
+                Ok(true) => return Ok(()),
+                Err(TrySendError::Disconnected(())) => return Err(CallError::ManagerGone),
+                Ok(false) | Err(_) => {}
+            }
+        }
+        self.send_or_queue(replies, bytes)
+    }
+
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Sends the backlog as far as there is room for it before long. Answers whether nothing is left of it.
+    pub(super) fn flush_backlog(&mut self, replies: &ReplyReader, timeout: Duration) -> Result<bool, CallError> {
+        while let Some(mut bytes) = self.backlog.pop_front() {
+            let sent = match &self.way {
+                Transport::Local { .. } => {
+                    self.flush(replies, timeout)? && self.send_local(replies, &bytes, timeout)?
+                }
+                Transport::Remote(_) => {
+                    let sent = self.send_remote(replies, &bytes, timeout)?;
+                    bytes.drain(..sent);
+                    bytes.is_empty()
+                }
+            };
+            if !sent {
+                self.backlog.push_front(bytes);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends what the link still has. Answers whether nothing is left of it.
+    fn flush(&mut self, replies: &ReplyReader, timeout: Duration) -> Result<bool, CallError> {
+        let Transport::Local { requests, .. } = &mut self.way else { return Ok(true) };
+        if requests.flush().map_err(CallError::from_link)? {
+            return Ok(true);
+        }
+        replies.drain()?;
+        if !timeout.is_zero() {
+            replies.poll_with(requests.pollable(), timeout)?;
+        }
+        requests.flush().map_err(CallError::from_link)
+    }
+
+    /// Sends through the pipe, and takes answers in if there is no room: the manager listens to nobody who does not.
+    fn send_local(&self, replies: &ReplyReader, bytes: &[u8], timeout: Duration) -> Result<bool, CallError> {
+        let Transport::Local { frames, .. } = &self.way else { return Err(not_over_a_network()) };
+        for timeout in [Duration::ZERO, timeout] {
+            match frames.send_bytes_timeout(bytes, timeout) {
+                Ok(()) => return Ok(true),
+                Err(SendTimeoutError::Timeout(())) => replies.drain()?,
+                Err(SendTimeoutError::Disconnected(())) => return Err(CallError::ManagerGone),
+                Err(error) => return Err(CallError::Connection(error.to_string())),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes to the socket what there is room for, and takes answers in if there is none: a manager gives up a client that lets
+    /// them pile up. Answers how much was written.
+    fn send_remote(&self, replies: &ReplyReader, bytes: &[u8], timeout: Duration) -> Result<usize, CallError> {
+        let Transport::Remote(socket) = &self.way else { return Err(not_over_a_network()) };
+        let (mut socket, mut sent, mut is_last) = (socket, 0, false);
+        while sent < bytes.len() {
+            match socket.write(&bytes[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_last => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    replies.drain()?;
+                    if !timeout.is_zero() {
+                        replies.poll_with(Pollable::readable(socket.as_fd()).writable_too(true), timeout)?;
+                    }
+                    is_last = true;
+                }
+                // What is wrong is told by the end of the answers, if anything is.
+                Err(_) => return Err(CallError::ManagerGone),
+            }
+        }
+        Ok(sent)
+    }
+}
+
+pub(super) fn not_over_a_network() -> CallError {
+    CallError::Unsendable(
+        "functions, descriptors and proxies do not cross a network: use the names of a registry".to_owned(),
+    )
+}

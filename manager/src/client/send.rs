@@ -1,0 +1,172 @@
+//! How a [`Connection`] sends: calls that may wait for room, and what must go out in any case.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use procession_core::codec::Message;
+
+use super::connection::{Connection, MethodRef, Request, Sent};
+use super::reply_reader::ReplyReader;
+use super::request_sender::{RequestSender, SLICE, not_over_a_network};
+use crate::wire::claims::ClaimSlot;
+use crate::wire::error::CallError;
+use crate::wire::protocol::{ControlMessage, RequestHeader, RequestKind};
+
+/// How long a thread that finds another one sending lets it be.
+const NUDGE: Duration = Duration::from_micros(100);
+
+impl Connection {
+    /// Calls without waiting for more than room to send it, until then. It can be taken back later if there is a limit, or
+    /// there may be one.
+    pub(crate) fn post(
+        self: &Arc<Connection>,
+        request: &Request<'_>,
+        argument: Message,
+        deadline: Option<Instant>,
+    ) -> Result<Sent, CallError> {
+        // Whoever only tries has time enough to send it.
+        let deadline = deadline.map(|at| at.max(Instant::now() + SLICE));
+        let mut sent = self.expect(deadline.is_some() || request.may_be_limited);
+        sent.makes = matches!(request.kind, RequestKind::Make | RequestKind::Open);
+        let Request { kind, target, .. } = *request;
+        let header = RequestHeader { kind, method: 0, target, number: sent.number, slot: sent.slot };
+        match self.transmit(request.method_ref, argument, header, deadline) {
+            Ok(true) => Ok(sent),
+            failed => {
+                // What was posted and is not out yet must not be done when it arrives.
+                self.withdraw(sent);
+                self.replies.end(sent.number);
+                failed.and(Err(CallError::Timeout { started: false }))
+            }
+        }
+    }
+
+    /// Calls, and wants no answer. If there is no room for it now, it goes out when there is.
+    pub(crate) fn notify(self: &Arc<Connection>, request: &Request<'_>, argument: Message) -> Result<(), CallError> {
+        self.notify_by(request, argument, RequestSender::send_or_queue)
+    }
+
+    /// As [`notify`](Self::tell), where the manager may hear it when it hears something else from this process, or its end.
+    pub(crate) fn notify_lazily(
+        self: &Arc<Connection>,
+        request: &Request<'_>,
+        argument: Message,
+    ) -> Result<(), CallError> {
+        self.notify_by(request, argument, RequestSender::send_lazily)
+    }
+
+    fn notify_by(
+        self: &Arc<Connection>,
+        request: &Request<'_>,
+        argument: Message,
+        send: impl FnOnce(&mut RequestSender, &ReplyReader, Vec<u8>) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        let (payload, descriptors) = argument.into_parts();
+        let mut bytes = payload.into_vec();
+        let mut sender = self.sender()?;
+        if !descriptors.is_empty() {
+            return Err(not_over_a_network());
+        }
+        let method = sender.number_of_which(&self.replies, request.method_ref)?;
+        let Request { kind, target, .. } = *request;
+        RequestHeader { kind, method, target, number: 0, slot: ClaimSlot::default() }.append_to(&mut bytes);
+        send(&mut sender, &self.replies, bytes)?;
+        self.spawn_flusher(sender);
+        Ok(())
+    }
+
+    /// Sends a call. Answers whether it was in time; if not, the manager will do nothing.
+    fn transmit(
+        self: &Arc<Connection>,
+        method_ref: MethodRef,
+        argument: Message,
+        mut header: RequestHeader,
+        deadline: Option<Instant>,
+    ) -> Result<bool, CallError> {
+        let (payload, descriptors) = argument.into_parts();
+        let (mut bytes, mut is_whole) = (payload.into_vec(), false);
+        loop {
+            let Some(mut sender) = self.sender_until(deadline)? else { return Ok(false) };
+            if sender.flush_backlog(&self.replies, SLICE)? {
+                if !is_whole {
+                    header.method = sender.number_of_which(&self.replies, method_ref)?;
+                    header.append_to(&mut bytes);
+                    is_whole = true;
+                }
+                if !descriptors.is_empty() {
+                    if sender.is_remote() {
+                        return Err(not_over_a_network());
+                    }
+                    sender.send_control(&self.replies, &ControlMessage::Frame(&Message::new(bytes, descriptors)))?;
+                    self.spawn_flusher(sender);
+                    return Ok(true);
+                }
+                if sender.try_send(&self.replies, &bytes, SLICE)? {
+                    self.spawn_flusher(sender);
+                    return Ok(true);
+                }
+            }
+            drop(sender);
+            if deadline.is_some_and(|at| at <= Instant::now()) {
+                return Ok(false);
+            }
+        }
+    }
+
+    pub(super) fn expect(&self, is_limited: bool) -> Sent {
+        let number = self.calls.fetch_add(1, Relaxed) + 1;
+        let slot = self.replies.expect(number, is_limited);
+        if let (Some(claims), true) = (&self.claims, slot != ClaimSlot::default()) {
+            claims.mark_sent(slot, number);
+        }
+        Sent { number, slot, makes: false }
+    }
+
+    pub(super) fn sender(&self) -> Result<MutexGuard<'_, RequestSender>, CallError> {
+        self.check_owner()?;
+        Ok(self.sender.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The way out, unless others are there until then. Nobody is there for longer than a moment at a time.
+    fn sender_until(&self, deadline: Option<Instant>) -> Result<Option<MutexGuard<'_, RequestSender>>, CallError> {
+        let Some(at) = deadline else { return self.sender().map(Some) };
+        self.check_owner()?;
+        loop {
+            match self.sender.try_lock() {
+                Ok(sender) => return Ok(Some(sender)),
+                Err(TryLockError::Poisoned(sender)) => return Ok(Some(sender.into_inner())),
+                Err(TryLockError::WouldBlock) if at <= Instant::now() => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(NUDGE),
+            }
+        }
+    }
+
+    /// Has what there was no room for sent by a thread of its own.
+    fn spawn_flusher(self: &Arc<Connection>, mut sender: MutexGuard<'_, RequestSender>) {
+        if !sender.has_backlog() || sender.has_flusher {
+            return;
+        }
+        let this = Arc::clone(self);
+        let see_to_it = move || {
+            loop {
+                let Ok(mut sender) = this.sender() else { return };
+                if !matches!(sender.flush_backlog(&this.replies, SLICE), Ok(false)) {
+                    sender.has_flusher = false;
+                    return;
+                }
+                drop(sender);
+                std::thread::sleep(NUDGE);
+            }
+        };
+        // Without a thread it goes out before the next call.
+        sender.has_flusher = std::thread::Builder::new().name("procession-backlog".to_owned()).spawn(see_to_it).is_ok();
+    }
+
+    pub(super) fn send(self: &Arc<Connection>, signal: &ControlMessage<&Message>) -> Result<(), CallError> {
+        let mut sender = self.sender()?;
+        sender.send_control(&self.replies, signal)?;
+        self.spawn_flusher(sender);
+        Ok(())
+    }
+}

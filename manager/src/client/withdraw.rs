@@ -1,0 +1,152 @@
+//! How a call whose time is over is taken back, or found to have happened.
+//!
+//! A call has either happened, and then its answer is the answer, however late; or it never will. MethodRef of the two is decided by
+//! the call's [word](crate::wire::claims), at once. Only of a call that runs at that very moment, and goes on running, the outcome
+//! remains open; and of one to a manager of another program that does not respond.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use procession_core::codec::{self, Message};
+
+use super::connection::{Connection, MethodRef, Request, Sent};
+use super::reply_reader::Waited;
+use crate::wire::claims::{ClaimSlot, Claims, Stage};
+use crate::wire::error::CallError;
+use crate::wire::ids::ObjectId;
+use crate::wire::protocol::RequestKind;
+
+/// How long a manager may take to hear of a call that only tries, and to run it.
+pub(crate) const FOR_A_TRY: Duration = Duration::from_secs(1);
+
+/// How long beyond its time a call may take that runs already, or that was not yet heard of. Both take microseconds where there
+/// is a processor for the manager.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
+/// How long a manager of another program may take to say what became of a call: its words travel.
+const FOR_A_JOURNEY: Duration = Duration::from_secs(1);
+
+/// After so long one looks again how far the call is.
+const LOOK: Duration = Duration::from_millis(5);
+
+impl Connection {
+    /// Takes a call back whose time is over. If it has happened, its answer is the answer.
+    pub(super) fn give_up(
+        self: &Arc<Connection>,
+        sent: Sent,
+        objects: &[ObjectId],
+        only_tries: bool,
+    ) -> Result<Message, CallError> {
+        let Some(claims) = self.claims.as_ref().filter(|_| sent.slot != ClaimSlot::default()) else {
+            return self.take_back(sent, objects);
+        };
+        let since = Instant::now();
+        let mut is_stopped = false;
+        while since.elapsed() < more(claims.stage(sent.slot, sent.number), only_tries, is_stopped) {
+            if let Some(answer) = self.look_until(sent, Instant::now() + LOOK)? {
+                return answer;
+            }
+            is_stopped = self.is_stopped();
+        }
+        let was = self.withdraw(sent);
+        if let Some(answer) = self.look_until(sent, since)? {
+            return answer;
+        }
+        if was == Stage::Running {
+            return self.leave(sent);
+        }
+        self.replies.end(sent.number);
+        // Only for tidiness: it would not be run in any case.
+        let _gone = self.cancel(sent, objects);
+        Err(CallError::Timeout { started: false })
+    }
+
+    /// Takes a call back that has no word, by asking for it.
+    fn take_back(self: &Arc<Connection>, sent: Sent, objects: &[ObjectId]) -> Result<Message, CallError> {
+        self.cancel(sent, objects)?;
+        let mut until = Instant::now() + FOR_A_JOURNEY;
+        loop {
+            match self.replies.wait(sent.number, Some(until))? {
+                Waited::Reply(answer) => return answer.map_err(CallError::from_failure),
+                Waited::Closed => return Err(CallError::ManagerGone),
+                Waited::Begun => until = until.min(Instant::now() + A_MOMENT),
+                Waited::TimeIsUp => return self.leave(sent),
+            }
+        }
+    }
+
+    /// Leaves a call to itself that may go on. An object that it makes is let go of when it is there.
+    fn leave(self: &Arc<Connection>, sent: Sent) -> Result<Message, CallError> {
+        if sent.makes {
+            let this = Arc::clone(self);
+            let let_go = move |made: Result<Message, CallError>| {
+                if let Some(object) = made.ok().and_then(|made| codec::decode(made).ok()) {
+                    this.release(object);
+                }
+            };
+            self.call_back(sent, Box::new(let_go));
+        } else {
+            self.replies.forget(sent.number);
+        }
+        Err(CallError::Timeout { started: true })
+    }
+
+    /// Says that a call is not to run, if it does not run by now; answers how far it was.
+    pub(super) fn withdraw(&self, sent: Sent) -> Stage {
+        let claims = self.claims.as_ref().filter(|_| sent.slot != ClaimSlot::default());
+        claims.map_or(Stage::Running, |claims| claims.withdraw(sent.slot, sent.number))
+    }
+
+    /// Whether the manager's process has been stopped by a signal or a debugger.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.claims.as_ref().and_then(Claims::manager_pid).is_some_and(is_stopped_process)
+    }
+
+    fn look_until(&self, sent: Sent, deadline: Instant) -> Result<Option<Result<Message, CallError>>, CallError> {
+        match self.replies.wait(sent.number, Some(deadline))? {
+            Waited::Reply(answer) => Ok(Some(answer.map_err(CallError::from_failure))),
+            Waited::Closed => Err(CallError::ManagerGone),
+            Waited::Begun | Waited::TimeIsUp => Ok(None),
+        }
+    }
+
+    fn cancel(self: &Arc<Connection>, sent: Sent, objects: &[ObjectId]) -> Result<(), CallError> {
+        let request = Request::new(RequestKind::Cancel, sent.number, MethodRef::None, &[]);
+        self.notify(&request, codec::encode(objects)?)
+    }
+}
+
+/// How long beyond its time a call may have that has come so far.
+fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
+    match (stage, only_tries) {
+        _ if is_stopped => Duration::ZERO,
+        (Stage::Sent | Stage::Waiting, true) => FOR_A_TRY,
+        (Stage::Sent, false) | (Stage::Running, _) => A_MOMENT,
+        (Stage::Waiting, false) | (Stage::Tried | Stage::Withdrawn, _) => Duration::ZERO,
+    }
+}
+
+/// Whether a process has been stopped by a signal or a debugger. Of one that is not to be seen nothing is known.
+fn is_stopped_process(id: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('T' | 't'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_only_tries_waits_for_the_manager_and_not_for_the_condition() {
+        assert_eq!(more(Stage::Tried, true, false), Duration::ZERO);
+        assert_eq!(more(Stage::Sent, true, true), Duration::ZERO);
+        assert!(more(Stage::Sent, true, false) > more(Stage::Sent, false, false));
+    }
+
+    #[test]
+    fn this_process_is_not_stopped() {
+        assert!(!is_stopped_process(std::process::id()));
+        assert!(!is_stopped_process(0));
+    }
+}

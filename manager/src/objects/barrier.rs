@@ -1,0 +1,291 @@
+//! [`Barrier`]: where processes wait for each other.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use procession_core::Method;
+use procession_core::os::poll::deadline_after;
+use serde::{Deserialize, Serialize};
+
+use super::macros::{proxy_type, remote_methods};
+use super::owner::{self, Owner};
+use crate::api::proxy::Proxy;
+use crate::wire::error::CallError;
+use crate::wire::protocol::RequestKind;
+
+/// A barrier in a manager: each waits there until so many have come.
+///
+/// ```
+/// use procession_manager::{Barrier, Manager};
+/// use procession_process::Process;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// let manager = Manager::start()?;
+/// let barrier = manager.barrier(2)?;
+/// let other = Process::spawn(|barrier: Barrier| barrier.wait(), barrier.clone())?;
+/// let mine = barrier.wait()?;
+/// assert_eq!(mine + other.join()??, 1, "one is the first, the other is the second");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A party that runs out of time, or dies while it waits, breaks the barrier for all.
+pub struct Barrier {
+    proxy: Proxy<BarrierState>,
+}
+
+/// What the manager knows of a [`Barrier`]. It has no methods of its own.
+///
+/// ```
+/// # use procession_manager::{BarrierState, Manager, Proxy};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// # let manager = Manager::start()?;
+/// let proxy: Proxy<BarrierState> = manager.barrier(2)?.proxy().clone();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct BarrierState {
+    parties: usize,
+    waiting: Vec<Owner>,
+    /// Counts the times that all have come, or that it was broken or reset.
+    round: u64,
+    /// The rounds that ended badly, for those who are still to be reported.
+    failed: Vec<u64>,
+    is_broken: bool,
+}
+
+/// A place in a round.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct RoundEntry {
+    /// Whose it is.
+    number: u64,
+    round: u64,
+    index: usize,
+    is_broken: bool,
+}
+
+proxy_type!([] Barrier, BarrierState, "manager.barrier(2)");
+
+remote_methods! {
+    impl[] Barrier => BarrierState;
+
+    /// Breaks it: all who wait, and all who come, are reported so.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let barrier = manager.barrier(2)?;
+    /// barrier.abort()?;
+    /// assert!(matches!(barrier.wait(), Err(procession_manager::CallError::BrokenBarrier)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn abort[]() -> () = |barrier, ()| barrier.break_up(true);
+
+    /// Makes it whole again. Those who wait are reported that it is broken.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let barrier = manager.barrier(1)?;
+    /// barrier.abort()?;
+    /// barrier.reset()?;
+    /// assert_eq!(barrier.wait()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn reset[]() -> () = |barrier, ()| barrier.break_up(false);
+
+    /// Whether it is broken.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(!manager.barrier(2)?.is_broken()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "broken")]
+    shared fn is_broken[]() -> bool = |barrier, ()| barrier.is_broken;
+
+    /// How many have to come.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert_eq!(manager.barrier(2)?.parties()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    shared fn parties[]() -> usize = |barrier, ()| barrier.parties;
+
+    /// How many are waiting.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert_eq!(manager.barrier(2)?.waiting()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "n_waiting")]
+    shared fn waiting[]() -> usize = |barrier, ()| barrier.waiting.len();
+}
+
+impl Barrier {
+    /// Waits until all have come. Answers how many had come before.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::BrokenBarrier`]; [`CallError::Timeout`] when the manager did not hear of it in time, and then it is as if
+    /// nobody had come; or see [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert_eq!(manager.barrier(1)?.wait()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait(&self) -> Result<usize, CallError> {
+        self.wait_until(self.proxy.deadline())
+    }
+
+    /// Waits until all have come, for so long at the most. Who runs out of time breaks the barrier.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Barrier::wait).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let barrier = manager.barrier(2)?;
+    /// assert!(barrier.wait_timeout(std::time::Duration::from_millis(10)).is_err());
+    /// assert!(barrier.is_broken()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, CallError> {
+        self.wait_until(deadline_after(timeout))
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<usize, CallError> {
+        let number = owner::unique();
+        let (arrive, leave) = (Method::exclusive(BarrierState::arrive), || self.leave(number));
+        let entry: RoundEntry = self.proxy.acquire(RequestKind::Exclusive, arrive, &number, deadline, leave)?;
+        let pass = Method::conditional(BarrierState::pass);
+        let passed = match self.proxy.perform(RequestKind::Conditional, pass, &entry, deadline) {
+            Err(CallError::Timeout { .. }) => self.give_up(entry)?,
+            passed => passed?,
+        };
+        if passed { Ok(entry.index) } else { Err(CallError::BrokenBarrier) }
+    }
+
+    /// Breaks the barrier, unless all have come. Answers whether they have.
+    fn give_up(&self, entry: RoundEntry) -> Result<bool, CallError> {
+        let give_up = Method::exclusive(BarrierState::give_up);
+        let given_up = self.proxy.perform(RequestKind::Exclusive, give_up, &entry, owner::now());
+        if matches!(given_up, Err(CallError::Timeout { .. })) {
+            // The others will be reported, when the manager hears of it.
+            self.leave(entry.number);
+        }
+        given_up
+    }
+
+    fn leave(&self, number: u64) {
+        self.proxy.notify(Method::exclusive(BarrierState::leave), &number);
+    }
+}
+
+impl BarrierState {
+    pub(super) fn new(parties: usize) -> BarrierState {
+        BarrierState { parties, waiting: Vec::new(), round: 0, failed: Vec::new(), is_broken: false }
+    }
+
+    fn arrive(&mut self, number: u64) -> RoundEntry {
+        let entry = RoundEntry { number, round: self.round, index: self.waiting.len(), is_broken: self.is_broken };
+        if !self.is_broken {
+            self.waiting.push(Owner::caller(number));
+            if self.waiting.len() == self.parties {
+                self.waiting.clear();
+                self.round += 1;
+            }
+        }
+        entry
+    }
+
+    /// Answers whether all have come, once that is known.
+    fn pass(&mut self, entry: RoundEntry) -> Option<bool> {
+        if entry.is_broken {
+            return Some(false);
+        }
+        (entry.round < self.round).then(|| !self.failed.contains(&entry.round))
+    }
+
+    /// Breaks the barrier if not all have come yet. Answers whether they had.
+    fn give_up(&mut self, entry: RoundEntry) -> bool {
+        if entry.round == self.round && !entry.is_broken {
+            self.break_up(true);
+        }
+        !entry.is_broken && !self.failed.contains(&entry.round)
+    }
+
+    fn break_up(&mut self, for_good: bool) {
+        if !self.waiting.is_empty() {
+            self.failed.push(self.round);
+            self.waiting.clear();
+            self.round += 1;
+        }
+        self.is_broken = for_good;
+    }
+
+    /// One who had come does not wait any more, if it still does.
+    fn leave(&mut self, number: u64) {
+        if self.waiting.contains(&Owner::caller(number)) {
+            self.break_up(true);
+        }
+    }
+
+    pub(super) fn on_client_exit(&mut self, client: u64) {
+        if self.waiting.iter().any(|one| one.is_of(client)) {
+            self.break_up(true);
+        }
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Barrier").field(&self.proxy).finish()
+    }
+}

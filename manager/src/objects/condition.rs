@@ -1,0 +1,394 @@
+//! [`Condition`]: a lock whose holders can wait for each other's news.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use procession_core::Method;
+use procession_core::os::poll::deadline_after;
+
+use super::lock::LockState;
+use super::macros::proxy_type;
+use super::owner::{self, Owner};
+use crate::api::proxy::Proxy;
+use crate::client::withdraw::FOR_A_TRY;
+use crate::wire::error::CallError;
+use crate::wire::protocol::RequestKind;
+
+/// A condition variable in a manager, with the lock that belongs to it.
+///
+/// ```
+/// use procession_manager::{Condition, Counter, Manager};
+/// use procession_process::Process;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// let manager = Manager::start()?;
+/// let (condition, count) = (manager.condition()?, manager.counter(0)?);
+/// let other = Process::spawn(|(condition, count): (Condition, Counter)| {
+///     let guard = condition.acquire().unwrap();
+///     count.add(1).unwrap();
+///     guard.notify_all().unwrap();
+/// }, (condition.clone(), count.clone()))?;
+/// let guard = condition.acquire()?;
+/// guard.wait_while(|| Ok(count.get()? == 0))?;
+/// # drop(guard);
+/// # other.join()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Often [`Proxy::call_when`] is simpler: it waits until a condition on the value itself holds.
+///
+/// A process that dies while it waits is waited for by nobody, and a notice that was meant for it goes to the next.
+pub struct Condition {
+    proxy: Proxy<ConditionState>,
+}
+
+/// What the manager knows of a [`Condition`]. It has no methods of its own.
+///
+/// ```
+/// # use procession_manager::{ConditionState, Manager, Proxy};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// # let manager = Manager::start()?;
+/// let proxy: Proxy<ConditionState> = manager.condition()?.proxy().clone();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct ConditionState {
+    lock: LockState,
+    waiting: VecDeque<Owner>,
+    /// Those that have been notified and do not have the lock yet.
+    notified: Vec<Owner>,
+}
+
+/// Keeps the lock of a [`Condition`] locked until it is dropped.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// # let manager = procession_manager::Manager::start()?;
+/// let condition = manager.condition()?;
+/// condition.acquire()?.notify_one()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the lock is released as soon as the guard is dropped"]
+pub struct ConditionGuard<'a> {
+    condition: &'a Condition,
+    /// By which the manager knows it.
+    number: u64,
+    /// A guard is released by the thread that acquired it.
+    not_send: PhantomData<*const ()>,
+}
+
+proxy_type!([] Condition, ConditionState, "manager.condition()");
+
+impl Condition {
+    /// Acquires the lock, waiting until it is free.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let condition = manager.condition()?;
+    /// drop(condition.acquire()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acquire(&self) -> Result<ConditionGuard<'_>, CallError> {
+        self.acquire_until(None)
+    }
+
+    /// Acquires the lock, waiting for so long at the most. `None` if it was not free in time.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let condition = manager.condition()?;
+    /// let _guard = condition.acquire()?;
+    /// assert!(condition.acquire_timeout(std::time::Duration::from_millis(10))?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<ConditionGuard<'_>>, CallError> {
+        match self.acquire_until(deadline_after(timeout)) {
+            Ok(guard) => Ok(Some(guard)),
+            Err(CallError::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Acquires the lock if it is free.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(manager.condition()?.try_acquire()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_acquire(&self) -> Result<Option<ConditionGuard<'_>>, CallError> {
+        let (number, method) = (owner::unique(), Method::exclusive(ConditionState::acquire));
+        let (kind, undo) = (RequestKind::Exclusive, || self.release(number));
+        let acquired: Option<bool> = self.proxy.acquire(kind, method, &number, owner::now(), undo)?;
+        Ok(acquired.map(|_| self.guard(number)))
+    }
+
+    fn acquire_until(&self, deadline: Option<Instant>) -> Result<ConditionGuard<'_>, CallError> {
+        let (number, method) = (owner::unique(), Method::conditional(ConditionState::acquire));
+        let (kind, undo) = (RequestKind::Conditional, || self.release(number));
+        let _inherited: bool = self.proxy.acquire(kind, method, &number, deadline, undo)?;
+        Ok(self.guard(number))
+    }
+
+    fn release(&self, number: u64) {
+        self.proxy.notify(Method::exclusive(ConditionState::release), &number);
+    }
+
+    fn guard(&self, number: u64) -> ConditionGuard<'_> {
+        ConditionGuard { condition: self, number, not_send: PhantomData }
+    }
+}
+
+impl ConditionGuard<'_> {
+    /// Releases the lock, waits until it is notified, and acquires the lock again.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let condition = manager.condition()?;
+    /// // Waits until another process has called `notify_one` or `notify_all`.
+    /// condition.acquire()?.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait(&self) -> Result<(), CallError> {
+        match self.wait_until(self.proxy().deadline())? {
+            true => Ok(()),
+            false => Err(CallError::Timeout { started: false }),
+        }
+    }
+
+    /// As [`wait`](ConditionGuard::wait), for so long at the most, beside what it takes to acquire the lock again. Answers
+    /// whether it was notified.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let condition = manager.condition()?;
+    /// assert!(!condition.acquire()?.wait_timeout(std::time::Duration::from_millis(10))?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
+        self.wait_until(deadline_after(timeout))
+    }
+
+    /// Waits as long as `is_to_wait` says so. It is asked with the lock held.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`], and those of `is_to_wait`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let (condition, count) = (manager.condition()?, manager.counter(1)?);
+    /// condition.acquire()?.wait_while(|| Ok(count.get()? == 0))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "wait_for")]
+    pub fn wait_while(&self, mut is_to_wait: impl FnMut() -> Result<bool, CallError>) -> Result<(), CallError> {
+        while is_to_wait()? {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Notifies one of those that wait, the first that came.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// manager.condition()?.acquire()?.notify_one()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "notify")]
+    pub fn notify_one(&self) -> Result<(), CallError> {
+        self.proxy().call(ConditionState::notify, 1)
+    }
+
+    /// Notifies all of those that wait.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// manager.condition()?.acquire()?.notify_all()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notify_all(&self) -> Result<(), CallError> {
+        self.proxy().call(ConditionState::notify, usize::MAX)
+    }
+
+    /// Answers whether it was notified.
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<bool, CallError> {
+        let begin = Method::exclusive(ConditionState::begin_waiting);
+        match self.proxy().perform::<_, ()>(RequestKind::Exclusive, begin, &self.number, deadline) {
+            Ok(()) => {}
+            // The lock was not released.
+            Err(CallError::Timeout { started: false }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let end = Method::conditional(ConditionState::end_waiting);
+        match self.proxy().perform::<_, ()>(RequestKind::Conditional, end, &self.number, deadline) {
+            Ok(()) => Ok(true),
+            Err(CallError::Timeout { .. }) => self.come_back(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Acquires the lock again after the time is over, which takes as long as it takes others to release it. A manager that does
+    /// not respond is not waited for.
+    fn come_back(&self) -> Result<bool, CallError> {
+        let look = |kind, method, deadline| self.proxy().perform(kind, method, &self.number, deadline);
+        loop {
+            let method = Method::exclusive(ConditionState::give_up);
+            if let Some(notified) = look(RequestKind::Exclusive, method, owner::now())? {
+                return Ok(notified);
+            }
+            let method = Method::conditional(ConditionState::await_lock);
+            match self.proxy().perform::<_, ()>(RequestKind::Conditional, method, &(), deadline_after(FOR_A_TRY)) {
+                Ok(()) | Err(CallError::Timeout { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn proxy(&self) -> &Proxy<ConditionState> {
+        &self.condition.proxy
+    }
+}
+
+impl ConditionState {
+    fn acquire(&mut self, number: u64) -> Option<bool> {
+        self.lock.acquire(number)
+    }
+
+    /// Whoever has the lock, or waits for news, does so no longer.
+    fn release(&mut self, number: u64) {
+        self.lock.release(number);
+        if self.forget(number) {
+            self.notify(1);
+        }
+    }
+
+    fn begin_waiting(&mut self, number: u64) {
+        if self.lock.is_held_by(number) {
+            self.waiting.push_back(Owner::caller(number));
+            self.lock.release(number);
+        }
+    }
+
+    fn end_waiting(&mut self, number: u64) -> Option<()> {
+        let place = self.notified.iter().position(|one| *one == Owner::caller(number))?;
+        self.lock.acquire(number)?;
+        self.notified.remove(place);
+        Some(())
+    }
+
+    /// Takes the lock for one who waits no longer, and answers whether it was notified. Not if somebody else has it.
+    fn give_up(&mut self, number: u64) -> Option<bool> {
+        if self.lock.is_held_by(number) {
+            return Some(true);
+        }
+        self.lock.acquire(number)?;
+        Some(self.forget(number))
+    }
+
+    /// Waits until nobody has the lock.
+    fn await_lock(&mut self, (): ()) -> Option<()> {
+        self.lock.is_free().then_some(())
+    }
+
+    /// Forgets one who waits. Answers whether it was notified.
+    fn forget(&mut self, number: u64) -> bool {
+        let caller = Owner::caller(number);
+        let before = self.notified.len();
+        self.notified.retain(|one| *one != caller);
+        self.waiting.retain(|one| *one != caller);
+        self.notified.len() < before
+    }
+
+    fn notify(&mut self, count: usize) {
+        let count = count.min(self.waiting.len());
+        self.notified.extend(self.waiting.drain(..count));
+    }
+
+    pub(super) fn on_client_exit(&mut self, client: u64) {
+        self.lock.on_client_exit(client);
+        self.waiting.retain(|one| !one.is_of(client));
+        let before = self.notified.len();
+        self.notified.retain(|one| !one.is_of(client));
+        self.notify(before - self.notified.len());
+    }
+}
+
+impl Drop for ConditionGuard<'_> {
+    fn drop(&mut self) {
+        self.condition.release(self.number);
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Condition").field(&self.proxy).finish()
+    }
+}
+
+impl fmt::Debug for ConditionGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConditionGuard").finish_non_exhaustive()
+    }
+}

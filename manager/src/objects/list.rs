@@ -1,0 +1,297 @@
+//! [`List`]: a list that many processes share.
+
+use std::fmt;
+
+use super::collection::Item;
+use super::macros::{proxy_type, remote_methods};
+use crate::api::proxy::Proxy;
+use crate::wire::error::CallError;
+
+/// A `Vec` in a manager.
+///
+/// ```
+/// use procession_manager::{List, Manager};
+/// use procession_process::Process;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// let manager = Manager::start()?;
+/// let list = manager.list::<u32>()?;
+/// list.extend(vec![1, 2])?;
+/// Process::spawn(|list: List<u32>| list.push(3), list.clone())?.join()??;
+/// assert_eq!(list, vec![1, 2, 3]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Differences from `Vec` and Python's `ListProxy`
+///
+/// Elements are copied out; a function on the [`proxy`](List::proxy) changes them in place. [`iter`](List::iter) iterates over a
+/// copy. An index out of range is `None` or `false`, and neither a panic nor an error. Two lists are equal when their contents
+/// are.
+#[doc(alias = "ListProxy")]
+pub struct List<T: Item> {
+    pub(super) proxy: Proxy<Vec<T>>,
+}
+
+proxy_type!([T: Item] List<T>, Vec<T>, "manager.list::<u8>()");
+
+remote_methods! {
+    impl[T: Item] List<T> => Vec<T>;
+
+    /// Adds an element at the end.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// list.push(7)?;
+    /// assert_eq!(list.to_vec()?, [7]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "append")]
+    exclusive fn push[](item: T) -> () = |list, (item,)| list.push(item);
+
+    /// Adds several elements at the end.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// list.extend(vec![1, 2])?;
+    /// assert_eq!(list.len()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__iadd__")]
+    exclusive fn extend[](items: Vec<T>) -> () = |list, (items,)| list.extend(items);
+
+    /// Puts an element before the one at `index`. Answers whether the list is that long.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// assert!(list.insert(0, 7)?);
+    /// assert!(!list.insert(9, 7)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn insert[](index: usize, item: T) -> bool = |list, (index, item)| {
+        let fits = index <= list.len();
+        if fits {
+            list.insert(index, item);
+        }
+        fits
+    };
+
+    /// Removes the last element.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// assert_eq!(list.pop()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn pop[]() -> Option<T> = |list, ()| list.pop();
+
+    /// Removes the element at `index`, if the list is that long.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// list.extend(vec![1, 2])?;
+    /// assert_eq!((list.remove(0)?, list.remove(5)?), (Some(1), None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__delitem__")]
+    exclusive fn remove[](index: usize) -> Option<T> = |list, (index,)| (index < list.len()).then(|| list.remove(index));
+
+    /// A copy of the element at `index`, if the list is that long.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// assert_eq!(list.get(3)?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__getitem__")]
+    shared fn get[](index: usize) -> Option<T> = |list, (index,)| list.get(index).cloned();
+
+    /// Replaces the element at `index`, and answers what it was; `None` if the list is not that long.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// list.push(1)?;
+    /// assert_eq!((list.set(0, 2)?, list.set(5, 2)?), (Some(1), None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__setitem__")]
+    exclusive fn set[](index: usize, item: T) -> Option<T> = |list, (index, item)| {
+        list.get_mut(index).map(|place| std::mem::replace(place, item))
+    };
+
+    /// How many elements there are.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// assert_eq!(list.len()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__len__")]
+    shared fn len[]() -> usize = |list, ()| list.len();
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// assert!(list.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    shared fn is_empty[]() -> bool = |list, ()| list.is_empty();
+
+    /// Removes all elements.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// list.clear()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn clear[]() -> () = |list, ()| list.clear();
+
+}
+
+impl<T: Item> List<T> {
+    /// A copy of the whole list, as it was at one moment.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// assert!(list.to_vec()?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "copy")]
+    pub fn to_vec(&self) -> Result<Vec<T>, CallError> {
+        self.proxy.get()
+    }
+
+    /// Iterates over a copy.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u32>()?;
+    /// list.push(7)?;
+    /// assert_eq!(list.iter()?.sum::<u32>(), 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__iter__")]
+    pub fn iter(&self) -> Result<std::vec::IntoIter<T>, CallError> {
+        Ok(self.to_vec()?.into_iter())
+    }
+}
+
+/// Compares the contents. A list that cannot be reached equals none.
+impl<T: Item + PartialEq> PartialEq<Vec<T>> for List<T> {
+    fn eq(&self, other: &Vec<T>) -> bool {
+        self.to_vec().is_ok_and(|list| list == *other)
+    }
+}
+
+/// Compares the contents. A list that cannot be reached equals none but itself.
+impl<T: Item + PartialEq> PartialEq for List<T> {
+    fn eq(&self, other: &List<T>) -> bool {
+        self.proxy == other.proxy || other.to_vec().is_ok_and(|list| *self == list)
+    }
+}
+
+impl<T: Item + fmt::Debug> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_vec() {
+            Ok(list) => list.fmt(f),
+            Err(error) => write!(f, "<{error}>"),
+        }
+    }
+}

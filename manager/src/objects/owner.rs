@@ -1,0 +1,46 @@
+//! [`Owner`]: who holds a lock: a guard or a thread of a process.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::server::context;
+use crate::wire::ids::ClientId;
+
+/// A guard, or a thread, of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    pub(crate) client: ClientId,
+    number: u64,
+}
+
+impl Owner {
+    /// In the manager: the one on whose behalf the present call is made, with the number that came with it.
+    pub(crate) fn caller(number: u64) -> Owner {
+        Owner { client: context::caller(), number }
+    }
+
+    pub(crate) fn is_of(self, client: u64) -> bool {
+        self.client == ClientId(client)
+    }
+}
+
+/// The number of the calling thread in its process.
+pub(crate) fn thread() -> u64 {
+    static THREADS: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static OWN: u64 = THREADS.fetch_add(1, Ordering::Relaxed);
+    }
+    OWN.with(|own| *own)
+}
+
+/// A number that nothing else in this process has: of an acquisition, so that it can be undone without harm to another one.
+pub(crate) fn unique() -> u64 {
+    static NUMBERS: AtomicU64 = AtomicU64::new(1);
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// When a call that only tries is to be over: it is given the time that the manager takes to hear of it.
+#[expect(clippy::unnecessary_wraps, reason = "this is what a deadline is, where there can be none")]
+pub(crate) fn now() -> Option<Instant> {
+    Some(Instant::now())
+}

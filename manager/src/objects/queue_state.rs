@@ -1,0 +1,146 @@
+//! [`QueueState`]: what lies behind a managed queue. An item is in the queue, on its way to one who takes it, or with that one.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::owner::Owner;
+use crate::server::context;
+use crate::wire::ids::ClientId;
+
+/// What the manager knows of a [`Queue`](super::Queue). It has no methods of its own.
+///
+/// ```
+/// # use procession_manager::{Manager, Proxy, QueueState};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// # let manager = Manager::start()?;
+/// let proxy: Proxy<QueueState<u8>> = manager.queue(1)?.proxy().clone();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct QueueState<T> {
+    pub(super) items: VecDeque<Arc<T>>,
+    /// How many there may be, if that is limited.
+    capacity: Option<usize>,
+    /// Items on their way to those who take them, the oldest first.
+    in_flight: VecDeque<(Owner, Arc<T>)>,
+    /// How many items a client has received and not said to be done.
+    held: HashMap<ClientId, u64>,
+    /// How many items were sent for which `task_done` was not called yet.
+    unfinished: u64,
+    /// How many items were lost with those who held them, and of how many of them a client has been reported.
+    lost: u64,
+    reported: HashMap<ClientId, u64>,
+}
+
+/// An item that lies in the queue still, while it is sent.
+#[derive(Debug)]
+pub(super) struct InFlight<T>(Arc<T>);
+
+impl<T> QueueState<T> {
+    pub(super) fn new(capacity: Option<usize>) -> QueueState<T> {
+        QueueState {
+            items: VecDeque::new(),
+            capacity,
+            in_flight: VecDeque::new(),
+            held: HashMap::new(),
+            unfinished: 0,
+            lost: 0,
+            reported: HashMap::new(),
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.capacity.is_none_or(|capacity| self.items.len() < capacity)
+    }
+
+    /// `None` if there is no room.
+    pub(super) fn push(&mut self, item: T) -> Option<()> {
+        self.has_room().then(|| {
+            self.items.push_back(Arc::new(item));
+            self.unfinished += 1;
+        })
+    }
+
+    /// The first item goes to the caller. Until it says that it has arrived, it can come back.
+    pub(super) fn hand_out(&mut self, number: u64) -> Option<InFlight<T>> {
+        let item = self.items.pop_front()?;
+        self.in_flight.push_back((Owner::caller(number), Arc::clone(&item)));
+        Some(InFlight(item))
+    }
+
+    /// An item is its receiver's.
+    pub(super) fn arrived(&mut self, number: u64) {
+        if self.take_in_flight(number).is_some() {
+            *self.held.entry(context::caller()).or_insert(0) += 1;
+        }
+    }
+
+    /// An item is not wanted any more where it goes.
+    pub(super) fn put_back(&mut self, number: u64) {
+        if let Some(item) = self.take_in_flight(number) {
+            self.items.push_front(item);
+        }
+    }
+
+    fn take_in_flight(&mut self, number: u64) -> Option<Arc<T>> {
+        let caller = Owner::caller(number);
+        let place = self.in_flight.iter().position(|(owner, _)| *owner == caller)?;
+        self.in_flight.remove(place).map(|(_, item)| item)
+    }
+
+    /// Whoever says it need not be the one who has received it. Answers whether there was one to be ended.
+    pub(super) fn end_one(&mut self) -> bool {
+        if let Some(held) = self.held.get_mut(&context::caller()) {
+            *held = held.saturating_sub(1);
+        }
+        let left = self.unfinished.checked_sub(1);
+        self.unfinished = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// How many items were lost that the caller does not know of, and how many in all; when all have ended.
+    pub(super) fn joined(&mut self, (): ()) -> Option<(u64, u64)> {
+        let reported = self.reported.get(&context::caller()).copied().unwrap_or(0);
+        (self.unfinished == 0).then_some((self.lost - reported, self.lost))
+    }
+
+    pub(super) fn mark_reported(&mut self, lost: u64) {
+        self.reported.insert(context::caller(), lost.min(self.lost));
+    }
+
+    /// What was on its way to a client that is gone comes back, and what it held is lost.
+    pub(super) fn on_client_exit(&mut self, client: u64) {
+        let (back, stay): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.in_flight).into_iter().partition(|(owner, _)| owner.is_of(client));
+        self.in_flight = stay;
+        for (_, item) in back.into_iter().rev() {
+            self.items.push_front(item);
+        }
+        self.reported.remove(&ClientId(client));
+        let lost = self.held.remove(&ClientId(client)).unwrap_or(0).min(self.unfinished);
+        self.unfinished -= lost;
+        self.lost += lost;
+    }
+}
+
+impl<T: Clone> InFlight<T> {
+    pub(super) fn into_inner(self) -> T {
+        Arc::unwrap_or_clone(self.0)
+    }
+}
+
+impl<T: Serialize> Serialize for InFlight<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for InFlight<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<InFlight<T>, D::Error> {
+        T::deserialize(deserializer).map(|item| InFlight(Arc::new(item)))
+    }
+}

@@ -1,0 +1,268 @@
+//! [`Set`]: a set that many processes share.
+
+use std::collections::HashSet;
+use std::collections::hash_set::IntoIter;
+use std::fmt;
+
+use super::collection::Key;
+use super::macros::{proxy_type, remote_methods};
+use crate::api::proxy::Proxy;
+use crate::wire::error::CallError;
+
+/// A `HashSet` in a manager.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_manager::init();
+/// # let manager = procession_manager::Manager::start()?;
+/// let seen = manager.set::<String>()?;
+/// assert!(seen.insert("a".to_owned())?);
+/// assert!(!seen.insert("a".to_owned())?, "it was there");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Operations with another set take a plain `HashSet`, such as the other's [`snapshot`](Set::snapshot). Two sets are equal when
+/// their contents are.
+#[doc(alias = "SetProxy")]
+pub struct Set<T: Key> {
+    pub(super) proxy: Proxy<HashSet<T>>,
+}
+
+proxy_type!([T: Key] Set<T>, HashSet<T>, "manager.set::<u8>()");
+
+remote_methods! {
+    impl[T: Key] Set<T> => HashSet<T>;
+
+    /// Adds an item. Answers whether it is new.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(set.insert(3)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "add")]
+    exclusive fn insert[](item: T) -> bool = |set, (item,)| set.insert(item);
+
+    /// Removes an item. Answers whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(!set.remove(&3)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "discard")]
+    exclusive fn remove[item: T as Q]() -> bool = |set, (item,)| set.remove::<T>(&item);
+
+    /// Removes some item, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(set.pop()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn pop[]() -> Option<T> = |set, ()| {
+        let item = set.iter().next()?.clone();
+        set.take(&item)
+    };
+
+    /// Whether the item is in the set.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(set.contains(&1)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__contains__")]
+    shared fn contains[item: T as Q]() -> bool = |set, (item,)| set.contains::<T>(&item);
+
+    /// How many items there are.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert_eq!(set.len()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__len__")]
+    shared fn len[]() -> usize = |set, ()| set.len();
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(!set.is_empty()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    shared fn is_empty[]() -> bool = |set, ()| set.is_empty();
+
+    /// Removes all items.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// set.clear()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    exclusive fn clear[]() -> () = |set, ()| set.clear();
+
+    /// Adds items.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// set.extend(HashSet::from([2, 3]))?;
+    /// assert_eq!(set.len()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "update")]
+    #[doc(alias = "__ior__")]
+    exclusive fn extend[](items: HashSet<T>) -> () = |set, (items,)| set.extend(items);
+
+}
+
+impl<T: Key> Set<T> {
+    /// A copy of the whole set, as it was at one moment.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert_eq!(set.snapshot()?, HashSet::from([1, 2]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "copy")]
+    pub fn snapshot(&self) -> Result<HashSet<T>, CallError> {
+        self.proxy.get()
+    }
+
+    /// Iterates over a copy.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`](crate::CallError).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert_eq!(set.iter()?.sum::<u32>(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "__iter__")]
+    pub fn iter(&self) -> Result<IntoIter<T>, CallError> {
+        Ok(self.snapshot()?.into_iter())
+    }
+}
+
+/// Compares the contents. A set that cannot be reached equals none.
+impl<T: Key> PartialEq<HashSet<T>> for Set<T> {
+    fn eq(&self, other: &HashSet<T>) -> bool {
+        self.snapshot().is_ok_and(|set| set == *other)
+    }
+}
+
+/// Compares the contents. A set that cannot be reached equals none but itself.
+impl<T: Key> PartialEq for Set<T> {
+    fn eq(&self, other: &Set<T>) -> bool {
+        self.proxy == other.proxy || other.snapshot().is_ok_and(|set| *self == set)
+    }
+}
+
+impl<T: Key + fmt::Debug> fmt::Debug for Set<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.snapshot() {
+            Ok(set) => set.fmt(f),
+            Err(error) => write!(f, "<{error}>"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a pool in a manager does with the functions that it is given. These run in the manager's process; what they promise is
+//! brought by the pool's callbacks.
+
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use procession_core::ApplyOn;
+use procession_pool::{AsyncResult, Pool, PoolBuilder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::TaskFailure;
+use super::hosted::{Hosted, TaskTicket};
+use crate::api::deferred::{Deferred, Reply};
+
+/// What a task brings.
+pub(super) type Outcome<R> = Result<R, TaskFailure>;
+
+/// Makes the pool, unless there is one.
+pub(super) struct Open<A>(PhantomData<A>);
+
+/// Applies the function to one item.
+pub(super) struct Apply;
+
+/// Applies the function to many items.
+pub(super) struct Map;
+
+/// What [`Apply`] and [`Map`] are told.
+pub(super) type One<A> = (A, TaskTicket);
+pub(super) type Many<A> = (Vec<A>, Option<NonZeroUsize>, TaskTicket);
+
+impl<A: DeserializeOwned> ApplyOn<Hosted, A, PoolBuilder> for Open<A> {
+    type Argument = A;
+    type Result = Deferred<Result<(), String>>;
+
+    fn apply_on(hosted: &Hosted, describe: fn(A) -> PoolBuilder, argument: A) -> Self::Result {
+        let (reply, deferred) = Deferred::pair();
+        reply.send(&hosted.make(|| describe(argument)));
+        deferred
+    }
+}
+
+impl<A, R> ApplyOn<Hosted, A, R> for Apply
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + 'static,
+{
+    type Argument = One<A>;
+    type Result = Deferred<Outcome<R>>;
+
+    fn apply_on(hosted: &Hosted, function: fn(A) -> R, (item, ticket): Self::Argument) -> Self::Result {
+        promise(hosted, ticket, |pool| pool.apply_async(function, item))
+    }
+}
+
+impl<A, R> ApplyOn<Hosted, A, R> for Map
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + 'static,
+{
+    type Argument = Many<A>;
+    type Result = Deferred<Outcome<Vec<R>>>;
+
+    fn apply_on(hosted: &Hosted, function: fn(A) -> R, (items, chunk, ticket): Self::Argument) -> Self::Result {
+        promise(hosted, ticket, |pool| {
+            let job = pool.job(function);
+            chunk.into_iter().fold(job, procession_pool::Job::chunk_size).map_async(items)
+        })
+    }
+}
+
+fn promise<R: Serialize + 'static>(
+    hosted: &Hosted,
+    ticket: TaskTicket,
+    begin: impl FnOnce(&Pool) -> AsyncResult<R>,
+) -> Deferred<Outcome<R>> {
+    let (reply, deferred): (Reply<Outcome<R>>, _) = Deferred::pair();
+    // A pool is in its place before anybody else has the proxy. Without one the promise is broken, which is an error.
+    if let Some(pool) = hosted.get() {
+        let task = begin(pool);
+        hosted.keep(ticket, &task, move |result| reply.send(&result.map_err(|error| TaskFailure::of(&error))));
+    }
+    deferred
+}
+
+/// How many workers the pool has.
+pub(super) fn workers(hosted: &Hosted, (): ()) -> usize {
+    hosted.get().map_or(0, Pool::workers)
+}
+
+/// It has the pool for itself, so it comes after the calls that brought the tasks before it.
+pub(super) fn close(hosted: &mut Hosted, (): ()) {
+    hosted.get().into_iter().for_each(Pool::close);
+}
+
+pub(super) fn terminate(hosted: &Hosted, (): ()) {
+    hosted.get().into_iter().for_each(Pool::terminate);
+}
+
+/// Waits until all workers have left, for so long at the most.
+pub(super) fn join_for(hosted: &mut Hosted, slice: Duration) -> bool {
+    hosted.get_mut().is_none_or(|pool| pool.join_timeout(slice))
+}

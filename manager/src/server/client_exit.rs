@@ -1,0 +1,47 @@
+//! What is done when a client is gone: it gives back all that it had, and those who want to know are told.
+
+use std::collections::VecDeque;
+
+use procession_core::codec;
+
+use super::job::{Job, Origin, Work};
+use super::state::State;
+use crate::wire::ids::{ClientId, ObjectId};
+use crate::wire::protocol::Failure;
+
+impl State {
+    /// A client is gone.
+    pub(crate) fn on_client_exit(&mut self, token: u64) {
+        let id = ClientId(token);
+        self.awake.retain(|one| *one != token);
+        match (self.clients.remove(&token), self.remote_clients.remove(&token)) {
+            (Some(client), _) => client.close(&self.epoll),
+            (None, Some(remote_clients)) => drop(self.epoll.remove(remote_clients.pollable())),
+            (None, None) => return,
+        }
+        let (gone, stay): (Vec<Job>, Vec<Job>) =
+            std::mem::take(&mut self.ready).into_iter().partition(|job| is_of(job, id));
+        self.ready = stay.into();
+        let mut ready = VecDeque::new();
+        let mut released = self.table.remove_client(id, |job| is_of(job, id), &mut ready);
+        for job in gone.into_iter().chain(std::mem::take(&mut released.calls)) {
+            self.refuse(job, Failure::Gone);
+        }
+        self.finish_release(released);
+        self.go_on(ready);
+        for object in self.table.with_exit_hooks() {
+            self.start_exit_hook(object, id);
+        }
+    }
+
+    fn start_exit_hook(&mut self, object: ObjectId, client: ClientId) {
+        let Some(method) = self.table.value(object).and_then(|cell| cell.exit_hook) else { return };
+        let Ok(argument) = codec::encode(&client.0) else { return };
+        let work = Work::of(method, argument);
+        self.start(Job::new(Origin::ExitHook(client), Some(object), work));
+    }
+}
+
+fn is_of(job: &Job, client: ClientId) -> bool {
+    matches!(job.origin, Origin::Client(call) if call.client == client)
+}

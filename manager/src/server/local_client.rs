@@ -1,0 +1,255 @@
+//! [`Client`]: one connected process, as the server sees it.
+
+use std::collections::VecDeque;
+use std::io;
+
+use procession_channels::{Connection, TryRecvError};
+use procession_core::Waitable;
+use procession_core::codec::Message;
+use procession_core::os::epoll::Epoll;
+use procession_core::{Control, LinkError, Method, TryRecv};
+
+use super::reply_queue::ReplyQueue;
+use crate::wire::claims::{Claim, ClaimSlot, Claims};
+use crate::wire::ids::ClientId;
+use crate::wire::protocol::{ControlMessage, ReplyHeader};
+
+/// How many calls are taken over from shared memory at once.
+const BATCH: usize = 64;
+
+/// Marks the token of a client when it is its pipe that is ready, and there can be nothing new on its link.
+pub(crate) const PIPE: u64 = 1 << 63;
+
+/// A connection.
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    requests: Control,
+    /// What came over the link before the pipe has said that it is its turn.
+    early: VecDeque<ControlMessage<Message>>,
+    /// Whether there may be something on the link.
+    control_ready: bool,
+    /// The rest of the connection, once the client has sent it.
+    queue: Option<ReplyQueue>,
+    /// The methods that it has named, by their numbers.
+    methods: Vec<Method>,
+    /// Calls that were taken over and not begun: the bytes, and where each ends.
+    calls: Vec<u8>,
+    ends: VecDeque<usize>,
+    begin: usize,
+}
+
+/// What a client has said.
+pub(crate) enum Received {
+    ControlMessage(Box<ControlMessage<Message>>),
+    Call(Vec<u8>),
+    /// Nothing more for now.
+    Nothing,
+    /// Nothing ever again.
+    End,
+}
+
+impl Client {
+    pub(crate) fn new(id: ClientId, requests: Control) -> Client {
+        let (early, ends) = (VecDeque::new(), VecDeque::new());
+        Client {
+            id,
+            requests,
+            early,
+            control_ready: true,
+            queue: None,
+            methods: Vec::new(),
+            calls: Vec::new(),
+            ends,
+            begin: 0,
+        }
+    }
+
+    /// Whether there is something in shared memory.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| !queue.is_full && !queue.calls.looks_empty())
+    }
+
+    /// Notes that one of its descriptors is ready.
+    pub(crate) fn mark_control_ready(&mut self) {
+        self.control_ready = true;
+    }
+
+    /// Makes its descriptors ready when it says something. Answers whether it has done so already; `None` where it could not be
+    /// done, because the client was stopped in the midst of something: then look again before long.
+    pub(crate) fn arm(&self) -> Option<bool> {
+        match &self.queue {
+            Some(queue) if !queue.is_full => queue.calls.try_arm(),
+            _ => Some(false),
+        }
+    }
+
+    /// Whether answers wait for something of which nobody will tell, so that one must look again before long.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_stalled)
+    }
+
+    /// The next thing that it says. Links and pipe fail alike: the client is gone, or might as well be.
+    pub(crate) fn recv(&mut self, epoll: &Epoll) -> Result<Received, LinkError> {
+        if self.queue.as_ref().is_some_and(|queue| queue.is_waiting) {
+            self.drain(epoll)?;
+        }
+        if self.is_lost() {
+            return Ok(Received::End);
+        }
+        if self.queue.as_ref().is_some_and(|queue| queue.is_full) {
+            return Ok(Received::Nothing);
+        }
+        if let Some(frame) = self.next_call()? {
+            return if frame.is_empty() { self.next_signal() } else { Ok(Received::Call(frame)) };
+        }
+        if !self.control_ready {
+            return Ok(Received::Nothing);
+        }
+        match self.requests.try_recv()? {
+            TryRecv::Value(signal) if self.queue.is_none() => Ok(Received::ControlMessage(Box::new(signal))),
+            TryRecv::Value(signal) => {
+                self.early.push_back(signal);
+                self.recv(epoll)
+            }
+            TryRecv::Empty => {
+                self.control_ready = false;
+                Ok(Received::Nothing)
+            }
+            // Whatever it has sent before is there by now.
+            TryRecv::End if self.has_calls() => self.recv(epoll),
+            TryRecv::End => Ok(Received::End),
+        }
+    }
+
+    /// Takes over the other ways of the connection.
+    pub(crate) fn greet(
+        &mut self,
+        replies: Control,
+        pipe: Connection<(), ()>,
+        claims: Option<Claims>,
+        epoll: &Epoll,
+    ) -> io::Result<()> {
+        let claims = claims.ok_or_else(|| io::Error::other("the words of its calls are of another size"))?;
+        claims.store_manager_pid();
+        let (answers, calls) = pipe.split();
+        epoll.add(calls.pollable(), self.id.0 | PIPE)?;
+        self.queue = Some(ReplyQueue::new(replies, calls, answers, claims));
+        Ok(())
+    }
+
+    /// By what a call of it can be taken back.
+    pub(crate) fn claim(&self, slot: ClaimSlot, number: u64) -> Option<Claim> {
+        self.queue.as_ref().and_then(|queue| Claim::of(&queue.claims, slot, number))
+    }
+
+    /// Notes a method. Numbers are given in order, without gaps.
+    pub(crate) fn learn(&mut self, index: u32, method: Method) -> bool {
+        let is_next = usize::try_from(index) == Ok(self.methods.len());
+        if is_next {
+            self.methods.push(method);
+        }
+        is_next
+    }
+
+    pub(crate) fn method(&self, index: u32) -> Option<Method> {
+        self.methods.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// Sends an answer. A client that is gone is noticed by the end of its requests. Answers whether it is worth listening to: one
+    /// that can be sent nothing, not even that there is nothing, is not.
+    pub(crate) fn reply(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll) -> bool {
+        let Some(queue) = &mut self.queue else { return true };
+        queue.add(answer, result);
+        if !queue.is_waiting && !queue.flush() {
+            queue.is_waiting = true;
+            let _closed = self.watch_room(epoll);
+        }
+        if self.queue.as_ref().is_some_and(|queue| queue.has_plenty() && !queue.is_full) {
+            let _closed = self.stop_listening(epoll);
+        }
+        !self.is_lost()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_lost)
+    }
+
+    /// Waits for nothing of it any more. Its descriptors may live on in a copy of its process.
+    pub(crate) fn close(self, epoll: &Epoll) {
+        let _known = epoll.remove(self.requests.pollable());
+        if let Some(queue) = &self.queue {
+            let _known = epoll.remove(queue.calls.pollable());
+            let _known = epoll.remove(queue.answers.bell());
+            let _known = epoll.remove(queue.replies.pollable());
+        }
+    }
+
+    fn next_call(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+        if self.ends.is_empty() && !self.take_calls()? {
+            return Ok(None);
+        }
+        let Some(end) = self.ends.pop_front() else { return Ok(None) };
+        let frame = self.calls.get(self.begin..end).unwrap_or_default().to_vec();
+        self.begin = end;
+        Ok(Some(frame))
+    }
+
+    /// Takes calls over from shared memory. Answers whether there were any.
+    fn take_calls(&mut self) -> Result<bool, LinkError> {
+        let Some(queue) = self.queue.as_ref().filter(|queue| !queue.calls.looks_empty()) else { return Ok(false) };
+        self.calls.clear();
+        self.begin = 0;
+        let mut ends = Vec::from(std::mem::take(&mut self.ends));
+        let taken = queue.calls.try_recv_many_bytes(BATCH, &mut self.calls, &mut ends);
+        self.ends = ends.into();
+        match taken {
+            Ok(count) => Ok(count > 0),
+            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Disconnected) => Err(LinkError::Disconnected),
+            Err(error) => Err(LinkError::Garbled(error.to_string())),
+        }
+    }
+
+    /// What the pipe says is now to be had from the link.
+    fn next_signal(&mut self) -> Result<Received, LinkError> {
+        if let Some(signal) = self.early.pop_front() {
+            return Ok(Received::ControlMessage(Box::new(signal)));
+        }
+        match self.requests.try_recv()? {
+            TryRecv::Value(signal) => Ok(Received::ControlMessage(Box::new(signal))),
+            TryRecv::Empty => Err(LinkError::Garbled("it announced a message that it had not sent".to_owned())),
+            TryRecv::End => Ok(Received::End),
+        }
+    }
+
+    /// Sends on what there was no room for, and listens to the client again when all of it is out.
+    fn drain(&mut self, epoll: &Epoll) -> Result<(), LinkError> {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        if !queue.flush() {
+            return Ok(());
+        }
+        queue.is_waiting = false;
+        let _known = epoll.remove(queue.answers.bell());
+        let _known = epoll.remove(queue.replies.pollable());
+        if queue.is_full {
+            queue.is_full = false;
+            self.control_ready = true;
+            epoll.add(self.requests.pollable(), self.id.0).map_err(LinkError::Io)?;
+            epoll.add(queue.calls.pollable(), self.id.0 | PIPE).map_err(LinkError::Io)?;
+        }
+        Ok(())
+    }
+
+    fn watch_room(&self, epoll: &Epoll) -> io::Result<()> {
+        let Some(queue) = &self.queue else { return Ok(()) };
+        epoll.add(queue.answers.bell(), self.id.0)?;
+        epoll.add(queue.replies.pollable(), self.id.0)
+    }
+
+    fn stop_listening(&mut self, epoll: &Epoll) -> io::Result<()> {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        queue.is_full = true;
+        epoll.remove(self.requests.pollable())?;
+        epoll.remove(queue.calls.pollable())
+    }
+}

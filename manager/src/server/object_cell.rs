@@ -1,0 +1,94 @@
+//! [`ObjectCell`]: one value, and how a method is run on it.
+
+use std::any::Any;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use procession_core::codec::{Handles, Message};
+use procession_core::{Method, MethodError, Operand};
+use procession_process::panics;
+
+use crate::wire::protocol::{Failure, RequestKind};
+
+/// A value of any type.
+pub(crate) type AnyValue = Box<dyn Any + Send + Sync>;
+
+/// A value where it lies. The table has given out turns before anybody comes here, so the lock never makes anyone wait.
+pub(crate) struct ObjectCell {
+    value: RwLock<AnyValue>,
+    /// To be called on the value when a client is gone.
+    pub(crate) exit_hook: Option<Method>,
+}
+
+/// What running a method has brought.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Returned(Message),
+    Failed(Failure),
+    /// The condition does not hold, and nothing was changed.
+    NotYet,
+}
+
+/// What a method is run with.
+pub(crate) struct Invocation<'a> {
+    pub(crate) kind: RequestKind,
+    pub(crate) method: Method,
+    pub(crate) argument: &'a [u8],
+    pub(crate) descriptors: Handles,
+    /// Memory for the result.
+    pub(crate) buffer: Vec<u8>,
+}
+
+impl ObjectCell {
+    pub(crate) fn new(value: AnyValue, exit_hook: Option<Method>) -> Arc<ObjectCell> {
+        Arc::new(ObjectCell { value: RwLock::new(value), exit_hook })
+    }
+
+    /// Makes a value.
+    pub(crate) fn make(run: Invocation<'_>, exit_hook: Option<Method>) -> Result<Arc<ObjectCell>, Failure> {
+        let mut slot = None;
+        match run.on(Operand::New(&mut slot)) {
+            Outcome::Failed(failure) => Err(failure),
+            Outcome::Returned(_) | Outcome::NotYet => {
+                let value = slot.ok_or_else(|| Failure::Nonsense("the method makes no value".to_owned()))?;
+                Ok(ObjectCell::new(value, exit_hook))
+            }
+        }
+    }
+
+    pub(crate) fn run(&self, run: Invocation<'_>) -> Outcome {
+        if run.kind == RequestKind::Shared {
+            let value = self.value.read().unwrap_or_else(PoisonError::into_inner);
+            return run.on(Operand::Shared(&**value));
+        }
+        let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
+        run.on(Operand::Exclusive(&mut **value))
+    }
+
+    /// Runs a method on two values, which are not the same.
+    pub(crate) fn run_both(&self, other: &ObjectCell, run: Invocation<'_>) -> Outcome {
+        let mut first = self.value.write().unwrap_or_else(PoisonError::into_inner);
+        let mut second = other.value.write().unwrap_or_else(PoisonError::into_inner);
+        run.on(Operand::Both(&mut **first, &mut **second))
+    }
+}
+
+impl Invocation<'_> {
+    fn on(self, target: Operand<'_>) -> Outcome {
+        let Invocation { method, argument, descriptors, buffer, .. } = self;
+        match panics::catch(|| method.call(target, argument, descriptors, buffer)) {
+            Ok(Ok(Some(result))) => Outcome::Returned(result),
+            Ok(Ok(None)) => Outcome::NotYet,
+            Ok(Err(error)) => Outcome::Failed(failure(&error)),
+            Err(panic) => Outcome::Failed(Failure::Panicked(panic)),
+        }
+    }
+}
+
+fn failure(error: &MethodError) -> Failure {
+    match error {
+        MethodError::Argument(error) => Failure::BadArgument(error.to_string()),
+        MethodError::Result(error) => Failure::BadResult(error.to_string()),
+        MethodError::WrongType(name) => Failure::WrongType((*name).to_owned()),
+        other => Failure::Nonsense(other.to_string()),
+    }
+}

@@ -1,0 +1,70 @@
+//! Where the server looks next: what the kernel says is ready, who has spoken lately, and who is held up.
+
+use std::time::Instant;
+
+use super::local_client::{Client, PIPE};
+use super::state::State;
+
+impl State {
+    /// Notes what the kernel says is ready.
+    pub(crate) fn wake(&mut self, tokens: Vec<u64>) {
+        for ready in tokens {
+            let token = ready & !PIPE;
+            if let Some(client) = self.clients.get_mut(&token) {
+                if ready == token {
+                    client.mark_control_ready();
+                }
+                if !self.awake.contains(&token) {
+                    self.awake.push(token);
+                }
+            }
+            if !self.busy.contains(&token) {
+                self.busy.push_back(token);
+            }
+        }
+    }
+
+    /// Looks into shared memory. Answers whether somebody has said something.
+    pub(crate) fn poll_pipes(&mut self) -> bool {
+        for token in &self.awake {
+            if self.clients.get(token).is_some_and(Client::has_calls) {
+                self.busy.push_back(*token);
+            }
+        }
+        !self.busy.is_empty()
+    }
+
+    /// Leaves it to the kernel to tell who says something. Answers whether nobody has done so meanwhile.
+    pub(crate) fn prepare_sleep(&mut self) -> bool {
+        let (clients, busy, stalled) = (&self.clients, &mut self.busy, &mut self.stalled);
+        self.awake.retain(|token| match clients.get(token).map(Client::arm) {
+            Some(Some(true)) => {
+                busy.push_back(*token);
+                true
+            }
+            Some(None) => {
+                stalled.add(*token);
+                false
+            }
+            Some(Some(false)) | None => false,
+        });
+        self.busy.is_empty()
+    }
+
+    /// Looks at a client again before long, although nothing may tell that there is something.
+    pub(super) fn add_stalled(&mut self, token: u64) {
+        self.stalled.add(token);
+    }
+
+    /// When it is time to look again at those who are held up.
+    pub(crate) fn next_stalled_poll(&self) -> Option<Instant> {
+        self.stalled.due()
+    }
+
+    /// Looks again at those who are held up, if it is time for it.
+    pub(crate) fn poll_stalled(&mut self) {
+        for token in self.stalled.take_due() {
+            self.wake(vec![token]);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! [`RemoteClient`]: a client in another program, connected over a socket.
+//!
+//! It names methods by their numbers in a registry that both programs know, carries no descriptors, and may use only the
+//! objects that it has obtained.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use procession_channels::SocketConnection;
+use procession_core::Method;
+use procession_core::codec::{self, Message};
+use procession_core::os::epoll::Epoll;
+use procession_core::os::poll::Pollable;
+
+use crate::wire::frame_reader::{self, FrameReader};
+use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus, RequestKind};
+
+/// With more bytes of answers than this that a client has not taken, it is given up at the next.
+const TOO_MUCH: usize = 64 << 20;
+
+/// What a manager offers to other programs.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    pub(crate) fingerprint: u64,
+    pub(crate) methods: Vec<(RequestKind, Method)>,
+}
+
+/// A connection over a socket.
+pub(crate) struct RemoteClient {
+    frames: FrameReader,
+    pub(crate) schema: Arc<Schema>,
+    is_known: bool,
+    /// Whether it is given up.
+    is_lost: bool,
+    unsent: VecDeque<u8>,
+}
+
+impl RemoteClient {
+    pub(crate) fn new(socket: SocketConnection, schema: Arc<Schema>) -> io::Result<RemoteClient> {
+        let frames = FrameReader::new(socket.into())?;
+        Ok(RemoteClient { frames, schema, is_known: false, is_lost: false, unsent: VecDeque::new() })
+    }
+
+    pub(crate) fn pollable(&self) -> Pollable<'_> {
+        Pollable::readable(self.frames.as_fd()).writable_too(!self.unsent.is_empty())
+    }
+
+    /// The next frame. `None` for now; an error for ever.
+    pub(crate) fn recv(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.frames.next()
+    }
+
+    /// Takes the first frame for a greeting, and answers whether it was one.
+    pub(crate) fn greet(&mut self, frame: &[u8]) -> Option<Result<(), Failure>> {
+        if self.is_known {
+            return None;
+        }
+        let theirs = <[u8; 8]>::try_from(frame).map(u64::from_le_bytes);
+        self.is_known = theirs.is_ok_and(|theirs| theirs == self.schema.fingerprint);
+        Some(if self.is_known { Ok(()) } else { Err(Failure::Nonsense("another registry".to_owned())) })
+    }
+
+    /// The method of a number, if it is to be called in this way.
+    pub(crate) fn method(&self, index: u32, kind: RequestKind) -> Option<Method> {
+        let (registered, method) = self.schema.methods.get(usize::try_from(index).ok()?)?;
+        let fits = *registered == kind || matches!((registered, kind), (RequestKind::Make, RequestKind::Open));
+        fits.then_some(*method)
+    }
+
+    /// Sends an answer. Answers whether the client is still worth listening to; what it says is not heard any more if not.
+    pub(crate) fn reply(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll, token: u64) -> bool {
+        self.is_lost |= !self.send(answer, result, epoll, token);
+        !self.is_lost
+    }
+
+    fn send(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll, token: u64) -> bool {
+        let frame = frame_of(answer, result);
+        if !self.unsent.is_empty() {
+            // Who takes nothing while so much lies here will hardly take more.
+            let is_patient = self.unsent.len() <= TOO_MUCH;
+            if is_patient {
+                self.unsent.extend(frame);
+            }
+            return is_patient;
+        }
+        let Ok(sent) = self.write(&frame) else { return false };
+        if sent < frame.len() {
+            self.unsent.extend(&frame[sent..]);
+            let _closed = epoll.change(self.pollable(), token);
+        }
+        true
+    }
+
+    /// Sends on what there was no room for. Answers whether the client is still there.
+    pub(crate) fn drain(&mut self, epoll: &Epoll, token: u64) -> bool {
+        if self.unsent.is_empty() || self.is_lost {
+            return !self.is_lost;
+        }
+        loop {
+            let piece = self.unsent.as_slices().0;
+            let length = piece.len();
+            let Ok(sent) = self.write(piece) else { return false };
+            self.unsent.drain(..sent);
+            if self.unsent.is_empty() {
+                let _closed = epoll.change(self.pollable(), token);
+                return true;
+            }
+            if sent < length {
+                return true;
+            }
+        }
+    }
+
+    /// Writes what there is room for, and answers how much that was.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.frames.stream().write(&bytes[sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
+    }
+}
+
+/// An answer as it is sent. A result that cannot be is an error in its place.
+fn frame_of(answer: ReplyHeader, result: Message) -> Vec<u8> {
+    let (payload, descriptors) = result.into_parts();
+    if !descriptors.is_empty() {
+        return frame_of_failure(
+            answer,
+            "it holds descriptors or proxies, method_ref do not cross a network".to_owned(),
+        );
+    }
+    let mut bytes = payload.into_vec();
+    let length = bytes.len();
+    answer.append_to(&mut bytes);
+    frame_reader::frame(&bytes).unwrap_or_else(|| {
+        frame_of_failure(answer, format!("it has {length} bytes, too many for one message to another program"))
+    })
+}
+
+fn frame_of_failure(answer: ReplyHeader, text: String) -> Vec<u8> {
+    let failure = codec::encode(&Failure::BadResult(text)).unwrap_or_default();
+    let mut bytes = failure.into_parts().0.into_vec();
+    ReplyHeader { status: ReplyStatus::Failed, ..answer }.append_to(&mut bytes);
+    frame_reader::frame(&bytes).unwrap_or_default()
+}

@@ -1,0 +1,68 @@
+//! [`StalledClients`]: clients that were stopped in the midst of something, and that are looked at again from time to time.
+//!
+//! Nobody tells when such a client goes on, and each look may take milliseconds in which nobody else is served. So looks become
+//! rarer as long as anybody is held up.
+
+use std::time::{Duration, Instant};
+
+/// After so long comes the first look, and after so long each further one at the latest.
+const SOON: Duration = Duration::from_millis(1);
+const LATE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Default)]
+pub(super) struct StalledClients {
+    tokens: Vec<u64>,
+    due: Option<Instant>,
+    /// How long after the last look the next one comes.
+    pause: Duration,
+    looked: Option<Instant>,
+}
+
+impl StalledClients {
+    pub(super) fn add(&mut self, token: u64) {
+        if !self.tokens.contains(&token) {
+            self.tokens.push(token);
+        }
+        let now = Instant::now();
+        if self.due.is_none() {
+            // It is the same trouble if it comes again right after a look.
+            let is_same = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LATE);
+            self.pause = if is_same { (self.pause * 2).clamp(SOON, LATE) } else { SOON };
+            self.due = Some(now + self.pause);
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(super) fn take_due(&mut self) -> Vec<u64> {
+        let now = Instant::now();
+        if self.due.is_none_or(|due| now < due) {
+            return Vec::new();
+        }
+        self.due = None;
+        self.looked = Some(now);
+        std::mem::take(&mut self.tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_become_rarer_while_the_trouble_lasts() {
+        let mut stalled = StalledClients::default();
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            stalled.add(7);
+            stalled.add(7);
+            pauses.push(stalled.pause);
+            stalled.due = Some(Instant::now());
+            assert_eq!(stalled.take_due(), [7]);
+        }
+        assert!(stalled.take_due().is_empty());
+        assert!(pauses.is_sorted() && pauses[0] == SOON && pauses[11] == LATE, "{pauses:?}");
+    }
+}

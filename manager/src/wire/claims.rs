@@ -1,0 +1,205 @@
+//! [`Claims`]: words in memory that a client and its manager share, by which a call is taken back in an instant.
+//!
+//! A call with a limit has a word there. Both sides move it, each step by one compare-and-swap:
+//!
+//! | from | the manager | the client |
+//! | --- | --- | --- |
+//! | sent | must let it wait: *waiting*; runs it: *running* | gives it up: *withdrawn* |
+//! | waiting | runs it: *running* | gives it up: *withdrawn* |
+//! | running | its condition does not hold: *tried* | – |
+//! | tried | runs it again: *running* | gives it up: *withdrawn* |
+//! | withdrawn | never runs it | – |
+//!
+//! So a client that gives a call up knows at once that nothing was done and never will be, even while the manager is stopped. A
+//! word holds the number of its call, so it can be used for the next one although the manager still has the last.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use procession_sync::Shared;
+
+/// How many words there are: a page of them. The first is not a call's: it is the number of the manager's process.
+const WORDS: u16 = 512;
+
+/// Bits of a word that say how far its call is.
+const STAGE_BITS: u32 = 3;
+
+/// The words.
+#[derive(Clone, Debug)]
+pub(crate) struct Claims(Arc<Shared<[AtomicU64]>>);
+
+/// The place of a call's word. 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClaimSlot(pub(crate) u16);
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The manager has not looked at it.
+    Sent,
+    /// It waits for its turn.
+    Waiting,
+    Running,
+    /// Its condition did not hold.
+    Tried,
+    /// Given up: it never runs.
+    Withdrawn,
+}
+
+/// The word of one call, as its manager sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    claims: Claims,
+    slot: ClaimSlot,
+    number: u64,
+}
+
+impl Claims {
+    pub(crate) fn new() -> io::Result<Claims> {
+        let words = Shared::<[AtomicU64]>::from_fn(usize::from(WORDS), |_| AtomicU64::new(0));
+        Ok(Claims(Arc::new(words.map_err(|error| io::Error::other(error.to_string()))?)))
+    }
+
+    /// Takes over what a client has sent; `None` if that is something else.
+    pub(crate) fn adopt(words: Shared<[AtomicU64]>) -> Option<Claims> {
+        (words.len() == usize::from(WORDS)).then(|| Claims(Arc::new(words)))
+    }
+
+    /// To be sent to the manager.
+    pub(crate) fn words(&self) -> &Shared<[AtomicU64]> {
+        &self.0
+    }
+
+    /// All places.
+    pub(crate) fn slots() -> impl Iterator<Item = ClaimSlot> {
+        (1..WORDS).map(ClaimSlot)
+    }
+
+    /// Says which process the manager is.
+    pub(crate) fn store_manager_pid(&self) {
+        self.0[0].store(u64::from(std::process::id()), Release);
+    }
+
+    /// MethodRef process the manager is, once it has said so.
+    pub(crate) fn manager_pid(&self) -> Option<u32> {
+        u32::try_from(self.0[0].load(Acquire)).ok().filter(|id| *id != 0)
+    }
+
+    /// The client is about to send a call.
+    pub(crate) fn mark_sent(&self, slot: ClaimSlot, number: u64) {
+        // What is sent afterwards carries it over to the manager.
+        self.word(slot).store(word(number, Stage::Sent), Release);
+    }
+
+    /// The client gives a call up, unless it runs; answers how far it was.
+    pub(crate) fn withdraw(&self, slot: ClaimSlot, number: u64) -> Stage {
+        loop {
+            let stage = self.stage(slot, number);
+            if matches!(stage, Stage::Running | Stage::Withdrawn) || self.swap(slot, number, stage, Stage::Withdrawn) {
+                return stage;
+            }
+        }
+    }
+
+    /// How far a call is. One whose word is another's by now was given up.
+    pub(crate) fn stage(&self, slot: ClaimSlot, number: u64) -> Stage {
+        let found = self.word(slot).load(Acquire);
+        let all = [Stage::Sent, Stage::Waiting, Stage::Running, Stage::Tried];
+        all.into_iter().find(|stage| found == word(number, *stage)).unwrap_or(Stage::Withdrawn)
+    }
+
+    fn swap(&self, slot: ClaimSlot, number: u64, from: Stage, to: Stage) -> bool {
+        self.word(slot).compare_exchange(word(number, from), word(number, to), AcqRel, Relaxed).is_ok()
+    }
+
+    fn word(&self, slot: ClaimSlot) -> &AtomicU64 {
+        // A place that another process has made up is some call's, and no worse.
+        &self.0[usize::from(slot.0 % WORDS)]
+    }
+}
+
+impl Claim {
+    /// The word of a call, if it has one.
+    pub(crate) fn of(claims: &Claims, slot: ClaimSlot, number: u64) -> Option<Claim> {
+        (slot.0 != 0 && slot.0 < WORDS).then(|| Claim { claims: claims.clone(), slot, number })
+    }
+
+    /// The call waits for its turn.
+    pub(crate) fn mark_waiting(&self) {
+        let _given_up = self.claims.swap(self.slot, self.number, Stage::Sent, Stage::Waiting);
+    }
+
+    /// The call is about to run. Answers whether it may.
+    pub(crate) fn try_begin(&self) -> bool {
+        let before = [Stage::Sent, Stage::Waiting, Stage::Tried];
+        before.into_iter().any(|stage| self.claims.swap(self.slot, self.number, stage, Stage::Running))
+    }
+
+    /// The condition of the call did not hold.
+    pub(crate) fn mark_tried(&self) {
+        let _begun = self.claims.swap(self.slot, self.number, Stage::Running, Stage::Tried);
+    }
+}
+
+fn word(number: u64, stage: Stage) -> u64 {
+    (number << STAGE_BITS) | stage as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one() -> (Claims, ClaimSlot, Claim) {
+        let (claims, slot) = (Claims::new().unwrap(), ClaimSlot(3));
+        claims.mark_sent(slot, 7);
+        let claim = Claim::of(&claims, slot, 7).unwrap();
+        (claims, slot, claim)
+    }
+
+    #[test]
+    fn what_was_withdrawn_never_runs() {
+        let (claims, slot, claim) = one();
+        assert_eq!(claims.withdraw(slot, 7), Stage::Sent);
+        claim.mark_waiting();
+        assert!(!claim.try_begin());
+        claims.mark_sent(slot, 8);
+        assert!(!claim.try_begin(), "the word is another call's by now");
+        assert_eq!(claims.stage(slot, 8), Stage::Sent);
+    }
+
+    #[test]
+    fn what_runs_cannot_be_withdrawn_until_its_condition_was_found_not_to_hold() {
+        let (claims, slot, claim) = one();
+        claim.mark_waiting();
+        assert_eq!(claims.stage(slot, 7), Stage::Waiting);
+        assert!(claim.try_begin());
+        assert_eq!(claims.withdraw(slot, 7), Stage::Running);
+        claim.mark_tried();
+        assert_eq!(claims.withdraw(slot, 7), Stage::Tried);
+        assert!(!claim.try_begin());
+    }
+
+    #[test]
+    fn exactly_one_of_both_sides_wins() {
+        for number in 1..2_000 {
+            let (claims, slot) = (Claims::new().unwrap(), ClaimSlot(1));
+            claims.mark_sent(slot, number);
+            let claim = Claim::of(&claims, slot, number).unwrap();
+            let runs = std::thread::spawn(move || claim.try_begin());
+            let was = claims.withdraw(slot, number);
+            assert_eq!(runs.join().unwrap(), was == Stage::Running);
+            if number > 50 && cfg!(debug_assertions) {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_that_was_made_up_is_no_panic() {
+        let claims = Claims::new().unwrap();
+        assert!(Claim::of(&claims, ClaimSlot(0), 1).is_none());
+        assert!(Claim::of(&claims, ClaimSlot(u16::MAX), 1).is_none());
+    }
+}

@@ -1,0 +1,42 @@
+//! The numbers by which a manager tells things apart.
+
+use serde::{Deserialize, Serialize};
+
+/// An object. Never used twice in the life of a manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ObjectId(pub(crate) u64);
+
+/// A connection of a process to a manager. Number 0 is the server process itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ClientId(pub(crate) u64);
+
+impl ClientId {
+    /// The functions that run in the server, and the values that lie there.
+    pub(crate) const SERVER: ClientId = ClientId(0);
+}
+
+/// A call, by the connection that it came over and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CallId {
+    pub(crate) client: ClientId,
+    pub(crate) number: u64,
+}
+
+/// A manager: what tells it from every other, in this program and all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct ManagerId(pub(crate) u64, pub(crate) u64);
+
+impl ManagerId {
+    /// A number that nobody has had before.
+    pub(crate) fn fresh() -> ManagerId {
+        use std::hash::{BuildHasher, RandomState};
+        use std::time::{SystemTime, UNIX_EPOCH};
+
+        static MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let count = MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let slot = (std::process::id(), count, now);
+        // The keys of the hasher are random; a copy of a process may share them with it, but not its number.
+        ManagerId(RandomState::new().hash_one(slot), RandomState::new().hash_one((now, count)))
+    }
+}

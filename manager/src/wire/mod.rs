@@ -1,0 +1,7 @@
+//! What clients and the server of a manager have in common: the protocol, the ids, the claims and the errors.
+
+pub(crate) mod claims;
+pub(crate) mod error;
+pub(crate) mod frame_reader;
+pub(crate) mod ids;
+pub(crate) mod protocol;
