@@ -9,7 +9,8 @@ use syn::{Attribute, Expr, Ident, ImplItem, Item, ItemImpl, ItemMacro, Lit, Meta
 
 use super::problem::Problem;
 use super::published::{Published, is_hidden, is_shown, named};
-use super::source::{Source, is_word, line, only_for_tests, scan};
+use super::source::Source;
+use super::tokens::{is_word, line, only_for_tests, scan};
 use super::tree::Tree;
 
 /// The crates with public items, each of which has its example.

@@ -4,7 +4,8 @@ use syn::Item;
 use syn::spanned::Spanned;
 
 use super::problem::Problem;
-use super::source::{Source, line, only_for_tests};
+use super::source::Source;
+use super::tokens::{line, only_for_tests};
 use super::tree::Tree;
 
 pub(super) fn facade(tree: &Tree) -> Vec<Problem> {

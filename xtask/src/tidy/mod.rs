@@ -4,20 +4,29 @@ mod arrows;
 mod causes;
 mod examples;
 mod facade;
+mod graph;
 mod headers;
+mod lines;
+mod measure;
 mod metadata;
+mod modules;
+mod orderings;
+mod paths;
 mod problem;
 mod published;
+mod rooms;
+mod rule;
 mod signatures;
 mod size;
 mod source;
+mod tokens;
 mod tree;
 mod unsafe_;
 mod words;
 
-use lexopt::{Arg, Parser};
+use lexopt::{Arg, Parser, ValueExt};
 
-use self::problem::Problem;
+use self::rule::RULES;
 use self::tree::Tree;
 use crate::command::Command;
 use crate::failure::Failure;
@@ -25,70 +34,20 @@ use crate::step;
 
 pub(crate) const COMMAND: Command = Command {
     name: "tidy",
-    takes: "[--list | --examples]",
+    takes: "[--list | --examples | --measure [CRATE]]",
     about: "checks the rules of the house",
     details: Some(
         "\
 Without an option it prints each line that breaks one.
 
-  --list       only say what the rules are
-  --examples   only list the public items whose documentation has no example
+  --list              only say what the rules are
+  --examples          only list the public items whose documentation has no example
+  --measure           only print the figures of each crate that the rules keep in bounds, and the crates that are exempt
+  --measure CRATE     the figures of one crate, and every line of it that breaks a rule, exempt or not
 ",
     ),
     run,
 };
-
-/// A rule: its name in messages, what it demands, and the function that finds what breaks it.
-struct Rule {
-    name: &'static str,
-    demands: &'static str,
-    find: fn(&Tree) -> Vec<Problem>,
-}
-
-/// Every rule of the house that a program can check. Lints of rustc and clippy check the others.
-const RULES: &[Rule] = &[
-    Rule {
-        name: "arrows",
-        demands: "crates depend on each other and on other people's crates as the table in arrows.rs says",
-        find: arrows::arrows,
-    },
-    Rule { name: "postcard", demands: "postcard is in one manifest, core's", find: arrows::postcard },
-    Rule {
-        name: "metadata",
-        demands: "packages inherit the shared metadata and lints, and have a README.md",
-        find: metadata::metadata,
-    },
-    Rule { name: "facade", demands: "the facade holds no code", find: facade::facade },
-    Rule {
-        name: "unsafe",
-        demands: "unsafe code is in core, sync and channels' ring; other crates forbid it",
-        find: unsafe_::unsafe_code,
-    },
-    Rule {
-        name: "header",
-        demands: "each file opens with a //! line that says what lives there",
-        find: headers::headers,
-    },
-    Rule {
-        name: "causes",
-        demands: "an error's text and its `source` do not both tell the cause",
-        find: causes::causes,
-    },
-    Rule { name: "file-size", demands: "a file has at most 400 lines without its tests", find: size::files },
-    Rule { name: "function-size", demands: "a function has at most 70 lines", find: size::functions },
-    Rule {
-        name: "signature",
-        demands: "no type of nix or postcard is in a public signature",
-        find: signatures::signatures,
-    },
-    Rule {
-        name: "example",
-        demands: "the documentation of each public item shows code that runs",
-        find: examples::examples,
-    },
-    Rule { name: "unfinished", demands: "no todo!, no unimplemented!, no ignored test", find: words::unfinished },
-    Rule { name: "allow", demands: "no allow attribute: expect one, with its reason", find: words::allow },
-];
 
 fn run(mut arguments: Parser) -> Result<(), Failure> {
     match arguments.next()? {
@@ -98,6 +57,7 @@ fn run(mut arguments: Parser) -> Result<(), Failure> {
             Ok(())
         }
         Some(Arg::Long("examples")) => count_examples(),
+        Some(Arg::Long("measure")) => measure(&mut arguments),
         Some(other) => Err(other.unexpected().into()),
     }
 }
@@ -112,6 +72,18 @@ fn count_examples() -> Result<(), Failure> {
     Ok(())
 }
 
+fn measure(arguments: &mut Parser) -> Result<(), Failure> {
+    let tree = load()?;
+    match arguments.next()? {
+        None => {
+            measure::table(&tree);
+            Ok(())
+        }
+        Some(Arg::Value(folder)) => measure::details(&tree, &folder.string()?),
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
 fn load() -> Result<Tree, Failure> {
     Tree::load(&step::root()).map_err(|error| Failure::new(format!("cannot read the tree: {error}")))
 }
@@ -122,7 +94,7 @@ pub(crate) fn check() -> Result<(), Failure> {
     let mut broken = tree.unreadable.len();
     tree.unreadable.iter().for_each(|problem| println!("{problem} [syntax]"));
     for rule in RULES {
-        let problems = (rule.find)(&tree);
+        let problems = rule.broken(&tree);
         broken += problems.len();
         problems.iter().for_each(|problem| println!("{problem} [{}]", rule.name));
     }
@@ -130,18 +102,5 @@ pub(crate) fn check() -> Result<(), Failure> {
         0 => Ok(()),
         1 => Err(Failure::new("one line breaks a rule of the house")),
         _ => Err(Failure::new(format!("{broken} lines break rules of the house"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn names_of_rules_are_unique() {
-        let names: HashSet<_> = RULES.iter().map(|rule| rule.name).collect();
-        assert_eq!(names.len(), RULES.len());
     }
 }

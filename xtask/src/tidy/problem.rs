@@ -15,6 +15,11 @@ impl Problem {
     pub(super) fn new(path: impl Into<String>, line: usize, text: impl Into<String>) -> Self {
         Self { path: path.into(), line, text: text.into() }
     }
+
+    /// Whether it is in a file of the crate in `folder`.
+    pub(super) fn is_in(&self, folder: &str) -> bool {
+        self.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    }
 }
 
 impl fmt::Display for Problem {

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use syn::{Attribute, Ident, Item, UseTree, Visibility};
 
-use super::source::{Source, only_for_tests};
+use super::source::Source;
+use super::tokens::only_for_tests;
 use super::tree::Tree;
 
 /// The names that one crate publishes. That a name means two things, one of them public, does not happen to things that

@@ -7,7 +7,8 @@ use syn::visit::{self, Visit};
 use syn::{ImplItem, Item, TraitItem, UseTree, Visibility};
 
 use super::problem::Problem;
-use super::source::{Source, line, only_for_tests};
+use super::source::Source;
+use super::tokens::{line, only_for_tests};
 use super::tree::Tree;
 
 /// Crates whose types stay behind our own.

@@ -1,9 +1,10 @@
 //! One Rust file, as text, as tokens and as a syntax tree.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use syn::spanned::Spanned;
+use proc_macro2::{TokenStream, TokenTree};
 
+use super::lines::Lines;
 use super::problem::Problem;
+use super::tokens::{line, scan};
 
 /// A Rust file of the tree.
 pub(super) struct Source {
@@ -11,15 +12,17 @@ pub(super) struct Source {
     pub(super) path: String,
     pub(super) text: String,
     pub(super) syntax: syn::File,
-    tokens: TokenStream,
+    pub(super) tokens: TokenStream,
+    pub(super) lines: Lines,
 }
 
 impl Source {
     pub(super) fn parse(path: &str, text: &str) -> Result<Self, Problem> {
         let broken = |error: syn::Error| Problem::new(path, line(error.span()), format!("does not parse: {error}"));
         let syntax = syn::parse_file(text).map_err(broken)?;
-        let tokens = text.parse().map_err(|error| broken(syn::Error::from(error)))?;
-        Ok(Self { path: path.to_owned(), text: text.to_owned(), syntax, tokens })
+        let tokens: TokenStream = text.parse().map_err(|error| broken(syn::Error::from(error)))?;
+        let lines = Lines::of(text, &syntax, &tokens);
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), syntax, tokens, lines })
     }
 
     pub(super) fn problem(&self, line: usize, text: impl Into<String>) -> Problem {
@@ -29,6 +32,16 @@ impl Source {
     /// Whether the whole file is test code.
     pub(super) fn is_test(&self) -> bool {
         self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
+    }
+
+    /// Whether the file is part of a crate, and not a test, an example or a benchmark of one.
+    pub(super) fn is_shipped(&self) -> bool {
+        self.path.contains("/src/") && !self.is_test()
+    }
+
+    /// Whether the file is part of the crate in `folder`.
+    pub(super) fn is_of(&self, folder: &str) -> bool {
+        self.is_shipped() && self.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with("/src/"))
     }
 
     /// The problems that `find` sees at the beginning of each run of tokens, the bodies of macros included.
@@ -41,43 +54,6 @@ impl Source {
         });
         problems
     }
-}
-
-/// Calls `see` with what follows each token on its level, that token included; `rest` is never empty.
-pub(super) fn scan(tokens: TokenStream, see: &mut dyn FnMut(&[TokenTree])) {
-    let level: Vec<_> = tokens.into_iter().collect();
-    for (at, token) in level.iter().enumerate() {
-        see(&level[at..]);
-        if let TokenTree::Group(group) = token {
-            scan(group.stream(), see);
-        }
-    }
-}
-
-pub(super) fn is_word(token: &TokenTree, word: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident == word)
-}
-
-/// The line on which a piece of source begins, counted from 1.
-pub(super) fn line(span: Span) -> usize {
-    span.start().line
-}
-
-/// How many lines a piece of syntax covers.
-pub(super) fn height(syntax: &impl Spanned) -> usize {
-    syntax.span().end().line - syntax.span().start().line + 1
-}
-
-/// Whether attributes leave an item out of anything but test builds.
-pub(super) fn only_for_tests(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).any(|attribute| {
-        let syn::Meta::List(list) = &attribute.meta else {
-            return false;
-        };
-        let mut words = Vec::new();
-        scan(list.tokens.clone(), &mut |rest| words.push(rest[0].to_string()));
-        words.iter().any(|word| word == "test") && !words.iter().any(|word| word == "not")
-    })
 }
 
 #[cfg(test)]
@@ -99,11 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn test_code_is_recognised() {
-        let item: syn::ItemMod = syn::parse_str("#[cfg(all(test, unix))] mod tests {}").unwrap();
-        assert!(only_for_tests(&item.attrs));
-        let item: syn::ItemMod = syn::parse_str("#[cfg(not(test))] mod real {}").unwrap();
-        assert!(!only_for_tests(&item.attrs));
+    fn test_files_are_recognised() {
         assert!(Source::parse("core/tests/it/main.rs", "").unwrap().is_test());
         assert!(!Source::parse("core/src/latest.rs", "").unwrap().is_test());
     }

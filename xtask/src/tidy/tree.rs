@@ -8,6 +8,10 @@ use toml::Table;
 use super::problem::Problem;
 use super::source::Source;
 
+/// The folders of all crates, `bench` included.
+pub(super) const FOLDERS: &[&str] =
+    &["core", "process", "sync", "channels", "pool", "manager", "procession", "xtask", "bench"];
+
 /// Everything that the rules may ask about.
 #[derive(Default)]
 pub(super) struct Tree {

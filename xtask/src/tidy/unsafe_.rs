@@ -1,7 +1,8 @@
 //! The rule about unsafe code: a few places may hold it, so that a reviewer knows where to look.
 
 use super::problem::Problem;
-use super::source::{Source, is_word};
+use super::source::Source;
+use super::tokens::is_word;
 use super::tree::Tree;
 
 /// Folders and files that may hold unsafe code. The clippy lints see to it that each block has its proof.

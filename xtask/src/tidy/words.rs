@@ -3,7 +3,8 @@
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::problem::Problem;
-use super::source::{Source, is_word, scan};
+use super::source::Source;
+use super::tokens::{is_word, scan};
 use super::tree::Tree;
 
 pub(super) fn unfinished(tree: &Tree) -> Vec<Problem> {

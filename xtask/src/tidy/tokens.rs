@@ -1,0 +1,48 @@
+//! What rules ask of tokens and attributes.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+
+/// Calls `see` with what follows each token on its level, that token included; `rest` is never empty.
+pub(super) fn scan(tokens: TokenStream, see: &mut dyn FnMut(&[TokenTree])) {
+    let level: Vec<_> = tokens.into_iter().collect();
+    for (at, token) in level.iter().enumerate() {
+        see(&level[at..]);
+        if let TokenTree::Group(group) = token {
+            scan(group.stream(), see);
+        }
+    }
+}
+
+pub(super) fn is_word(token: &TokenTree, word: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == word)
+}
+
+/// The line on which a piece of source begins, counted from 1.
+pub(super) fn line(span: Span) -> usize {
+    span.start().line
+}
+
+/// Whether attributes leave an item out of anything but test builds.
+pub(super) fn only_for_tests(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).any(|attribute| {
+        let syn::Meta::List(list) = &attribute.meta else {
+            return false;
+        };
+        let mut words = Vec::new();
+        scan(list.tokens.clone(), &mut |rest| words.push(rest[0].to_string()));
+        words.iter().any(|word| word == "test") && !words.iter().any(|word| word == "not")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_for_tests_are_recognised() {
+        let item: syn::ItemMod = syn::parse_str("#[cfg(all(test, unix))] mod tests {}").unwrap();
+        assert!(only_for_tests(&item.attrs));
+        let item: syn::ItemMod = syn::parse_str("#[cfg(not(test))] mod real {}").unwrap();
+        assert!(!only_for_tests(&item.attrs));
+    }
+}
