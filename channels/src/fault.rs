@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use procession_core::codec::{DecodeError, EncodeError};
 use procession_core::os::limits;
-use procession_core::{MappingError, os::packet::MOST_DESCRIPTORS};
+use procession_core::{MappingError, packet::MOST_DESCRIPTORS};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::chain::Snag;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, Ordering::Relaxed};
 use std::thread;
 
 use procession_core::codec::Handles;
-use procession_core::os::packet::{Packet, Received};
+use procession_core::packet::{Packet, Received};
 
 use crate::chain::{Head, Tail, Taken};
 use crate::fault::Fault;

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed, fence};
 
 use procession_core::codec::Handles;
-use procession_core::os::packet::{MOST_DESCRIPTORS, Packet, Received};
+use procession_core::packet::{MOST_DESCRIPTORS, Packet, Received};
 
 use crate::chain::{Snag, Tail};
 use crate::draft::Draft;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use procession_core::Arena;
 use procession_core::codec;
 use procession_core::os::large;
-use procession_core::os::packet::Packet;
+use procession_core::packet::Packet;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

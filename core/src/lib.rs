@@ -78,48 +78,51 @@
 //!
 //! Linux 5.10 or newer on x86-64 and aarch64, with glibc and `/proc`.
 
-pub mod codec;
-pub mod constructors;
-pub mod frame;
-pub mod last_words;
+mod bytes;
+mod code;
+mod memory;
+#[doc(hidden)]
 pub mod os;
-pub mod start;
+mod tuning;
 
-mod arena;
-mod arrivals;
-mod blob;
-mod buffer_memory;
-mod buffer_pool;
-mod call_batch;
-mod control;
-mod control_listener;
-mod failure;
-mod function;
-mod image;
-mod link;
-mod link_error;
-mod mapping;
-mod method;
-mod method_thunk;
-mod outgoing;
-mod pending_drop;
-mod ring;
-mod role;
-mod waitable;
+pub use bytes::codec;
+pub use bytes::failure::Failure;
+pub use code::method::{ApplyOn, Operand};
+pub use os::waitable::Waitable;
 
-pub use arena::Arena;
-pub use blob::{Blob, BlobError};
-pub use buffer_memory::BufferMemory;
-pub use buffer_pool::{Buffer, BufferHandle, BufferPool, BufferReader};
-pub use call_batch::{CallBatch, Progress};
-pub use control::Control;
-pub use control_listener::{ControlListener, ControlTicket};
-pub use failure::Failure;
-pub use function::{CallError, Function, FunctionError};
-pub use image::Image;
-pub use link::{Link, LinkError, SPILL, TryRecv};
-pub use mapping::{Mapping, MappingError};
-pub use method::{ApplyOn, Method, MethodError, Operand};
-pub use pending_drop::PendingDrop;
-pub use ring::Ring;
-pub use waitable::Waitable;
+#[doc(hidden)]
+pub use bytes::blob::{Blob, BlobError};
+#[doc(hidden)]
+pub use bytes::link::{Link, TryRecv};
+#[doc(hidden)]
+pub use bytes::link_error::LinkError;
+#[doc(hidden)]
+pub use bytes::{frame, packet};
+#[doc(hidden)]
+pub use code::call_batch::{CallBatch, Progress};
+#[doc(hidden)]
+pub use code::control::Control;
+#[doc(hidden)]
+pub use code::control_listener::{ControlListener, ControlTicket};
+#[doc(hidden)]
+pub use code::function::{CallError, Function, FunctionError};
+#[doc(hidden)]
+pub use code::image::Image;
+#[doc(hidden)]
+pub use code::method::{Method, MethodError};
+#[doc(hidden)]
+pub use code::pending_drop::PendingDrop;
+#[doc(hidden)]
+pub use code::{constructors, last_words, start};
+#[doc(hidden)]
+pub use memory::arena::Arena;
+#[doc(hidden)]
+pub use memory::buffer_memory::BufferMemory;
+#[doc(hidden)]
+pub use memory::buffer_pool::{Buffer, BufferHandle, BufferPool, BufferReader};
+#[doc(hidden)]
+pub use memory::mapping::{Mapping, MappingError};
+#[doc(hidden)]
+pub use memory::ring::Ring;
+#[doc(hidden)]
+pub use tuning::SPILL;

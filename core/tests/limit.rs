@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procession_core::codec::{Descriptor, Handles, decode, encode};
-use procession_core::os::packet::{Packet, Received};
+use procession_core::packet::{Packet, Received};
 use procession_core::{Link, LinkError};
 
 fn open() -> u64 {

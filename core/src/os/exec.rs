@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow};
 
+use super::descriptors;
 use super::pidfd::PidFd;
-use super::{check, descriptors};
+use super::refusal::check;
 
 /// Enough for a few system calls and the C library's wrappers of them.
 const STACK: usize = 64 * 1024;

@@ -8,9 +8,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
 
+use super::descriptors;
+use super::refusal::check;
 use super::refusal::no_proc;
 use super::threads::Counter;
-use super::{check, descriptors};
 
 /// On which side of the copy the caller finds itself.
 ///

@@ -15,9 +15,10 @@ use std::time::Instant;
 
 use nix::libc;
 
+use super::descriptors;
 use super::poll::{Pollable, poll};
+use super::refusal::check;
 use super::refusal::no_proc;
-use super::{check, descriptors};
 
 /// The parent's side. Dropping it ends all children that hold on to the other side.
 ///

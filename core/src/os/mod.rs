@@ -14,10 +14,7 @@
 //! # std::io::Result::Ok(())
 //! ```
 
-use std::io;
-
 pub mod auxv;
-#[doc(hidden)]
 pub mod backoff;
 pub mod backtrace;
 pub mod clock;
@@ -34,10 +31,8 @@ pub mod lifeline;
 pub mod limits;
 pub(crate) mod memfd;
 pub(crate) mod memory;
-#[doc(hidden)]
 pub mod mutex;
 pub mod own_file;
-pub mod packet;
 pub(crate) mod passing;
 pub mod pidfd;
 mod pidfd_info;
@@ -52,9 +47,5 @@ pub mod signal;
 pub mod stdio;
 pub mod tcp;
 pub mod threads;
+pub(crate) mod waitable;
 pub mod wake;
-
-/// Turns the C convention of a negative answer into the error that `errno` tells.
-pub(crate) fn check<T: Copy + PartialOrd + From<i8>>(answer: T) -> io::Result<T> {
-    if answer < T::from(0) { Err(io::Error::last_os_error()) } else { Ok(answer) }
-}

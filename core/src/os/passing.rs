@@ -42,7 +42,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8], more: &mut [u8],
         head.msg_control = room.0.as_mut_ptr().cast();
         head.msg_controllen = size_of_val(&room.0);
         // SAFETY: the head points to the two pieces, which point to what is borrowed for writing, and to `room`; all are as long as it says and live on.
-        match super::check(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut head, flags) }) {
+        match super::refusal::check(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut head, flags) }) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => break other?,
         }

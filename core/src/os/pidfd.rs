@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::libc;
 
 use super::descriptors::above_standard;
+use super::pidfd_info;
 use super::poll::{Pollable, poll};
+use super::refusal::check;
 use super::refusal::{is_refusal, refused};
-use super::{check, pidfd_info};
 
 /// How a process ended, as the kernel tells it.
 ///

@@ -135,7 +135,7 @@ pub fn poll(what: &[Pollable<'_>], deadline: Option<Instant>) -> io::Result<Vec<
         let timeout = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let count = libc::nfds_t::try_from(fds.len()).map_err(io::Error::other)?;
         // SAFETY: `fds` holds `count` entries that live across the call; the timeout is null or points to `left`.
-        let ready = super::check(unsafe { libc::ppoll(fds.as_mut_ptr(), count, timeout, std::ptr::null()) });
+        let ready = super::refusal::check(unsafe { libc::ppoll(fds.as_mut_ptr(), count, timeout, std::ptr::null()) });
         match ready {
             Ok(_) => return Ok(fds.iter().map(|one| one.revents != 0).collect()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -191,7 +191,7 @@ pub fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-pub(super) fn timespec(left: Duration) -> libc::timespec {
+pub(crate) fn timespec(left: Duration) -> libc::timespec {
     let tv_sec = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
     libc::timespec { tv_sec, tv_nsec: libc::c_long::from(left.subsec_nanos() as i32) }
 }

@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 pub fn set_niceness(niceness: i32) -> io::Result<()> {
     // SAFETY: the call takes numbers only.
     let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, niceness) };
-    super::check(outcome).map(drop)
+    super::refusal::check(outcome).map(drop)
 }
 
 /// Lets the calling thread, and those that it starts from now on, run on one processor only.

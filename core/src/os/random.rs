@@ -4,7 +4,7 @@ use std::io;
 
 use nix::libc;
 
-use super::check;
+use super::refusal::check;
 
 /// Fills a buffer with random bytes, by the system call `getrandom`: no file is needed for it, so it works in an empty root, too.
 /// Early in the boot of a machine it waits until there is enough that is random.

@@ -5,6 +5,11 @@ use std::io;
 use nix::libc;
 use thiserror::Error;
 
+/// Turns a negative return value of C into the error of `errno`.
+pub(crate) fn check<T: Copy + PartialOrd + From<i8>>(returned: T) -> io::Result<T> {
+    if returned < T::from(0) { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}
+
 /// A call that this system does not let us make.
 #[derive(Debug, Error)]
 #[error("the system call `{call}` is refused here (by a seccomp filter, a container or an old kernel): {error}")]

@@ -60,7 +60,7 @@ pub const SIGKILL: i32 = libc::SIGKILL;
 /// ```
 pub const SIGABRT: i32 = libc::SIGABRT;
 
-use super::check;
+use super::refusal::check;
 
 /// What this process does about a signal, as far as it can be set without running code in a handler.
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::libc;
 
-use super::check;
+use super::refusal::check;
 
 /// `TCP_RTO_MAX_MS`: the C library does not know it yet.
 const RTO_MAX_MS: libc::c_int = 44;

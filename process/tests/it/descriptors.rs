@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use procession_core::os::epoll::Epoll;
-use procession_core::os::packet::Packet;
 use procession_core::os::wake::Waker;
+use procession_core::packet::Packet;
 use procession_core::{Control, Mapping};
 use procession_process::{Descriptor, Process, StartMethod, Stdio};
 

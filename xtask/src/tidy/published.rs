@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use syn::{Attribute, Ident, Item, UseTree, Visibility};
+use syn::{Attribute, Ident, Item, UseName, UseRename, UseTree, Visibility};
 
 use super::source::Source;
 use super::tokens::only_for_tests;
@@ -41,7 +41,7 @@ impl Published {
                 continue;
             }
             match (item, name) {
-                (Item::Use(item), _) => self.re_export(&item.tree),
+                (Item::Use(item), _) => self.re_export(&item.tree, path, files),
                 (Item::Mod(item), _) => {
                     self.names.insert(item.ident.to_string());
                     let inner = [path, &[item.ident.to_string()]].concat();
@@ -56,13 +56,15 @@ impl Published {
         }
     }
 
-    /// The name that a thing has where it is defined, whatever it is called outside.
-    fn re_export(&mut self, tree: &UseTree) {
+    /// The name that a thing has where it is defined, whatever it is called outside. It may be a module of its own.
+    fn re_export(&mut self, tree: &UseTree, path: &[String], files: &mut Vec<Vec<String>>) {
         match tree {
-            UseTree::Path(path) => self.re_export(&path.tree),
-            UseTree::Group(group) => group.items.iter().for_each(|item| self.re_export(item)),
-            UseTree::Name(name) => drop(self.names.insert(name.ident.to_string())),
-            UseTree::Rename(name) => drop(self.names.insert(name.ident.to_string())),
+            UseTree::Path(inner) => self.re_export(&inner.tree, &[path, &[inner.ident.to_string()]].concat(), files),
+            UseTree::Group(group) => group.items.iter().for_each(|item| self.re_export(item, path, files)),
+            UseTree::Name(UseName { ident }) | UseTree::Rename(UseRename { ident, .. }) => {
+                self.names.insert(ident.to_string());
+                files.push([path, &[ident.to_string()]].concat());
+            }
             UseTree::Glob(_) => {}
         }
     }
@@ -121,11 +123,15 @@ mod tests {
 
     #[test]
     fn names_are_found_in_public_modules_and_re_exports() {
-        let root = "pub mod os; mod link; pub use link::{Link, LinkError as Error}; pub const A: u8 = 0; struct B;";
+        let root = "pub mod os; mod link; pub use link::{Link, LinkError as Error}; pub use link::inner; pub const A: u8 = 0; struct B;";
         let os = "pub mod poll { pub fn wait() {} } mod exit; pub(crate) fn f() {}";
-        let names =
-            published([("core/src/lib.rs", root), ("core/src/os/mod.rs", os), ("core/src/link.rs", "pub fn g() {}")]);
-        assert_eq!(names, ["A", "Link", "LinkError", "os", "poll", "wait"]);
+        let names = published([
+            ("core/src/lib.rs", root),
+            ("core/src/os/mod.rs", os),
+            ("core/src/link.rs", "pub fn g() {}"),
+            ("core/src/link/inner.rs", "pub fn h() {}"),
+        ]);
+        assert_eq!(names, ["A", "Link", "LinkError", "h", "inner", "os", "poll", "wait"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Kind, Lent, Numbered};
+use crate::bytes::codec::{Kind, Lent, Numbered};
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
 

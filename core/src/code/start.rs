@@ -28,12 +28,13 @@ use std::{env, io};
 
 use nix::libc;
 
-use crate::control::Control;
-use crate::image;
+use crate::code::control::Control;
+use crate::code::image;
 use crate::os::exec::Exec;
 use crate::os::pidfd::{PidFd, own_number};
+use crate::os::refusal::check;
 use crate::os::refusal::{no_proc, refused};
-use crate::os::{auxv, check, threads};
+use crate::os::{auxv, threads};
 
 /// Set for a child: see [`Mark`].
 const MARK: &str = "PROCESSION_CHILD";

@@ -8,12 +8,13 @@ use std::os::unix::net::UnixDatagram;
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
-use crate::blob::{Blob, BlobError};
-use crate::codec::{Handle, Kind, Message};
-use crate::frame::{FrameError, FrameHeader};
-use crate::link::{LinkError, SPILL};
+use crate::bytes::blob::{Blob, BlobError};
+use crate::bytes::codec::{Handle, Kind, Message};
+use crate::bytes::frame::{FrameError, FrameHeader};
+use crate::bytes::link_error::LinkError;
 use crate::os::limits;
 use crate::os::passing;
+use crate::tuning::SPILL;
 
 /// The kernel's limit for one piece (`SCM_MAX_FD`).
 pub(crate) const DESCRIPTORS_A_PIECE: usize = passing::MOST;

@@ -15,15 +15,15 @@ use std::mem::needs_drop;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{self, Handles};
-use crate::function::CallError;
-use crate::pending_drop::PendingDrop;
-use crate::ring::Ring;
+use crate::bytes::codec::{self, Handles};
+use crate::code::function::CallError;
+use crate::code::pending_drop::PendingDrop;
+use crate::memory::ring::Ring;
 
 /// The longest value in a row, in bytes.
 pub(crate) const SHORT: usize = 23;
 
-/// What [`Function::call_batch`](crate::Function::call_batch) works on.
+/// What [`Function::call_batch`](crate::code::function::Function::call_batch) works on.
 ///
 /// The arguments, and likewise the results, lie one behind another, each behind one byte that says how long it is. That is at
 /// most 23 bytes: what has a larger number before it is no short value, and the row ends there.
@@ -143,7 +143,8 @@ pub(crate) fn short(row: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Function, codec::Descriptor};
+    use crate::bytes::codec::Descriptor;
+    use crate::code::function::Function;
 
     /// Values as they lie in a row.
     fn row<T: Serialize>(values: impl IntoIterator<Item = T>) -> Vec<u8> {

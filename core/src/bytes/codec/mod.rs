@@ -59,7 +59,7 @@ pub use message::{Message, Payload};
 pub(crate) use scope::{put, take, vouch, vouched};
 pub use spill::Spill;
 
-use crate::call_batch::short;
+use crate::code::call_batch::short;
 use check::{Check, Usual};
 use error::Fault;
 use scope::Goods;
@@ -267,7 +267,7 @@ fn decode_checked<C: Check, T: DeserializeOwned>(bytes: &[u8], descriptors: Hand
     finish(scope::receiving(None, descriptors, || de::from_bytes::<C, T>(bytes)), type_name::<T>())
 }
 
-/// Decodes short values that lie one behind another, as in a [`CallBatch`](crate::CallBatch), up to `most` of them, and appends them to
+/// Decodes short values that lie one behind another, as in a [`CallBatch`](crate::code::call_batch::CallBatch), up to `most` of them, and appends them to
 /// `values`. Answers how many bytes they took up.
 ///
 /// # Errors

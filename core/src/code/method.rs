@@ -1,10 +1,10 @@
 //! [`Method`]: a function that works on a value which stays where it is, named for another process of the same program.
 //!
-//! A [`Function`](crate::Function) takes everything that it needs in its argument. A method is called on a value of any type
+//! A [`Function`](crate::code::function::Function) takes everything that it needs in its argument. A method is called on a value of any type
 //! that its caller holds behind [`Any`]: the thunk finds out whether the value is of the type that the function was written
 //! for, so a name that meets the wrong value is an error and never a mistake.
 //!
-//! As with functions, a name is written and read only inside a message of a [`Control`](crate::Control) link.
+//! As with functions, a name is written and read only inside a message of a [`Control`](crate::code::control::Control) link.
 
 use std::any::{Any, type_name};
 
@@ -13,11 +13,11 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
-use crate::function::FunctionError;
-use crate::image::Place;
-use crate::method_thunk::{self as thunk, Call, Thunk};
-use crate::pending_drop::PendingDrop;
+use crate::bytes::codec::{self, DecodeError, EncodeError, Handles, Message};
+use crate::code::function::FunctionError;
+use crate::code::image::Place;
+use crate::code::method_thunk::{self as thunk, Call, Thunk};
+use crate::code::pending_drop::PendingDrop;
 
 /// The name of a function that works on a value where it is.
 ///
@@ -374,8 +374,9 @@ impl<'de> Deserialize<'de> for Method {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method_thunk::Outcome;
-    use crate::{Control, Function};
+    use crate::code::control::Control;
+    use crate::code::function::Function;
+    use crate::code::method_thunk::Outcome;
 
     fn call(method: Method, target: Operand<'_>, argument: &impl Serialize) -> Outcome {
         let argument = codec::encode(argument).unwrap();

@@ -10,10 +10,11 @@ use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Kind, fd};
-use crate::control::Control;
-use crate::image::Image;
-use crate::link::{LinkError, TryRecv};
+use crate::bytes::codec::{Kind, fd};
+use crate::bytes::link::TryRecv;
+use crate::bytes::link_error::LinkError;
+use crate::code::control::Control;
+use crate::code::image::Image;
 use crate::os::poll::Pollable;
 
 /// What a key is in a message: it comes out as a key and as nothing else, so that only [`ControlTicket::enter`] writes to its socket.
@@ -171,7 +172,8 @@ impl<'de> Deserialize<'de> for ControlTicket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Link, codec};
+    use crate::bytes::codec;
+    use crate::bytes::link::Link;
 
     #[test]
     fn a_key_rides_in_any_message_and_opens_more_than_once() {
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_key_gives_its_socket_to_nobody() {
-        use crate::codec::Descriptor;
+        use crate::bytes::codec::Descriptor;
         let (mut door, key) = ControlListener::new().unwrap();
         assert!(codec::decode::<Descriptor>(codec::encode(&key).unwrap()).unwrap_err().to_string().contains("`key`"));
         assert!(

@@ -4,8 +4,8 @@
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::image;
-use crate::start;
+use crate::code::image;
+use crate::code::start;
 
 /// One entry of `.init_array`: what the loader calls with the program's arguments and environment.
 ///

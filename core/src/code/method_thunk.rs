@@ -5,9 +5,9 @@ use std::any::{Any, type_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{self, Handles, Message};
-use crate::method::{ApplyOn, MethodError, Operand};
-use crate::pending_drop::PendingDrop;
+use crate::bytes::codec::{self, Handles, Message};
+use crate::code::method::{ApplyOn, MethodError, Operand};
+use crate::code::pending_drop::PendingDrop;
 
 /// What a call brings: `None` from a conditional method that is not to have happened yet.
 pub(crate) type Outcome = Result<Option<Message>, MethodError>;

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::{Kind, fd};
-use crate::mapping::MappingError;
+use crate::bytes::codec::{Kind, fd};
+use crate::memory::mapping::MappingError;
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
 
@@ -29,7 +29,7 @@ const KIND: Kind = Kind::own(*b"arena   ");
 /// A place in it is named by its offset. Only what was [backed](Arena::back) takes up memory, all the rest are holes, so
 /// offsets may be handed out generously. Each process maps what it touches, in a few windows, and a window stays where it is.
 ///
-/// What the bytes mean, and who may touch them when, is up to its user, as for a [`Mapping`](crate::Mapping).
+/// What the bytes mean, and who may touch them when, is up to its user, as for a [`Mapping`](crate::memory::mapping::Mapping).
 ///
 /// # Examples
 ///

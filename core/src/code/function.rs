@@ -5,8 +5,8 @@
 //! result. No registry and no macro is needed, and generic functions work like any other.
 //!
 //! A number that becomes a function pointer must never come from bytes that safe code chose. So a name has no public form:
-//! it travels only in a message of a [`Control`](crate::Control) link, which only this crate makes, between two processes that
-//! have checked that they run the same [`Image`](crate::Image); and there it does not lie among the bytes of the value but
+//! it travels only in a message of a [`Control`](crate::code::control::Control) link, which only this crate makes, between two processes that
+//! have checked that they run the same [`Image`](crate::code::image::Image); and there it does not lie among the bytes of the value but
 //! beside them, where nothing but this crate's types writes.
 
 use serde::de::{DeserializeOwned, Error as _};
@@ -14,11 +14,11 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::call_batch::CallBatch;
-use crate::codec::{self, DecodeError, EncodeError, Handles, Message};
-use crate::control::Control;
-use crate::image::Place;
-use crate::pending_drop::PendingDrop;
+use crate::bytes::codec::{self, DecodeError, EncodeError, Handles, Message};
+use crate::code::call_batch::CallBatch;
+use crate::code::control::Control;
+use crate::code::image::Place;
+use crate::code::pending_drop::PendingDrop;
 
 /// The name of a function of this program.
 ///

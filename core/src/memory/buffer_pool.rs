@@ -23,12 +23,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::arena::Arena;
-use crate::buffer_memory::{BufferMemory, LINE, Line, PAGE, TABLE, line, unmapped};
-use crate::mapping::MappingError;
+use crate::memory::arena::Arena;
+use crate::memory::buffer_memory::{BufferMemory, LINE, Line, PAGE, TABLE, line, unmapped};
+use crate::memory::mapping::MappingError;
+use crate::memory::role::Role;
 use crate::os::identity::ProcessIdentity;
 use crate::os::memfd::MemoryFault;
-use crate::role::Role;
 
 const FREE: u64 = 0;
 /// States that no other memory is likely to hold where somebody looks for one.
@@ -401,7 +401,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::codec;
+    use crate::bytes::codec;
 
     fn both() -> (BufferPool, BufferReader) {
         let memory = BufferMemory::with_label("procession: test").unwrap();

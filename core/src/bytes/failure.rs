@@ -329,7 +329,7 @@ const KINDS: [io::ErrorKind; 39] = {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{decode, encode};
+    use crate::bytes::codec::{decode, encode};
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot read the settings")]

@@ -13,11 +13,11 @@ use std::thread;
 use nix::libc;
 use serde::Serialize;
 
-use crate::codec;
-use crate::control::Control;
-use crate::frame::FrameHeader;
-use crate::link::SPILL;
+use crate::bytes::codec;
+use crate::bytes::frame::FrameHeader;
+use crate::code::control::Control;
 use crate::os::pidfd::own_number;
+use crate::tuning::SPILL;
 
 /// Who says something, and over what: see [`Speaker`]. One number, which a handler finds whole, and which lies in one page of
 /// memory, because a fresh copy pays for each that it writes to.

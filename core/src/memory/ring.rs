@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::codec::Kind;
-use crate::mapping::{Mapping, MappingError};
-use crate::role::Role;
+use crate::bytes::codec::Kind;
+use crate::memory::mapping::{Mapping, MappingError};
+use crate::memory::role::Role;
 
 /// Bytes between two words, so that two processes that write to different ones do not disturb each other.
 const LINE: usize = 128;
@@ -399,7 +399,7 @@ impl<'de> Deserialize<'de> for Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec;
+    use crate::bytes::codec;
 
     #[test]
     fn a_long_stream_arrives_in_pieces() {

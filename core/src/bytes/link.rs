@@ -1,6 +1,6 @@
 //! [`Link`]: a private connection between two processes that carries messages with their descriptors.
 //!
-//! A Unix stream socket with the frames of [`frame`](crate::frame). Descriptors travel beside the first bytes of their frame
+//! A Unix stream socket with the frames of [`frame`](crate::bytes::frame). Descriptors travel beside the first bytes of their frame
 //! (`SCM_RIGHTS`), at most 253 with each piece. What is larger than [`SPILL`] travels as a sealed memory file instead, so
 //! that a message never waits for its reader: a process can leave a large result behind and exit.
 
@@ -10,30 +10,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::arrivals::Arrivals;
-use crate::blob::Blob;
-use crate::codec::{Handles, Kind, Message};
-use crate::frame::FrameDecoder;
-pub use crate::link_error::LinkError;
+use crate::bytes::arrivals::Arrivals;
+use crate::bytes::blob::Blob;
+use crate::bytes::codec::{Handles, Kind, Message};
+use crate::bytes::frame::FrameDecoder;
+use crate::bytes::link_error::LinkError;
+use crate::bytes::outgoing::{MOST_PAYLOAD, Outgoing, SPILLED, garbled};
 use crate::os::descriptors::above_standard;
 use crate::os::passing::{self, Room};
 use crate::os::poll::{Pollable, poll};
 use crate::os::refusal::refused;
-use crate::outgoing::{MOST_PAYLOAD, Outgoing, SPILLED, garbled};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-
-/// Above this size, in bytes, a message travels in a memory file and not through the socket.
-///
-/// ```
-/// use procession_core::{Link, SPILL, codec};
-///
-/// let (mut here, mut there) = Link::pair()?;
-/// let large = codec::encode(&vec![1_u8; 100 * SPILL])?;
-/// here.send(large)?; // more than a socket holds, and nobody has read any of it
-/// assert!(there.recv(None)?.expect("a message").bytes().len() > 100 * SPILL);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub const SPILL: usize = 64 * 1024;
 
 /// What a look at a link has found.
 ///

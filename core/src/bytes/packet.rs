@@ -14,18 +14,18 @@ use nix::sys::socket::{
 use serde::de::Error as _;
 use serde::{Deserializer, Serializer};
 
-use super::check;
-use super::descriptors::above_standard;
-use super::passing::{self, Piece, Room};
-use super::poll::Pollable;
-use super::refusal::refused;
-use crate::codec::{Handles, Kind, fd};
+use crate::bytes::codec::{Handles, Kind, fd};
+use crate::os::descriptors::above_standard;
+use crate::os::passing::{self, Piece, Room};
+use crate::os::poll::Pollable;
+use crate::os::refusal::check;
+use crate::os::refusal::refused;
 
 /// The kernel's limit on descriptors beside one packet (`SCM_MAX_FD`).
 ///
 /// ```
 /// use procession_core::codec::Handles;
-/// use procession_core::os::packet::{MOST_DESCRIPTORS, Packet};
+/// use procession_core::packet::{MOST_DESCRIPTORS, Packet};
 ///
 /// let (here, _there) = Packet::pair()?;
 /// let mut many = Handles::new();
@@ -48,7 +48,7 @@ const MOST_KINDS: usize = MOST_DESCRIPTORS * Kind::SIZE;
 ///
 /// ```
 /// use procession_core::codec::Handles;
-/// use procession_core::os::packet::{Packet, Received};
+/// use procession_core::packet::{Packet, Received};
 ///
 /// let (here, there) = Packet::pair()?;
 /// here.post(b"note", &Handles::new())?;
@@ -66,7 +66,7 @@ pub struct Packet(OwnedFd);
 ///
 /// ```
 /// use procession_core::codec::Handles;
-/// use procession_core::os::packet::{Packet, Received};
+/// use procession_core::packet::{Packet, Received};
 ///
 /// let (here, there) = Packet::pair()?;
 /// here.post(b"last words", &Handles::new())?;
@@ -99,7 +99,7 @@ impl Packet {
     /// The limit on descriptors.
     ///
     /// ```
-    /// use procession_core::os::packet::Packet;
+    /// use procession_core::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
     /// assert!(!here.is_hung_up());
@@ -122,7 +122,7 @@ impl Packet {
     ///
     /// ```
     /// use procession_core::codec::Handles;
-    /// use procession_core::os::packet::{Packet, Received};
+    /// use procession_core::packet::{Packet, Received};
     /// let (here, there) = Packet::pair()?;
     /// here.post(b"one", &Handles::new())?;
     /// here.post(b"three", &Handles::from(vec![std::fs::File::open("/dev/null")?.into()]))?;
@@ -153,7 +153,7 @@ impl Packet {
     /// As [`post`](Packet::post).
     ///
     /// ```
-    /// use procession_core::os::packet::Packet;
+    /// use procession_core::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
     /// here.ring()?;
@@ -178,7 +178,7 @@ impl Packet {
     ///
     /// ```
     /// use procession_core::codec::Handles;
-    /// use procession_core::os::packet::{Packet, Received};
+    /// use procession_core::packet::{Packet, Received};
     ///
     /// let (here, there) = Packet::pair()?;
     /// here.post(b"a long story", &Handles::new())?;
@@ -213,7 +213,7 @@ impl Packet {
     ///
     /// ```
     /// use procession_core::codec::Handles;
-    /// use procession_core::os::packet::Packet;
+    /// use procession_core::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
     /// here.post(b"hello", &Handles::new())?;
@@ -237,7 +237,7 @@ impl Packet {
     ///
     /// ```
     /// use procession_core::codec::Handles;
-    /// use procession_core::os::packet::Packet;
+    /// use procession_core::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
     /// here.post(b"hello", &Handles::new())?;
@@ -259,7 +259,7 @@ impl Packet {
     /// Whether everybody at the other side is gone. There may still be packets to take.
     ///
     /// ```
-    /// use procession_core::os::packet::Packet;
+    /// use procession_core::packet::Packet;
     ///
     /// let (here, there) = Packet::pair()?;
     /// assert!(!here.is_hung_up());
@@ -280,7 +280,7 @@ impl Packet {
     /// What `ppoll` reports, interruptions aside.
     ///
     /// ```
-    /// use procession_core::os::packet::Packet;
+    /// use procession_core::packet::Packet;
     /// use std::time::Instant;
     ///
     /// let (here, there) = Packet::pair()?;
@@ -302,7 +302,7 @@ impl Packet {
     /// Ready when there is something to take.
     ///
     /// ```
-    /// use procession_core::os::{packet::Packet, poll::poll};
+    /// use procession_core::{os::poll::poll, packet::Packet};
     ///
     /// let (here, there) = Packet::pair()?;
     /// here.ring()?;
@@ -321,7 +321,7 @@ impl Packet {
     /// It is not inside a message to another process.
     ///
     /// ```
-    /// use procession_core::{codec::Kind, os::packet::Packet};
+    /// use procession_core::{codec::Kind, packet::Packet};
     ///
     /// fn pack<S: serde::Serializer>(end: &Packet, kind: Kind, to: S) -> Result<S::Ok, S::Error> {
     ///     end.serialize_as(kind, to)
@@ -338,7 +338,7 @@ impl Packet {
     /// It is something else.
     ///
     /// ```
-    /// use procession_core::{codec::Kind, os::packet::Packet};
+    /// use procession_core::{codec::Kind, packet::Packet};
     ///
     /// fn unpack<'de, D: serde::Deserializer<'de>>(kind: Kind, from: D) -> Result<Packet, D::Error> {
     ///     Packet::deserialize_as(kind, from)
@@ -358,7 +358,7 @@ impl Packet {
 
     fn poll(&self, events: libc::c_short, timeout: Option<Duration>) -> io::Result<libc::c_short> {
         let mut entry = libc::pollfd { fd: self.0.as_raw_fd(), events, revents: 0 };
-        let timeout = timeout.map(super::poll::timespec);
+        let timeout = timeout.map(crate::os::poll::timespec);
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: one entry that lives across the call; the timeout is null or lives as long.
         check(unsafe { libc::ppoll(&raw mut entry, 1, timeout, std::ptr::null()) })?;

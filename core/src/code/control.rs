@@ -2,7 +2,7 @@
 //!
 //! Both ends are made here, one stays and the other goes to a child that runs the same image, or along another control
 //! link. The descriptor is never shown, so no other code can write to it, and what arrives can be believed to be names
-//! that [`Function`](crate::Function) made.
+//! that [`Function`](crate::code::function::Function) made.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -13,8 +13,9 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec;
-use crate::link::{Link, LinkError, TryRecv};
+use crate::bytes::codec;
+use crate::bytes::link::{Link, TryRecv};
+use crate::bytes::link_error::LinkError;
 use crate::os::fork::{Forked, fork};
 use crate::os::poll::Pollable;
 
@@ -295,7 +296,7 @@ impl<'de> Deserialize<'de> for Control {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Function;
+    use crate::code::function::Function;
 
     #[test]
     fn names_and_ends_travel() {

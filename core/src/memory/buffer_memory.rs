@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicU64;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::arena::Arena;
-use crate::codec::Kind;
-use crate::mapping::MappingError;
+use crate::bytes::codec::Kind;
+use crate::memory::arena::Arena;
+use crate::memory::mapping::MappingError;
 use crate::os::memfd::MemoryFault;
 
 /// What one line of the table takes up, in bytes.

@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::handles::{Handle, Handles, Kind};
 use super::{bytes, scope};
-use crate::{Blob, BlobError};
+use crate::bytes::blob::Blob;
+use crate::bytes::blob::BlobError;
 
 /// Bytes, and the open descriptors that travel beside them.
 ///

@@ -6,11 +6,11 @@ use std::os::fd::OwnedFd;
 
 use nix::libc;
 
-use crate::frame::FrameDecoder;
-use crate::link::LinkError;
+use crate::bytes::frame::FrameDecoder;
+use crate::bytes::link_error::LinkError;
+use crate::bytes::outgoing::{DESCRIPTORS_A_PIECE, SPILLED};
 use crate::os::limits;
 use crate::os::passing::Piece;
-use crate::outgoing::{DESCRIPTORS_A_PIECE, SPILLED};
 
 /// Pieces with descriptors, in the order in which they have come. Each belongs to one frame.
 #[derive(Debug, Default)]

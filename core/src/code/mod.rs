@@ -1,0 +1,14 @@
+//! Functions by name: how they are named, called and sent, and what runs before `main`.
+
+pub mod constructors;
+pub mod last_words;
+pub mod start;
+
+pub(crate) mod call_batch;
+pub(crate) mod control;
+pub(crate) mod control_listener;
+pub(crate) mod function;
+pub(crate) mod image;
+pub(crate) mod method;
+mod method_thunk;
+pub(crate) mod pending_drop;
