@@ -5,12 +5,12 @@
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::parse::Parser;
-use syn::{Attribute, Expr, Ident, ImplItem, Item, ItemImpl, ItemMacro, Lit, Meta, Type};
+use syn::{Attribute, Ident, ImplItem, Item, ItemImpl, ItemMacro, Type};
 
 use super::problem::Problem;
 use super::published::{Published, is_hidden, is_shown, named};
 use super::source::Source;
-use super::tokens::{is_word, line, only_for_tests, scan};
+use super::tokens::{documentation, is_word, line, only_for_tests};
 use super::tree::Tree;
 
 /// The crates with public items, each of which has its example.
@@ -154,38 +154,6 @@ fn function(tokens: &[TokenTree], says_pub: bool) -> Option<&TokenTree> {
             rest.iter().find(|token| matches!(token, TokenTree::Ident(_))).filter(|_| shown)
         }
         _ => None,
-    }
-}
-
-/// The text of all comments and `doc` attributes together.
-fn documentation(attributes: &[Attribute]) -> String {
-    let docs = attributes.iter().filter(|attribute| attribute.path().is_ident("doc"));
-    let lines = docs.filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(pair) => Some(text_of(&pair.value)),
-        _ => None,
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The text of a literal, and what is known of a `concat!`.
-fn text_of(value: &Expr) -> String {
-    match value {
-        Expr::Lit(literal) => string(literal.lit.clone()),
-        Expr::Macro(call) => {
-            let mut text = String::new();
-            scan(call.mac.tokens.clone(), &mut |rest| {
-                text.extend(syn::parse2(rest[0].clone().into()).map(string));
-            });
-            text
-        }
-        _ => String::new(),
-    }
-}
-
-fn string(literal: Lit) -> String {
-    match literal {
-        Lit::Str(text) => text.value(),
-        _ => String::new(),
     }
 }
 

@@ -121,6 +121,11 @@ impl Line {
         Self { kind, has_remark: false, is_test: false }
     }
 
+    /// Whether the line holds no code but text for readers.
+    pub(super) fn is_comment(&self) -> bool {
+        matches!(self.kind, Kind::Doc | Kind::Comment | Kind::Safety)
+    }
+
     /// Whether a reader finds a comment here that is no proof of unsafe code.
     pub(super) fn has_reason(&self) -> bool {
         self.kind == Kind::Comment || self.has_remark

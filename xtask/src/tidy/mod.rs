@@ -2,6 +2,7 @@
 
 mod arrows;
 mod causes;
+mod english;
 mod examples;
 mod facade;
 mod graph;
@@ -14,14 +15,18 @@ mod orderings;
 mod paths;
 mod problem;
 mod published;
+mod references;
 mod rooms;
 mod rule;
 mod signatures;
 mod size;
 mod source;
+mod text;
 mod tokens;
 mod tree;
+mod tuning;
 mod unsafe_;
+mod vocabulary;
 mod words;
 
 use lexopt::{Arg, Parser, ValueExt};

@@ -16,9 +16,9 @@ impl Problem {
         Self { path: path.into(), line, text: text.into() }
     }
 
-    /// Whether it is in a file of the crate in `folder`.
+    /// Whether it is in a file below `folder`, or in the file that is called so.
     pub(super) fn is_in(&self, folder: &str) -> bool {
-        self.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+        self.path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::problem::Problem;
 use super::tree::Tree;
-use super::{arrows, causes, examples, facade, graph, headers, metadata, orderings, signatures, size, unsafe_, words};
+use super::{
+    arrows, causes, english, examples, facade, graph, headers, metadata, orderings, references, signatures, size,
+    tuning, unsafe_, vocabulary, words,
+};
 
 /// A rule: its name in messages, what it demands, and the function that finds what breaks it.
 pub(super) struct Rule {
@@ -111,6 +114,43 @@ pub(super) const RULES: &[Rule] = &[
         find: orderings::orderings,
         exempt: &["core", "sync", "channels", "pool", "manager", "bench"],
     },
+    Rule {
+        name: "english",
+        demands: "sentences name their actors and their numbers: see the words in english.rs",
+        find: english::english,
+        exempt: &[
+            "core",
+            "process",
+            "sync",
+            "channels",
+            "pool",
+            "manager",
+            "procession",
+            "xtask",
+            "bench",
+            "ARCHITECTURE.md",
+            "CONTRIBUTING.md",
+            "README.md",
+        ],
+    },
+    Rule {
+        name: "vocabulary",
+        demands: "things have the names that the field gives them: see the words in vocabulary.rs",
+        find: vocabulary::vocabulary,
+        exempt: &["core", "process", "sync", "channels", "pool", "manager"],
+    },
+    Rule {
+        name: "tuning",
+        demands: "constants that one can turn lie in tuning.rs, and say what turning them does",
+        find: tuning::tuning,
+        exempt: &["core", "process", "sync", "channels", "pool", "manager", "xtask", "bench"],
+    },
+    Rule {
+        name: "reference",
+        demands: "links in documents lead to files that are there",
+        find: references::references,
+        exempt: &[],
+    },
 ];
 
 #[cfg(test)]
@@ -127,8 +167,8 @@ mod tests {
     }
 
     #[test]
-    fn crates_that_are_exempt_exist() {
+    fn what_is_exempt_exists() {
         let mut exempt = RULES.iter().flat_map(|rule| rule.exempt);
-        assert!(exempt.all(|folder| FOLDERS.contains(folder)));
+        assert!(exempt.all(|place| FOLDERS.contains(place) || place.ends_with(".md")));
     }
 }

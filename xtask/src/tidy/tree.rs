@@ -17,6 +17,7 @@ pub(super) const FOLDERS: &[&str] =
 pub(super) struct Tree {
     pub(super) crates: Vec<Crate>,
     pub(super) sources: Vec<Source>,
+    pub(super) documents: Vec<Document>,
     /// Files that could not be parsed.
     pub(super) unreadable: Vec<Problem>,
     /// The paths of all files, for rules that demand that one exists.
@@ -29,6 +30,12 @@ pub(super) struct Crate {
     /// Its folder, relative to the root.
     pub(super) folder: String,
     pub(super) manifest: Table,
+    text: String,
+}
+
+/// A file of Markdown.
+pub(super) struct Document {
+    pub(super) path: String,
     text: String,
 }
 
@@ -55,12 +62,19 @@ impl Tree {
         self.files.iter().any(|file| file == path)
     }
 
+    pub(super) fn has_folder(&self, path: &str) -> bool {
+        path.is_empty()
+            || self.files.iter().any(|file| file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
+    }
+
     fn add(&mut self, path: &str, text: &str) {
         if let Some(folder) = path.strip_suffix("/Cargo.toml") {
             match toml::from_str(text) {
                 Ok(manifest) => self.add_crate(folder, manifest, text),
                 Err(error) => self.unreadable.push(Problem::new(path, 1, format!("does not parse: {error}"))),
             }
+        } else if path.ends_with(".md") {
+            self.documents.push(Document { path: path.to_owned(), text: text.to_owned() });
         } else if path.ends_with(".rs") {
             match Source::parse(path, text) {
                 Ok(source) => self.sources.push(source),
@@ -74,6 +88,23 @@ impl Tree {
         if !manifest.contains_key("workspace") {
             self.crates.push(Crate { folder: folder.to_owned(), manifest, text: text.to_owned() });
         }
+    }
+}
+
+impl Document {
+    /// Whether it is a page of the guide, in which links lead to items.
+    pub(super) fn is_rendered_by_rustdoc(&self) -> bool {
+        self.path.starts_with("procession/guide/")
+    }
+
+    /// The lines outside of blocks of code, with their numbers.
+    pub(super) fn prose(&self) -> impl Iterator<Item = (usize, String)> + '_ {
+        let mut in_code = false;
+        self.text.lines().zip(1..).filter_map(move |(text, number)| {
+            let is_fence = text.trim_start().starts_with("```");
+            in_code ^= is_fence;
+            (!in_code && !is_fence).then(|| (number, text.to_owned()))
+        })
     }
 }
 
