@@ -7,7 +7,7 @@ use std::{env, io, process};
 use procession_core::codec::Message;
 use procession_core::os::pidfd::own_number;
 use procession_core::os::{directory, exit, lifeline, profile, signal, stdio};
-use procession_core::{Control, Function, Image, LinkError, last_words, start};
+use procession_core::{Control, Function, Image, LinkError, PendingDrop, last_words, start};
 use std::os::fd::OwnedFd;
 
 use crate::identity;
@@ -97,14 +97,17 @@ fn look_for_exit_hooks() {
 
 /// Calls the function, tells the outcome, and answers the exit code.
 fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
-    let outcome = panics::catch_and_print(|| function.call(argument, control));
-    let (report, code) = match outcome {
-        Ok(Ok(result)) => (Report::Returned(result), 0),
-        Ok(Err(error)) => (Report::Failed(error.to_string()), FAILED),
-        Err(panic) => (Report::Panicked(panic), PANICKED),
+    let outcome = panics::catch_and_print(|| function.call_keeping(argument, control));
+    let (report, code, value) = match outcome {
+        Ok(Ok((result, value))) => (Report::Returned(result), 0, value),
+        Ok(Err(error)) => (Report::Failed(error.to_string()), FAILED, PendingDrop::default()),
+        Err(panic) => (Report::Panicked(panic), PANICKED, PendingDrop::default()),
     };
     last_records();
-    tell(&[report]).map_or(FAILED, |()| code)
+    let told = tell(&[report]);
+    // A destructor that panics or ends the process costs no result: it was told.
+    let dropped = panics::catch_and_print(|| drop(value));
+    told.map_or(FAILED, |()| if dropped.is_ok() { code } else { PANICKED })
 }
 
 /// Arranges the process as the job says.

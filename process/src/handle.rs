@@ -64,7 +64,8 @@ enum End {
 
 /// What a child has told at its end.
 pub(crate) enum Outcome {
-    Returned(Message),
+    /// Shared, so that it is decoded without the lock: that is code of the user's.
+    Returned(Arc<Message>),
     Panicked(Panic),
     Failed(String),
     Nothing,
@@ -242,7 +243,6 @@ impl Child {
         matches!(&*self.lock(), End::Over(_, Outcome::Panicked(_) | Outcome::Failed(_) | Outcome::Nothing))
     }
 
-    /// What it has told, once it has ended.
     /// The panic that ended it, if one did: one that it told of before it went, and brought no value after. `None` while it runs.
     ///
     /// ```
@@ -261,13 +261,17 @@ impl Child {
         }
     }
 
-    pub(crate) fn outcome<T>(&self, look: impl FnOnce(&Outcome) -> Result<T, Reason>) -> Result<T, JoinError> {
+    /// What its function returned, still encoded, and how it ended, once it has ended; or why there is no value.
+    pub(crate) fn returned(&self) -> Result<(Arc<Message>, ExitStatus), JoinError> {
         self.0.seen.store(true, Ordering::Relaxed);
-        match &*self.lock() {
-            End::Running(_) => Err(self.error(None, Reason::Wait("it has not ended".to_owned()))),
-            End::Over(status, Outcome::Nothing) => Err(self.error(Some(*status), Reason::Died(*status))),
-            End::Over(status, outcome) => look(outcome).map_err(|reason| self.error(Some(*status), reason)),
-        }
+        let (status, reason) = match &*self.lock() {
+            End::Over(status, Outcome::Returned(message)) => return Ok((Arc::clone(message), *status)),
+            End::Over(status, Outcome::Panicked(panic)) => (Some(*status), Reason::Panicked(Box::new(panic.clone()))),
+            End::Over(status, Outcome::Failed(text)) => (Some(*status), Reason::Failed(text.clone())),
+            End::Over(status, Outcome::Nothing) => (Some(*status), Reason::Died(*status)),
+            End::Running(_) => (None, Reason::Wait("it has not ended".to_owned())),
+        };
+        Err(self.error(status, reason))
     }
 
     pub(crate) fn error(&self, status: Option<ExitStatus>, reason: Reason) -> JoinError {
@@ -323,7 +327,7 @@ fn last_words(control: &mut Control) -> LastWords {
         match control.try_recv::<Report>() {
             // The last word of nearly every child.
             Ok(TryRecv::Value(Report::Returned(message))) => {
-                return LastWords { outcome: Outcome::Returned(message), ..last };
+                return LastWords { outcome: Outcome::Returned(Arc::new(message)), ..last };
             }
             Ok(TryRecv::Value(Report::Panicked(panic))) => last.outcome = Outcome::Panicked(panic),
             Ok(TryRecv::Value(Report::Failed(text) | Report::Refused(text))) => last.outcome = Outcome::Failed(text),

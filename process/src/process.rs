@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,8 +17,9 @@ use serde::de::DeserializeOwned;
 
 use crate::builder::Builder;
 use crate::exit_status::ExitStatus;
-use crate::handle::{Child, Outcome};
+use crate::handle::Child;
 use crate::join_error::{JoinError, Reason};
+use crate::panics;
 use crate::spawn_error::SpawnError;
 use crate::stdio::Pipes;
 
@@ -154,12 +156,8 @@ impl<R: DeserializeOwned> Process<R> {
     }
 
     fn value(&self) -> Result<R, JoinError> {
-        self.child.outcome(|outcome| match outcome {
-            Outcome::Returned(message) => decoded(message),
-            Outcome::Panicked(panic) => Err(Reason::Panicked(Box::new(panic.clone()))),
-            Outcome::Failed(text) => Err(Reason::Failed(text.clone())),
-            Outcome::Nothing => Err(Reason::Failed("it told nothing".to_owned())),
-        })
+        let (message, status) = self.child.returned()?;
+        decoded(&message).map_err(|reason| self.child.error(Some(status), reason))
     }
 
     fn unwaitable(&self, error: &std::io::Error) -> JoinError {
@@ -170,7 +168,11 @@ impl<R: DeserializeOwned> Process<R> {
 /// A value of its own from what the process sent.
 fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
     let descriptors = message.descriptors().try_clone().map_err(|error| Reason::Failed(error.to_string()))?;
-    codec::decode_from(message.bytes(), descriptors).map_err(|error| Reason::Failed(error.to_string()))
+    // Code of the user's: a panic of it is the value's error, as in a pool.
+    let decoded = panic::catch_unwind(AssertUnwindSafe(|| codec::decode_from(message.bytes(), descriptors)));
+    let panicked = |payload| format!("its result cannot be read: it {}", panics::of_payload(payload));
+    let decoded = decoded.map_err(|payload| Reason::Failed(panicked(payload)))?;
+    decoded.map_err(|error| Reason::Failed(error.to_string()))
 }
 
 impl Process<()> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::builder::Builder;
-use crate::handle::{Child, Outcome};
+use crate::handle::Child;
 use crate::join_error::{JoinError, Reason};
 use crate::process::Process;
 use crate::spawn_error::SpawnError;
@@ -225,10 +225,5 @@ fn unseen_failure(child: &Child) -> Option<JoinError> {
     if child.0.seen.load(Ordering::Relaxed) {
         return None;
     }
-    let outcome = child.outcome(|outcome| match outcome {
-        Outcome::Panicked(panic) => Err(Reason::Panicked(Box::new(panic.clone()))),
-        Outcome::Failed(text) => Err(Reason::Failed(text.clone())),
-        Outcome::Returned(_) | Outcome::Nothing => Ok(()),
-    });
-    outcome.err()
+    child.returned().err()
 }

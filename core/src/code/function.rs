@@ -182,11 +182,41 @@ impl Function {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call(&self, argument: Message, control: Option<Control>) -> Result<Message, CallError> {
+        self.call_keeping(argument, control).map(|(result, _)| result)
+    }
+
+    /// Calls it as [`call`](Function::call) does, and leaves the value that the function returned to the caller, to be dropped when
+    /// its encoded form was sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Function::call).
+    ///
+    /// ```
+    /// use procession_core::{Function, codec};
+    ///
+    /// let shout = Function::of(|text: String| text.to_uppercase())?;
+    /// let (result, kept) = shout.call_keeping(codec::encode("hello")?, None)?;
+    /// assert_eq!(codec::decode::<String>(result)?, "HELLO");
+    /// assert!(!kept.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call_keeping(
+        &self,
+        argument: Message,
+        control: Option<Control>,
+    ) -> Result<(Message, PendingDrop), CallError> {
         let (argument, mut descriptors) = argument.into_parts();
-        let (mut result, remains) = (Vec::new(), &mut PendingDrop::default());
-        let one = One { argument: &argument, descriptors: &mut descriptors, control, result: &mut result, remains };
+        let (mut result, mut remains) = (Vec::new(), PendingDrop::default());
+        let one = One {
+            argument: &argument,
+            descriptors: &mut descriptors,
+            control,
+            result: &mut result,
+            remains: &mut remains,
+        };
         self.run(Call::One(one))?;
-        Ok(Message::new(result, descriptors))
+        Ok((Message::new(result, descriptors), remains))
     }
 
     /// Calls it as [`call`](Function::call) does, with an argument that stays where it is and a buffer behind whose content the

@@ -176,6 +176,11 @@ fn told(payload: Box<dyn Any + Send>, seen: Option<Sighting>) -> Panic {
     panic
 }
 
+/// A panic that was caught where the program's own hook has had its say.
+pub(crate) fn of_payload(payload: Box<dyn Any + Send>) -> Panic {
+    told(payload, None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

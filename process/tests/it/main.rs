@@ -17,6 +17,7 @@ mod panicking;
 mod programs;
 mod refusals;
 mod rights;
+mod seams;
 mod streams;
 mod support;
 mod surroundings;
