@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
-use std::{env, io, process};
+use std::{env, io, mem, process};
 
 use procession_core::codec::Message;
 use procession_core::os::pidfd::own_number;
@@ -95,15 +95,23 @@ fn look_for_exit_hooks() {
     EXIT_HOOKS.store(wanted, Ordering::Relaxed);
 }
 
+/// A result with more descriptors is dropped before it is told: sending opens each once more, and the limit on them is near.
+const MANY_DESCRIPTORS: usize = 64;
+
 /// Calls the function, tells the outcome, and answers the exit code.
 fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
     let outcome = panics::catch_and_print(|| function.call_keeping(argument, control));
-    let (report, code, value) = match outcome {
+    let (report, code, mut value) = match outcome {
         Ok(Ok((result, value))) => (Report::Returned(result), 0, value),
         Ok(Err(error)) => (Report::Failed(error.to_string()), FAILED, PendingDrop::default()),
         Err(panic) => (Report::Panicked(panic), PANICKED, PendingDrop::default()),
     };
     last_records();
+    if let Report::Returned(result) = &report
+        && result.descriptors().len() > MANY_DESCRIPTORS
+    {
+        panics::discard(mem::take(&mut value));
+    }
     let told = tell(&[report]);
     // A destructor that panics or ends the process costs no result: it was told.
     let dropped = panics::catch_and_print(|| drop(value));

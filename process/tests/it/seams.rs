@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::OnceLock;
 
-use procession_process::{Child, Process, StartMethod, active_children};
+use procession_process::{Child, StartMethod, active_children};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::support::{FOREVER, alone, quietly};
@@ -83,7 +83,7 @@ fn at(here: Seam, (seam, deed, method): Cell) {
         Deed::Exit => std::process::exit(3),
         Deed::Reenter => {
             assert_eq!(quietly(ALL[method], |n: u8| n + 1, 1).join_timeout(FOREVER).unwrap(), Some(2));
-            active_children();
+            let _all = active_children();
             if let Some(child) = ITS_CHILD.get() {
                 let _known = (child.exit_status(), child.panic(), child.is_alive());
             }
