@@ -130,3 +130,30 @@ fn a_copy_may_have_a_pool_of_its_own() {
     }));
     assert_eq!(pool.map(|n: u32| n, 0..3).unwrap(), [0, 1, 2]);
 }
+
+/// Forks, and returns from both processes, or panics in the copy. Returns the exit code of the copy.
+fn both_return((number, panics): (i32, bool)) -> i32 {
+    // SAFETY: a worker has one thread, so that no lock is held by another one.
+    match unsafe { fork() }.expect("a fork") {
+        ForkResult::Child if panics => panic!("in the copy of a worker"),
+        ForkResult::Child => -number,
+        ForkResult::Parent { child } => match waitpid(child, None).expect("a copy") {
+            WaitStatus::Exited(_, code) => code,
+            status => panic!("the copy ended with {status:?}"),
+        },
+    }
+}
+
+#[test]
+fn the_copy_of_a_worker_ends_where_its_function_does() {
+    let _alone = alone();
+    for (panics, code) in [(false, 0), (true, 101)] {
+        let pool = Pool::new(2).unwrap();
+        assert_eq!(pool.map(both_return, (1..40).map(|n| (n, panics))).unwrap(), [code; 39], "in batches");
+        assert_eq!(pool.apply(both_return, (1, panics)).unwrap(), code);
+        assert_eq!(pool.map(|n: u32| n, 0..100).unwrap().len(), 100, "nobody else reads the tasks, or writes results");
+        let first = Pool::new(1).unwrap();
+        assert_eq!(first.apply(both_return, (1, panics)).unwrap(), code, "the first result of a worker");
+        assert_eq!(procession_process::Process::spawn(both_return, (1, panics)).unwrap().join().unwrap(), code);
+    }
+}

@@ -103,6 +103,8 @@ impl CallBatch<'_> {
     #[inline]
     pub(crate) fn run<A: DeserializeOwned, R: Serialize>(self, function: fn(A) -> R) -> Result<bool, CallError> {
         let begin = self.last.len();
+        // This process becomes the writer before a function can copy it: a copy would else be the first to write, and the only one.
+        let _room = self.results.fits(0);
         while self.passed.count < self.most
             && let Some(argument) = self.arguments.get(self.passed.bytes..).and_then(short)
         {

@@ -19,6 +19,8 @@ use crate::code::call_batch::CallBatch;
 use crate::code::control::Control;
 use crate::code::image::Place;
 use crate::code::pending_drop::PendingDrop;
+use crate::os::exit::exit_now;
+use crate::os::identity::ProcessIdentity;
 
 /// The name of a function of this program.
 ///
@@ -293,12 +295,29 @@ impl Function {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
+        let _original = EndCopy(ProcessIdentity::current());
         thunk(self.function.pointer(), call)
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Function, FunctionError> {
         let place = |address| Place::of(address).ok_or(FunctionError::NotInProgram(types));
         Ok(Function { thunk: place(thunk as *const ())?, function: place(function)? })
+    }
+}
+
+/// Ends, when dropped, a copy of the process that made it.
+///
+/// A function may fork its process by itself, and both processes return or unwind from it. The copy has the links and the shared memory
+/// of the original, where each result is expected once: it ends here, before it reads or writes any of them.
+struct EndCopy(ProcessIdentity);
+
+impl Drop for EndCopy {
+    #[inline]
+    fn drop(&mut self) {
+        if ProcessIdentity::current() != self.0 {
+            // Runs no exit hook, and flushes no buffer: both belong to the original. 101 is what a program returns that panics.
+            exit_now(if std::thread::panicking() { 101 } else { 0 });
+        }
     }
 }
 
