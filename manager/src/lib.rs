@@ -8,7 +8,6 @@
 //! use procession_manager::{Manager, Proxy};
 //! use procession_process::Process;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! procession_manager::init();
 //! let manager = Manager::start()?;
 //! let pay = manager.create(|start: u64| start, 1000)?;
@@ -18,8 +17,7 @@
 //!     process.join()??;
 //! }
 //! assert_eq!(pay.get()?, 2000);
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Functions go to the value
@@ -51,7 +49,6 @@
 //! `RemotePool`.
 //!
 //! ```
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # procession_manager::init();
 //! # let manager = procession_manager::Manager::start()?;
 //! let (groups, first) = (manager.dict::<String, procession_manager::List<u32>>()?, manager.list::<u32>()?);
@@ -59,8 +56,7 @@
 //! first.push(7)?;
 //! let found = groups.get(&"first".to_owned())?.expect("it was inserted");
 //! assert_eq!(found, vec![7], "a proxy inside a managed value is the same object");
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What goes wrong is told as what it is
@@ -105,9 +101,11 @@ mod client;
 mod objects;
 #[cfg(feature = "pool")]
 mod pool;
+#[cfg(feature = "remote")]
 mod remote;
 mod server;
 mod table;
+mod tuning;
 mod wire;
 
 pub use api::builder::Builder;
@@ -117,15 +115,20 @@ pub use api::pending::Pending;
 pub use api::proxy::Proxy;
 pub use api::transaction::{Results, Step, Transaction};
 pub use objects::{
-    Array, Barrier, BarrierState, Condition, ConditionGuard, ConditionState, Counter, Dict, Entry, Event, Item, Key,
-    List, Lock, LockGuard, LockState, Names, Namespace, OrderedMap, Queue, QueueState, RLock, RLockGuard, RLockState,
-    Semaphore, SemaphoreGuard, SemaphoreState, Set, Value,
+    Array, Barrier, Condition, ConditionGuard, Counter, Dict, Entry, Event, Guard, Item, Key, List, Lock, LockGuard,
+    Names, Namespace, OrderedMap, Queue, RLock, RLockGuard, Semaphore, SemaphoreGuard, Set, Value,
 };
+#[doc(hidden)]
+pub use objects::{BarrierState, ConditionState, LockState, LockState as RLockState, QueueState, SemaphoreState};
+#[cfg(all(feature = "pool", feature = "remote"))]
+pub use pool::RemotePool;
 #[cfg(feature = "pool")]
-pub use pool::{Hosted, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, RemotePool, TaskFailure};
+pub use pool::{Hosted, ManagedJob, PoolImap, PoolImapUnordered, PoolPending, PoolProxy, PoolProxyError, TaskFailure};
+#[cfg(feature = "remote")]
 pub use remote::{ConnectError, Registry, RemoteManager, RemoteProxy};
 pub use wire::error::{CallError, ManagerError};
 // What a program with a manager says beside it, so that this crate alone is enough.
+#[cfg(feature = "remote")]
 pub use procession_channels::{Address, AddressError};
 pub use procession_core::codec::{AnyPath, SelfDescribed};
 pub use procession_core::{ApplyOn, Failure};
@@ -136,7 +139,6 @@ const _: () = {
     is_send_and_sync::<Manager>();
     is_send_and_sync::<Proxy<std::cell::Cell<u8>>>();
     is_send_and_sync::<Pending<u8>>();
-    is_send_and_sync::<RemoteManager>();
     is_send_and_sync::<CallError>();
 };
 

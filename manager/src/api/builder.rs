@@ -4,7 +4,7 @@ use procession_process::{Process, StartMethod};
 
 use crate::api::manager::Manager;
 use crate::client::connection::Connection;
-use crate::server;
+use crate::server::run::run;
 use crate::wire::error::ManagerError;
 use crate::wire::ids::ManagerId;
 
@@ -14,12 +14,10 @@ use crate::wire::ids::ManagerId;
 /// use procession_manager::Manager;
 /// use procession_process::StartMethod;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::builder().name("accounts").start_method(StartMethod::Spawn).start()?;
 /// assert_eq!(manager.create(|n: u8| n, 5)?.get()?, 5);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "nothing is started until `start` is called"]
@@ -62,17 +60,15 @@ impl Builder {
     /// Its process could not be started.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = procession_manager::Manager::builder().start()?;
     /// # drop(manager);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn start(self) -> Result<Manager, ManagerError> {
         let manager = ManagerId::fresh();
         let builder = Process::builder().name(self.name).daemon(true).start_method(self.method);
-        let (process, control) = builder.spawn_with_control(server::live, manager)?;
+        let (process, control) = builder.spawn_with_control(run, manager)?;
         let child = process.child();
         let error =
             match Connection::open(manager, control).and_then(|connection| connection.greet().map(|()| connection)) {

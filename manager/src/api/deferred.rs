@@ -8,7 +8,9 @@ use procession_core::codec;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
-use crate::server::{Outcome, Promise, context};
+use crate::server::context;
+use crate::server::object_cell::Outcome;
+use crate::server::promise::Promise;
 use crate::wire::protocol::Failure;
 
 /// What a function on a managed value returns when its result comes later: see [`Proxy::call_deferred`](crate::Proxy::call_deferred).
@@ -28,13 +30,11 @@ use crate::wire::protocol::Failure;
 ///     deferred
 /// }
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let names = manager.create(|names: Vec<String>| names, vec!["Ada".to_owned()])?;
 /// assert_eq!(names.call_deferred(measure, 0)?, Some(3));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "it has to be returned from the function on the managed value"]
 pub struct Deferred<R> {
@@ -47,7 +47,6 @@ pub struct Deferred<R> {
 /// ```
 /// use procession_manager::{CallError, Deferred, Manager, Reply};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let number = manager.create(|n: u32| n, 7)?;
@@ -57,8 +56,7 @@ pub struct Deferred<R> {
 ///     deferred
 /// }, ());
 /// assert!(matches!(forgotten, Err(CallError::Result(_))));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "dropping it makes the call fail"]
 pub struct Reply<R> {
@@ -88,7 +86,6 @@ impl<R: Serialize> Reply<R> {
     /// ```
     /// use procession_manager::{Deferred, Manager};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
@@ -98,8 +95,7 @@ impl<R: Serialize> Reply<R> {
     ///     deferred
     /// }, ())?;
     /// assert_eq!(double, 14);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(self, result: &R) {
         let encoded = codec::encode(result).map_err(|error| Failure::BadResult(error.to_string()));

@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use procession_core::codec::{self, Message};
+use procession_core::os::mutex::lock;
 use procession_core::os::poll::deadline_after;
 use procession_core::{FunctionError, Method};
 use procession_process::Child;
@@ -17,6 +18,7 @@ use crate::api::builder::Builder;
 use crate::api::proxy::Proxy;
 use crate::client::connection::{Connection, MethodRef, Request};
 use crate::client::handle::{Handle, Route};
+use crate::tuning::SHUTDOWN_TIMEOUT;
 use crate::wire::error::{CallError, ManagerError};
 use crate::wire::ids::ObjectId;
 use crate::wire::protocol::RequestKind;
@@ -27,7 +29,6 @@ use crate::wire::protocol::RequestKind;
 /// use procession_manager::Manager;
 /// use procession_process::Process;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// procession_manager::init();
 /// let manager = Manager::start()?;
 /// let squares = manager.dict::<u64, u64>()?;
@@ -38,8 +39,7 @@ use crate::wire::protocol::RequestKind;
 ///     process.join()?.unwrap();
 /// }
 /// assert_eq!(squares.get(&3)?, Some(9));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # The end
@@ -64,14 +64,12 @@ struct Owned {
 /// What a manager holds. See [`Manager::stats`].
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = procession_manager::Manager::start()?;
 /// let list = manager.list::<u8>()?;
 /// assert_eq!((manager.stats()?.objects, manager.stats()?.references), (1, 1));
 /// # drop(list);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,12 +91,10 @@ impl Manager {
     /// Its process could not be started.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// assert!(manager.is_alive());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn start() -> Result<Manager, ManagerError> {
         Manager::builder().start()
@@ -107,12 +103,10 @@ impl Manager {
     /// Describes one before it is started.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = procession_manager::Manager::builder().name("accounts").start()?;
     /// assert_eq!(manager.child().name(), "accounts");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn builder() -> Builder {
         Builder::new()
@@ -130,7 +124,6 @@ impl Manager {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// let manager = procession_manager::Manager::start()?;
     /// let hurried = manager.with_timeout(Duration::from_secs(60));
@@ -138,8 +131,7 @@ impl Manager {
     /// let slow = manager.with_timeout(Duration::from_millis(10)).create(|(): ()| std::thread::park(), ());
     /// assert!(slow.unwrap_err().is_timeout());
     /// # drop(list);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Manager {
@@ -160,13 +152,11 @@ impl Manager {
     /// ```
     /// use std::collections::BTreeMap;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let sorted = manager.create(|pairs: Vec<(u8, char)>| BTreeMap::from_iter(pairs), vec![(2, 'b'), (1, 'a')])?;
     /// assert_eq!(sorted.read(|map, ()| map.values().collect::<String>(), ())?, "ab");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "register")]
     pub fn create<A, T>(&self, function: fn(A) -> T, argument: A) -> Result<Proxy<T>, CallError>
@@ -184,13 +174,11 @@ impl Manager {
     /// The manager is gone.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// drop(manager.list::<u8>()?);
     /// assert_eq!(manager.stats()?.objects, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "debug_info")]
     #[doc(alias = "number_of_objects")]
@@ -204,12 +192,10 @@ impl Manager {
     /// Its process.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// println!("the manager is process {}", manager.child().id());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn child(&self) -> &Child {
@@ -221,13 +207,11 @@ impl Manager {
     /// In a copy of the process that has started it, it is not.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.shutdown()?;
     /// assert!(!manager.is_alive());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -245,21 +229,19 @@ impl Manager {
     /// ```
     /// use procession_manager::CallError;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u8>()?;
     /// manager.shutdown()?;
     /// assert!(matches!(list.push(1), Err(CallError::ManagerGone)));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown(&self) -> Result<(), ManagerError> {
         self.owned
             .connection
             .check_owner()
             .map_err(|error| ManagerError::End(format!("cannot be ended here: {error}")))?;
-        let deadline = deadline_after(TO_END);
+        let deadline = deadline_after(SHUTDOWN_TIMEOUT);
         if !self.is_told_to_end(deadline) || self.owned.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none()
         {
             self.owned.child.kill();
@@ -287,13 +269,11 @@ impl Manager {
     /// Its process could not be waited for.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.child().kill();
     /// manager.join()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join(&self) -> Result<(), ManagerError> {
         self.owned.child.wait().map(drop).map_err(end)
@@ -306,23 +286,23 @@ impl Manager {
     /// As [`join`](Manager::join).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.join_timeout(std::time::Duration::from_millis(1))?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<bool, ManagerError> {
         let ended = self.owned.child.wait_timeout(timeout).map_err(end)?;
         Ok(ended.is_some())
     }
 
+    #[cfg(feature = "remote")]
     /// Notes a socket in the file system, to be removed in the end: the manager's process may not come to do it.
     pub(crate) fn note_socket(&self, path: PathBuf) {
-        self.owned.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+        lock(&self.owned.sockets).push(path);
     }
 
+    #[cfg(feature = "remote")]
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.owned.connection
     }
@@ -342,9 +322,6 @@ impl Manager {
         Ok(Proxy::new(Handle::new(Route::Connected(Arc::clone(&self.owned.connection)), object)))
     }
 }
-
-/// How long a manager may take to end before it is killed. It takes milliseconds, unless it is not let to.
-const TO_END: Duration = Duration::from_secs(3);
 
 fn left_until(deadline: Option<Instant>) -> Duration {
     deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
@@ -366,7 +343,7 @@ impl Drop for Owned {
 
 impl Owned {
     fn remove_sockets(&self) {
-        for path in self.sockets.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for path in lock(&self.sockets).drain(..) {
             let _removed_already = std::fs::remove_file(path);
         }
     }

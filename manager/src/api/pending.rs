@@ -17,7 +17,6 @@ use crate::wire::error::CallError;
 /// Dropping it does not take the call back: its result, or its failure, is then of interest to nobody.
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let list = manager.create(|list: Vec<u32>| list, vec![])?;
@@ -25,8 +24,7 @@ use crate::wire::error::CallError;
 /// drop(list.post(|list, n| list.push(n), 8)?);
 /// assert_eq!(first.wait()?, 1);
 /// assert_eq!(list.get()?, [7, 8]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "AsyncResult")]
 #[must_use = "only `wait` tells whether the call has succeeded"]
@@ -48,13 +46,11 @@ impl<R> Pending<R> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// assert_eq!(number.post(|n, ()| *n * 2, ())?.wait()?, 6);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait(self) -> Result<R, CallError>
     where
@@ -70,13 +66,11 @@ impl<R> Pending<R> {
     /// [`CallError::Timeout`], otherwise as [`wait`](Pending::wait).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// assert_eq!(number.post(|n, ()| *n * 2, ())?.wait_timeout(std::time::Duration::from_secs(60))?, 6);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_timeout(self, timeout: Duration) -> Result<R, CallError>
     where
@@ -88,15 +82,13 @@ impl<R> Pending<R> {
     /// Whether the call is over, so that [`wait`](Pending::wait) would not wait.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let (first, second) = (number.post(|n, ()| *n, ())?, number.post(|n, ()| *n, ())?);
     /// second.wait()?;
     /// assert!(first.is_ready(), "calls to one value end in their order");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "ready")]
     #[must_use]
@@ -112,15 +104,13 @@ impl<R> Pending<R> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let double = number.post(|n, ()| *n * 2, ())?;
     /// assert!(double.is_ready_timeout(Duration::from_secs(60)));
     /// assert_eq!(double.wait()?, 6);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_ready_timeout(&self, timeout: Duration) -> bool {
@@ -141,7 +131,6 @@ impl<R> Pending<R> {
     /// ```
     /// use procession_manager::Pending;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
@@ -151,8 +140,7 @@ impl<R> Pending<R> {
     ///     sum += calls.swap_remove(Pending::first(&calls)?).wait()?;
     /// }
     /// assert_eq!(sum, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn first<'a>(calls: impl IntoIterator<Item = &'a Pending<R>>) -> Result<usize, CallError>
     where
@@ -192,14 +180,12 @@ impl<R> Pending<R> {
     /// use std::time::Duration;
     /// use procession_manager::Pending;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let calls = [number.post(|n, ()| *n, ())?];
     /// assert_eq!(Pending::first_timeout(&calls, Duration::from_secs(60))?, Some(0));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn first_timeout<'a>(
         calls: impl IntoIterator<Item = &'a Pending<R>>,
@@ -219,15 +205,13 @@ impl<R> Pending<R> {
     /// ```
     /// use std::sync::mpsc;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let (done, when_done) = mpsc::channel();
     /// number.post(|n, ()| *n * 2, ())?.on_done(move |result| done.send(result.unwrap()).unwrap());
     /// assert_eq!(when_done.recv()?, 6);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "callback")]
     #[doc(alias = "error_callback")]

@@ -35,14 +35,12 @@ use crate::wire::protocol::RequestKind;
 ///     fn describe(&self, (): ()) -> String { format!("{} earns {}", self.name, self.pay) }
 /// }
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// procession_manager::init();
 /// let manager = Manager::start()?;
 /// let tom = manager.create(Employee::hire, "Tom".to_owned())?;
 /// tom.call(Employee::increase, 100)?;
 /// assert_eq!(tom.read(Employee::describe, ())?, "Tom earns 100");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// A proxy can be cloned, used by any thread, and sent in any message to any process of the same program; it can lie inside
@@ -76,14 +74,12 @@ impl<T: Any> Proxy<T> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "a".to_owned())?;
     /// let length = text.call(|text, more: String| { text.push_str(&more); text.len() }, "bc".to_owned())?;
     /// assert_eq!((length, text.get()?.as_str()), (3, "abc"));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "_callmethod")]
     pub fn call<A, R>(&self, function: fn(&mut T, A) -> R, argument: A) -> Result<R, CallError>
@@ -104,14 +100,12 @@ impl<T: Any> Proxy<T> {
     /// ```
     /// use std::{thread, time::Duration};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let late = number.call_timeout(|_, n| thread::sleep(Duration::from_millis(n)), 5000, Duration::from_millis(20));
     /// assert!(late.unwrap_err().is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_timeout<A, R>(
         &self,
@@ -133,13 +127,11 @@ impl<T: Any> Proxy<T> {
     /// As [`call`](Proxy::call).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.create(|list: Vec<u32>| list, vec![3, 4])?;
     /// assert_eq!(list.read(|list, at: usize| list.get(at).copied(), 1)?, Some(4));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read<A, R>(&self, function: fn(&T, A) -> R, argument: A) -> Result<R, CallError>
     where
@@ -156,13 +148,11 @@ impl<T: Any> Proxy<T> {
     /// As [`call_timeout`](Proxy::call_timeout).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "abc".to_owned())?;
     /// assert_eq!(text.read_timeout(|text, ()| text.len(), (), std::time::Duration::from_secs(60))?, 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_timeout<A, R>(&self, function: fn(&T, A) -> R, argument: A, timeout: Duration) -> Result<R, CallError>
     where
@@ -179,7 +169,6 @@ impl<T: Any> Proxy<T> {
     /// As [`call`](Proxy::call); [`CallError::Unknown`] when they are the same, or of two managers.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let (mine, yours) = (manager.create(|n: u32| n, 100)?, manager.create(|n: u32| n, 0)?);
@@ -192,8 +181,7 @@ impl<T: Any> Proxy<T> {
     ///     is_enough
     /// }, 30)?;
     /// assert_eq!((is_paid, mine.get()?, yours.get()?), (true, 70, 30));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "transaction")]
     pub fn call_both<U, A, R>(
@@ -219,13 +207,11 @@ impl<T: Any> Proxy<T> {
     /// As [`call`](Proxy::call).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let pair = manager.create(|pair: (u8, String)| pair, (7, "seven".to_owned()))?;
     /// assert_eq!(pair.get()?, (7, "seven".to_owned()));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "_getvalue")]
     #[doc(alias = "deepcopy")]
@@ -243,7 +229,6 @@ impl<T: Any> Proxy<T> {
     /// The manager or the value is gone.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
@@ -251,8 +236,7 @@ impl<T: Any> Proxy<T> {
     /// assert!(number.get().is_err());
     /// number.clear_poison()?;
     /// assert_eq!(number.get()?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) -> Result<(), CallError> {
         self.handle.clear_poison(self.deadline())
@@ -264,14 +248,12 @@ impl<T: Any> Proxy<T> {
     /// ```
     /// use std::{thread, time::Duration};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?.with_timeout(Duration::from_millis(20));
     /// let late = number.call(|_, ()| thread::sleep(Duration::from_secs(5)), ());
     /// assert!(late.unwrap_err().is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Proxy<T> {

@@ -27,15 +27,13 @@ impl<T: Any> Proxy<T> {
     /// use procession_manager::{Manager, Proxy};
     /// use procession_process::Process;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let tasks = manager.create(|(): ()| Vec::<String>::new(), ())?;
     /// let worker = Process::spawn(|tasks: Proxy<Vec<String>>| tasks.call_when(|tasks, ()| tasks.pop(), ()), tasks.clone())?;
     /// tasks.call(|tasks, task: String| tasks.push(task), "sweep".to_owned())?;
     /// assert_eq!(worker.join()??, "sweep");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_when<A, R>(&self, function: fn(&mut T, A) -> Option<R>, argument: A) -> Result<R, CallError>
     where
@@ -52,14 +50,12 @@ impl<T: Any> Proxy<T> {
     /// As [`call_timeout`](Proxy::call_timeout).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let empty = manager.create(|list: Vec<u32>| list, vec![])?;
     /// let waited = empty.call_when_timeout(|list, ()| list.pop(), (), std::time::Duration::from_millis(20));
     /// assert!(waited.unwrap_err().is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_when_timeout<A, R>(
         &self,
@@ -85,7 +81,6 @@ impl<T: Any> Proxy<T> {
     /// use std::{thread, time::Duration};
     /// use procession_manager::{Deferred, Manager};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
@@ -96,8 +91,7 @@ impl<T: Any> Proxy<T> {
     ///     deferred
     /// }, 3)?;
     /// assert_eq!(slowly, 21);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_deferred<A, R>(&self, function: fn(&T, A) -> Deferred<R>, argument: A) -> Result<R, CallError>
     where
@@ -117,7 +111,6 @@ impl<T: Any> Proxy<T> {
     /// use std::{sync::Mutex, time::Duration};
     /// use procession_manager::{Deferred, Manager, Reply};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let waiting = manager.create(|(): ()| Mutex::new(Vec::<Reply<u32>>::new()), ())?;
@@ -127,8 +120,7 @@ impl<T: Any> Proxy<T> {
     ///     deferred
     /// }, (), Duration::from_millis(20));
     /// assert!(late.unwrap_err().is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_deferred_timeout<A, R>(
         &self,
@@ -168,21 +160,19 @@ impl<T: Any> Proxy<T> {
     ///     }
     /// }
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let text = number.post_given::<InAThread, u32, String, String>(|n| n.to_string(), &6)?;
     /// assert_eq!(text.wait()?, "42");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn post_given<G, A, R, X>(&self, function: fn(A) -> R, argument: &G::Argument) -> Result<Pending<X>, CallError>
     where
         G: ApplyOn<T, A, R, Result = Deferred<X>>,
         G::Argument: Serialize,
     {
-        self.launch(RequestKind::Shared, Method::apply_on::<G, T, A, R>(function), argument)
+        self.launch(RequestKind::Sequential, Method::apply_on::<G, T, A, R>(function), argument)
     }
 
     /// Sends a call without waiting for it, so that many can be on their way at once. Calls of one process to one value run
@@ -193,7 +183,6 @@ impl<T: Any> Proxy<T> {
     /// The call could not be sent. What happens to it afterwards is told by the [`Pending`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u64| n, 0)?;
@@ -201,8 +190,7 @@ impl<T: Any> Proxy<T> {
     /// for (index, answer) in (1..).zip(answers) {
     ///     assert_eq!(answer.wait()?, index);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "pipeline")]
     pub fn post<A, R>(&self, function: fn(&mut T, A) -> R, argument: A) -> Result<Pending<R>, CallError>
@@ -220,14 +208,12 @@ impl<T: Any> Proxy<T> {
     /// As [`post`](Proxy::post).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "abc".to_owned())?;
     /// let length = text.post_read(|text, ()| text.len(), ())?;
     /// assert_eq!(length.wait()?, 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn post_read<A, R>(&self, function: fn(&T, A) -> R, argument: A) -> Result<Pending<R>, CallError>
     where

@@ -26,7 +26,6 @@ use crate::wire::protocol::{self, RequestKind};
 /// ```
 /// use procession_manager::{Manager, Transaction};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let (names, count) = (manager.list::<String>()?, manager.create(|n: usize| n, 0)?);
@@ -35,8 +34,7 @@ use crate::wire::protocol::{self, RequestKind};
 /// both.call(&count, |count, by| *count += by, 1)?;
 /// let mut results = both.commit()?;
 /// assert_eq!((results.take(length)?, count.get()?), (1, 1));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "batch")]
 #[derive(Debug, Default)]
@@ -52,15 +50,13 @@ pub struct Transaction {
 ///
 /// ```
 /// # use procession_manager::{Manager, Step, Transaction};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let number = manager.create(|n: u32| n, 3)?;
 /// let mut transaction = Transaction::new();
 /// let step: Step<u32> = transaction.call(&number, |n, by| *n * by, 5)?;
 /// assert_eq!(transaction.commit()?.take(step)?, 15);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Step<R> {
@@ -72,12 +68,10 @@ pub struct Step<R> {
 ///
 /// ```
 /// # use procession_manager::{Manager, Results, Transaction};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let results: Results = Transaction::new().commit()?;
 /// # drop(results);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Results(Vec<Option<Message>>);
@@ -86,10 +80,8 @@ impl Transaction {
     /// One without calls.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// procession_manager::Transaction::new().commit()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new() -> Transaction {
         Transaction::default()
@@ -103,7 +95,6 @@ impl Transaction {
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
@@ -113,8 +104,7 @@ impl Transaction {
     /// }
     /// transaction.commit()?;
     /// assert_eq!(number.get()?, 9);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call<T, A, R>(
         &mut self,
@@ -138,7 +128,6 @@ impl Transaction {
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let (a, b) = (manager.create(|n: u32| n, 3)?, manager.create(|n: u32| n, 4)?);
@@ -146,8 +135,7 @@ impl Transaction {
     /// let sum = transaction.call_both(&a, &b, |a, b, ()| { std::mem::swap(a, b); *a + *b }, ())?;
     /// assert_eq!(transaction.commit()?.take(sum)?, 7);
     /// assert_eq!((a.get()?, b.get()?), (4, 3));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_both<T, U, A, R>(
         &mut self,
@@ -176,15 +164,13 @@ impl Transaction {
     ///
     /// ```
     /// # use procession_manager::{CallError, Manager, Transaction};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut transaction = Transaction::new();
     /// transaction.call(&number, |n, by| *n / by, 0)?;
     /// assert!(matches!(transaction.commit(), Err(CallError::Panicked(_))));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn commit(self) -> Result<Results, CallError> {
         self.commit_until(None)
@@ -200,15 +186,13 @@ impl Transaction {
     /// use std::time::Duration;
     /// use procession_manager::{Manager, Transaction};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// # let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut transaction = Transaction::new();
     /// let step = transaction.call(&number, |n, by| { *n += by; *n }, 4)?;
     /// assert_eq!(transaction.commit_timeout(Duration::from_secs(60))?.take(step)?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn commit_timeout(self, timeout: Duration) -> Result<Results, CallError> {
         self.commit_until(deadline_after(timeout))
@@ -259,15 +243,13 @@ impl Results {
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = Manager::start()?;
     /// let text = manager.create(|text: String| text, "ab".to_owned())?;
     /// let mut transaction = Transaction::new();
     /// let length = transaction.call(&text, |text, ()| text.len(), ())?;
     /// assert_eq!(transaction.commit()?.take(length)?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a step stands for one result, method_ref can be taken once")]
     pub fn take<R: DeserializeOwned>(&mut self, step: Step<R>) -> Result<R, CallError> {

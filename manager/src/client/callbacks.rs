@@ -3,7 +3,7 @@
 //! Threads of their own listen for such answers, as long as one is to come. There is one more of them than there are callbacks
 //! that run, so one that never returns keeps its thread, and nothing else.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,6 +11,7 @@ use procession_core::codec::Message;
 use procession_process::panics;
 
 use crate::wire::error::CallError;
+use crate::wire::ids::IdMap;
 
 /// What is called with the answer to a call.
 pub(crate) type Callback = Box<dyn FnOnce(Result<Message, CallError>) + Send>;
@@ -19,7 +20,7 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Message, CallError>) + Send>;
 #[derive(Default)]
 pub(super) struct Callbacks {
     /// Those whose answers are to come.
-    wanted: HashMap<u64, Callback>,
+    wanted: IdMap<u64, Callback>,
     due: VecDeque<Due>,
     /// How many threads listen, or are about to.
     listeners: usize,

@@ -1,22 +1,20 @@
 //! [`Connection`]: a process's link to a manager, shared by all its threads and proxies.
 
-use std::io;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
-use procession_channels::SocketConnection;
-use procession_core::codec::{self, Message};
+use procession_core::codec::Message;
 use procession_core::os::identity::ProcessIdentity;
+use procession_core::os::mutex::lock;
 use procession_core::{Control, ControlListener, ControlTicket, Method};
 
 use super::callbacks::Callback;
-use super::reply_reader::{ReplyReader, Waited};
+use super::pending_replies::Waited;
+use super::reply_reader::ReplyReader;
 use super::request_sender::{RequestSender, Transport};
-use crate::remote::Registry;
 use crate::wire::claims::{ClaimSlot, Claims};
 use crate::wire::error::CallError;
-use crate::wire::frame_reader::FrameReader;
 use crate::wire::ids::{ManagerId, ObjectId};
 use crate::wire::protocol::{ControlMessage, RequestKind};
 
@@ -40,6 +38,7 @@ pub(crate) enum MethodRef {
     None,
     Named(Method),
     /// By its number in a registry.
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "only other programs number methods"))]
     Number(u32),
 }
 
@@ -101,46 +100,9 @@ impl Connection {
         self.call(&Request::new(RequestKind::Count, 0, MethodRef::None, &[]), Message::default(), None).map(drop)
     }
 
-    /// Introduces this process to a manager of another program, by the registry that it has.
-    pub(crate) fn introduce(
-        socket: SocketConnection,
-        fingerprint: u64,
-        deadline: Option<Instant>,
-    ) -> Result<Arc<Connection>, CallError> {
-        let lost = |error: io::Error| CallError::from_io(&error);
-        let frames = FrameReader::new(socket.into()).map_err(lost)?;
-        let socket = frames.stream().try_clone().map_err(lost)?;
-        let connection =
-            Arc::new(Connection::new(ManagerId::fresh(), Transport::Remote(socket), ReplyReader::remote(frames), None));
-        connection.replies.expect(0, false);
-        connection.sender()?.send_or_queue(&connection.replies, fingerprint.to_le_bytes().to_vec())?;
-        match connection.replies.wait(0, deadline)? {
-            Waited::Reply(Ok(_)) => Ok(connection),
-            Waited::Reply(Err(failure)) => Err(CallError::from_failure(failure)),
-            Waited::TimeIsUp => Err(CallError::Timeout { started: false }),
-            Waited::Begun | Waited::Closed => Err(CallError::ManagerGone),
-        }
-    }
-
-    fn new(manager: ManagerId, way: Transport, replies: ReplyReader, claims: Option<Claims>) -> Connection {
+    pub(super) fn new(manager: ManagerId, way: Transport, replies: ReplyReader, claims: Option<Claims>) -> Connection {
         let (sender, calls) = (Mutex::new(RequestSender::new(way)), AtomicU64::new(0));
         Connection { manager, owner: std::process::id(), calls, sender, replies, claims }
-    }
-
-    /// Has the manager listen for other programs. Answers where it does.
-    pub(crate) fn serve(
-        self: &Arc<Connection>,
-        registry: &Registry,
-        address: &str,
-        key: &[u8],
-        deadline: Option<Instant>,
-    ) -> Result<String, CallError> {
-        let sent = self.expect(deadline.is_some());
-        let number = sent.number;
-        let (address, key) = (address.to_owned(), key.to_vec());
-        let (fingerprint, methods) = (registry.fingerprint(), registry.methods());
-        self.send(&ControlMessage::<&Message>::Serve { number, address, key, fingerprint, methods })?;
-        Ok(codec::decode(self.wait(sent, &[], deadline)?)?)
     }
 
     /// The connection for a proxy that has arrived with a key: the one that there is, or a new one. The manager knows then
@@ -152,7 +114,7 @@ impl Connection {
     ) -> Result<Arc<Connection>, CallError> {
         // Two threads that receive the first proxies of a manager at once should share one connection.
         static ENTRANCE: Mutex<()> = Mutex::new(());
-        let entrance = ENTRANCE.lock().unwrap_or_else(PoisonError::into_inner);
+        let entrance = lock(&ENTRANCE);
         let connection = match known(manager) {
             Some(connection) => connection,
             None => Connection::open(manager, key.connect().map_err(CallError::from_link)?)?,
@@ -278,14 +240,14 @@ impl Connection {
 }
 
 fn register(connection: &Arc<Connection>) {
-    let mut all = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = lock(&CONNECTIONS);
     all.retain(|one| one.strong_count() > 0);
     all.push(Arc::downgrade(connection));
 }
 
 /// The connection of this process to a manager, unless it is one of the process that this is a copy of.
 fn known(manager: ManagerId) -> Option<Arc<Connection>> {
-    let all = CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = lock(&CONNECTIONS);
     let mut alive = all.iter().filter_map(Weak::upgrade);
     alive.find(|one| one.manager == manager && one.owner == std::process::id())
 }

@@ -10,7 +10,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::connection::{Connection, MethodRef, Request, Sent};
-use crate::server::{Server, in_process};
+use crate::server::in_process;
+use crate::server::instance::Server;
 use crate::wire::error::CallError;
 use crate::wire::ids::{ManagerId, ObjectId};
 use crate::wire::protocol::RequestKind;
@@ -138,7 +139,7 @@ fn in_process(
     deadline: Option<Instant>,
 ) -> Result<Message, CallError> {
     let MethodRef::Named(method) = method_ref else { return Err(CallError::ObjectGone) };
-    server.call_here(kind, object, method, argument, deadline)
+    server.call_in_process(kind, object, method, argument, deadline)
 }
 
 impl Drop for Handle {

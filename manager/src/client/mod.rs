@@ -7,6 +7,8 @@ pub(crate) mod withdraw;
 
 mod callbacks;
 mod pending_replies;
+#[cfg(feature = "remote")]
+mod remote;
 mod reply_reader;
 mod reply_transport;
 mod request_sender;

@@ -1,30 +1,38 @@
 //! [`PendingReplies`]: the answers that have come over a connection, and who wants them.
 
-use std::collections::HashMap;
-
 use procession_core::codec::{self, Handles, Message};
 
 use super::callbacks::{Callback, Callbacks};
-use super::reply_reader::Waited;
 use crate::wire::claims::ClaimSlot;
 use crate::wire::error::CallError;
+use crate::wire::ids::IdMap;
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus};
 
 /// What has come, and who wants it.
 #[derive(Debug, Default)]
 pub(super) struct PendingReplies {
     /// The calls for whose answers somebody will look.
-    expected: HashMap<u64, (ReplySlot, ClaimSlot)>,
+    expected: IdMap<u64, (ReplySlot, ClaimSlot)>,
     /// The places for words of calls that are free.
     free: Vec<ClaimSlot>,
     /// Those of calls whose answers nobody will look for, but which may still be to come.
-    lingering: HashMap<u64, ClaimSlot>,
+    lingering: IdMap<u64, ClaimSlot>,
     pub(super) callbacks: Callbacks,
     /// Whether a thread reads.
     pub(super) is_read: bool,
     pub(super) is_closed: bool,
     /// How many wait for what that thread will bring.
     pub(super) sleepers: usize,
+}
+
+/// How waiting for a reply has ended.
+#[derive(Debug)]
+pub(super) enum Waited {
+    Reply(Result<Message, Failure>),
+    /// The call that was to be cancelled has begun.
+    Begun,
+    TimeIsUp,
+    Closed,
 }
 
 /// An answer, or what is known before there is one.

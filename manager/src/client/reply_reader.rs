@@ -3,21 +3,21 @@
 //! There is no thread for it. Of those that wait, one reads, and puts what is not for itself where the others find it; when
 //! it has its own answer, another one reads on.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use procession_channels::PipeReceiver;
 use procession_core::Control;
-use procession_core::codec::Message;
+use procession_core::os::mutex::{lock, wait_once};
 use procession_core::os::poll::{Pollable, poll};
 
 use super::callbacks::{Callback, Due, Next};
-use super::pending_replies::PendingReplies;
+use super::pending_replies::{PendingReplies, Waited};
 use super::reply_transport::ReplyTransport;
 use crate::wire::claims::{ClaimSlot, Claims};
 use crate::wire::error::CallError;
+#[cfg(feature = "remote")]
 use crate::wire::frame_reader::FrameReader;
-use crate::wire::protocol::Failure;
 
 /// Where answers arrive.
 #[derive(Debug)]
@@ -28,23 +28,14 @@ pub(crate) struct ReplyReader {
     transport: Mutex<ReplyTransport>,
 }
 
-/// How waiting for an answer has ended.
-#[derive(Debug)]
-pub(crate) enum Waited {
-    Reply(Result<Message, Failure>),
-    /// The call that was to be cancelled has begun.
-    Begun,
-    TimeIsUp,
-    Closed,
-}
-
 impl ReplyReader {
     /// For answers of a manager of this program.
     pub(crate) fn local(replies: Control, answers: PipeReceiver<()>) -> ReplyReader {
         ReplyReader::new(ReplyTransport::local(replies, answers), PendingReplies::new(Claims::slots()))
     }
 
-    /// For answers of a manager of another one.
+    /// For replies of a manager of another program.
+    #[cfg(feature = "remote")]
     pub(crate) fn remote(frames: FrameReader) -> ReplyReader {
         ReplyReader::new(ReplyTransport::remote(frames), PendingReplies::default())
     }
@@ -69,7 +60,7 @@ impl ReplyReader {
     }
 
     /// Waits for an answer.
-    pub(crate) fn wait(&self, number: u64, deadline: Option<Instant>) -> Result<Waited, CallError> {
+    pub(super) fn wait(&self, number: u64, deadline: Option<Instant>) -> Result<Waited, CallError> {
         self.wait_for(|pending| pending.look(number), deadline)
     }
 
@@ -213,13 +204,7 @@ impl ReplyReader {
         deadline: Option<Instant>,
     ) -> MutexGuard<'a, PendingReplies> {
         pending.sleepers += 1;
-        let mut pending = match deadline {
-            None => self.arrived.wait(pending).unwrap_or_else(PoisonError::into_inner),
-            Some(at) => {
-                let left = at.saturating_duration_since(Instant::now());
-                self.arrived.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+        let mut pending = wait_once(&self.arrived, pending, deadline);
         pending.sleepers -= 1;
         pending
     }
@@ -231,10 +216,10 @@ impl ReplyReader {
     }
 
     fn lock(&self) -> MutexGuard<'_, PendingReplies> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pending)
     }
 
     fn transport(&self) -> MutexGuard<'_, ReplyTransport> {
-        self.transport.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.transport)
     }
 }

@@ -10,18 +10,9 @@ use procession_core::os::poll::{Pollable, deadline_after, poll};
 use procession_core::{Control, TryRecv};
 
 use super::pending_replies::PendingReplies;
+use crate::tuning::{REPLY_BATCH, SPIN_MAX_MISSES, SPIN_RETRY_EVERY, SPIN_TIME};
 use crate::wire::error::CallError;
 use crate::wire::frame_reader::FrameReader;
-
-/// How many answers are taken over from shared memory at once.
-const BATCH: usize = 256;
-
-/// How long a caller stays awake for an answer from another program. Being woken costs as long.
-const BRIEFLY: Duration = Duration::from_micros(50);
-
-/// After so many misses waits one stays awake only one time in [`SELDOM`].
-const VAIN: u32 = 4;
-const SELDOM: u32 = 128;
 
 /// The way that answers come.
 #[derive(Debug)]
@@ -29,6 +20,7 @@ pub(super) enum ReplyTransport {
     /// From a manager of this program.
     Local(Box<LocalReplies>),
     /// From a manager of another one; with how often staying awake was in misses lately.
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "nothing connects to other programs"))]
     Remote(Box<FrameReader>, u32),
 }
 
@@ -57,6 +49,7 @@ impl ReplyTransport {
     }
 
     /// From a manager of another one.
+    #[cfg(feature = "remote")]
     pub(super) fn remote(frames: FrameReader) -> ReplyTransport {
         ReplyTransport::Remote(Box::new(frames), 0)
     }
@@ -95,9 +88,9 @@ impl ReplyTransport {
 
 /// Waits for a socket: awake for a moment, as long as that has paid lately, then asleep.
 fn wait_remote(frames: &mut FrameReader, misses: &mut u32, left: Duration) -> io::Result<bool> {
-    if *misses < VAIN || misses.is_multiple_of(SELDOM) {
+    if *misses < SPIN_MAX_MISSES || misses.is_multiple_of(SPIN_RETRY_EVERY) {
         let start = Instant::now();
-        while start.elapsed() < BRIEFLY.min(left) {
+        while start.elapsed() < SPIN_TIME.min(left) {
             if frames.pull()? {
                 *misses = 0;
                 return Ok(true);
@@ -134,7 +127,7 @@ impl LocalReplies {
             if !batch.put_into(pending, replies)? {
                 return Ok(());
             }
-            match answers.try_recv_many_bytes(BATCH, &mut batch.bytes, &mut batch.ends) {
+            match answers.try_recv_many_bytes(REPLY_BATCH, &mut batch.bytes, &mut batch.ends) {
                 Ok(_) => {}
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => {

@@ -1,4 +1,4 @@
-//! [`RequestSender`]: the way on which calls go out, to a manager of this program or of another one.
+//! [`RequestSender`]: the transport on which calls go out, to a manager of this program or of another one.
 //!
 //! Nothing here waits for longer than a moment: who may wait longer tries again, and lets others in meanwhile. What must go out
 //! whatever happens, and finds no room, stays in the *backlog*, before everything that comes later.
@@ -16,20 +16,15 @@ use procession_core::{Control, Method};
 
 use super::connection::MethodRef;
 use super::reply_reader::ReplyReader;
+use crate::tuning::FRAMES_PER_DRAIN;
 use crate::wire::error::CallError;
 use crate::wire::frame_reader;
 use crate::wire::protocol::ControlMessage;
 
-/// Once in so many calls to another program, answers are taken in that nobody may be waiting for.
-const SELDOM: u64 = 32;
-
-/// How long is waited for room before others may try, and answers are taken in again.
-pub(super) const SLICE: Duration = Duration::from_millis(5);
-
 /// How calls leave this process. One thread at a time sends.
 #[derive(Debug)]
 pub(super) struct RequestSender {
-    way: Transport,
+    transport: Transport,
     /// The numbers of the methods that the manager knows.
     learned: HashMap<Method, u32>,
     /// How many frames there were.
@@ -46,16 +41,17 @@ pub(super) enum Transport {
     /// To a manager of this program.
     Local { requests: Control, frames: PipeSender<()> },
     /// To a manager of another one.
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "nothing connects to other programs"))]
     Remote(UnixStream),
 }
 
 impl RequestSender {
-    pub(super) fn new(way: Transport) -> RequestSender {
-        RequestSender { way, learned: HashMap::new(), frames: 0, backlog: VecDeque::new(), has_flusher: false }
+    pub(super) fn new(transport: Transport) -> RequestSender {
+        RequestSender { transport, learned: HashMap::new(), frames: 0, backlog: VecDeque::new(), has_flusher: false }
     }
 
     pub(super) fn is_remote(&self) -> bool {
-        matches!(self.way, Transport::Remote(_))
+        matches!(self.transport, Transport::Remote(_))
     }
 
     pub(super) fn number_of_which(&mut self, replies: &ReplyReader, method_ref: MethodRef) -> Result<u32, CallError> {
@@ -83,7 +79,7 @@ impl RequestSender {
         replies: &ReplyReader,
         signal: &ControlMessage<&Message>,
     ) -> Result<(), CallError> {
-        let Transport::Local { requests, .. } = &mut self.way else { return Err(not_over_a_network()) };
+        let Transport::Local { requests, .. } = &mut self.transport else { return Err(not_over_a_network()) };
         requests.post(signal).map_err(CallError::from_link)?;
         self.backlog.push_back(Vec::new());
         self.flush_backlog(replies, Duration::ZERO).map(drop)
@@ -105,7 +101,7 @@ impl RequestSender {
         }
         let too_long = || CallError::Unsendable(format!("it has {} bytes, too many for one message", bytes.len()));
         let frame = frame_reader::frame(bytes).ok_or_else(too_long)?;
-        if self.frames.is_multiple_of(SELDOM) {
+        if self.frames.is_multiple_of(FRAMES_PER_DRAIN) {
             replies.drain()?;
         }
         let sent = self.send_remote(replies, &frame, timeout)?;
@@ -129,7 +125,7 @@ impl RequestSender {
 
     /// Sends a frame of which the manager need not hear before it hears something else: it is not woken by it.
     pub(super) fn send_lazily(&mut self, replies: &ReplyReader, bytes: Vec<u8>) -> Result<(), CallError> {
-        if let Transport::Local { frames, .. } = &self.way
+        if let Transport::Local { frames, .. } = &self.transport
             && self.backlog.is_empty()
         {
             match frames.leave_bytes(&bytes) {
@@ -148,7 +144,7 @@ impl RequestSender {
     /// Sends the backlog as far as there is room for it before long. Answers whether nothing is left of it.
     pub(super) fn flush_backlog(&mut self, replies: &ReplyReader, timeout: Duration) -> Result<bool, CallError> {
         while let Some(mut bytes) = self.backlog.pop_front() {
-            let sent = match &self.way {
+            let sent = match &self.transport {
                 Transport::Local { .. } => {
                     self.flush(replies, timeout)? && self.send_local(replies, &bytes, timeout)?
                 }
@@ -168,7 +164,7 @@ impl RequestSender {
 
     /// Sends what the link still has. Answers whether nothing is left of it.
     fn flush(&mut self, replies: &ReplyReader, timeout: Duration) -> Result<bool, CallError> {
-        let Transport::Local { requests, .. } = &mut self.way else { return Ok(true) };
+        let Transport::Local { requests, .. } = &mut self.transport else { return Ok(true) };
         if requests.flush().map_err(CallError::from_link)? {
             return Ok(true);
         }
@@ -181,7 +177,7 @@ impl RequestSender {
 
     /// Sends through the pipe, and takes answers in if there is no room: the manager listens to nobody who does not.
     fn send_local(&self, replies: &ReplyReader, bytes: &[u8], timeout: Duration) -> Result<bool, CallError> {
-        let Transport::Local { frames, .. } = &self.way else { return Err(not_over_a_network()) };
+        let Transport::Local { frames, .. } = &self.transport else { return Err(not_over_a_network()) };
         for timeout in [Duration::ZERO, timeout] {
             match frames.send_bytes_timeout(bytes, timeout) {
                 Ok(()) => return Ok(true),
@@ -196,7 +192,7 @@ impl RequestSender {
     /// Writes to the socket what there is room for, and takes answers in if there is none: a manager gives up a client that lets
     /// them pile up. Answers how much was written.
     fn send_remote(&self, replies: &ReplyReader, bytes: &[u8], timeout: Duration) -> Result<usize, CallError> {
-        let Transport::Remote(socket) = &self.way else { return Err(not_over_a_network()) };
+        let Transport::Remote(socket) = &self.transport else { return Err(not_over_a_network()) };
         let (mut socket, mut sent, mut is_last) = (socket, 0, false);
         while sent < bytes.len() {
             match socket.write(&bytes[sent..]) {

@@ -1,20 +1,19 @@
 //! How a [`Connection`] sends: calls that may wait for room, and what must go out in any case.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, MutexGuard, TryLockError};
+use std::time::Instant;
 
 use procession_core::codec::Message;
+use procession_core::os::mutex::lock;
 
 use super::connection::{Connection, MethodRef, Request, Sent};
 use super::reply_reader::ReplyReader;
-use super::request_sender::{RequestSender, SLICE, not_over_a_network};
+use super::request_sender::{RequestSender, not_over_a_network};
+use crate::tuning::{SEND_RETRY_INTERVAL, SEND_SLICE};
 use crate::wire::claims::ClaimSlot;
 use crate::wire::error::CallError;
 use crate::wire::protocol::{ControlMessage, RequestHeader, RequestKind};
-
-/// How long a thread that finds another one sending lets it be.
-const NUDGE: Duration = Duration::from_micros(100);
 
 impl Connection {
     /// Calls without waiting for more than room to send it, until then. It can be taken back later if there is a limit, or
@@ -26,7 +25,7 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Sent, CallError> {
         // Whoever only tries has time enough to send it.
-        let deadline = deadline.map(|at| at.max(Instant::now() + SLICE));
+        let deadline = deadline.map(|at| at.max(Instant::now() + SEND_SLICE));
         let mut sent = self.expect(deadline.is_some() || request.may_be_limited);
         sent.makes = matches!(request.kind, RequestKind::Make | RequestKind::Open);
         let Request { kind, target, .. } = *request;
@@ -88,7 +87,7 @@ impl Connection {
         let (mut bytes, mut is_whole) = (payload.into_vec(), false);
         loop {
             let Some(mut sender) = self.sender_until(deadline)? else { return Ok(false) };
-            if sender.flush_backlog(&self.replies, SLICE)? {
+            if sender.flush_backlog(&self.replies, SEND_SLICE)? {
                 if !is_whole {
                     header.method = sender.number_of_which(&self.replies, method_ref)?;
                     header.append_to(&mut bytes);
@@ -102,7 +101,7 @@ impl Connection {
                     self.spawn_flusher(sender);
                     return Ok(true);
                 }
-                if sender.try_send(&self.replies, &bytes, SLICE)? {
+                if sender.try_send(&self.replies, &bytes, SEND_SLICE)? {
                     self.spawn_flusher(sender);
                     return Ok(true);
                 }
@@ -125,7 +124,7 @@ impl Connection {
 
     pub(super) fn sender(&self) -> Result<MutexGuard<'_, RequestSender>, CallError> {
         self.check_owner()?;
-        Ok(self.sender.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(lock(&self.sender))
     }
 
     /// The way out, unless others are there until then. Nobody is there for longer than a moment at a time.
@@ -137,7 +136,7 @@ impl Connection {
                 Ok(sender) => return Ok(Some(sender)),
                 Err(TryLockError::Poisoned(sender)) => return Ok(Some(sender.into_inner())),
                 Err(TryLockError::WouldBlock) if at <= Instant::now() => return Ok(None),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(NUDGE),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(SEND_RETRY_INTERVAL),
             }
         }
     }
@@ -151,12 +150,12 @@ impl Connection {
         let see_to_it = move || {
             loop {
                 let Ok(mut sender) = this.sender() else { return };
-                if !matches!(sender.flush_backlog(&this.replies, SLICE), Ok(false)) {
+                if !matches!(sender.flush_backlog(&this.replies, SEND_SLICE), Ok(false)) {
                     sender.has_flusher = false;
                     return;
                 }
                 drop(sender);
-                std::thread::sleep(NUDGE);
+                std::thread::sleep(SEND_RETRY_INTERVAL);
             }
         };
         // Without a thread it goes out before the next call.

@@ -10,24 +10,12 @@ use std::time::{Duration, Instant};
 use procession_core::codec::{self, Message};
 
 use super::connection::{Connection, MethodRef, Request, Sent};
-use super::reply_reader::Waited;
+use super::pending_replies::Waited;
+use crate::tuning::{REMOTE_CANCEL_TIMEOUT, RUNNING_CALL_TIMEOUT, STAGE_POLL_INTERVAL, TRY_TIMEOUT};
 use crate::wire::claims::{ClaimSlot, Claims, Stage};
 use crate::wire::error::CallError;
 use crate::wire::ids::ObjectId;
 use crate::wire::protocol::RequestKind;
-
-/// How long a manager may take to hear of a call that only tries, and to run it.
-pub(crate) const FOR_A_TRY: Duration = Duration::from_secs(1);
-
-/// How long beyond its time a call may take that runs already, or that was not yet heard of. Both take microseconds where there
-/// is a processor for the manager.
-const A_MOMENT: Duration = Duration::from_millis(100);
-
-/// How long a manager of another program may take to say what became of a call: its words travel.
-const FOR_A_JOURNEY: Duration = Duration::from_secs(1);
-
-/// After so long one looks again how far the call is.
-const LOOK: Duration = Duration::from_millis(5);
 
 impl Connection {
     /// Takes a call back whose time is over. If it has happened, its answer is the answer.
@@ -43,7 +31,7 @@ impl Connection {
         let since = Instant::now();
         let mut is_stopped = false;
         while since.elapsed() < more(claims.stage(sent.slot, sent.number), only_tries, is_stopped) {
-            if let Some(answer) = self.look_until(sent, Instant::now() + LOOK)? {
+            if let Some(answer) = self.look_until(sent, Instant::now() + STAGE_POLL_INTERVAL)? {
                 return answer;
             }
             is_stopped = self.is_stopped();
@@ -64,12 +52,12 @@ impl Connection {
     /// Takes a call back that has no word, by asking for it.
     fn take_back(self: &Arc<Connection>, sent: Sent, objects: &[ObjectId]) -> Result<Message, CallError> {
         self.cancel(sent, objects)?;
-        let mut until = Instant::now() + FOR_A_JOURNEY;
+        let mut until = Instant::now() + REMOTE_CANCEL_TIMEOUT;
         loop {
             match self.replies.wait(sent.number, Some(until))? {
                 Waited::Reply(answer) => return answer.map_err(CallError::from_failure),
                 Waited::Closed => return Err(CallError::ManagerGone),
-                Waited::Begun => until = until.min(Instant::now() + A_MOMENT),
+                Waited::Begun => until = until.min(Instant::now() + RUNNING_CALL_TIMEOUT),
                 Waited::TimeIsUp => return self.leave(sent),
             }
         }
@@ -120,8 +108,8 @@ impl Connection {
 fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
     match (stage, only_tries) {
         _ if is_stopped => Duration::ZERO,
-        (Stage::Sent | Stage::Waiting, true) => FOR_A_TRY,
-        (Stage::Sent, false) | (Stage::Running, _) => A_MOMENT,
+        (Stage::Sent | Stage::Waiting, true) => TRY_TIMEOUT,
+        (Stage::Sent, false) | (Stage::Running, _) => RUNNING_CALL_TIMEOUT,
         (Stage::Waiting, false) | (Stage::Tried | Stage::Withdrawn, _) => Duration::ZERO,
     }
 }

@@ -1,7 +1,5 @@
 //! [`Array`]: so many values, and no more, that many processes share.
 
-use std::fmt;
-
 use super::collection::Item;
 use super::macros::{proxy_type, remote_methods};
 use crate::api::proxy::Proxy;
@@ -10,14 +8,12 @@ use crate::wire::error::CallError;
 /// A boxed slice in a manager: its length does not change.
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let board = manager.array(vec!['.'; 9])?;
 /// board.set(4, 'x')?;
 /// assert_eq!(board.to_vec()?.iter().collect::<String>(), "....x....");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// For numbers, an array in shared memory (`procession_sync::Shared`) is far faster.
@@ -26,43 +22,31 @@ pub struct Array<T: Item> {
     proxy: Proxy<Box<[T]>>,
 }
 
-proxy_type!([T: Item] Array<T>, Box<[T]>, "manager.array(vec![1, 2])");
+proxy_type!(debug [T: Item] Array<T>, Box<[T]>, "manager.array(vec![1, 2])");
 
 remote_methods! {
     impl[T: Item] Array<T> => Box<[T]>;
 
     /// A copy of the element at `index`, if the array is that long.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!((array.get(0)?, array.get(3)?), (Some(1), None));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__getitem__")]
     shared fn get[](index: usize) -> Option<T> = |array, (index,)| array.get(index).cloned();
 
     /// Replaces the element at `index`, and answers what it was; `None` if the array is not that long.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!((array.set(0, 7)?, array.set(3, 7)?), (Some(1), None));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__setitem__")]
     exclusive fn set[](index: usize, item: T) -> Option<T> = |array, (index, item)| {
@@ -71,54 +55,36 @@ remote_methods! {
 
     /// How many elements there are.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!(array.len()?, 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__len__")]
     shared fn len[]() -> usize = |array, ()| array.len();
 
     /// Whether there are none.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert!(!array.is_empty()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn is_empty[]() -> bool = |array, ()| array.is_empty();
 
     /// Sets all elements to `item`.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// array.fill(7)?;
     /// assert_eq!(array.to_vec()?, [7, 7, 7]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn fill[](item: T) -> () = |array, (item,)| array.fill(item);
 }
@@ -131,21 +97,13 @@ impl<T: Item> Array<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!(array.to_vec()?, [1, 2, 3]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn to_vec(&self) -> Result<Vec<T>, CallError> {
         Ok(self.proxy.get()?.into_vec())
-    }
-}
-
-impl<T: Item> fmt::Debug for Array<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Array").field(&self.proxy).finish()
     }
 }

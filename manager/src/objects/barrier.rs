@@ -1,6 +1,5 @@
 //! [`Barrier`]: where processes wait for each other.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use procession_core::Method;
@@ -19,15 +18,13 @@ use crate::wire::protocol::RequestKind;
 /// use procession_manager::{Barrier, Manager};
 /// use procession_process::Process;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let barrier = manager.barrier(2)?;
 /// let other = Process::spawn(|barrier: Barrier| barrier.wait(), barrier.clone())?;
 /// let mine = barrier.wait()?;
 /// assert_eq!(mine + other.join()??, 1, "one is the first, the other is the second");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// A party that runs out of time, or dies while it waits, breaks the barrier for all.
@@ -35,17 +32,7 @@ pub struct Barrier {
     proxy: Proxy<BarrierState>,
 }
 
-/// What the manager knows of a [`Barrier`]. It has no methods of its own.
-///
-/// ```
-/// # use procession_manager::{BarrierState, Manager, Proxy};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_manager::init();
-/// # let manager = Manager::start()?;
-/// let proxy: Proxy<BarrierState> = manager.barrier(2)?.proxy().clone();
-/// # Ok(())
-/// # }
-/// ```
+/// The state of a `Barrier` in the manager.
 #[derive(Debug)]
 pub struct BarrierState {
     parties: usize,
@@ -67,94 +54,64 @@ struct RoundEntry {
     is_broken: bool,
 }
 
-proxy_type!([] Barrier, BarrierState, "manager.barrier(2)");
+proxy_type!(debug hidden [] Barrier, BarrierState, "manager.barrier(2)");
 
 remote_methods! {
     impl[] Barrier => BarrierState;
 
     /// Breaks it: all who wait, and all who come, are reported so.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(2)?;
     /// barrier.abort()?;
     /// assert!(matches!(barrier.wait(), Err(procession_manager::CallError::BrokenBarrier)));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn abort[]() -> () = |barrier, ()| barrier.break_up(true);
 
     /// Makes it whole again. Those who wait are reported that it is broken.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(1)?;
     /// barrier.abort()?;
     /// barrier.reset()?;
     /// assert_eq!(barrier.wait()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn reset[]() -> () = |barrier, ()| barrier.break_up(false);
 
     /// Whether it is broken.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.barrier(2)?.is_broken()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "broken")]
     shared fn is_broken[]() -> bool = |barrier, ()| barrier.is_broken;
 
     /// How many have to come.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.parties()?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn parties[]() -> usize = |barrier, ()| barrier.parties;
 
     /// How many are waiting.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.waiting()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "n_waiting")]
     shared fn waiting[]() -> usize = |barrier, ()| barrier.waiting.len();
@@ -169,12 +126,10 @@ impl Barrier {
     /// nobody had come; or see [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(1)?.wait()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait(&self) -> Result<usize, CallError> {
         self.wait_until(self.proxy.deadline())
@@ -187,14 +142,12 @@ impl Barrier {
     /// As [`wait`](Barrier::wait).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(2)?;
     /// assert!(barrier.wait_timeout(std::time::Duration::from_millis(10)).is_err());
     /// assert!(barrier.is_broken()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, CallError> {
         self.wait_until(deadline_after(timeout))
@@ -281,11 +234,5 @@ impl BarrierState {
         if self.waiting.iter().any(|one| one.is_of(client)) {
             self.break_up(true);
         }
-    }
-}
-
-impl fmt::Debug for Barrier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Barrier").field(&self.proxy).finish()
     }
 }

@@ -1,18 +1,17 @@
 //! [`Condition`]: a lock whose holders can wait for each other's news.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use procession_core::Method;
 use procession_core::os::poll::deadline_after;
 
+use super::guard::{Acquire, AcquireState, Guard, acquire_methods};
 use super::lock::LockState;
 use super::macros::proxy_type;
 use super::owner::{self, Owner};
 use crate::api::proxy::Proxy;
-use crate::client::withdraw::FOR_A_TRY;
+use crate::tuning::TRY_TIMEOUT;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
 
@@ -22,7 +21,6 @@ use crate::wire::protocol::RequestKind;
 /// use procession_manager::{Condition, Counter, Manager};
 /// use procession_process::Process;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let (condition, count) = (manager.condition()?, manager.counter(0)?);
@@ -35,8 +33,7 @@ use crate::wire::protocol::RequestKind;
 /// guard.wait_while(|| Ok(count.get()? == 0))?;
 /// # drop(guard);
 /// # other.join()?;
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// Often [`Proxy::call_when`] is simpler: it waits until a condition on the value itself holds.
@@ -46,129 +43,32 @@ pub struct Condition {
     proxy: Proxy<ConditionState>,
 }
 
-/// What the manager knows of a [`Condition`]. It has no methods of its own.
-///
-/// ```
-/// # use procession_manager::{ConditionState, Manager, Proxy};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_manager::init();
-/// # let manager = Manager::start()?;
-/// let proxy: Proxy<ConditionState> = manager.condition()?.proxy().clone();
-/// # Ok(())
-/// # }
-/// ```
+/// The guard of a [`Condition`], which holds its lock.
+pub type ConditionGuard<'a> = Guard<'a, Condition>;
+
+/// The state of a [`Condition`] in the manager.
 #[derive(Debug, Default)]
 pub struct ConditionState {
     lock: LockState,
     waiting: VecDeque<Owner>,
-    /// Those that have been notified and do not have the lock yet.
+    /// Waiters that were notified and do not hold the lock yet.
     notified: Vec<Owner>,
 }
 
-/// Keeps the lock of a [`Condition`] locked until it is dropped.
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
-/// let condition = manager.condition()?;
-/// condition.acquire()?.notify_one()?;
-/// # Ok(())
-/// # }
-/// ```
-#[must_use = "the lock is released as soon as the guard is dropped"]
-pub struct ConditionGuard<'a> {
-    condition: &'a Condition,
-    /// By which the manager knows it.
-    number: u64,
-    /// A guard is released by the thread that acquired it.
-    not_send: PhantomData<*const ()>,
-}
+proxy_type!(debug hidden [] Condition, ConditionState, "manager.condition()");
+acquire_methods!(Condition, ConditionGuard, "the lock", "manager.condition()");
 
-proxy_type!([] Condition, ConditionState, "manager.condition()");
+impl Acquire for Condition {
+    type State = ConditionState;
+    type Marker = *const ();
+    const GUARD: &'static str = "ConditionGuard";
 
-impl Condition {
-    /// Acquires the lock, waiting until it is free.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let condition = manager.condition()?;
-    /// drop(condition.acquire()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn acquire(&self) -> Result<ConditionGuard<'_>, CallError> {
-        self.acquire_until(None)
-    }
-
-    /// Acquires the lock, waiting for so long at the most. `None` if it was not free in time.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let condition = manager.condition()?;
-    /// let _guard = condition.acquire()?;
-    /// assert!(condition.acquire_timeout(std::time::Duration::from_millis(10))?.is_none());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<ConditionGuard<'_>>, CallError> {
-        match self.acquire_until(deadline_after(timeout)) {
-            Ok(guard) => Ok(Some(guard)),
-            Err(CallError::Timeout { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Acquires the lock if it is free.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`].
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// assert!(manager.condition()?.try_acquire()?.is_some());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_acquire(&self) -> Result<Option<ConditionGuard<'_>>, CallError> {
-        let (number, method) = (owner::unique(), Method::exclusive(ConditionState::acquire));
-        let (kind, undo) = (RequestKind::Exclusive, || self.release(number));
-        let acquired: Option<bool> = self.proxy.acquire(kind, method, &number, owner::now(), undo)?;
-        Ok(acquired.map(|_| self.guard(number)))
-    }
-
-    fn acquire_until(&self, deadline: Option<Instant>) -> Result<ConditionGuard<'_>, CallError> {
-        let (number, method) = (owner::unique(), Method::conditional(ConditionState::acquire));
-        let (kind, undo) = (RequestKind::Conditional, || self.release(number));
-        let _inherited: bool = self.proxy.acquire(kind, method, &number, deadline, undo)?;
-        Ok(self.guard(number))
-    }
-
-    fn release(&self, number: u64) {
-        self.proxy.notify(Method::exclusive(ConditionState::release), &number);
-    }
-
-    fn guard(&self, number: u64) -> ConditionGuard<'_> {
-        ConditionGuard { condition: self, number, not_send: PhantomData }
+    fn state(&self) -> &Proxy<ConditionState> {
+        &self.proxy
     }
 }
 
-impl ConditionGuard<'_> {
+impl Guard<'_, Condition> {
     /// Releases the lock, waits until it is notified, and acquires the lock again.
     ///
     /// # Errors
@@ -176,14 +76,12 @@ impl ConditionGuard<'_> {
     /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
     ///
     /// ```no_run
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// // Waits until another process has called `notify_one` or `notify_all`.
     /// condition.acquire()?.wait()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait(&self) -> Result<(), CallError> {
         match self.wait_until(self.proxy().deadline())? {
@@ -200,13 +98,11 @@ impl ConditionGuard<'_> {
     /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// assert!(!condition.acquire()?.wait_timeout(std::time::Duration::from_millis(10))?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
         self.wait_until(deadline_after(timeout))
@@ -219,13 +115,11 @@ impl ConditionGuard<'_> {
     /// See [`CallError`], and those of `is_to_wait`.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let (condition, count) = (manager.condition()?, manager.counter(1)?);
     /// condition.acquire()?.wait_while(|| Ok(count.get()? == 0))?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "wait_for")]
     pub fn wait_while(&self, mut is_to_wait: impl FnMut() -> Result<bool, CallError>) -> Result<(), CallError> {
@@ -242,12 +136,10 @@ impl ConditionGuard<'_> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.condition()?.acquire()?.notify_one()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "notify")]
     pub fn notify_one(&self) -> Result<(), CallError> {
@@ -261,12 +153,10 @@ impl ConditionGuard<'_> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.condition()?.acquire()?.notify_all()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn notify_all(&self) -> Result<(), CallError> {
         self.proxy().call(ConditionState::notify, usize::MAX)
@@ -299,7 +189,7 @@ impl ConditionGuard<'_> {
                 return Ok(notified);
             }
             let method = Method::conditional(ConditionState::await_lock);
-            match self.proxy().perform::<_, ()>(RequestKind::Conditional, method, &(), deadline_after(FOR_A_TRY)) {
+            match self.proxy().perform::<_, ()>(RequestKind::Conditional, method, &(), deadline_after(TRY_TIMEOUT)) {
                 Ok(()) | Err(CallError::Timeout { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -307,23 +197,25 @@ impl ConditionGuard<'_> {
     }
 
     fn proxy(&self) -> &Proxy<ConditionState> {
-        &self.condition.proxy
+        &self.object.proxy
     }
 }
 
-impl ConditionState {
-    fn acquire(&mut self, number: u64) -> Option<bool> {
-        self.lock.acquire(number)
+impl AcquireState for ConditionState {
+    fn acquire(&mut self, caller: (u64, u64)) -> Option<bool> {
+        self.lock.acquire(caller)
     }
 
-    /// Whoever has the lock, or waits for news, does so no longer.
+    /// Ends the waiting of a caller, too, whose call was given up.
     fn release(&mut self, number: u64) {
         self.lock.release(number);
         if self.forget(number) {
             self.notify(1);
         }
     }
+}
 
+impl ConditionState {
     fn begin_waiting(&mut self, number: u64) {
         if self.lock.is_held_by(number) {
             self.waiting.push_back(Owner::caller(number));
@@ -333,7 +225,7 @@ impl ConditionState {
 
     fn end_waiting(&mut self, number: u64) -> Option<()> {
         let place = self.notified.iter().position(|one| *one == Owner::caller(number))?;
-        self.lock.acquire(number)?;
+        self.lock.acquire((number, number))?;
         self.notified.remove(place);
         Some(())
     }
@@ -343,7 +235,7 @@ impl ConditionState {
         if self.lock.is_held_by(number) {
             return Some(true);
         }
-        self.lock.acquire(number)?;
+        self.lock.acquire((number, number))?;
         Some(self.forget(number))
     }
 
@@ -372,23 +264,5 @@ impl ConditionState {
         let before = self.notified.len();
         self.notified.retain(|one| !one.is_of(client));
         self.notify(before - self.notified.len());
-    }
-}
-
-impl Drop for ConditionGuard<'_> {
-    fn drop(&mut self) {
-        self.condition.release(self.number);
-    }
-}
-
-impl fmt::Debug for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Condition").field(&self.proxy).finish()
-    }
-}
-
-impl fmt::Debug for ConditionGuard<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConditionGuard").finish_non_exhaustive()
     }
 }

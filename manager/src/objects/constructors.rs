@@ -9,7 +9,6 @@ use super::condition::ConditionState;
 use super::lock::LockState;
 use super::namespace::Names;
 use super::queue_state::QueueState;
-use super::rlock::RLockState;
 use super::semaphore::SemaphoreState;
 use super::{
     Array, Barrier, Condition, Counter, Dict, Event, Item, Key, List, Lock, Namespace, OrderedMap, Queue, RLock,
@@ -26,13 +25,11 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<String, f64>()?;
     /// assert_eq!(dict.len()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dict<K: Key, V: Item>(&self) -> Result<Dict<K, V>, CallError> {
         self.make(Method::maker(|(): ()| OrderedMap::<K, V>::new()), None, &()).map(Dict::from)
@@ -45,13 +42,11 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<String>()?;
     /// assert_eq!(list.len()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn list<T: Item>(&self) -> Result<List<T>, CallError> {
         self.make(Method::maker(|(): ()| Vec::<T>::new()), None, &()).map(List::from)
@@ -64,13 +59,11 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let set = manager.set::<String>()?;
     /// assert_eq!(set.len()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set<T: Key>(&self) -> Result<Set<T>, CallError> {
         self.make(Method::maker(|(): ()| HashSet::<T>::new()), None, &()).map(Set::from)
@@ -83,13 +76,11 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert!(namespace.names()?.is_empty());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn namespace(&self) -> Result<Namespace, CallError> {
         self.make(Method::maker(|(): ()| Names::default()), None, &()).map(Namespace::from)
@@ -102,12 +93,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.value(7)?.get()?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn value<T: Item>(&self, value: T) -> Result<Value<T>, CallError> {
         self.make(Method::maker(|value: T| value), None, &value).map(Value::from)
@@ -120,12 +109,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.array(vec![1, 2])?.len()?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn array<T: Item>(&self, items: Vec<T>) -> Result<Array<T>, CallError> {
         self.make(Method::maker(|items: Vec<T>| items.into_boxed_slice()), None, &items).map(Array::from)
@@ -138,12 +125,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.counter(7)?.get()?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn counter(&self, start: i64) -> Result<Counter, CallError> {
         self.make(Method::maker(|start: i64| start), None, &start).map(Counter::from)
@@ -156,13 +141,11 @@ impl Manager {
     /// There must be room for one item at the least; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(10)?;
     /// assert!(queue.is_empty()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "Queue")]
     pub fn queue<T: Item>(&self, capacity: usize) -> Result<Queue<T>, CallError> {
@@ -180,13 +163,11 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.unbounded::<u8>()?;
     /// assert!(!queue.is_full()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "SimpleQueue")]
     pub fn unbounded<T: Item>(&self) -> Result<Queue<T>, CallError> {
@@ -205,12 +186,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.event()?.is_set()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn event(&self) -> Result<Event, CallError> {
         self.make(Method::maker(|(): ()| false), None, &()).map(Event::from)
@@ -223,12 +202,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.lock()?.is_locked()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock(&self) -> Result<Lock, CallError> {
         self.make(Method::maker(|(): ()| LockState::default()), Some(Method::exclusive(LockState::on_client_exit)), &())
@@ -242,20 +219,14 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.rlock()?.is_locked()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn rlock(&self) -> Result<RLock, CallError> {
-        self.make(
-            Method::maker(|(): ()| RLockState::default()),
-            Some(Method::exclusive(RLockState::on_client_exit)),
-            &(),
-        )
-        .map(RLock::from)
+        self.make(Method::maker(|(): ()| LockState::default()), Some(Method::exclusive(LockState::on_client_exit)), &())
+            .map(RLock::from)
     }
 
     /// Makes a [`Semaphore`] with so many permits.
@@ -265,12 +236,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.semaphore(2)?.available()?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn semaphore(&self, permits: u64) -> Result<Semaphore, CallError> {
         self.make(
@@ -288,12 +257,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.bounded_semaphore(2)?.release(1)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn bounded_semaphore(&self, permits: u64) -> Result<Semaphore, CallError> {
         self.make(
@@ -311,12 +278,10 @@ impl Manager {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// drop(manager.condition()?.acquire()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn condition(&self) -> Result<Condition, CallError> {
         self.make(
@@ -334,12 +299,10 @@ impl Manager {
     /// There must be one party at the least; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.parties()?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn barrier(&self, parties: usize) -> Result<Barrier, CallError> {
         if parties == 0 {

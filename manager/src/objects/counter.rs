@@ -1,20 +1,16 @@
 //! [`Counter`]: a number that many processes change.
 
-use std::fmt;
-
 use super::macros::{proxy_type, remote_methods};
 use crate::api::proxy::Proxy;
 
 /// An `i64` in a manager.
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let visits = manager.counter(0)?;
 /// assert_eq!((visits.add(1)?, visits.add(1)?), (1, 2));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// It wraps around at the ends of its range, as atomics do.
@@ -22,25 +18,19 @@ pub struct Counter {
     proxy: Proxy<i64>,
 }
 
-proxy_type!([] Counter, i64, "manager.counter(5)");
+proxy_type!(debug [] Counter, i64, "manager.counter(5)");
 
 remote_methods! {
     impl[] Counter => i64;
 
     /// Adds to it, and answers what it is then.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.add(-2)?, 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "increment")]
     #[doc(alias = "__iadd__")]
@@ -51,54 +41,36 @@ remote_methods! {
 
     /// What it is.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.get()?, 5);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "value")]
     shared fn get[]() -> i64 = |count, ()| *count;
 
     /// Sets it, and answers what it was.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!((counter.set(7)?, counter.get()?), (5, 7));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn set[](to: i64) -> i64 = |count, (to,)| std::mem::replace(count, to);
 
     /// Sets it to `new` if it is `old`. Answers whether it was.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert!(counter.compare_and_swap(5, 6)?);
     /// assert!(!counter.compare_and_swap(5, 6)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn compare_and_swap[](old: i64, new: i64) -> bool = |count, (old, new)| {
         let is_old = *count == old;
@@ -110,38 +82,24 @@ remote_methods! {
 
     /// Waits until it is as large as `least`, and answers what it is.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.wait_for(5)?, 5);
     /// assert!(counter.wait_for_timeout(6, std::time::Duration::from_millis(10)).is_err());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     conditional fn wait_for,
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.wait_for_timeout(5, Duration::from_secs(60))?, 5);
     /// assert!(counter.wait_for_timeout(6, Duration::from_millis(10)).unwrap_err().is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     wait_for_timeout(least: i64) -> i64 = |count, (least,)| (*count >= least).then_some(*count);
-}
-
-impl fmt::Debug for Counter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Counter").field(&self.proxy).finish()
-    }
 }

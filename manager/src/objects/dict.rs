@@ -18,7 +18,6 @@ use crate::wire::protocol::RequestKind;
 /// ```
 /// use procession_manager::Manager;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let ages = manager.dict::<String, u32>()?;
@@ -28,8 +27,7 @@ use crate::wire::protocol::RequestKind;
 /// for (name, age) in ages.iter()? {
 ///     println!("{name} is {age}");
 /// }
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Differences from maps and Python's `DictProxy`
@@ -50,56 +48,38 @@ remote_methods! {
     /// A copy of the value of a key, which may be given in any borrowed form that is written as the key is, such as `str` for
     /// `String`.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<String, u8>()?;
     /// dict.insert("one".to_owned(), 1)?;
     /// assert_eq!(dict.get("one")?, Some(1));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__getitem__")]
     shared fn get[key: K as Q]() -> Option<V> = |map, (key,)| map.get(&key).cloned();
 
     /// Sets the value of a key, and answers what it was.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, String>()?;
     /// assert_eq!(dict.insert(1, "one".to_owned())?, None);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__setitem__")]
     exclusive fn insert[](key: K, value: V) -> Option<V> = |map, (key, value)| map.insert(key, value);
 
     /// Removes a key, and answers its value.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.insert(1, 2)?;
     /// assert_eq!((dict.remove(&1)?, dict.remove(&1)?), (Some(2), None));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "pop")]
     #[doc(alias = "__delitem__")]
@@ -107,138 +87,90 @@ remote_methods! {
 
     /// Removes the last entry, if there is one.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(1, 2), (0, 3)])?;
     /// assert_eq!((dict.pop_item()?, dict.pop_item()?, dict.pop_item()?), (Some((0, 3)), Some((1, 2)), None));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "popitem")]
     exclusive fn pop_item[]() -> Option<(K, V)> = |map, ()| map.pop();
 
     /// Whether there is such a key.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.dict::<u8, u8>()?.contains_key(&1)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__contains__")]
     shared fn contains_key[key: K as Q]() -> bool = |map, (key,)| map.contains_key(&key);
 
     /// How many entries there are.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.dict::<u8, u8>()?.len()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__len__")]
     shared fn len[]() -> usize = |map, ()| map.len();
 
     /// Whether there are none.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(manager.dict::<u8, u8>()?.is_empty()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn is_empty[]() -> bool = |map, ()| map.is_empty();
 
     /// Removes all entries.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// manager.dict::<u8, u8>()?.clear()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn clear[]() -> () = |map, ()| map.clear();
 
     /// The value of a key, which is set to `default` if there was none.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// assert_eq!((dict.get_or_insert(1, 2)?, dict.get_or_insert(1, 3)?), (2, 2));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "setdefault")]
     exclusive fn get_or_insert[](key: K, default: V) -> V = |map, (key, default)| map.entry(key).or_insert(default).clone();
 
     /// A copy of all keys, in order.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
     /// assert_eq!((dict.keys()?, dict.values()?), (vec![3, 1], vec![4, 2]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn keys[]() -> Vec<K> = |map, ()| map.keys().cloned().collect();
 
     /// A copy of all values, in the order of their keys.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// assert!(manager.dict::<u8, u8>()?.values()?.is_empty());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn values[]() -> Vec<V> = |map, ()| map.values().cloned().collect();
 }
@@ -251,15 +183,13 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(1, 2), (3, 4)])?;
     /// dict.extend(std::collections::HashMap::from([(1, 5)]))?;
     /// assert_eq!(dict.iter()?.collect::<Vec<_>>(), [(1, 5), (3, 4)]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "update")]
     #[doc(alias = "fromkeys")]
@@ -277,7 +207,6 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
@@ -285,8 +214,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// let copy = dict.snapshot()?;
     /// assert_eq!(copy, std::collections::HashMap::from([(1, 2), (3, 4)]));
     /// assert_eq!(copy.keys().copied().collect::<Vec<_>>(), [3, 1]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "copy")]
     pub fn snapshot(&self) -> Result<OrderedMap<K, V>, CallError> {
@@ -300,14 +228,12 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
     /// assert_eq!((dict.iter()?.next(), dict.iter()?.next_back()), (Some((3, 4)), Some((1, 2))));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "items")]
     #[doc(alias = "__iter__")]

@@ -17,14 +17,12 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// assert_eq!(dict.compare_and_swap(&1, None, Some(2))?, Ok(()));
     /// assert_eq!(dict.compare_and_swap(&1, Some(7), None)?, Err(Some(2)));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compare_and_swap(&self, key: &K, old: Option<V>, new: Option<V>) -> Result<Result<(), Option<V>>, CallError>
     where
@@ -46,14 +44,12 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// See [`CallError`].
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u32>()?;
     /// let by = 5;
     /// assert_eq!(dict.update(&1, |old| Some(old.unwrap_or(0) + by))?, Some(5));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "entry")]
     pub fn update(&self, key: &K, change: impl Fn(Option<V>) -> Option<V>) -> Result<Option<V>, CallError>

@@ -13,15 +13,13 @@ use crate::wire::error::CallError;
 /// use procession_manager::{List, Manager};
 /// use procession_process::Process;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let list = manager.list::<u32>()?;
 /// list.extend(vec![1, 2])?;
 /// Process::spawn(|list: List<u32>| list.push(3), list.clone())?.join()??;
 /// assert_eq!(list, vec![1, 2, 3]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Differences from `Vec` and Python's `ListProxy`
@@ -41,57 +39,39 @@ remote_methods! {
 
     /// Adds an element at the end.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert_eq!(list.to_vec()?, [7]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "append")]
     exclusive fn push[](item: T) -> () = |list, (item,)| list.push(item);
 
     /// Adds several elements at the end.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// assert_eq!(list.len()?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__iadd__")]
     exclusive fn extend[](items: Vec<T>) -> () = |list, (items,)| list.extend(items);
 
     /// Puts an element before the one at `index`. Answers whether the list is that long.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.insert(0, 7)?);
     /// assert!(!list.insert(9, 7)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn insert[](index: usize, item: T) -> bool = |list, (index, item)| {
         let fits = index <= list.len();
@@ -103,73 +83,49 @@ remote_methods! {
 
     /// Removes the last element.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.pop()?, None);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn pop[]() -> Option<T> = |list, ()| list.pop();
 
     /// Removes the element at `index`, if the list is that long.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// assert_eq!((list.remove(0)?, list.remove(5)?), (Some(1), None));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__delitem__")]
     exclusive fn remove[](index: usize) -> Option<T> = |list, (index,)| (index < list.len()).then(|| list.remove(index));
 
     /// A copy of the element at `index`, if the list is that long.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.get(3)?, None);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__getitem__")]
     shared fn get[](index: usize) -> Option<T> = |list, (index,)| list.get(index).cloned();
 
     /// Replaces the element at `index`, and answers what it was; `None` if the list is not that long.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(1)?;
     /// assert_eq!((list.set(0, 2)?, list.set(5, 2)?), (Some(1), None));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__setitem__")]
     exclusive fn set[](index: usize, item: T) -> Option<T> = |list, (index, item)| {
@@ -178,53 +134,35 @@ remote_methods! {
 
     /// How many elements there are.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.len()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__len__")]
     shared fn len[]() -> usize = |list, ()| list.len();
 
     /// Whether there are none.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.is_empty()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn is_empty[]() -> bool = |list, ()| list.is_empty();
 
     /// Removes all elements.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.clear()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn clear[]() -> () = |list, ()| list.clear();
 
@@ -238,13 +176,11 @@ impl<T: Item> List<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.to_vec()?.is_empty());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "copy")]
     pub fn to_vec(&self) -> Result<Vec<T>, CallError> {
@@ -258,14 +194,12 @@ impl<T: Item> List<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert_eq!(list.iter()?.sum::<u32>(), 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__iter__")]
     pub fn iter(&self) -> Result<std::vec::IntoIter<T>, CallError> {

@@ -9,19 +9,13 @@ remote_methods! {
 
     /// A copy of the elements from `start` up to but not including `end`, as far as there are any.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
     /// assert_eq!(list.slice(1, 9)?, [2, 3]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__getslice__")]
     shared fn slice[](start: usize, end: usize) -> Vec<T> = |list, (start, end)| {
@@ -30,20 +24,14 @@ remote_methods! {
 
     /// Puts `items` in the place of the elements from `start` up to but not including `end`, and answers those.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
     /// assert_eq!(list.splice(0, 2, vec![9])?, [1, 2]);
     /// assert_eq!(list.to_vec()?, [9, 3]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__setslice__")]
     exclusive fn splice[](start: usize, end: usize, items: Vec<T>) -> Vec<T> = |list, (start, end, items)| {
@@ -53,58 +41,40 @@ remote_methods! {
 
     /// Keeps the first `len` elements.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
     /// list.truncate(1)?;
     /// assert_eq!(list.to_vec()?, [1]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn truncate[](len: usize) -> () = |list, (len,)| list.truncate(len);
 
     /// Reverses the order.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// list.reverse()?;
     /// assert_eq!(list.to_vec()?, [2, 1]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn reverse[]() -> () = |list, ()| list.reverse();
 
     /// Has the elements `count` times, one time after the other.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// list.repeat(2)?;
     /// assert_eq!(list.to_vec()?, [1, 2, 1, 2]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__imul__")]
     exclusive fn repeat[](count: usize) -> () = |list, (count,)| {
@@ -118,73 +88,49 @@ remote_methods! {
 
     /// Whether the item is in the list.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(!list.contains(&7)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__contains__")]
     shared fn contains[item: T]() -> bool = |list, (item,)| list.contains(&item);
 
     /// Where the item is for the first time.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert_eq!(list.index_of(&7)?, Some(0));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "index")]
     shared fn index_of[item: T]() -> Option<usize> = |list, (item,)| list.iter().position(|one| *one == item);
 
     /// How many times the item is in the list.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.count(&7)?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn count[item: T]() -> usize = |list, (item,)| list.iter().filter(|one| **one == item).count();
 
     /// Removes the item where it is for the first time. Answers whether it was there.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert!(list.remove_item(&7)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "remove")]
     exclusive fn remove_item[item: T]() -> bool = |list, (item,)| {
@@ -194,20 +140,14 @@ remote_methods! {
 
     /// Replaces the element at `index` by `new` if it is `old`. Answers whether it was.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert!(list.compare_and_swap(0, 7, 8)?);
     /// assert!(!list.compare_and_swap(0, 7, 9)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn compare_and_swap[](index: usize, old: T, new: T) -> bool = |list, (index, old, new)| {
         let place = list.get_mut(index).filter(|place| **place == old);
@@ -220,20 +160,14 @@ remote_methods! {
 
     /// Sorts the elements. Equal ones keep their order.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![2, 1])?;
     /// list.sort()?;
     /// assert_eq!(list.to_vec()?, [1, 2]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn sort[]() -> () = |list, ()| list.sort();
 }

@@ -1,17 +1,11 @@
-//! [`Lock`]: a lock that many processes share, and that comes back when its holder dies.
+//! [`Lock`] and [`RLock`]: locks that many processes share, and that become free when their holder dies.
 
-use std::fmt;
-use std::marker::PhantomData;
-use std::time::{Duration, Instant};
-
-use procession_core::Method;
-use procession_core::os::poll::deadline_after;
-
+use super::guard::{Acquire, AcquireState, Guard, acquire_methods};
 use super::macros::proxy_type;
 use super::owner::{self, Owner};
 use crate::api::proxy::Proxy;
+use crate::server::context;
 use crate::wire::error::CallError;
-use crate::wire::protocol::RequestKind;
 
 /// A lock in a manager.
 ///
@@ -21,7 +15,6 @@ use crate::wire::protocol::RequestKind;
 /// ```
 /// use procession_manager::Manager;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let lock = manager.lock()?;
@@ -29,183 +22,155 @@ use crate::wire::protocol::RequestKind;
 /// assert!(lock.try_acquire()?.is_none());
 /// drop(guard);
 /// assert!(!lock.is_locked()?);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # The death of a holder
 ///
-/// When the process that holds it dies, the lock is free again, and the next guard says so
-/// ([`is_inherited`](LockGuard::is_inherited)). One that dies while it waits may be given the lock in the moment before the manager
-/// hears of its death; then the next guard says so as well.
+/// When the process that holds it dies, the lock becomes free, and the next guard says so ([`is_inherited`](Guard::is_inherited)).
+/// A process that dies while it waits may get the lock just before the manager notices its death. The next guard then says so as
+/// well.
 ///
 /// # Differences from Python's `AcquirerProxy`
 ///
-/// What was acquired is released by dropping the guard, in the thread that acquired it.
+/// Dropping the guard releases the lock, in the thread that acquired it.
 #[doc(alias = "AcquirerProxy")]
 pub struct Lock {
     proxy: Proxy<LockState>,
 }
 
-/// What the manager knows of a [`Lock`]. It has no methods of its own.
+/// A lock in a manager that the thread which holds it can acquire again. It is free when all its guards are dropped.
 ///
 /// ```
-/// # use procession_manager::{LockState, Manager, Proxy};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
-/// # let manager = Manager::start()?;
-/// let proxy: Proxy<LockState> = manager.lock()?.proxy().clone();
-/// # Ok(())
-/// # }
+/// # let manager = procession_manager::Manager::start()?;
+/// let lock = manager.rlock()?;
+/// let outer = lock.acquire()?;
+/// let inner = lock.acquire()?;
+/// drop((outer, inner));
+/// assert!(!lock.is_locked()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// When the process that holds it dies, the lock becomes free, and the next guard says so ([`is_inherited`](Guard::is_inherited)).
+#[doc(alias = "ReentrantLock")]
+pub struct RLock {
+    proxy: Proxy<LockState>,
+}
+
+/// The guard of a [`Lock`].
+pub type LockGuard<'a> = Guard<'a, Lock>;
+
+/// The guard of an [`RLock`].
+pub type RLockGuard<'a> = Guard<'a, RLock>;
+
+/// The state of a [`Lock`] or an [`RLock`] in the manager.
 #[derive(Debug, Default)]
 pub struct LockState {
+    /// A guard, or the thread that holds an `RLock`.
     holder: Option<Owner>,
+    /// The guards of the holder.
+    guards: Vec<u64>,
     /// Whether the last holder died.
     is_inherited: bool,
 }
 
-/// Keeps a [`Lock`] locked until it is dropped, which does not wait for the manager.
-///
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
-/// let lock = manager.lock()?;
-/// let guard = lock.acquire()?;
-/// assert!(!guard.is_inherited());
-/// # Ok(())
-/// # }
-/// ```
-#[must_use = "the lock is released as soon as the guard is dropped"]
-pub struct LockGuard<'a> {
-    lock: &'a Lock,
-    /// By which the manager knows it.
-    number: u64,
-    is_inherited: bool,
-    /// A guard is released by the thread that acquired it.
-    not_send: PhantomData<*const ()>,
+proxy_type!(debug hidden [] Lock, LockState, "manager.lock()");
+proxy_type!(debug hidden [] RLock, LockState, "manager.rlock()");
+acquire_methods!(Lock, LockGuard, "the lock", "manager.lock()");
+acquire_methods!(RLock, RLockGuard, "the lock, which the calling thread may hold already", "manager.rlock()");
+
+impl Acquire for Lock {
+    type State = LockState;
+    type Marker = *const ();
+    const GUARD: &'static str = "LockGuard";
+
+    fn state(&self) -> &Proxy<LockState> {
+        &self.proxy
+    }
 }
 
-proxy_type!([] Lock, LockState, "manager.lock()");
+impl Acquire for RLock {
+    type State = LockState;
+    type Marker = *const ();
+    const GUARD: &'static str = "RLockGuard";
 
-impl Lock {
-    /// Acquires it, waiting until it is free.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let lock = manager.lock()?;
-    /// drop(lock.acquire()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn acquire(&self) -> Result<LockGuard<'_>, CallError> {
-        self.acquire_until(None)
+    fn state(&self) -> &Proxy<LockState> {
+        &self.proxy
     }
 
-    /// Acquires it, waiting for so long at the most. `None` if it was not free in time.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let lock = manager.lock()?;
-    /// let _guard = lock.acquire()?;
-    /// assert!(lock.acquire_timeout(std::time::Duration::from_millis(10))?.is_none());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<LockGuard<'_>>, CallError> {
-        match self.acquire_until(deadline_after(timeout)) {
-            Ok(guard) => Ok(Some(guard)),
-            Err(CallError::Timeout { .. }) => Ok(None),
-            Err(error) => Err(error),
+    fn owner(_: u64) -> u64 {
+        owner::thread()
+    }
+}
+
+macro_rules! is_locked {
+    ($object:ident, $make:literal) => {
+        impl $object {
+            /// Returns whether the lock is held.
+            ///
+            /// # Errors
+            ///
+            /// [`CallError::ManagerGone`], [`CallError::ObjectGone`] or [`CallError::Timeout`].
+            ///
+            /// ```
+            /// # procession_manager::init();
+            /// # let manager = procession_manager::Manager::start()?;
+            #[doc = concat!("assert!(!", $make, "?.is_locked()?);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            #[doc(alias = "locked")]
+            pub fn is_locked(&self) -> Result<bool, CallError> {
+                self.proxy.read(|lock, ()| !lock.is_free(), ())
+            }
         }
-    }
+    };
+}
 
-    /// Acquires it if it is free.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`].
+is_locked!(Lock, "manager.lock()");
+is_locked!(RLock, "manager.rlock()");
+
+impl<K: Acquire<State = LockState>> Guard<'_, K> {
+    /// Returns whether the process that held the lock before has died while it held it.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let lock = manager.lock()?;
-    /// assert!(lock.try_acquire()?.is_some());
-    /// # Ok(())
-    /// # }
+    /// if lock.acquire()?.is_inherited() {
+    ///     println!("what the lock protects may be half changed");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn try_acquire(&self) -> Result<Option<LockGuard<'_>>, CallError> {
-        let (number, method) = (owner::unique(), Method::exclusive(LockState::acquire));
-        let (kind, undo) = (RequestKind::Exclusive, || self.release(number));
-        let acquired: Option<bool> = self.proxy.acquire(kind, method, &number, owner::now(), undo)?;
-        Ok(acquired.map(|is_inherited| self.guard(number, is_inherited)))
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.is_inherited
+    }
+}
+
+impl AcquireState for LockState {
+    fn acquire(&mut self, (owner, number): (u64, u64)) -> Option<bool> {
+        let caller = Owner::caller(owner);
+        if self.holder.is_some_and(|holder| holder != caller) {
+            return None;
+        }
+        self.holder = Some(caller);
+        self.guards.push(number);
+        Some(std::mem::take(&mut self.is_inherited))
     }
 
-    /// Whether somebody holds it.
-    ///
-    /// # Errors
-    ///
-    /// See [`CallError`].
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// assert!(!manager.lock()?.is_locked()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "locked")]
-    pub fn is_locked(&self) -> Result<bool, CallError> {
-        self.proxy.read(|lock, ()| lock.holder.is_some(), ())
-    }
-
-    fn acquire_until(&self, deadline: Option<Instant>) -> Result<LockGuard<'_>, CallError> {
-        let (number, method) = (owner::unique(), Method::conditional(LockState::acquire));
-        let (kind, undo) = (RequestKind::Conditional, || self.release(number));
-        let is_inherited = self.proxy.acquire(kind, method, &number, deadline, undo)?;
-        Ok(self.guard(number, is_inherited))
-    }
-
-    fn release(&self, number: u64) {
-        self.proxy.notify(Method::exclusive(LockState::release), &number);
-    }
-
-    fn guard(&self, number: u64, is_inherited: bool) -> LockGuard<'_> {
-        LockGuard { lock: self, number, is_inherited, not_send: PhantomData }
+    fn release(&mut self, number: u64) {
+        // Ids of guards are unique in their process only.
+        let is_holder = self.holder.is_some_and(|holder| holder.client == context::caller());
+        let guard = self.guards.iter().rposition(|guard| *guard == number);
+        if let (true, Some(guard)) = (is_holder, guard) {
+            self.guards.swap_remove(guard);
+            self.holder = self.holder.filter(|_| !self.guards.is_empty());
+        }
     }
 }
 
 impl LockState {
-    /// Answers whether the last holder has died with it.
-    pub(super) fn acquire(&mut self, number: u64) -> Option<bool> {
-        if self.holder.is_some() {
-            return None;
-        }
-        self.holder = Some(Owner::caller(number));
-        Some(std::mem::take(&mut self.is_inherited))
-    }
-
-    pub(super) fn release(&mut self, number: u64) {
-        if self.is_held_by(number) {
-            self.holder = None;
-        }
-    }
-
     pub(super) fn is_free(&self) -> bool {
         self.holder.is_none()
     }
@@ -216,46 +181,7 @@ impl LockState {
 
     pub(super) fn on_client_exit(&mut self, client: u64) {
         if self.holder.is_some_and(|holder| holder.is_of(client)) {
-            self.holder = None;
-            self.is_inherited = true;
+            *self = LockState { is_inherited: true, ..LockState::default() };
         }
-    }
-}
-
-impl LockGuard<'_> {
-    /// Whether the process that held the lock before has died while it held it.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let lock = manager.lock()?;
-    /// if lock.acquire()?.is_inherited() {
-    ///     println!("what the lock protects may be half changed");
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn is_inherited(&self) -> bool {
-        self.is_inherited
-    }
-}
-
-impl Drop for LockGuard<'_> {
-    fn drop(&mut self) {
-        self.lock.release(self.number);
-    }
-}
-
-impl fmt::Debug for Lock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lock").field(&self.proxy).finish()
-    }
-}
-
-impl fmt::Debug for LockGuard<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockGuard").field("is_inherited", &self.is_inherited).finish_non_exhaustive()
     }
 }

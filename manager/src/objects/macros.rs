@@ -17,18 +17,17 @@ macro_rules! remote_methods {
         $($rest:tt)*
     ) => {
         $(#[$meta])*
-        pub fn $name(&self, $($arg: $type),*) -> Result<$result, $crate::CallError> {
+        #[doc = remote_methods!(@errors)]
+        pub fn $name(&self, $($arg: $type),*) -> Result<$result, $crate::wire::error::CallError> {
             self.proxy.perform($crate::wire::protocol::RequestKind::Conditional, remote_methods!(@method conditional $value, ($($type,)*), $result, $body), &($(&$arg,)*), None)
         }
 
-        /// The same, for so long at the most.
-        ///
+        #[doc = concat!("Calls [`", stringify!($name), "`](Self::", stringify!($name), "), and waits up to `timeout`.\n")]
         /// # Errors
         ///
-        #[doc = concat!("[`CallError::Timeout`](crate::CallError::Timeout), and then nothing was done; otherwise as [`", stringify!($name), "`](Self::", stringify!($name), ").")]
-        ///
+        #[doc = concat!("[`CallError::Timeout`](crate::CallError::Timeout), and then nothing was done; otherwise as [`", stringify!($name), "`](Self::", stringify!($name), ").\n")]
         $(#[$timed_meta])*
-        pub fn $timed(&self, $($arg: $type,)* timeout: std::time::Duration) -> Result<$result, $crate::CallError> {
+        pub fn $timed(&self, $($arg: $type,)* timeout: std::time::Duration) -> Result<$result, $crate::wire::error::CallError> {
             let deadline = procession_core::os::poll::deadline_after(timeout);
             self.proxy.perform($crate::wire::protocol::RequestKind::Conditional, remote_methods!(@method conditional $value, ($($type,)*), $result, $body), &($(&$arg,)*), deadline)
         }
@@ -42,7 +41,8 @@ macro_rules! remote_methods {
         $($rest:tt)*
     ) => {
         $(#[$meta])*
-        pub fn $name<$form: serde::Serialize + ?Sized>(&self, $lent: &$form) -> Result<$result, $crate::CallError>
+        #[doc = remote_methods!(@errors)]
+        pub fn $name<$form: serde::Serialize + ?Sized>(&self, $lent: &$form) -> Result<$result, $crate::wire::error::CallError>
         where
             $lent_type: std::borrow::Borrow<$form>,
         {
@@ -62,7 +62,8 @@ macro_rules! remote_methods {
         $($rest:tt)*
     ) => {
         $(#[$meta])*
-        pub fn $name(&self, $($lent: &$lent_type,)* $($arg: $type),*) -> Result<$result, $crate::CallError> {
+        #[doc = remote_methods!(@errors)]
+        pub fn $name(&self, $($lent: &$lent_type,)* $($arg: $type),*) -> Result<$result, $crate::wire::error::CallError> {
             self.proxy.perform(
                 remote_methods!(@kind $mode),
                 remote_methods!(@method $mode $value, ($($lent_type,)* $($type,)*), $result, $body),
@@ -72,6 +73,12 @@ macro_rules! remote_methods {
         }
 
         remote_methods! { @each $value; $($rest)* }
+    };
+    (@errors) => {
+        "\n# Errors\n\n[`CallError::ManagerGone`](crate::CallError::ManagerGone) or \
+         [`CallError::ObjectGone`](crate::CallError::ObjectGone); [`CallError::Timeout`](crate::CallError::Timeout) where \
+         [a limit](Self::with_timeout) was set; [`CallError::Unsendable`](crate::CallError::Unsendable) for an argument that \
+         cannot be encoded."
     };
     (@kind exclusive) => { $crate::wire::protocol::RequestKind::Exclusive };
     (@kind shared) => { $crate::wire::protocol::RequestKind::Shared };
@@ -86,41 +93,53 @@ macro_rules! remote_methods {
     };
 }
 
-/// Writes what every typed proxy has: it is a handle like the [`Proxy`](crate::Proxy) that it is made of. What comes last is code
-/// that makes one, for the examples.
+/// Writes what every typed proxy has: it is a handle like the [`Proxy`](crate::Proxy) that it is made of. The literal is code that
+/// makes one, for the examples. `debug` writes `Debug`, too; `hidden` leaves the proxy of the plain value out of the documentation,
+/// where that has no methods of its own.
 macro_rules! proxy_type {
-    ([$($generics:tt)*] $proxy_type:ident $(<$($parameter:ident),*>)?, $value:ty, $make:literal) => {
+    (debug $($rest:tt)*) => {
+        proxy_type! { $($rest)* }
+        proxy_type! { @debug $($rest)* }
+    };
+    (@debug hidden $($rest:tt)*) => { proxy_type! { @debug $($rest)* } };
+    (@debug [$($generics:tt)*] $proxy_type:ident $(<$($parameter:ident),*>)?, $($rest:tt)*) => {
+        impl<$($generics)*> std::fmt::Debug for $proxy_type $(<$($parameter),*>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($proxy_type)).field(&self.proxy).finish()
+            }
+        }
+    };
+    (hidden $($rest:tt)*) => { proxy_type! { @write #[doc(hidden)] $($rest)* } };
+    ([$($generics:tt)*] $($rest:tt)*) => { proxy_type! { @write [$($generics)*] $($rest)* } };
+    (@write $(#[$hidden:meta])? [$($generics:tt)*] $proxy_type:ident $(<$($parameter:ident),*>)?, $value:ty, $make:literal) => {
         impl<$($generics)*> $proxy_type $(<$($parameter),*>)? {
-            /// The proxy of the plain value, on which any function can be called.
+            /// Returns the proxy of the plain value, on which any function can be called.
             ///
             /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
             /// # procession_manager::init();
             /// # let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// let plain = object.proxy().clone();
             #[doc = concat!("let same = procession_manager::", stringify!($proxy_type), "::from(plain);")]
             /// assert_eq!(same.proxy(), object.proxy());
-            /// # Ok(())
-            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// ```
             #[must_use]
-            pub fn proxy(&self) -> &$crate::Proxy<$value> {
+            $(#[$hidden])?
+            pub fn proxy(&self) -> &$crate::api::proxy::Proxy<$value> {
                 &self.proxy
             }
 
-            /// A proxy for the same object whose calls take so long at the most. They fail with
-            /// [`CallError::Timeout`](crate::CallError::Timeout) then.
+            /// Returns a proxy for the same object whose calls take at most `timeout`. After that they fail with
+            /// [`CallError::Timeout`](crate::CallError::Timeout).
             ///
             /// ```
-            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
             /// # procession_manager::init();
             /// # let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
-            /// let impatient = object.with_timeout(std::time::Duration::from_secs(60));
-            /// assert_eq!(impatient.proxy(), object.proxy());
-            /// # Ok(())
-            /// # }
+            /// let limited = object.with_timeout(std::time::Duration::from_secs(60));
+            /// # drop(limited);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// ```
             #[must_use]
             pub fn with_timeout(&self, timeout: std::time::Duration) -> Self {
@@ -128,8 +147,8 @@ macro_rules! proxy_type {
             }
         }
 
-        impl<$($generics)*> From<$crate::Proxy<$value>> for $proxy_type $(<$($parameter),*>)? {
-            fn from(proxy: $crate::Proxy<$value>) -> Self {
+        impl<$($generics)*> From<$crate::api::proxy::Proxy<$value>> for $proxy_type $(<$($parameter),*>)? {
+            fn from(proxy: $crate::api::proxy::Proxy<$value>) -> Self {
                 Self { proxy }
             }
         }

@@ -2,7 +2,6 @@
 
 use std::any::type_name;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use procession_core::codec;
 
@@ -14,7 +13,6 @@ use crate::wire::error::CallError;
 /// Values of any types in a manager, each with a name.
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let settings = manager.namespace()?;
@@ -22,8 +20,7 @@ use crate::wire::error::CallError;
 /// settings.set("title", "draft".to_owned())?;
 /// assert_eq!(settings.get::<u32>("depth")?, Some(7));
 /// assert!(settings.get::<String>("depth").is_err(), "it is a number");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// A struct of your own, behind a [`Proxy`], does the same with fewer errors.
@@ -36,38 +33,30 @@ pub struct Namespace {
 ///
 /// ```
 /// # use procession_manager::{Manager, Names, Proxy};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = Manager::start()?;
 /// let proxy: Proxy<Names> = manager.namespace()?.proxy().clone();
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Names {
     values: BTreeMap<String, (String, Vec<u8>)>,
 }
 
-proxy_type!([] Namespace, Names, "manager.namespace()");
+proxy_type!(debug [] Namespace, Names, "manager.namespace()");
 
 remote_methods! {
     impl[] Namespace => Names;
 
     /// All names, sorted.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// namespace.set("x", 1)?;
     /// assert_eq!(namespace.names()?, ["x"]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__dir__")]
     shared fn names[]() -> Vec<String> = |names, ()| names.values.keys().cloned().collect();
@@ -84,13 +73,11 @@ impl Namespace {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// namespace.set("x", 1.5)?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__setattr__")]
     pub fn set<T: Item>(&self, name: &str, value: T) -> Result<(), CallError> {
@@ -112,13 +99,11 @@ impl Namespace {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert_eq!(namespace.get::<u8>("x")?, None);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__getattr__")]
     pub fn get<T: Item>(&self, name: &str) -> Result<Option<T>, CallError> {
@@ -137,22 +122,14 @@ impl Namespace {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert!(!namespace.remove("x")?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__delattr__")]
     pub fn remove(&self, name: &str) -> Result<bool, CallError> {
         self.proxy.call(|names, name: String| names.values.remove(&name).is_some(), name.to_owned())
-    }
-}
-
-impl fmt::Debug for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Namespace").field(&self.proxy).finish()
     }
 }

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::mem;
 
 use super::ordered_entry::Entry;
+use crate::tuning::MIN_SLOTS_TO_COMPACT;
 
 /// A map whose entries stay in the order in which their keys came. It is what lies behind a [`Dict`](crate::Dict).
 ///
@@ -32,9 +33,6 @@ pub struct OrderedMap<K, V> {
     /// Where each key lies.
     places: HashMap<K, usize>,
 }
-
-/// With fewer slots than this, gaps are not worth closing.
-const FEW: usize = 32;
 
 impl<K, V> OrderedMap<K, V> {
     /// An empty one.
@@ -243,7 +241,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         while let Some(None) = self.slots.last() {
             self.slots.pop();
         }
-        if self.slots.len() > FEW && self.slots.len() > 2 * self.places.len() {
+        if self.slots.len() > MIN_SLOTS_TO_COMPACT && self.slots.len() > 2 * self.places.len() {
             self.slots.retain(Option::is_some);
             self.number();
         }
@@ -307,7 +305,7 @@ mod tests {
                 prop_assert_eq!(map.len(), list.len());
                 prop_assert!(map.iter().eq(list.iter().map(|(key, value)| (key, value))));
                 prop_assert!(list.iter().all(|(key, value)| map.get(key) == Some(value)));
-                prop_assert!(map.slots.len() <= FEW.max(2 * map.len()), "gaps are closed");
+                prop_assert!(map.slots.len() <= MIN_SLOTS_TO_COMPACT.max(2 * map.len()), "gaps are closed");
             }
         }
     }

@@ -1,6 +1,5 @@
 //! [`Queue`]: a queue that many processes share.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use procession_core::os::poll::deadline_after;
@@ -24,7 +23,6 @@ use crate::wire::protocol::RequestKind;
 /// use procession_manager::{Manager, Queue};
 /// use procession_process::Process;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let queue = manager.queue::<String>(10)?;
@@ -33,8 +31,7 @@ use crate::wire::protocol::RequestKind;
 /// queue.task_done()?;
 /// queue.join()?;
 /// # sender.join()??;
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Differences from Python's queues
@@ -49,7 +46,7 @@ pub struct Queue<T: Item> {
     proxy: Proxy<QueueState<T>>,
 }
 
-proxy_type!([T: Item] Queue<T>, QueueState<T>, "manager.queue::<u8>(2)");
+proxy_type!(debug hidden [T: Item] Queue<T>, QueueState<T>, "manager.queue::<u8>(2)");
 
 impl<T: Item> Queue<T> {
     /// Adds an item at the end, waiting until there is room.
@@ -59,15 +56,13 @@ impl<T: Item> Queue<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// queue.send(7)?;
     /// queue.send(8)?;
     /// assert!(queue.send_timeout(9, std::time::Duration::from_millis(10)).is_err());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "put")]
     pub fn send(&self, item: T) -> Result<(), CallError> {
@@ -83,14 +78,12 @@ impl<T: Item> Queue<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// queue.send_timeout(7, Duration::from_secs(60))?;
     /// assert!(queue.send_timeout(8, Duration::from_millis(10)).unwrap_err().is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), CallError> {
         self.send_until(item, deadline_after(timeout))
@@ -105,15 +98,13 @@ impl<T: Item> Queue<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.recv_timeout(std::time::Duration::from_millis(10)).is_err());
     /// queue.send(7)?;
     /// assert_eq!(queue.recv()?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "get")]
     pub fn recv(&self) -> Result<T, CallError> {
@@ -129,15 +120,13 @@ impl<T: Item> Queue<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// assert!(queue.recv_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
     /// queue.send(7)?;
     /// assert_eq!(queue.recv_timeout(Duration::from_secs(60))?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, CallError> {
         self.recv_until(deadline_after(timeout))
@@ -150,13 +139,11 @@ impl<T: Item> Queue<T> {
     /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.try_send(7)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "put_nowait")]
     pub fn try_send(&self, item: T) -> Result<bool, CallError> {
@@ -171,13 +158,11 @@ impl<T: Item> Queue<T> {
     /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert_eq!(queue.try_recv()?, None);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "get_nowait")]
     pub fn try_recv(&self) -> Result<Option<T>, CallError> {
@@ -194,15 +179,13 @@ impl<T: Item> Queue<T> {
     /// Each process is reported once. Otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// queue.join()?;
     /// queue.send(7)?;
     /// assert!(queue.join_timeout(std::time::Duration::from_millis(10)).is_err());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join(&self) -> Result<(), CallError> {
         self.join_until(None)
@@ -217,7 +200,6 @@ impl<T: Item> Queue<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
@@ -226,8 +208,7 @@ impl<T: Item> Queue<T> {
     /// queue.recv()?;
     /// queue.task_done()?;
     /// queue.join_timeout(Duration::from_secs(60))?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), CallError> {
         self.join_until(deadline_after(timeout))
@@ -294,78 +275,48 @@ remote_methods! {
 
     /// How many items there are.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert_eq!(queue.len()?, 0);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "qsize")]
     shared fn len[]() -> usize = |queue, ()| queue.items.len();
 
     /// Whether there are none.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.is_empty()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "empty")]
     shared fn is_empty[]() -> bool = |queue, ()| queue.items.is_empty();
 
     /// Whether there is no room.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(!queue.is_full()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "full")]
     shared fn is_full[]() -> bool = |queue, ()| !queue.has_room();
 
     /// Says that an item that was received has been worked on. Answers `false` if that has been said of all.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(!queue.task_done()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn task_done[]() -> bool = |queue, ()| queue.end_one();
-}
-
-impl<T: Item> fmt::Debug for Queue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Queue").field(&self.proxy).finish()
-    }
 }

@@ -9,17 +9,7 @@ use super::owner::Owner;
 use crate::server::context;
 use crate::wire::ids::ClientId;
 
-/// What the manager knows of a [`Queue`](super::Queue). It has no methods of its own.
-///
-/// ```
-/// # use procession_manager::{Manager, Proxy, QueueState};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_manager::init();
-/// # let manager = Manager::start()?;
-/// let proxy: Proxy<QueueState<u8>> = manager.queue(1)?.proxy().clone();
-/// # Ok(())
-/// # }
-/// ```
+/// The state of a `Queue` in the manager.
 #[derive(Debug)]
 pub struct QueueState<T> {
     pub(super) items: VecDeque<Arc<T>>,

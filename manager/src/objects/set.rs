@@ -12,14 +12,12 @@ use crate::wire::error::CallError;
 /// A `HashSet` in a manager.
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let seen = manager.set::<String>()?;
 /// assert!(seen.insert("a".to_owned())?);
 /// assert!(!seen.insert("a".to_owned())?, "it was there");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// Operations with another set take a plain `HashSet`, such as the other's [`snapshot`](Set::snapshot). Two sets are equal when
@@ -36,60 +34,42 @@ remote_methods! {
 
     /// Adds an item. Answers whether it is new.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert!(set.insert(3)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "add")]
     exclusive fn insert[](item: T) -> bool = |set, (item,)| set.insert(item);
 
     /// Removes an item. Answers whether it was there.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert!(!set.remove(&3)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "discard")]
     exclusive fn remove[item: T as Q]() -> bool = |set, (item,)| set.remove::<T>(&item);
 
     /// Removes some item, if there is one.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert!(set.pop()?.is_some());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn pop[]() -> Option<T> = |set, ()| {
         let item = set.iter().next()?.clone();
@@ -98,90 +78,61 @@ remote_methods! {
 
     /// Whether the item is in the set.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert!(set.contains(&1)?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__contains__")]
     shared fn contains[item: T as Q]() -> bool = |set, (item,)| set.contains::<T>(&item);
 
     /// How many items there are.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert_eq!(set.len()?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__len__")]
     shared fn len[]() -> usize = |set, ()| set.len();
 
     /// Whether there are none.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert!(!set.is_empty()?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     shared fn is_empty[]() -> bool = |set, ()| set.is_empty();
 
     /// Removes all items.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// set.clear()?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn clear[]() -> () = |set, ()| set.clear();
 
     /// Adds items.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
@@ -189,8 +140,7 @@ remote_methods! {
     /// set.extend(HashSet::from([1, 2]))?;
     /// set.extend(HashSet::from([2, 3]))?;
     /// assert_eq!(set.len()?, 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "update")]
     #[doc(alias = "__ior__")]
@@ -206,15 +156,13 @@ impl<T: Key> Set<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert_eq!(set.snapshot()?, HashSet::from([1, 2]));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "copy")]
     pub fn snapshot(&self) -> Result<HashSet<T>, CallError> {
@@ -228,15 +176,13 @@ impl<T: Key> Set<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
     /// assert_eq!(set.iter()?.sum::<u32>(), 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "__iter__")]
     pub fn iter(&self) -> Result<IntoIter<T>, CallError> {

@@ -1,7 +1,5 @@
 //! [`Value`]: one value that many processes get and set.
 
-use std::fmt;
-
 use super::collection::Item;
 use super::macros::{proxy_type, remote_methods};
 use crate::api::proxy::Proxy;
@@ -10,56 +8,42 @@ use crate::wire::error::CallError;
 /// A value in a manager that is got and set as a whole.
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// # let manager = procession_manager::Manager::start()?;
 /// let title = manager.value("draft".to_owned())?;
 /// assert_eq!(title.replace("final".to_owned())?, "draft");
 /// assert_eq!(title.get()?, "final");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "ValueProxy")]
 pub struct Value<T: Item> {
     proxy: Proxy<T>,
 }
 
-proxy_type!([T: Item] Value<T>, T, "manager.value(7)");
+proxy_type!(debug [T: Item] Value<T>, T, "manager.value(7)");
 
 remote_methods! {
     impl[T: Item] Value<T> => T;
 
     /// Sets it.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// value.set("b".to_owned())?;
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn set[](new: T) -> () = |value, (new,)| *value = new;
 
     /// Sets it, and answers what it was.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert_eq!(value.replace("b".to_owned())?, "a");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn replace[](new: T) -> T = |value, (new,)| std::mem::replace(value, new);
 }
@@ -69,18 +53,12 @@ remote_methods! {
 
     /// Sets it to `new` if it is `old`. Answers whether it was.
     ///
-    /// # Errors
-    ///
-    /// See [`CallError`](crate::CallError).
-    ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert!(value.compare_and_swap("a".to_owned(), "b".to_owned())?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn compare_and_swap[](old: T, new: T) -> bool = |value, (old, new)| {
         let is_old = *value == old;
@@ -99,22 +77,14 @@ impl<T: Item> Value<T> {
     /// See [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert_eq!(value.get()?, "a");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "value")]
     pub fn get(&self) -> Result<T, CallError> {
         self.proxy.get()
-    }
-}
-
-impl<T: Item> fmt::Debug for Value<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Value").field(&self.proxy).finish()
     }
 }

@@ -6,16 +6,15 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use procession_core::ApplyOn;
-use procession_pool::{AsyncResult, Pool, PoolBuilder};
+use procession_pool::{AsyncResult, Pool, PoolBuilder, TaskError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::TaskFailure;
 use super::hosted::{Hosted, TaskTicket};
 use crate::api::deferred::{Deferred, Reply};
 
 /// What a task brings.
-pub(super) type Outcome<R> = Result<R, TaskFailure>;
+pub(super) type Outcome<R> = Result<R, TaskError>;
 
 /// Makes the pool, unless there is one.
 pub(super) struct Open<A>(PhantomData<A>);
@@ -79,7 +78,7 @@ fn promise<R: Serialize + 'static>(
     // A pool is in its place before anybody else has the proxy. Without one the promise is broken, which is an error.
     if let Some(pool) = hosted.get() {
         let task = begin(pool);
-        hosted.keep(ticket, &task, move |result| reply.send(&result.map_err(|error| TaskFailure::of(&error))));
+        hosted.keep(ticket, &task, move |result| reply.send(&result));
     }
     deferred
 }

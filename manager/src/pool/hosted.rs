@@ -3,33 +3,30 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use procession_pool::{AsyncResult, Pool, PoolBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::server::context;
 use crate::wire::ids::ClientId;
+use procession_core::os::mutex::lock;
 
 /// What lies in the manager: a pool, once it could be made.
 ///
 /// ```
 /// use procession_manager::{Hosted, Manager};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let workers = pool.proxy().read(|hosted: &Hosted, ()| hosted.get().map(|pool| pool.workers()), ())?;
 /// assert_eq!(workers, Some(1));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
 pub struct Hosted {
     pool: OnceLock<Pool>,
-    /// Held while the pool is made.
-    making: Mutex<()>,
     tasks: Arc<Tasks>,
 }
 
@@ -60,14 +57,12 @@ impl Hosted {
     /// ```
     /// use procession_manager::Manager;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// pool.apply(|n: u8| n + 1, 1)?;
     /// assert_eq!(pool.proxy().read(|hosted, ()| hosted.get().map(|pool| pool.stats().done), ())?, Some(1));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn get(&self) -> Option<&Pool> {
@@ -79,14 +74,12 @@ impl Hosted {
     /// ```
     /// use procession_manager::Manager;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// pool.proxy().call(|hosted, ()| hosted.get_mut().map(|pool| pool.join()), ())?;
     /// assert!(pool.apply(|n: u8| n + 1, 1).is_err(), "it is closed");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn get_mut(&mut self) -> Option<&mut Pool> {
@@ -95,7 +88,6 @@ impl Hosted {
 
     /// Makes the pool, unless there is one. The error says why it could not be made.
     pub(super) fn make(&self, describe: impl FnOnce() -> PoolBuilder) -> Result<(), String> {
-        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if self.pool.get().is_none() {
             let pool = describe().build().map_err(|error| error.to_string())?;
             drop(self.pool.set(pool));
@@ -128,7 +120,7 @@ impl Hosted {
 
 impl Tasks {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Cancel>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

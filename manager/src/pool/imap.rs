@@ -6,120 +6,107 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::apply_on::Outcome;
 use super::error::PoolProxyError;
+use super::managed_job::ManagedJob;
 use super::pending::PoolPending;
-use super::pool_proxy::PoolProxy;
-use super::remote_pool::RemotePool;
 use crate::api::pending::Pending;
+use crate::tuning::IMAP_PREFETCH_PER_WORKER;
 
-/// The results of [`PoolProxy::imap`].
+/// The results of [`ManagedJob::imap`].
 ///
 /// Dropping it takes nothing back: what was sent ahead, at most 16 tasks for each worker, still runs.
 ///
 /// ```
 /// use procession_manager::Manager;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let mut halves = pool.imap(|n: u32| n / 2, [4, 6])?;
 /// assert_eq!((halves.next().unwrap()?, halves.next().unwrap()?), (2, 3));
 /// assert!(halves.next().is_none());
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "its items are read while its results are taken"]
 pub struct PoolImap<I, A, R>(Window<I, A, R>);
 
-/// The results of [`PoolProxy::imap_unordered`], each with the place of its item.
+/// The results of [`ManagedJob::imap_unordered`], each with the index of its item.
 ///
 /// Dropping it takes nothing back: what was sent ahead, at most 16 tasks for each worker, still runs.
 ///
 /// ```
 /// use procession_manager::Manager;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(1)?;
 /// let halves = pool.imap_unordered(|n: u32| n / 2, [4, 6])?;
 /// let sum: u32 = halves.map(|(_, half)| half.unwrap()).sum();
 /// assert_eq!(sum, 5);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "its items are read while its results are taken"]
 pub struct PoolImapUnordered<I, A, R>(Window<I, A, R>);
 
-/// The tasks that are on their way: enough to keep the workers busy, and no more.
+/// The tasks that are in flight: enough to keep the workers busy, and no more.
 struct Window<I, A, R> {
-    sender: Sender<A, R>,
+    job: ManagedJob<A, R>,
     items: I,
     width: usize,
     count: u64,
     tasks: VecDeque<Task<R>>,
 }
 
-/// Where the tasks are sent.
-enum Sender<A, R> {
-    Near(PoolProxy, fn(A) -> R),
-    /// With the name of the task.
-    Far(RemotePool, String),
-}
+/// A task that was sent, or could not be, and the index of its item.
+type Task<R> = (u64, Result<PoolPending<R>, PoolProxyError>);
 
-/// A task that was sent, or could not be, and the place of its item.
-type Task<R> = (u64, Result<Pending<Outcome<R>>, PoolProxyError>);
-
-/// How many tasks are on their way for each worker.
-const AHEAD: usize = 16;
-
-impl<I, A, R> PoolImap<I, A, R> {
-    pub(super) fn near(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
-        Window::near(pool, function, items).map(PoolImap)
-    }
-
-    pub(super) fn far(pool: &RemotePool, task: &str, items: I) -> Result<Self, PoolProxyError> {
-        Window::far(pool, task, items).map(PoolImap)
-    }
-}
-
-impl<I, A, R> PoolImapUnordered<I, A, R> {
-    pub(super) fn near(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
-        Window::near(pool, function, items).map(PoolImapUnordered)
-    }
-
-    pub(super) fn far(pool: &RemotePool, task: &str, items: I) -> Result<Self, PoolProxyError> {
-        Window::far(pool, task, items).map(PoolImapUnordered)
-    }
-}
-
-impl<I, A, R> Window<I, A, R> {
-    fn near(pool: &PoolProxy, function: fn(A) -> R, items: I) -> Result<Self, PoolProxyError> {
-        Ok(Window::new(pool.workers()?, Sender::Near(pool.clone(), function), items))
-    }
-
-    fn far(pool: &RemotePool, task: &str, items: I) -> Result<Self, PoolProxyError> {
-        Ok(Window::new(pool.workers()?, Sender::Far(pool.clone(), task.to_owned()), items))
-    }
-
-    fn new(workers: usize, sender: Sender<A, R>, items: I) -> Self {
-        let width = workers.max(1).saturating_mul(AHEAD);
-        Window { sender, items, width, count: 0, tasks: VecDeque::new() }
-    }
-}
-
-impl<A, R> Sender<A, R>
+impl<A, R> ManagedJob<A, R>
 where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'static,
 {
-    fn send(&self, item: A) -> Result<PoolPending<R>, PoolProxyError> {
-        match self {
-            Sender::Near(pool, function) => pool.apply_async(*function, item),
-            Sender::Far(pool, task) => pool.apply_async(task, item),
-        }
+    /// Applies the function to the items one by one, lazily, and returns each result in the order of the items.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolProxyError::Call`] when the manager is gone. Errors of tasks, names and types come as results.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let square = manager.pool(2)?.job(|n: u64| n * n);
+    /// let squares: Result<Vec<u64>, _> = square.imap(0..)?.take(4).collect();
+    /// assert_eq!(squares?, [0, 1, 4, 9]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn imap<I>(&self, items: I) -> Result<PoolImap<I::IntoIter, A, R>, PoolProxyError>
+    where
+        I: IntoIterator<Item = A>,
+    {
+        Window::new(self, items.into_iter()).map(PoolImap)
+    }
+
+    /// Applies the function to the items one by one, lazily, and returns each result as soon as it arrives, with the index of its
+    /// item.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolProxyError::Call`] when the manager is gone. Errors of tasks, names and types come as results.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let square = manager.pool(2)?.job(|n: u64| n * n);
+    /// for (index, square) in square.imap_unordered(0..10)? {
+    ///     assert_eq!(square?, index * index);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn imap_unordered<I>(&self, items: I) -> Result<PoolImapUnordered<I::IntoIter, A, R>, PoolProxyError>
+    where
+        I: IntoIterator<Item = A>,
+    {
+        Window::new(self, items.into_iter()).map(PoolImapUnordered)
     }
 }
 
@@ -129,24 +116,25 @@ where
     A: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned + 'static,
 {
+    fn new(job: &ManagedJob<A, R>, items: I) -> Result<Self, PoolProxyError> {
+        let width = job.pool().workers()?.max(1).saturating_mul(IMAP_PREFETCH_PER_WORKER);
+        Ok(Window { job: job.clone(), items, width, count: 0, tasks: VecDeque::new() })
+    }
+
     fn fill(&mut self) {
         while self.tasks.len() < self.width {
             let Some(item) = self.items.next() else { return };
-            let sent = self.sender.send(item).map(|sent| sent.pending);
-            self.tasks.push_back((self.count, sent));
+            self.tasks.push_back((self.count, self.job.apply_async(item)));
             self.count += 1;
         }
     }
 
-    /// Where the first task lies that has ended; the first of all when it cannot be told, and waiting for it will tell why.
+    /// Returns the position of the first task that has ended; 0 when that cannot be found out, because waiting for it tells why.
     fn first_ended(&self) -> usize {
         let unsent = self.tasks.iter().position(|(_, sent)| sent.is_err());
-        unsent.unwrap_or_else(|| Pending::first(self.tasks.iter().flat_map(|(_, sent)| sent)).unwrap_or(0))
+        let sent = self.tasks.iter().flat_map(|(_, sent)| sent).map(|sent| &sent.pending);
+        unsent.unwrap_or_else(|| Pending::first(sent).unwrap_or(0))
     }
-}
-
-fn result<R: DeserializeOwned>(sent: Result<Pending<Outcome<R>>, PoolProxyError>) -> Result<R, PoolProxyError> {
-    Ok(sent?.wait()??)
 }
 
 impl<I, A, R> Iterator for PoolImap<I, A, R>
@@ -160,7 +148,7 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         self.0.fill();
         let (_, sent) = self.0.tasks.pop_front()?;
-        Some(result(sent))
+        Some(sent.and_then(PoolPending::wait))
     }
 }
 
@@ -175,19 +163,19 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         self.0.fill();
         let ended = self.0.first_ended();
-        let (place, sent) = self.0.tasks.swap_remove_front(ended)?;
-        Some((place, result(sent)))
+        let (index, sent) = self.0.tasks.swap_remove_front(ended)?;
+        Some((index, sent.and_then(PoolPending::wait)))
     }
 }
 
-impl<I, A, R> fmt::Debug for PoolImap<I, A, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolImap").field("on_their_way", &self.0.tasks.len()).finish_non_exhaustive()
-    }
+macro_rules! debug {
+    ($($name:ident)*) => {
+        $(impl<I, A, R> fmt::Debug for $name<I, A, R> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("in_flight", &self.0.tasks.len()).finish_non_exhaustive()
+            }
+        })*
+    };
 }
 
-impl<I, A, R> fmt::Debug for PoolImapUnordered<I, A, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolImapUnordered").field("on_their_way", &self.0.tasks.len()).finish_non_exhaustive()
-    }
-}
+debug! { PoolImap PoolImapUnordered }

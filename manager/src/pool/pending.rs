@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::apply_on::Outcome;
 use super::error::PoolProxyError;
-use super::host::PoolRoute;
 use super::hosted::TaskTicket;
+use super::managed_pool::ManagedPool;
 use crate::api::pending::Pending;
 use crate::wire::error::CallError;
 
@@ -19,14 +19,12 @@ use crate::wire::error::CallError;
 /// ```
 /// use procession_manager::Manager;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(2)?;
 /// let (one, two) = (pool.apply_async(|n: u32| n * n, 3)?, pool.apply_async(|n: u32| n * n, 4)?);
 /// assert_eq!(one.wait()? + two.wait()?, 25);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Differences from [`AsyncResult`](procession_pool::AsyncResult)
@@ -38,12 +36,12 @@ use crate::wire::error::CallError;
 pub struct PoolPending<R> {
     pub(super) pending: Pending<Outcome<R>>,
     ticket: TaskTicket,
-    host: PoolRoute,
+    pool: ManagedPool,
 }
 
 impl<R> PoolPending<R> {
-    pub(super) fn new(pending: Pending<Outcome<R>>, ticket: TaskTicket, host: PoolRoute) -> PoolPending<R> {
-        PoolPending { pending, ticket, host }
+    pub(super) fn new(pending: Pending<Outcome<R>>, ticket: TaskTicket, pool: ManagedPool) -> PoolPending<R> {
+        PoolPending { pending, ticket, pool }
     }
 }
 
@@ -57,14 +55,12 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// ```
     /// use procession_manager::Manager;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
     /// assert_eq!(sum.wait()?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "get")]
     pub fn wait(self) -> Result<R, PoolProxyError> {
@@ -81,14 +77,12 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use procession_manager::Manager;
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let sum = pool.apply_async(|(a, b): (u8, u8)| a + b, (3, 4))?;
     /// assert_eq!(sum.wait_timeout(Duration::from_secs(60))?, 7);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_timeout(self, timeout: Duration) -> Result<R, PoolProxyError> {
         Ok(self.pending.wait_timeout(timeout)??)
@@ -99,14 +93,12 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// ```
     /// use procession_manager::Manager;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let never = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
     /// assert!(!never.is_ready());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "ready")]
     #[must_use]
@@ -120,7 +112,6 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use procession_manager::Manager;
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
@@ -129,8 +120,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     ///     long.cancel()?;
     /// }
     /// assert!(long.wait().unwrap_err().task().unwrap().is_cancelled());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_ready_timeout(&self, timeout: Duration) -> bool {
@@ -140,7 +130,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// Cancels what has not ended, and answers whether there was something to cancel.
     ///
     /// A task that has not begun never does. One that runs is stopped together with its worker, whose place another one takes. The
-    /// result then soon is an error for which [`TaskFailure::is_cancelled`](super::TaskFailure::is_cancelled) holds, or the value,
+    /// result then soon is an error for which [`TaskError::is_cancelled`](procession_pool::TaskError::is_cancelled) holds, or the value,
     /// if it came before.
     ///
     /// # Errors
@@ -150,7 +140,6 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// ```
     /// use procession_manager::Manager;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
@@ -158,12 +147,11 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// assert!(long.cancel()?);
     /// assert!(long.wait().unwrap_err().task().unwrap().is_cancelled());
     /// assert_eq!(pool.apply(|n: u8| n + 1, 1)?, 2);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "cancelled")]
     pub fn cancel(&self) -> Result<bool, CallError> {
-        self.host.cancel(self.ticket)
+        self.pool.cancel(self.ticket)
     }
 
     /// Calls `callback` with the result as soon as it is there, which may be at once, on a thread that does nothing else. It is
@@ -173,15 +161,13 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// use procession_manager::Manager;
     /// use std::sync::mpsc;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(1)?;
     /// let (done, when_done) = mpsc::channel();
     /// pool.apply_async(|n: u64| n * 2, 21)?.on_done(move |result| done.send(result.unwrap()).unwrap());
     /// assert_eq!(when_done.recv()?, 42);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "callback")]
     #[doc(alias = "error_callback")]
@@ -198,7 +184,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
 
 impl<R> fmt::Debug for PoolPending<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PoolPending { pending, ticket: _, host } = self;
-        f.debug_struct("PoolPending").field("pending", pending).field("host", host).finish_non_exhaustive()
+        let PoolPending { pending, ticket: _, pool } = self;
+        f.debug_struct("PoolPending").field("pending", pending).field("pool", pool).finish_non_exhaustive()
     }
 }

@@ -1,12 +1,22 @@
 //! [`PoolProxy`]: what stands for a pool that lives in a manager.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use procession_pool::{Pool, PoolBuilder};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::host::PoolRoute;
+use super::apply_on::Open;
+use super::error::PoolProxyError;
 use super::hosted::Hosted;
+use super::imap::{PoolImap, PoolImapUnordered};
+use super::managed_job::ManagedJob;
+use super::managed_pool::ManagedPool;
+use super::methods::pool_methods;
+use super::pending::PoolPending;
+use crate::api::manager::Manager;
 use crate::api::proxy::Proxy;
 use crate::wire::error::CallError;
 
@@ -18,15 +28,13 @@ use crate::wire::error::CallError;
 /// ```
 /// use procession_manager::Manager;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let pool = manager.pool(2)?;
 /// let error = pool.apply(|(): ()| -> () { std::process::abort() }, ()).unwrap_err();
 /// assert!(error.task().unwrap().is_death(), "{error}");
 /// assert_eq!(pool.apply(|n: u8| n + 1, 1)?, 2, "another worker has taken its place");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # The end
@@ -46,7 +54,7 @@ pub struct PoolProxy {
 }
 
 impl PoolProxy {
-    pub(super) fn new(proxy: Proxy<Hosted>) -> PoolProxy {
+    fn new(proxy: Proxy<Hosted>) -> PoolProxy {
         PoolProxy { proxy }
     }
 
@@ -55,139 +63,90 @@ impl PoolProxy {
     /// ```
     /// use procession_manager::Manager;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let pool = manager.pool(2)?;
     /// pool.apply(|n: u8| n + 1, 1)?;
     /// let done = pool.proxy().read(|pool, ()| pool.get().map(|pool| pool.stats().done), ())?;
     /// assert_eq!(done, Some(1));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn proxy(&self) -> &Proxy<Hosted> {
         &self.proxy
     }
 
-    /// How many workers the pool has.
+    /// Returns a function as a job of the pool, to be applied in one way or another.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let increment = manager.pool(1)?.job(|n: u8| n + 1);
+    /// assert_eq!((increment.apply(1)?, increment.map([1, 2])?), (2, vec![2, 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn job<A, R>(&self, function: fn(A) -> R) -> ManagedJob<A, R> {
+        ManagedJob::of_function(&self.proxy, function)
+    }
+
+    fn managed(&self) -> ManagedPool {
+        ManagedPool::Local(self.proxy.clone())
+    }
+}
+
+pool_methods!(PoolProxy, function: fn(A) -> R);
+
+impl Manager {
+    /// Makes a [`Pool`] of so many workers in the manager.
     ///
     /// # Errors
     ///
-    /// The manager is gone.
+    /// The pool could not be made, or the manager is gone.
     ///
     /// ```
-    /// use procession_manager::Manager;
+    /// use procession_manager::{Manager, PoolProxy};
+    /// use procession_process::Process;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
+    /// procession_manager::init();
     /// let manager = Manager::start()?;
-    /// assert_eq!(manager.pool(2)?.workers()?, 2);
-    /// # Ok(())
-    /// # }
+    /// let pool = manager.pool(2)?;
+    /// let client = |pool: PoolProxy| pool.map(|n: u64| n * n, 0..5).unwrap();
+    /// let process = Process::spawn(client, pool.clone())?;
+    /// assert_eq!(process.join()?, [0, 1, 4, 9, 16]);
+    /// assert_eq!(pool.apply(|(a, b): (u32, u32)| a + b, (3, 4))?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn workers(&self) -> Result<usize, CallError> {
-        self.host().workers()
+    #[doc(alias = "SyncManager.Pool")]
+    pub fn pool(&self, workers: usize) -> Result<PoolProxy, PoolProxyError> {
+        self.pool_from(|workers| Pool::builder().workers(workers), workers)
     }
 
-    /// Lets the tasks that there are come to their end, and takes no more. See [`Pool::close`](procession_pool::Pool::close).
+    /// Makes a [`Pool`] in the manager, as a function describes it that runs there.
     ///
     /// # Errors
     ///
-    /// The manager is gone.
+    /// As [`pool`](Manager::pool).
     ///
     /// ```
     /// use procession_manager::Manager;
+    /// use procession_pool::Pool;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
-    /// let pool = manager.pool(1)?;
-    /// let last = pool.apply_async(|n: u8| n + 1, 1)?;
-    /// pool.close()?;
-    /// pool.join()?;
-    /// assert_eq!(last.wait()?, 2);
-    /// assert!(pool.apply(|n: u8| n + 1, 1).unwrap_err().task().unwrap().is_refused());
-    /// # Ok(())
-    /// # }
+    /// let pool = manager.pool_from(|greeting: String| {
+    ///     Pool::builder().workers(1).initializer(|greeting: String| println!("{greeting}"), greeting)
+    /// }, "a worker begins".to_owned())?;
+    /// assert_eq!(pool.apply(|n: u8| n + 1, 1)?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn close(&self) -> Result<(), CallError> {
-        self.host().close()
-    }
-
-    /// Stops all workers now. Tasks that have not ended bring errors. See [`Pool::terminate`](procession_pool::Pool::terminate).
-    ///
-    /// # Errors
-    ///
-    /// The manager is gone.
-    ///
-    /// ```
-    /// use procession_manager::Manager;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool(1)?;
-    /// let long = pool.apply_async(|(): ()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
-    /// pool.terminate()?;
-    /// assert!(long.wait().unwrap_err().task().is_some());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn terminate(&self) -> Result<(), CallError> {
-        self.host().terminate()
-    }
-
-    /// Waits until all workers have left, after [`close`](PoolProxy::close) or [`terminate`](PoolProxy::terminate), which somebody
-    /// else may still call meanwhile. See [`Pool::join`](procession_pool::Pool::join).
-    ///
-    /// # Errors
-    ///
-    /// The manager is gone.
-    ///
-    /// ```
-    /// use procession_manager::Manager;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool(1)?;
-    /// let last = pool.map_async(|n: u8| n + 1, [1, 2])?;
-    /// pool.close()?;
-    /// pool.join()?;
-    /// assert_eq!(last.wait()?, [2, 3]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn join(&self) -> Result<(), CallError> {
-        self.host().join()
-    }
-
-    /// As [`join`](PoolProxy::join), for so long at the most. Answers whether they have left.
-    ///
-    /// # Errors
-    ///
-    /// As [`join`](PoolProxy::join).
-    ///
-    /// ```
-    /// use procession_manager::Manager;
-    /// use std::time::Duration;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// let manager = Manager::start()?;
-    /// let pool = manager.pool(1)?;
-    /// pool.terminate()?;
-    /// assert!(pool.join_timeout(Duration::from_secs(60))?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn join_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
-        self.host().join_timeout(timeout)
-    }
-
-    pub(super) fn host(&self) -> PoolRoute {
-        PoolRoute::Local(self.proxy.clone())
+    pub fn pool_from<A>(&self, describe: fn(A) -> PoolBuilder, argument: A) -> Result<PoolProxy, PoolProxyError>
+    where
+        A: Serialize + DeserializeOwned + 'static,
+    {
+        let proxy = self.create(|(): ()| Hosted::default(), ())?;
+        let opened = proxy.post_given::<Open<A>, A, PoolBuilder, _>(describe, &argument)?;
+        opened.wait()?.map_err(PoolProxyError::Start)?;
+        Ok(PoolProxy::new(proxy))
     }
 }
 

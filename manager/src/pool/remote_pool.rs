@@ -4,15 +4,22 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use procession_core::Method;
+use procession_pool::PoolBuilder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::apply_on::{Many, One, Outcome};
+use super::apply_on::{self, Apply, Many, Map, One, Open, Outcome};
 use super::error::PoolProxyError;
-use super::host::{PoolRoute, names};
-use super::hosted::{Hosted, TaskTicket};
+use super::hosted::Hosted;
+use super::imap::{PoolImap, PoolImapUnordered};
+use super::managed_job::ManagedJob;
+use super::managed_pool::{ManagedPool, names};
+use super::methods::pool_methods;
 use super::pending::PoolPending;
-use crate::remote::{RemoteManager, RemoteProxy};
+use crate::remote::registry::Registry;
+use crate::remote::remote_manager::RemoteManager;
+use crate::remote::remote_proxy::RemoteProxy;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
 
@@ -32,7 +39,6 @@ use crate::wire::protocol::RequestKind;
 ///         .task("squares", "square", |n: u64| n * n)
 /// }
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// // In one program:
 /// let manager = Manager::start()?;
@@ -42,8 +48,7 @@ use crate::wire::protocol::RequestKind;
 /// let remote = Manager::connect(&registry(), address, b"secret")?;
 /// let pool = remote.pool("squares", 2_usize)?;
 /// assert_eq!(pool.map::<u64, u64>("square", 0..4)?, [0, 1, 4, 9]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// Descriptors, and with them locks, queues and proxies, do not cross a network, neither in items nor in results. The pool ends
@@ -65,7 +70,6 @@ impl RemoteManager {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
@@ -75,8 +79,7 @@ impl RemoteManager {
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// assert_eq!(remote.pool("numbers", 1_usize)?.apply::<u64, u64>("square", 7)?, 49);
     /// assert!(remote.pool("numbers", 0_usize).unwrap_err().to_string().contains("at least one worker"));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pool<A>(&self, pool: &str, argument: A) -> Result<RemotePool, PoolProxyError>
     where
@@ -96,7 +99,6 @@ impl RemoteManager {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
@@ -106,8 +108,7 @@ impl RemoteManager {
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// let (one, same) = (remote.open_pool("numbers", 1_usize)?, remote.open_pool("numbers", 1_usize)?);
     /// assert_eq!(one.apply::<(), u32>("worker", ())?, same.apply::<(), u32>("worker", ())?);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open_pool<A>(&self, pool: &str, argument: A) -> Result<RemotePool, PoolProxyError>
     where
@@ -118,17 +119,11 @@ impl RemoteManager {
 }
 
 impl RemotePool {
-    /// How many workers the pool has.
-    ///
-    /// # Errors
-    ///
-    /// The manager is gone.
+    /// Returns a task, by its name in the registry, as a job of the pool.
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
+    /// # use procession_manager::{Address, ManagedJob, Manager, Registry};
     /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
@@ -136,129 +131,15 @@ impl RemotePool {
     /// # let manager = Manager::start()?;
     /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
-    /// assert_eq!(remote.pool("numbers", 2_usize)?.workers()?, 2);
-    /// # Ok(())
-    /// # }
+    /// let square: ManagedJob<u64, u64> = remote.pool("numbers", 2_usize)?.job("square");
+    /// assert_eq!((square.apply(7)?, square.map([3, 4])?), (49, vec![9, 16]));
+    /// let last = square.apply_async(5)?;
+    /// assert_eq!(square.imap(0..)?.take(3).collect::<Result<Vec<u64>, _>>()?, [0, 1, 4]);
+    /// assert_eq!(last.wait()?, 25);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn workers(&self) -> Result<usize, CallError> {
-        self.host().workers()
-    }
-
-    /// Lets the tasks that there are come to their end, and takes no more. See [`Pool::close`](procession_pool::Pool::close).
-    ///
-    /// # Errors
-    ///
-    /// The manager is gone.
-    ///
-    /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
-    /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let registry = Registry::new()
-    /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
-    /// #     .task("numbers", "square", |n: u64| n * n);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// let remote = Manager::connect(&registry, address, b"secret")?;
-    /// let pool = remote.pool("numbers", 1_usize)?;
-    /// let last = pool.apply_async::<u64, u64>("square", 3)?;
-    /// pool.close()?;
-    /// pool.join()?;
-    /// assert_eq!(last.wait()?, 9);
-    /// assert!(pool.apply::<u64, u64>("square", 3).unwrap_err().task().unwrap().is_refused());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn close(&self) -> Result<(), CallError> {
-        self.host().close()
-    }
-
-    /// Stops all workers now. Tasks that have not ended bring errors. See
-    /// [`Pool::terminate`](procession_pool::Pool::terminate).
-    ///
-    /// # Errors
-    ///
-    /// The manager is gone.
-    ///
-    /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
-    /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let registry = Registry::new()
-    /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
-    /// #     .task("numbers", "square", |n: u64| n * n);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// let remote = Manager::connect(&registry, address, b"secret")?;
-    /// let pool = remote.pool("numbers", 1_usize)?;
-    /// pool.terminate()?;
-    /// assert!(pool.apply::<u64, u64>("square", 3).is_err());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn terminate(&self) -> Result<(), CallError> {
-        self.host().terminate()
-    }
-
-    /// Waits until all workers have left, after [`close`](RemotePool::close) or [`terminate`](RemotePool::terminate). See
-    /// [`Pool::join`](procession_pool::Pool::join).
-    ///
-    /// # Errors
-    ///
-    /// The manager is gone.
-    ///
-    /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
-    /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let registry = Registry::new()
-    /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
-    /// #     .task("numbers", "square", |n: u64| n * n);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// let remote = Manager::connect(&registry, address, b"secret")?;
-    /// let pool = remote.pool("numbers", 1_usize)?;
-    /// pool.close()?;
-    /// pool.join()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn join(&self) -> Result<(), CallError> {
-        self.host().join()
-    }
-
-    /// As [`join`](RemotePool::join), for so long at the most. Answers whether they have left.
-    ///
-    /// # Errors
-    ///
-    /// As [`join`](RemotePool::join).
-    ///
-    /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
-    /// # use procession_pool::Pool;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # procession_manager::init();
-    /// # let registry = Registry::new()
-    /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
-    /// #     .task("numbers", "square", |n: u64| n * n);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// let remote = Manager::connect(&registry, address, b"secret")?;
-    /// let pool = remote.pool("numbers", 1_usize)?;
-    /// pool.terminate()?;
-    /// assert!(pool.join_timeout(std::time::Duration::from_secs(60))?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn join_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
-        self.host().join_timeout(timeout)
+    pub fn job<A, R>(&self, task: &str) -> ManagedJob<A, R> {
+        ManagedJob::of_name(&self.proxy, task)
     }
 
     fn obtain<A>(
@@ -275,34 +156,62 @@ impl RemotePool {
         Ok(RemotePool { proxy })
     }
 
-    /// Sends one item to a task.
-    pub(super) fn send_one<A, R>(&self, task: &str, item: A) -> Result<PoolPending<R>, CallError>
+    fn managed(&self) -> ManagedPool {
+        ManagedPool::Remote(self.proxy.clone())
+    }
+}
+
+pool_methods!(RemotePool, task: &str);
+
+impl Registry {
+    /// Adds a kind of pool, by the function that describes one, for [`RemoteManager::pool`](crate::RemoteManager::pool) and
+    /// [`RemoteManager::open_pool`](crate::RemoteManager::open_pool).
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// let registry = procession_manager::Registry::new().pool("numbers", |(): ()| Pool::builder().workers(4));
+    /// # drop(registry);
+    /// ```
+    pub fn pool<A>(self, pool: &str, describe: fn(A) -> PoolBuilder) -> Registry
     where
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned + 'static,
     {
-        let ticket = TaskTicket::next();
-        let sent = self.proxy.send::<One<A>, Outcome<R>>(task, &(item, ticket))?;
-        Ok(PoolPending::new(sent, ticket, self.host()))
+        self.object(pool, |_: A| Hosted::default())
+            .given::<Hosted, A, Result<(), String>>(
+                pool,
+                names::OPEN,
+                Method::apply_on::<Open<A>, Hosted, _, _>(describe),
+            )
+            .method(pool, names::CANCEL, Hosted::cancel)
+            .reader(pool, names::WORKERS, apply_on::workers)
+            .method(pool, names::CLOSE, apply_on::close)
+            .reader(pool, names::TERMINATE, apply_on::terminate)
+            .method(pool, names::JOIN, apply_on::join_for)
     }
 
-    /// Sends many items to a task.
-    pub(super) fn send_many<A, R>(
-        &self,
-        task: &str,
-        (items, chunk): (Vec<A>, Option<NonZeroUsize>),
-    ) -> Result<PoolPending<Vec<R>>, CallError>
+    /// Adds a function that the workers of a pool can apply.
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// let registry = procession_manager::Registry::new()
+    ///     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
+    ///     .task("numbers", "square", |n: u64| n * n);
+    /// # drop(registry);
+    /// ```
+    pub fn task<A, R>(self, pool: &str, name: &str, function: fn(A) -> R) -> Registry
     where
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned + 'static,
     {
-        let ticket = TaskTicket::next();
-        let sent = self.proxy.send::<Many<A>, Outcome<Vec<R>>>(&names::map(task), &(items, chunk, ticket))?;
-        Ok(PoolPending::new(sent, ticket, self.host()))
-    }
-
-    fn host(&self) -> PoolRoute {
-        PoolRoute::Remote(self.proxy.clone())
+        let (one, many) =
+            (Method::apply_on::<Apply, Hosted, _, _>(function), Method::apply_on::<Map, Hosted, _, _>(function));
+        self.given::<Hosted, One<A>, Outcome<R>>(pool, name, one).given::<Hosted, Many<A>, Outcome<Vec<R>>>(
+            pool,
+            &names::map(name),
+            many,
+        )
     }
 }
 

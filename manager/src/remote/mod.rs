@@ -1,8 +1,8 @@
 //! Managers of other programs: a [`Registry`] of names that both know, and a connection over a socket.
 
-mod registry;
-mod remote_manager;
-mod remote_proxy;
+pub(crate) mod registry;
+pub(crate) mod remote_manager;
+pub(crate) mod remote_proxy;
 mod type_shape;
 
 pub use registry::Registry;

@@ -143,7 +143,7 @@ impl Registry {
         A: DeserializeOwned,
         R: DeserializeOwned,
     {
-        self.add(object, name, RequestKind::Shared, method, types::<T, A, R>())
+        self.add(object, name, RequestKind::Sequential, method, types::<T, A, R>())
     }
 
     fn add(

@@ -27,15 +27,13 @@ use crate::wire::protocol::RequestKind;
 /// use procession_channels::Address;
 /// use procession_manager::{ConnectError, Manager, Registry};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let registry = |name| Registry::new().object(name, |start: u64| start);
 /// let address = manager.serve(&registry("count"), "127.0.0.1:0".parse::<Address>()?, b"secret")?;
 /// let error = Manager::connect(&registry("counter"), address, b"secret").unwrap_err();
 /// assert!(matches!(error, ConnectError::Schema), "{error}");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Error)]
 #[non_exhaustive]
@@ -76,7 +74,6 @@ impl fmt::Debug for ConnectError {
 ///         .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count })
 /// }
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// // In one program:
 /// let manager = Manager::start()?;
@@ -86,8 +83,7 @@ impl fmt::Debug for ConnectError {
 /// let remote = Manager::connect(&registry(), address, b"secret")?;
 /// let count = remote.create::<u64, u64>("count", 5)?;
 /// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// The objects that were made over a connection live as long as their proxies, and as the connection. When the connection is
@@ -112,14 +108,12 @@ impl Manager {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let registry = Registry::new().object("count", |start: u64| start);
     /// let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// assert!(!address.to_string().ends_with(":0"), "it says at which port it listens");
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "serve_forever")]
     #[doc(alias = "get_server")]
@@ -132,7 +126,12 @@ impl Manager {
         if let Some(trouble) = registry.trouble() {
             return Err(ManagerError::Serve(trouble.to_owned()));
         }
-        let served = self.connection().serve(registry, &address.into().to_string(), key.as_ref(), self.deadline());
+        let served = self.connection().serve(
+            (registry.fingerprint(), registry.methods()),
+            &address.into().to_string(),
+            key.as_ref(),
+            self.deadline(),
+        );
         let served = served.map_err(|error| ManagerError::Serve(error.to_string()))?;
         let address: Result<Address, _> = served.parse();
         if let Ok(Address::Unix(path)) = &address {
@@ -150,7 +149,6 @@ impl Manager {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{ConnectError, Manager, Registry};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new().object("count", |start: u64| start);
     /// # let manager = Manager::start()?;
@@ -158,8 +156,7 @@ impl Manager {
     /// assert!(matches!(Manager::connect(&registry, &address, b"wrong"), Err(ConnectError::Refused(_))));
     /// assert!(matches!(Manager::connect(&Registry::new(), &address, b"secret"), Err(ConnectError::Schema)));
     /// assert!(Manager::connect(&registry, &address, b"secret")?.is_connected());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(
         registry: &Registry,
@@ -185,15 +182,13 @@ impl Manager {
     /// use procession_channels::Address;
     /// use procession_manager::{Manager, Registry};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// let registry = Registry::new().object("count", |start: u64| start);
     /// let manager = Manager::start()?;
     /// let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect_timeout(&registry, address, b"secret", Duration::from_secs(60))?;
     /// assert!(remote.is_connected());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect_timeout(
         registry: &Registry,
@@ -215,7 +210,7 @@ fn introduce(
     socket: SocketConnection,
     deadline: Option<Instant>,
 ) -> Result<RemoteManager, ConnectError> {
-    match Connection::introduce(socket, registry.fingerprint(), deadline) {
+    match Connection::introduce(socket.into(), registry.fingerprint(), deadline) {
         Ok(connection) => Ok(RemoteManager { connection, registry: Arc::new(registry.clone()), timeout: None }),
         Err(CallError::Unknown(_)) => Err(ConnectError::Schema),
         Err(error) => Err(ConnectError::Failed(error)),
@@ -230,7 +225,6 @@ impl RemoteManager {
     /// use procession_channels::Address;
     /// use procession_manager::{Manager, Registry};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// let registry = Registry::new().object("count", |start: u64| start);
     /// # let manager = Manager::start()?;
@@ -238,8 +232,7 @@ impl RemoteManager {
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// let count = remote.with_timeout(Duration::from_secs(60)).open::<u64, u64>("count", 0)?;
     /// # drop(count);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> RemoteManager {
@@ -256,7 +249,6 @@ impl RemoteManager {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{CallError, Manager, Registry, RemoteProxy};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
@@ -267,8 +259,7 @@ impl RemoteManager {
     /// let count: RemoteProxy<u64> = remote.create("count", 5_u64)?;
     /// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
     /// assert!(matches!(remote.create::<u64, u64>("cuont", 5), Err(CallError::Unknown(_))));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create<A, T>(&self, object: &str, argument: A) -> Result<RemoteProxy<T>, CallError>
     where
@@ -288,7 +279,6 @@ impl RemoteManager {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("tasks", |tasks: Vec<String>| tasks)
@@ -299,8 +289,7 @@ impl RemoteManager {
     /// let tasks = remote.open::<_, Vec<String>>("tasks", vec!["sweep".to_owned()])?;
     /// let same = remote.open::<Vec<String>, Vec<String>>("tasks", Vec::new())?;
     /// assert_eq!(same.call::<(), usize>("count", ())?, 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open<A, T>(&self, object: &str, argument: A) -> Result<RemoteProxy<T>, CallError>
     where
@@ -315,15 +304,13 @@ impl RemoteManager {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// # let registry = Registry::new();
     /// # let manager = Manager::start()?;
     /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// assert!(remote.is_connected());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_connected(&self) -> bool {

@@ -26,7 +26,6 @@ use crate::wire::protocol::RequestKind;
 /// ```
 /// # use procession_channels::Address;
 /// # use procession_manager::{Manager, Registry, RemoteProxy};
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let registry = Registry::new()
 ///     .object("count", |start: u64| start)
@@ -38,8 +37,7 @@ use crate::wire::protocol::RequestKind;
 /// let same = count.clone();
 /// same.call::<u64, u64>("add", 1)?;
 /// assert_eq!(count.call::<u64, u64>("add", 1)?, 7);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RemoteProxy<T> {
     handle: Arc<Handle>,
@@ -63,7 +61,6 @@ impl<T: Any> RemoteProxy<T> {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{CallError, Manager, Registry};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
@@ -74,8 +71,7 @@ impl<T: Any> RemoteProxy<T> {
     /// let count = remote.create::<u64, u64>("count", 5)?;
     /// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
     /// assert!(matches!(count.call::<u8, u64>("add", 2), Err(CallError::WrongType(_))));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call<A, R>(&self, method: &str, argument: A) -> Result<R, CallError>
     where
@@ -95,7 +91,6 @@ impl<T: Any> RemoteProxy<T> {
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
     /// # use std::time::Duration;
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("tasks", |tasks: Vec<String>| tasks)
@@ -105,8 +100,7 @@ impl<T: Any> RemoteProxy<T> {
     /// # let remote = Manager::connect(&registry, address, b"secret")?;
     /// let tasks = remote.create::<Vec<String>, Vec<String>>("tasks", Vec::new())?;
     /// assert!(tasks.call_timeout::<(), String>("take", (), Duration::from_millis(10)).unwrap_err().is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_timeout<A, R>(&self, method: &str, argument: A, timeout: Duration) -> Result<R, CallError>
     where
@@ -125,7 +119,6 @@ impl<T: Any> RemoteProxy<T> {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
@@ -136,8 +129,7 @@ impl<T: Any> RemoteProxy<T> {
     /// let count = remote.create::<u64, u64>("count", 0)?;
     /// let (one, two) = (count.post::<u64, u64>("add", 1)?, count.post::<u64, u64>("add", 1)?);
     /// assert_eq!((one.wait()?, two.wait()?), (1, 2));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn post<A, R>(&self, method: &str, argument: A) -> Result<Pending<R>, CallError>
     where
@@ -156,7 +148,6 @@ impl<T: Any> RemoteProxy<T> {
     /// ```
     /// # use procession_channels::Address;
     /// # use procession_manager::{Manager, Registry};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
@@ -168,8 +159,7 @@ impl<T: Any> RemoteProxy<T> {
     /// assert!(count.call::<u64, u64>("divide", 0).unwrap_err().panic().is_some());
     /// count.clear_poison()?;
     /// assert_eq!(count.call::<u64, u64>("divide", 2)?, 3);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) -> Result<(), CallError> {
         self.handle.clear_poison(None)

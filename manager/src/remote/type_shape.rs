@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use crate::tuning::{MAX_DEPTH, MAX_FULL_DEPTH, MAX_NOTES, MAX_ROUNDS};
 use procession_process::panics;
 use serde::de::value::U32Deserializer;
 use serde::de::{
@@ -14,19 +15,10 @@ use serde::de::{
     Visitor,
 };
 
-/// Beyond this depth options are none, lists are empty, and enums are what has come to an end before.
-const DEEP: usize = 8;
-/// Here the trace ends.
-const DEEPEST: usize = 64;
-/// So many notes are taken of one type.
-const NOTES: usize = 20_000;
-/// So many times a type is traced.
-const ROUNDS: usize = 64;
-
 /// A number for the shape of a type.
 pub(super) fn shape<T: DeserializeOwned>() -> u64 {
     let mut tracer = Tracer { hash: Fnv::new(), notes: 0, depth: 0, enums: HashMap::new() };
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_ROUNDS {
         // The value is of no interest, and neither is why there may be none, be it a panic.
         let _ended_early = panics::catch(|| drop(T::deserialize(&mut tracer)));
         tracer.depth = 0;
@@ -81,7 +73,7 @@ fn over() -> Error {
 impl Tracer {
     fn note(&mut self, what: &str) -> Result<(), Error> {
         self.notes += 1;
-        if self.notes > NOTES {
+        if self.notes > MAX_NOTES {
             return Err(over());
         }
         self.hash.add(what.as_bytes());
@@ -93,16 +85,16 @@ impl Tracer {
     }
 
     fn is_deep(&self) -> bool {
-        self.depth > DEEP
+        self.depth > MAX_FULL_DEPTH
     }
 
     fn is_done(&self) -> bool {
-        self.notes > NOTES || self.enums.values().all(|seen| seen.turns >= seen.variants)
+        self.notes > MAX_NOTES || self.enums.values().all(|seen| seen.turns >= seen.variants)
     }
 
     /// Goes down by one floor and comes back.
     fn inside<R>(&mut self, read: impl FnOnce(&mut Tracer) -> Result<R, Error>) -> Result<R, Error> {
-        if self.depth >= DEEPEST {
+        if self.depth >= MAX_DEPTH {
             return Err(over());
         }
         self.depth += 1;

@@ -4,20 +4,21 @@ use std::collections::VecDeque;
 
 use procession_core::codec;
 
-use super::job::{Job, Origin, Work};
+use super::job::{Argument, Job, Work};
+use super::origin::Origin;
 use super::state::State;
 use crate::wire::ids::{ClientId, ObjectId};
-use crate::wire::protocol::Failure;
+use crate::wire::protocol::{Failure, RequestKind};
 
 impl State {
     /// A client is gone.
     pub(crate) fn on_client_exit(&mut self, token: u64) {
         let id = ClientId(token);
         self.awake.retain(|one| *one != token);
-        match (self.clients.remove(&token), self.remote_clients.remove(&token)) {
-            (Some(client), _) => client.close(&self.epoll),
-            (None, Some(remote_clients)) => drop(self.epoll.remove(remote_clients.pollable())),
-            (None, None) => return,
+        if let Some(client) = self.clients.remove(&token) {
+            client.close(&self.epoll);
+        } else if !self.remove_remote(token) {
+            return;
         }
         let (gone, stay): (Vec<Job>, Vec<Job>) =
             std::mem::take(&mut self.ready).into_iter().partition(|job| is_of(job, id));
@@ -34,10 +35,21 @@ impl State {
         }
     }
 
+    /// Removes a client of another program. Returns whether there was one.
+    fn remove_remote(&mut self, token: u64) -> bool {
+        #[cfg(feature = "remote")]
+        if let Some(client) = self.remote.clients.remove(&token) {
+            let _known = self.epoll.remove(client.pollable());
+            return true;
+        }
+        let _no_client = token;
+        false
+    }
+
     fn start_exit_hook(&mut self, object: ObjectId, client: ClientId) {
         let Some(method) = self.table.value(object).and_then(|cell| cell.exit_hook) else { return };
         let Ok(argument) = codec::encode(&client.0) else { return };
-        let work = Work::of(method, argument);
+        let work = Work::Call { kind: RequestKind::Exclusive, method, argument: Argument::from(argument) };
         self.start(Job::new(Origin::ExitHook(client), Some(object), work));
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use procession_core::Method;
-use procession_core::codec::{self, Handles, Message};
+use procession_core::codec::{Handles, Message};
 
 use super::context;
-use super::in_process::Slot;
 use super::object_cell::{Invocation, ObjectCell, Outcome};
+use super::origin::Origin;
 use super::promise::Promise;
 use crate::table::Mode;
 use crate::wire::claims::Claim;
-use crate::wire::ids::{CallId, ClientId, ObjectId};
+use crate::wire::ids::ObjectId;
 use crate::wire::protocol::{Failure, RequestKind};
 
 /// A call.
@@ -26,28 +26,29 @@ pub(crate) struct Job {
     claim: Option<Claim>,
 }
 
-/// Who is answered.
-#[derive(Clone)]
-pub(crate) enum Origin {
-    Client(CallId),
-    /// A method that runs in the server.
-    InProcess(Arc<Slot>),
-    /// Nobody: a client is gone, and an object wants to know.
-    ExitHook(ClientId),
-}
-
 /// What is to be done.
 pub(crate) enum Work {
-    Call { kind: RequestKind, method: Method, frame: Frame },
-    Make { method: Method, exit_hook: Option<Method>, shared: Option<Shared>, frame: Frame },
+    Call {
+        kind: RequestKind,
+        method: Method,
+        argument: Argument,
+    },
+    Make {
+        method: Method,
+        exit_hook: Option<Method>,
+        #[cfg(feature = "remote")]
+        shared: Option<Shared>,
+        argument: Argument,
+    },
     Steps(Vec<Step>),
 }
 
+#[cfg(feature = "remote")]
 /// An object that all remote clients share: the registry, and the number of its constructor there.
 pub(crate) type Shared = (u64, u32);
 
 /// An argument, in the bytes that it came in.
-pub(crate) struct Frame {
+pub(crate) struct Argument {
     pub(crate) bytes: Vec<u8>,
     /// Where it ends.
     pub(crate) end: usize,
@@ -75,33 +76,9 @@ pub(crate) enum Finish {
     Later(Arc<Promise>),
 }
 
-impl Origin {
-    /// On whose behalf the job is done.
-    pub(crate) fn caller(&self) -> ClientId {
-        match self {
-            Origin::Client(call) => call.client,
-            Origin::InProcess(_) => ClientId::SERVER,
-            Origin::ExitHook(client) => *client,
-        }
-    }
-
-    pub(crate) fn is(&self, wanted: CallId) -> bool {
-        matches!(self, Origin::Client(call) if *call == wanted)
-    }
-
-    pub(crate) fn is_same(&self, other: &Origin) -> bool {
-        match (self, other) {
-            (Origin::Client(one), Origin::Client(other)) => one == other,
-            (Origin::InProcess(one), Origin::InProcess(other)) => Arc::ptr_eq(one, other),
-            (Origin::ExitHook(one), Origin::ExitHook(other)) => one == other,
-            _ => false,
-        }
-    }
-}
-
 impl Job {
-    pub(crate) fn new(origin: Origin, target: Option<ObjectId>, work: Work) -> Job {
-        Job { origin, work, objects: target.map_or(Objects::None, Objects::One), held: 0, claim: None }
+    pub(crate) fn new(origin: Origin, object: Option<ObjectId>, work: Work) -> Job {
+        Job { origin, work, objects: object.map_or(Objects::None, Objects::One), held: 0, claim: None }
     }
 
     /// As it is, if its client can take it back by this.
@@ -168,6 +145,11 @@ impl Job {
         if matches!(self.work, Work::Call { kind: RequestKind::Shared, .. }) { Mode::Shared } else { Mode::Exclusive }
     }
 
+    /// Returns whether it may change its objects.
+    pub(crate) fn may_change(&self) -> bool {
+        !matches!(self.work, Work::Call { kind, .. } if kind.only_reads())
+    }
+
     pub(crate) fn is_conditional(&self) -> bool {
         matches!(self.work, Work::Call { kind: RequestKind::Conditional, .. })
     }
@@ -176,17 +158,17 @@ impl Job {
     pub(crate) fn run(&mut self, cells: &[Arc<ObjectCell>], buffer: Vec<u8>) -> Finish {
         let _running = context::enter(self.origin.caller(), self.objects());
         match &mut self.work {
-            Work::Call { kind, method, frame } => {
-                let run = frame.run(*kind, *method, buffer);
+            Work::Call { kind, method, argument } => {
+                let run = argument.run(*kind, *method, buffer);
                 let outcome = run.map_or_else(Outcome::Failed, |run| cells[0].run(run));
                 match (context::take_deferred(), outcome) {
                     (Some(promise), Outcome::Returned(_)) => Finish::Later(promise),
                     (_, outcome) => Finish::Was(outcome),
                 }
             }
-            Work::Make { method, exit_hook, frame, .. } => {
+            Work::Make { method, exit_hook, argument, .. } => {
                 let made =
-                    frame.run(RequestKind::Make, *method, buffer).and_then(|run| ObjectCell::make(run, *exit_hook));
+                    argument.run(RequestKind::Make, *method, buffer).and_then(|run| ObjectCell::make(run, *exit_hook));
                 made.map_or_else(|failure| Finish::Was(Outcome::Failed(failure)), Finish::Made)
             }
             Work::Steps(steps) => {
@@ -197,7 +179,14 @@ impl Job {
     }
 }
 
-impl Frame {
+impl From<Message> for Argument {
+    fn from(argument: Message) -> Argument {
+        let (payload, descriptors) = argument.into_parts();
+        Argument { end: payload.len(), bytes: payload.into_vec(), descriptors }
+    }
+}
+
+impl Argument {
     /// A conditional method may run several times, and each run uses up its descriptors.
     fn run(&mut self, kind: RequestKind, method: Method, buffer: Vec<u8>) -> Result<Invocation<'_>, Failure> {
         let descriptors = if kind == RequestKind::Conditional {
@@ -238,8 +227,5 @@ fn run_steps(steps: Vec<Step>, objects: &[ObjectId], cells: &[Arc<ObjectCell>]) 
     if context::take_deferred().is_some() {
         return Outcome::Failed(Failure::BadResult("the result of a step cannot come later".to_owned()));
     }
-    match codec::encode(&results) {
-        Ok(results) => Outcome::Returned(results),
-        Err(error) => Outcome::Failed(Failure::BadResult(error.to_string())),
-    }
+    Outcome::of(&results)
 }

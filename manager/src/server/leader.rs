@@ -1,156 +1,60 @@
-//! The server's threads: one *leader* waits for the clients and runs their calls itself; others stand by.
+//! The threads of the server: the leader waits for the clients and runs their calls. [`LeaderFollowers`] says who leads.
 //!
-//! A call that is over quickly costs no hand-over to another thread. If one is not over after a millisecond or two, the thread
-//! that stands by becomes the leader, and the former one is left alone with its call. So there are as many threads as there
-//! are calls that take long, and two more.
+//! A call that ends quickly costs no hand-over to another thread. If it takes longer than [`LEADER_MAX_BUSY`], the follower becomes
+//! the leader, and the former leader is left alone with its call. So there are as many threads as there are long calls, and two more.
 //!
-//! The one that stands by looks at a counter, once a millisecond while calls are run and not at all when none are.
+//! [`LeaderFollowers`]: super::leader_followers::LeaderFollowers
+//! [`LEADER_MAX_BUSY`]: crate::tuning::LEADER_MAX_BUSY
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::io;
+use std::sync::{Arc, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use procession_core::os::identity::ProcessIdentity;
-use procession_process::panics;
+use procession_core::os::backoff::{Backoff, has_other_cores};
 
-use super::Server;
-use super::job::Job;
-use super::state::{Cells, State};
-
-/// How long the leader may be busy with one call.
-const TOO_LONG: Duration = Duration::from_millis(1);
-
-/// After so many looks that found nothing new, the one that stands by goes to sleep.
-const QUIET_LOOKS: u32 = 16;
-
-/// How many things are taken in from one client before the next has its turn.
-const BURST: usize = 64;
-
-/// How long the leader stays awake after somebody has spoken. Being woken costs as long.
-const BRIEFLY: Duration = Duration::from_micros(50);
-
-/// After so long it lets others have the core: who is waited for may have been woken on this very one.
-const YIELD: Duration = Duration::from_micros(5);
-
-/// After so many vain waits in a row the leader stays awake only one time in [`RARELY`].
-const VAIN: u32 = 4;
-const RARELY: u32 = 128;
-
-/// How many pauses there are between two looks into shared memory.
-const SPINS: usize = 8;
-
-/// After so many turns the kernel is asked what is ready, even if there is enough to do.
-const SELDOM: u32 = 64;
-
-/// Whether there is more than one core for this process.
-fn has_company() -> bool {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from)) > 1
-}
-
-/// How the threads find out about each other.
-#[derive(Debug, Default)]
-pub(crate) struct LeaderFollowers {
-    /// Odd while the leader runs a call.
-    epoch: AtomicU64,
-    /// Whether the one that stands by sleeps until it is woken.
-    sleeps: AtomicBool,
-    /// Held by the one that stands by; the others stand in line for it.
-    next_leader: Mutex<()>,
-    /// Where the one that stands by pauses.
-    watch: Mutex<()>,
-    wakeup: Condvar,
-    /// How many stand by or stand in line.
-    idle: AtomicU64,
-}
-
-impl LeaderFollowers {
-    fn begin(&self) {
-        // Either this is seen by the one that stands by before it sleeps, or it is seen here that it does.
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        if self.sleeps.load(Ordering::SeqCst) {
-            self.wake();
-        }
-    }
-
-    fn end(&self) {
-        self.epoch.fetch_add(1, Ordering::Release);
-    }
-
-    #[cold]
-    fn wake(&self) {
-        if self.sleeps.swap(false, Ordering::SeqCst) {
-            drop(self.watch.lock());
-            self.wakeup.notify_all();
-        }
-    }
-
-    /// Waits until the leader has been busy with one call for too long.
-    fn follow(&self) {
-        let _next = self.next_leader.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut seen, mut quiet) = (self.epoch.load(Ordering::SeqCst), 0);
-        loop {
-            watch = self.pause(watch, quiet > QUIET_LOOKS);
-            let epoch = self.epoch.load(Ordering::SeqCst);
-            match (epoch == seen, epoch % 2 == 1) {
-                (true, true) => return,
-                (true, false) => quiet += 1,
-                (false, _) => quiet = 0,
-            }
-            seen = epoch;
-        }
-    }
-
-    fn pause<'a>(&self, watch: MutexGuard<'a, ()>, for_long: bool) -> MutexGuard<'a, ()> {
-        if !for_long {
-            return self.wakeup.wait_timeout(watch, TOO_LONG).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        self.sleeps.store(true, Ordering::SeqCst);
-        if self.epoch.load(Ordering::SeqCst) % 2 == 1 {
-            self.sleeps.store(false, Ordering::SeqCst);
-            return watch;
-        }
-        let asleep = |(): &mut ()| self.sleeps.load(Ordering::SeqCst);
-        self.wakeup.wait_while(watch, asleep).unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use super::instance::Server;
+use super::state::State;
+use crate::tuning::{EPOLL_EVERY_TURNS, MESSAGES_PER_TURN, PAUSES_PER_LOOK, SPIN_TIME, YIELD_AFTER};
 
 impl Server {
-    /// Starts a thread of the crew.
-    pub(crate) fn spawn_follower(self: &Arc<Server>) -> std::io::Result<()> {
-        let server = Arc::clone(self);
-        self.threads.idle.fetch_add(1, Ordering::SeqCst);
-        thread::Builder::new().name("manager".to_owned()).spawn(move || server.serve()).map(drop)
+    /// Starts the first leader and its follower.
+    pub(super) fn start_threads(self: &Arc<Server>) -> io::Result<()> {
+        let leader = Arc::clone(self);
+        let lead = move || leader.lead();
+        let started = self.spawn_follower().and_then(|()| named().spawn(lead));
+        started.map(drop).map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))
     }
 
-    /// The life of a thread of the crew.
-    fn serve(self: Arc<Server>) {
+    fn spawn_follower(self: &Arc<Server>) -> io::Result<()> {
+        let server = Arc::clone(self);
+        self.threads.add_idle();
+        named().spawn(move || server.follow_and_lead()).map(drop)
+    }
+
+    fn follow_and_lead(self: Arc<Server>) {
         loop {
             self.threads.follow();
-            self.threads.idle.fetch_sub(1, Ordering::SeqCst);
+            self.threads.remove_idle();
             self.lead();
-            // One that stands by and one in line for it are enough.
-            if self.threads.idle.fetch_add(1, Ordering::SeqCst) >= 2 {
-                self.threads.idle.fetch_sub(1, Ordering::SeqCst);
-                return;
+            // One follower and one thread in line for it are enough.
+            if self.threads.add_idle() >= 2 {
+                return self.threads.remove_idle();
             }
         }
     }
 
-    /// Becomes the leader, until another one does.
-    pub(crate) fn lead(self: &Arc<Server>) {
+    /// Becomes the leader, until another thread does.
+    fn lead(self: &Arc<Server>) {
         let mut state = self.lock();
         state.leader += 1;
         let me = state.leader;
-        // From now on the leader is busy with nothing. The beat changes only while the state is locked.
-        if self.threads.epoch.load(Ordering::SeqCst) % 2 == 1 {
+        // The former leader is left to its call: the new one is busy with nothing.
+        if self.threads.is_in_call() {
             self.threads.end();
         }
         drop(state);
-        if self.threads.idle.load(Ordering::SeqCst) == 0 {
+        if self.threads.is_leader_alone() {
             // Without another thread the manager still works, but a long call holds up the others.
             let _alone = self.spawn_follower();
         }
@@ -160,6 +64,9 @@ impl Server {
             if state.leader != me {
                 return;
             }
+            #[cfg(feature = "remote")]
+            super::remote_requests::accept_all(self, state);
+            #[cfg(not(feature = "remote"))]
             drop(state);
             turns = turns.wrapping_add(1);
             if !self.turn(me, turns) {
@@ -168,11 +75,11 @@ impl Server {
         }
     }
 
-    /// Waits for clients and does what they say. Answers whether the caller still leads.
+    /// Waits for clients and handles what one of them sends. Returns whether the caller still leads.
     fn turn(&self, me: u64, turns: u32) -> bool {
         let mut state = self.lock();
-        if turns.is_multiple_of(SELDOM) {
-            // Those who are looked at all the time must not keep the others from being heard.
+        if turns.is_multiple_of(EPOLL_EVERY_TURNS) {
+            // Clients that send all the time must not keep others from being read.
             state.wake(self.epoll.wait(Some(Instant::now())).unwrap_or_default());
         }
         if state.next_stalled_poll().is_some() {
@@ -186,9 +93,9 @@ impl Server {
             self.waker.drain();
             return state.leader == me;
         }
-        // It stays known as busy, in case that another leader goes on with it.
+        // The client stays in the queue, so that another leader goes on with it if this one is replaced.
         state.busy.push_back(token);
-        for _ in 0..BURST {
+        for _ in 0..MESSAGES_PER_TURN {
             if state.leader != me {
                 return false;
             }
@@ -201,18 +108,18 @@ impl Server {
         state.leader == me
     }
 
-    /// Waits until somebody says something: awake for a moment, then asleep.
+    /// Waits until a client sends something: awake for a moment, then asleep.
     fn idle<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> MutexGuard<'a, State> {
-        if (!state.awake.is_empty() || state.remote_active) && has_company() {
-            if state.misses < VAIN || state.misses.is_multiple_of(RARELY) {
+        if (!state.awake.is_empty() || state.remote_active) && has_other_cores() {
+            if self.spin.should_spin() {
                 let has_paid;
                 (has_paid, state) = self.stay_awake(state, me);
                 if has_paid {
-                    state.misses = 0;
+                    self.spin.record(true);
                     return state;
                 }
             }
-            state.misses = state.misses.wrapping_add(1);
+            self.spin.record(false);
             state.remote_active = false;
         }
         if !state.prepare_sleep() {
@@ -226,122 +133,33 @@ impl Server {
         state
     }
 
-    /// Looks whether somebody says something, for a moment. Answers whether somebody has, or there is something else to do.
+    /// Looks for a moment whether a client sends something. Returns whether there is something to do.
     fn stay_awake<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> (bool, MutexGuard<'a, State>) {
-        let (start, mut has_yielded) = (Instant::now(), false);
+        let start = Instant::now();
+        let mut backoff = Backoff::new(SPIN_TIME, PAUSES_PER_LOOK).with_one_yield_after(YIELD_AFTER);
         loop {
-            let elapsed = start.elapsed();
-            if elapsed > BRIEFLY {
-                return (false, state);
-            }
             let remote_active = state.remote_active;
+            // Other threads of the server need the lock to give their results.
             drop(state);
-            // Sockets are the kernel's to look at.
+            // Only the kernel knows what sockets have; a deadline that has passed makes this a look.
             let tokens = if remote_active { self.epoll.wait(Some(start)).unwrap_or_default() } else { Vec::new() };
-            if elapsed > YIELD && !has_yielded {
-                thread::yield_now();
-                has_yielded = true;
-            }
-            (0..SPINS).for_each(|_| std::hint::spin_loop());
+            let now = loop {
+                if let Some(now) = backoff.pause() {
+                    break now;
+                }
+            };
             state = self.lock();
             state.wake(tokens);
             if state.poll_pipes() || !state.ready.is_empty() || state.leader != me {
                 return (true, state);
             }
+            if backoff.is_over(now) {
+                return (false, state);
+            }
         }
     }
+}
 
-    /// Runs what can be run until there is nothing. A leader stops when it is none any more.
-    pub(crate) fn run_ready<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> MutexGuard<'a, State> {
-        while state.leader == me {
-            state = self.drop_deferred(state, Some(me));
-            let Some((job, cells)) = state.next_ready() else { break };
-            state = self.run(state, job, cells, Some(me));
-        }
-        self.pass_on(state, Some(me))
-    }
-
-    /// Runs one job, and sees to it that somebody runs those that it has kept waiting.
-    pub(crate) fn run_alone<'a>(&'a self, state: MutexGuard<'a, State>, job: Job, cells: Cells) {
-        let state = self.run(state, job, cells, None);
-        drop(self.pass_on(self.drop_deferred(state, None), None));
-    }
-
-    fn run<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        mut job: Job,
-        cells: Cells,
-        leader: Option<u64>,
-    ) -> MutexGuard<'a, State> {
-        let (finish, mut state) = self.unlocked(state, leader, || {
-            let finish = job.run(&cells, Vec::new());
-            // Its object may have gone meanwhile, and the value with it, whose panic is nobody's but its own.
-            let _dropped = panics::catch(|| drop(cells));
-            finish
-        });
-        state.finish(job, finish);
-        state
-    }
-
-    /// Runs what may be the user's code, without the lock.
-    fn unlocked<'a, R>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        leader: Option<u64>,
-        work: impl FnOnce() -> R,
-    ) -> (R, MutexGuard<'a, State>) {
-        if leader.is_some() {
-            self.threads.begin();
-        }
-        drop(state);
-        let answer = work();
-        self.leave_in_copy();
-        let state = self.lock();
-        // Whoever took over has counted this as ended.
-        if leader == Some(state.leader) {
-            self.threads.end();
-        }
-        (answer, state)
-    }
-
-    /// Ends a copy of the process that a method has made and returned into: it has the manager's connections, and is not the manager.
-    fn leave_in_copy(&self) {
-        if ProcessIdentity::current().pid() != self.process {
-            procession_core::os::exit::exit_now(0);
-        }
-    }
-
-    /// Wakes the leader, if there is something to be run, or a client to be heard to the end, and somebody else has to do it.
-    pub(crate) fn pass_on<'a>(&'a self, state: MutexGuard<'a, State>, me: Option<u64>) -> MutexGuard<'a, State> {
-        if me != Some(state.leader) && !(state.ready.is_empty() && state.busy.is_empty()) {
-            self.waker.wake();
-        }
-        state
-    }
-
-    /// Drops values that nobody refers to, without the lock: they may hold proxies, and take long.
-    pub(crate) fn drop_deferred<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        leader: Option<u64>,
-    ) -> MutexGuard<'a, State> {
-        if state.is_over {
-            self.over.notify_all();
-        }
-        for (listener, schema) in std::mem::take(&mut state.listeners) {
-            self.attend(listener, schema);
-        }
-        while !state.deferred_drops.is_empty() {
-            let deferred_drops = std::mem::take(&mut state.deferred_drops);
-            let drop_all = || {
-                for value in deferred_drops {
-                    // A panic while a value is dropped is nobody's but the value's.
-                    let _dropped = panics::catch(|| drop(value));
-                }
-            };
-            ((), state) = self.unlocked(state, leader, drop_all);
-        }
-        state
-    }
+fn named() -> thread::Builder {
+    thread::Builder::new().name("manager".to_owned())
 }

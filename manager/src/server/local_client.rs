@@ -1,4 +1,4 @@
-//! [`Client`]: one connected process, as the server sees it.
+//! [`LocalClient`]: one connected process, as the server sees it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,18 +10,16 @@ use procession_core::os::epoll::Epoll;
 use procession_core::{Control, LinkError, Method, TryRecv};
 
 use super::reply_queue::ReplyQueue;
+use crate::tuning::CALL_BATCH;
 use crate::wire::claims::{Claim, ClaimSlot, Claims};
 use crate::wire::ids::ClientId;
 use crate::wire::protocol::{ControlMessage, ReplyHeader};
-
-/// How many calls are taken over from shared memory at once.
-const BATCH: usize = 64;
 
 /// Marks the token of a client when it is its pipe that is ready, and there can be nothing new on its link.
 pub(crate) const PIPE: u64 = 1 << 63;
 
 /// A connection.
-pub(crate) struct Client {
+pub(crate) struct LocalClient {
     pub(crate) id: ClientId,
     requests: Control,
     /// What came over the link before the pipe has said that it is its turn.
@@ -40,7 +38,7 @@ pub(crate) struct Client {
 
 /// What a client has said.
 pub(crate) enum Received {
-    ControlMessage(Box<ControlMessage<Message>>),
+    Control(Box<ControlMessage<Message>>),
     Call(Vec<u8>),
     /// Nothing more for now.
     Nothing,
@@ -48,10 +46,10 @@ pub(crate) enum Received {
     End,
 }
 
-impl Client {
-    pub(crate) fn new(id: ClientId, requests: Control) -> Client {
+impl LocalClient {
+    pub(crate) fn new(id: ClientId, requests: Control) -> LocalClient {
         let (early, ends) = (VecDeque::new(), VecDeque::new());
-        Client {
+        LocalClient {
             id,
             requests,
             early,
@@ -100,15 +98,15 @@ impl Client {
             return Ok(Received::Nothing);
         }
         if let Some(frame) = self.next_call()? {
-            return if frame.is_empty() { self.next_signal() } else { Ok(Received::Call(frame)) };
+            return if frame.is_empty() { self.next_message() } else { Ok(Received::Call(frame)) };
         }
         if !self.control_ready {
             return Ok(Received::Nothing);
         }
         match self.requests.try_recv()? {
-            TryRecv::Value(signal) if self.queue.is_none() => Ok(Received::ControlMessage(Box::new(signal))),
-            TryRecv::Value(signal) => {
-                self.early.push_back(signal);
+            TryRecv::Value(message) if self.queue.is_none() => Ok(Received::Control(Box::new(message))),
+            TryRecv::Value(message) => {
+                self.early.push_back(message);
                 self.recv(epoll)
             }
             TryRecv::Empty => {
@@ -200,7 +198,7 @@ impl Client {
         self.calls.clear();
         self.begin = 0;
         let mut ends = Vec::from(std::mem::take(&mut self.ends));
-        let taken = queue.calls.try_recv_many_bytes(BATCH, &mut self.calls, &mut ends);
+        let taken = queue.calls.try_recv_many_bytes(CALL_BATCH, &mut self.calls, &mut ends);
         self.ends = ends.into();
         match taken {
             Ok(count) => Ok(count > 0),
@@ -211,12 +209,12 @@ impl Client {
     }
 
     /// What the pipe says is now to be had from the link.
-    fn next_signal(&mut self) -> Result<Received, LinkError> {
-        if let Some(signal) = self.early.pop_front() {
-            return Ok(Received::ControlMessage(Box::new(signal)));
+    fn next_message(&mut self) -> Result<Received, LinkError> {
+        if let Some(message) = self.early.pop_front() {
+            return Ok(Received::Control(Box::new(message)));
         }
         match self.requests.try_recv()? {
-            TryRecv::Value(signal) => Ok(Received::ControlMessage(Box::new(signal))),
+            TryRecv::Value(message) => Ok(Received::Control(Box::new(message))),
             TryRecv::Empty => Err(LinkError::Garbled("it announced a message that it had not sent".to_owned())),
             TryRecv::End => Ok(Received::End),
         }

@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use procession_core::codec::{Handles, Message};
+use procession_core::codec::{self, Handles, Message};
 use procession_core::{Method, MethodError, Operand};
 use procession_process::panics;
+use serde::Serialize;
 
 use crate::wire::protocol::{Failure, RequestKind};
 
@@ -26,6 +27,14 @@ pub(crate) enum Outcome {
     Failed(Failure),
     /// The condition does not hold, and nothing was changed.
     NotYet,
+}
+
+impl Outcome {
+    /// Returns `result`, encoded.
+    pub(super) fn of<R: Serialize>(result: &R) -> Outcome {
+        let failed = |error: codec::EncodeError| Outcome::Failed(Failure::BadResult(error.to_string()));
+        codec::encode(result).map_or_else(failed, Outcome::Returned)
+    }
 }
 
 /// What a method is run with.
@@ -56,7 +65,7 @@ impl ObjectCell {
     }
 
     pub(crate) fn run(&self, run: Invocation<'_>) -> Outcome {
-        if run.kind == RequestKind::Shared {
+        if run.kind.only_reads() {
             let value = self.value.read().unwrap_or_else(PoisonError::into_inner);
             return run.on(Operand::Shared(&**value));
         }

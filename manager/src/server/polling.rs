@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::local_client::{Client, PIPE};
+use super::local_client::{LocalClient, PIPE};
 use super::state::State;
 
 impl State {
@@ -27,7 +27,7 @@ impl State {
     /// Looks into shared memory. Answers whether somebody has said something.
     pub(crate) fn poll_pipes(&mut self) -> bool {
         for token in &self.awake {
-            if self.clients.get(token).is_some_and(Client::has_calls) {
+            if self.clients.get(token).is_some_and(LocalClient::has_calls) {
                 self.busy.push_back(*token);
             }
         }
@@ -37,7 +37,7 @@ impl State {
     /// Leaves it to the kernel to tell who says something. Answers whether nobody has done so meanwhile.
     pub(crate) fn prepare_sleep(&mut self) -> bool {
         let (clients, busy, stalled) = (&self.clients, &mut self.busy, &mut self.stalled);
-        self.awake.retain(|token| match clients.get(token).map(Client::arm) {
+        self.awake.retain(|token| match clients.get(token).map(LocalClient::arm) {
             Some(Some(true)) => {
                 busy.push_back(*token);
                 true

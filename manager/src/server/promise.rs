@@ -1,66 +1,66 @@
-//! [`Promise`]: an answer that somebody gives after the method has returned, from any thread of the server's process.
+//! [`Promise`]: an answer that is given after the method has returned, from any thread of the server's process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex};
 
-use super::in_process;
-use super::job::Origin;
+use procession_core::os::mutex::lock;
+
 use super::object_cell::Outcome;
+use super::origin::{Deliver, Origin};
+use crate::wire::protocol::Failure;
 
-/// What is owed to a caller. Two things must come together: who is to be answered, and what.
-pub(crate) struct Promise(Mutex<State>);
+/// The answer that is owed to a caller. Two things must come together: the caller, and the outcome.
+pub(crate) struct Promise(Mutex<PromiseState>);
 
-enum State {
+enum PromiseState {
     /// Neither is known.
     Open,
     /// The method has returned; its caller waits.
-    Due(Origin),
-    /// The answer is there, and the method still runs.
-    Told(Outcome),
+    Bound(Origin, Deliver),
+    /// The outcome is known, and the method still runs.
+    Fulfilled(Outcome),
     Kept,
 }
 
 impl Promise {
     pub(crate) fn new() -> Arc<Promise> {
-        Arc::new(Promise(Mutex::new(State::Open)))
+        Arc::new(Promise(Mutex::new(PromiseState::Open)))
     }
 
-    /// Gives the answer. The first one counts.
+    /// Gives the outcome. The first one counts.
     pub(crate) fn fulfill(&self, outcome: Outcome) {
-        let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::Kept) {
-            State::Open => *state = State::Told(outcome),
-            State::Due(origin) => {
+        let mut state = lock(&self.0);
+        match mem::replace(&mut *state, PromiseState::Kept) {
+            PromiseState::Open => *state = PromiseState::Fulfilled(outcome),
+            PromiseState::Bound(origin, deliver) => {
+                // Delivering locks the server, whose threads lock promises: never both at once in this order.
                 drop(state);
-                in_process::answer(origin, outcome);
+                deliver(origin, outcome);
             }
-            told @ State::Told(_) => *state = told,
-            State::Kept => {}
+            first @ PromiseState::Fulfilled(_) => *state = first,
+            PromiseState::Kept => {}
         }
     }
 
-    /// Says who is to be answered. If the answer is there already, it is handed out to be sent.
-    pub(super) fn bind(&self, origin: Origin) -> Option<(Origin, Outcome)> {
-        let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::Kept) {
-            State::Told(outcome) => Some((origin, outcome)),
-            State::Open => {
-                *state = State::Due(origin);
+    /// Names the caller, whom `deliver` will answer. Returns both where the outcome is known already.
+    pub(super) fn bind(&self, origin: Origin, deliver: Deliver) -> Option<(Origin, Outcome)> {
+        let mut state = lock(&self.0);
+        match mem::replace(&mut *state, PromiseState::Kept) {
+            PromiseState::Fulfilled(outcome) => Some((origin, outcome)),
+            PromiseState::Open => {
+                *state = PromiseState::Bound(origin, deliver);
                 None
             }
-            // Bound before: one answer cannot be the result of two calls.
-            State::Due(first) => {
-                *state = State::Due(first);
-                Some((origin, twice()))
+            // Bound before: one outcome cannot be the result of two calls.
+            first @ PromiseState::Bound(..) => {
+                *state = first;
+                Some((origin, promised_twice()))
             }
-            State::Kept => Some((origin, twice())),
+            PromiseState::Kept => Some((origin, promised_twice())),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn twice() -> Outcome {
-    Outcome::Failed(crate::wire::protocol::Failure::BadResult("it was promised to another call".to_owned()))
+fn promised_twice() -> Outcome {
+    Outcome::Failed(Failure::BadResult("it was promised to another call".to_owned()))
 }

@@ -3,28 +3,38 @@
 //! It names methods by their numbers in a registry that both programs know, carries no descriptors, and may use only the
 //! objects that it has obtained.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use procession_channels::SocketConnection;
+use procession_channels::{Listener, SocketConnection};
 use procession_core::Method;
 use procession_core::codec::{self, Message};
 use procession_core::os::epoll::Epoll;
 use procession_core::os::poll::Pollable;
 
+use super::job::Shared;
+use crate::tuning::MAX_UNSENT_REMOTE_BYTES;
 use crate::wire::frame_reader::{self, FrameReader};
+use crate::wire::ids::{IdMap, ObjectId};
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus, RequestKind};
-
-/// With more bytes of answers than this that a client has not taken, it is given up at the next.
-const TOO_MUCH: usize = 64 << 20;
 
 /// What a manager offers to other programs.
 #[derive(Debug)]
 pub(crate) struct Schema {
     pub(crate) fingerprint: u64,
     pub(crate) methods: Vec<(RequestKind, Method)>,
+}
+
+/// The clients of other programs, and what is made for them.
+#[derive(Default)]
+pub(super) struct RemoteClients {
+    pub(super) clients: IdMap<u64, RemoteClient>,
+    /// The objects that all remote clients share.
+    pub(super) shared: HashMap<Shared, ObjectId>,
+    /// Listeners that have no thread yet.
+    pub(super) listeners: Vec<(Listener, Arc<Schema>)>,
 }
 
 /// A connection over a socket.
@@ -79,7 +89,7 @@ impl RemoteClient {
         let frame = frame_of(answer, result);
         if !self.unsent.is_empty() {
             // Who takes nothing while so much lies here will hardly take more.
-            let is_patient = self.unsent.len() <= TOO_MUCH;
+            let is_patient = self.unsent.len() <= MAX_UNSENT_REMOTE_BYTES;
             if is_patient {
                 self.unsent.extend(frame);
             }

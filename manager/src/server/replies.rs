@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use procession_core::codec::{self, Message};
 
-use super::job::{Job, Origin, Work};
+use super::job::Job;
+#[cfg(feature = "remote")]
+use super::job::Work;
 use super::object_cell::{ObjectCell, Outcome};
+use super::origin::Origin;
 use super::state::State;
 use crate::table::Holder;
 use crate::wire::ids::{CallId, ClientId};
@@ -30,57 +33,21 @@ impl State {
         }
         let has_exit_hook = cell.exit_hook.is_some();
         let object = match &job.work {
-            Work::Make { shared: Some(shared), .. } => {
-                let object = self.table.insert(cell, Holder::Client(ClientId::SERVER), has_exit_hook);
-                // Somebody else may have made it meanwhile.
-                let first = *self.shared.entry(*shared).or_insert(object);
-                if first != object {
-                    let released = self.table.release(object, Holder::Client(ClientId::SERVER));
-                    self.finish_release(released);
-                }
-                self.table.hold(first, holder);
-                first
-            }
+            #[cfg(feature = "remote")]
+            Work::Make { shared: Some(shared), .. } => self.share(*shared, cell, holder),
             _ => self.table.insert(cell, holder, has_exit_hook),
         };
-        codec::encode(&object)
-            .map_or_else(|error| Outcome::Failed(Failure::BadResult(error.to_string())), Outcome::Returned)
-    }
-
-    /// Takes in one thing from a client of another program. Answers whether there may be more.
-    pub(super) fn recv_remote(&mut self, token: u64) -> bool {
-        let Some(remote_clients) = self.remote_clients.get_mut(&token) else { return false };
-        let heard = if remote_clients.drain(&self.epoll, token) { remote_clients.recv().ok() } else { None };
-        self.remote_active |= matches!(heard, Some(Some(_)));
-        match heard {
-            Some(Some(frame)) => match remote_clients.greet(&frame) {
-                Some(greeted) => {
-                    let outcome = greeted.map_or_else(Outcome::Failed, |()| Outcome::Returned(Message::default()));
-                    self.say(ClientId(token), 0, outcome);
-                    true
-                }
-                None if self.handle_remote(ClientId(token), frame) => true,
-                None => {
-                    self.on_client_exit(token);
-                    false
-                }
-            },
-            Some(None) => false,
-            None => {
-                self.on_client_exit(token);
-                false
-            }
-        }
+        Outcome::of(&object)
     }
 
     pub(super) fn reply(&mut self, call: CallId, outcome: Outcome) {
         // Number 0 is for calls whose answers nobody wants.
         if call.number != 0 {
-            self.say(call.client, call.number, outcome);
+            self.send_outcome(call.client, call.number, outcome);
         }
     }
 
-    fn say(&mut self, client: ClientId, number: u64, outcome: Outcome) {
+    pub(super) fn send_outcome(&mut self, client: ClientId, number: u64, outcome: Outcome) {
         let (status, result) = match outcome {
             Outcome::Returned(result) => (ReplyStatus::Returned, result),
             Outcome::Failed(failure) => (ReplyStatus::Failed, codec::encode(&failure).unwrap_or_default()),
@@ -89,27 +56,28 @@ impl State {
         self.send(client, ReplyHeader { number, status }, result);
     }
 
-    fn send(&mut self, client: ClientId, answer: ReplyHeader, result: Message) {
-        let is_worth_it = if let Some(near) = self.clients.get_mut(&client.0) {
-            let is_worth_it = near.reply(answer, result, &self.epoll);
-            if near.is_stalled() {
+    fn send(&mut self, client: ClientId, header: ReplyHeader, result: Message) {
+        let mut can_answer = true;
+        if let Some(local) = self.clients.get_mut(&client.0) {
+            can_answer = local.reply(header, result, &self.epoll);
+            if local.is_stalled() {
                 self.add_stalled(client.0);
             }
-            is_worth_it
-        } else if let Some(remote_clients) = self.remote_clients.get_mut(&client.0) {
-            remote_clients.reply(answer, result, &self.epoll, client.0)
         } else {
-            true
-        };
-        if !is_worth_it {
-            // It is heard to the end when its turn comes, and ended then.
+            #[cfg(feature = "remote")]
+            if let Some(remote) = self.remote.clients.get_mut(&client.0) {
+                can_answer = remote.reply(header, result, &self.epoll, client.0);
+            }
+        }
+        if !can_answer {
+            // Its turn comes: it is read to the end then, and ended.
             self.busy.push_back(client.0);
         }
     }
 
     /// Tells a client that the call which it wants to cancel has begun.
     pub(crate) fn reply_begun(&mut self, call: CallId) {
-        let answer = ReplyHeader { number: call.number, status: ReplyStatus::Begun };
-        self.send(call.client, answer, Message::default());
+        let header = ReplyHeader { number: call.number, status: ReplyStatus::Begun };
+        self.send(call.client, header, Message::default());
     }
 }

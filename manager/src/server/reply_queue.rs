@@ -9,11 +9,9 @@ use procession_channels::{PipeReceiver, PipeSender, TrySendError};
 use procession_core::codec::{self, Message};
 use procession_core::{Control, LinkError};
 
+use crate::tuning::MAX_UNSENT_LOCAL_BYTES;
 use crate::wire::claims::Claims;
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus};
-
-/// With more bytes of answers than this a client is not listened to until it takes some.
-const PLENTY: usize = 16 << 20;
 
 /// The ways.
 pub(super) struct ReplyQueue {
@@ -74,7 +72,7 @@ impl ReplyQueue {
     }
 
     pub(super) fn has_plenty(&self) -> bool {
-        self.unsent_bytes > PLENTY
+        self.unsent_bytes > MAX_UNSENT_LOCAL_BYTES
     }
 
     /// Adds an answer, and sends it if nothing is before it.

@@ -3,11 +3,8 @@
 //! Nobody tells when such a client goes on, and each look may take milliseconds in which nobody else is served. So looks become
 //! rarer as long as anybody is held up.
 
+use crate::tuning::{MAX_STALLED_POLL, MIN_STALLED_POLL};
 use std::time::{Duration, Instant};
-
-/// After so long comes the first look, and after so long each further one at the latest.
-const SOON: Duration = Duration::from_millis(1);
-const LATE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Default)]
 pub(super) struct StalledClients {
@@ -26,8 +23,9 @@ impl StalledClients {
         let now = Instant::now();
         if self.due.is_none() {
             // It is the same trouble if it comes again right after a look.
-            let is_same = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LATE);
-            self.pause = if is_same { (self.pause * 2).clamp(SOON, LATE) } else { SOON };
+            let is_same = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < MAX_STALLED_POLL);
+            self.pause =
+                if is_same { (self.pause * 2).clamp(MIN_STALLED_POLL, MAX_STALLED_POLL) } else { MIN_STALLED_POLL };
             self.due = Some(now + self.pause);
         }
     }
@@ -63,6 +61,6 @@ mod tests {
             assert_eq!(stalled.take_due(), [7]);
         }
         assert!(stalled.take_due().is_empty());
-        assert!(pauses.is_sorted() && pauses[0] == SOON && pauses[11] == LATE, "{pauses:?}");
+        assert!(pauses.is_sorted() && pauses[0] == MIN_STALLED_POLL && pauses[11] == MAX_STALLED_POLL, "{pauses:?}");
     }
 }

@@ -1,41 +1,38 @@
 //! [`State`]: everything that the server's threads share: the table, the clients, the ticket_listeners, and the jobs that can go on.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use procession_channels::{Listener, SocketConnection};
 use procession_core::os::epoll::Epoll;
 use procession_core::{Control, ControlListener, TryRecv};
 
-use super::job::{Finish, Job, Origin, Shared};
-use super::local_client::{Client, Received};
+use super::job::{Finish, Job};
+use super::local_client::{LocalClient, Received};
 use super::object_cell::{ObjectCell, Outcome};
+use super::origin::{Deliver, Origin};
 use super::promise::Promise;
-use super::remote_client::{RemoteClient, Schema};
+#[cfg(feature = "remote")]
+use super::remote_client::RemoteClients;
 use super::stalled_clients::StalledClients;
 use crate::table::{Arrival, Holder, Released, Table};
-use crate::wire::ids::{ClientId, ObjectId};
+use crate::wire::ids::{ClientId, IdMap, ObjectId};
 use crate::wire::protocol::Failure;
 
 /// What the threads share. Nothing of the user's is run, and no value dropped, while it is locked.
 pub(crate) struct State {
     pub(crate) table: Table<Arc<ObjectCell>, Job>,
-    pub(crate) clients: HashMap<u64, Client>,
-    pub(crate) remote_clients: HashMap<u64, RemoteClient>,
-    /// The objects that all remote clients share.
-    pub(super) shared: HashMap<Shared, ObjectId>,
-    /// Listeners that nobody attends to yet.
-    pub(crate) listeners: Vec<(Listener, Arc<Schema>)>,
-    ticket_listeners: HashMap<u64, (ControlListener, ObjectId)>,
+    pub(super) clients: IdMap<u64, LocalClient>,
+    #[cfg(feature = "remote")]
+    pub(super) remote: RemoteClients,
+    /// Listeners for proxies on their way in messages, which hold a reference as long as the ticket lives.
+    ticket_listeners: IdMap<u64, (ControlListener, ObjectId)>,
     /// Clients whose pipes are looked at without the kernel's help, because they have spoken lately.
     pub(crate) awake: Vec<u64>,
     /// Those of whom nobody will tell that there is something, and when to look next.
     pub(super) stalled: StalledClients,
     /// Whether a client of another program has spoken lately.
     pub(crate) remote_active: bool,
-    /// How many times in a row it was in vain that the leader stayed awake.
-    pub(crate) misses: u32,
     /// Where there may be something to recv, from what was ready and not heard to the end.
     pub(crate) busy: VecDeque<u64>,
     /// Jobs that hold all that they need.
@@ -45,6 +42,8 @@ pub(crate) struct State {
     /// Values that nobody refers to any more, to be dropped without the lock.
     pub(crate) deferred_drops: Vec<Arc<ObjectCell>>,
     pub(crate) epoll: Arc<Epoll>,
+    /// Answers for promises that are kept later.
+    deliver: Deliver,
     /// The number of the leader. Whoever has another one leads no longer.
     pub(crate) leader: u64,
     pub(crate) is_over: bool,
@@ -52,23 +51,22 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(epoll: Arc<Epoll>) -> State {
+    pub(crate) fn new(epoll: Arc<Epoll>, deliver: Deliver) -> State {
         State {
             table: Table::new(),
-            clients: HashMap::new(),
-            remote_clients: HashMap::new(),
-            shared: HashMap::new(),
-            listeners: Vec::new(),
-            ticket_listeners: HashMap::new(),
+            clients: IdMap::default(),
+            #[cfg(feature = "remote")]
+            remote: RemoteClients::default(),
+            ticket_listeners: IdMap::default(),
             awake: Vec::new(),
             stalled: StalledClients::default(),
             remote_active: false,
-            misses: 0,
             busy: VecDeque::new(),
             ready: VecDeque::new(),
             trying: Vec::new(),
             deferred_drops: Vec::new(),
             epoll,
+            deliver,
             leader: 0,
             is_over: false,
             next: 1,
@@ -79,16 +77,7 @@ impl State {
     pub(crate) fn add_client(&mut self, requests: Control) -> io::Result<()> {
         let token = self.token();
         self.epoll.add(requests.pollable(), token)?;
-        self.clients.insert(token, Client::new(ClientId(token), requests));
-        Ok(())
-    }
-
-    /// Adds a client of another program.
-    pub(crate) fn add_remote_client(&mut self, socket: SocketConnection, schema: Arc<Schema>) -> io::Result<()> {
-        let token = self.token();
-        let remote_clients = RemoteClient::new(socket, schema)?;
-        self.epoll.add(remote_clients.pollable(), token)?;
-        self.remote_clients.insert(token, remote_clients);
+        self.clients.insert(token, LocalClient::new(ClientId(token), requests));
         Ok(())
     }
 
@@ -107,14 +96,15 @@ impl State {
         if self.ticket_listeners.contains_key(&token) {
             return self.poll_ticket_listener(token);
         }
-        if self.remote_clients.contains_key(&token) {
+        #[cfg(feature = "remote")]
+        if self.remote.clients.contains_key(&token) {
             return self.recv_remote(token);
         }
         let Some(client) = self.clients.get_mut(&token) else { return false };
         let is_understood = match client.recv(&self.epoll) {
             Ok(Received::Call(bytes)) => self.handle_call(ClientId(token), bytes, Vec::new()),
-            Ok(Received::ControlMessage(signal)) => {
-                self.handle(token, *signal);
+            Ok(Received::Control(message)) => {
+                self.handle(token, *message);
                 true
             }
             Ok(Received::Nothing) => return false,
@@ -204,14 +194,14 @@ impl State {
     fn end_later(&mut self, mut job: Job, promise: &Promise) {
         self.has_been_tried(&job);
         self.give_back(&mut job, true);
-        if let Some((origin, outcome)) = promise.bind(job.origin) {
+        if let Some((origin, outcome)) = promise.bind(job.origin, self.deliver) {
             self.answer(origin, outcome);
         }
     }
 
     fn end(&mut self, mut job: Job, outcome: Outcome) {
         let is_cancelled = self.has_been_tried(&job);
-        if let (Outcome::Failed(Failure::Panicked(panic)), crate::table::Mode::Exclusive) = (&outcome, job.mode()) {
+        if let (Outcome::Failed(Failure::Panicked(panic)), true) = (&outcome, job.may_change()) {
             let text = panic.to_string();
             for object in job.objects() {
                 self.table.set_poison(*object, Some(text.clone()));
@@ -258,11 +248,6 @@ impl State {
         }
     }
 
-    /// The object that all remote clients share, if there is one.
-    pub(crate) fn shared(&self, shared: Shared) -> Option<ObjectId> {
-        self.shared.get(&shared).copied()
-    }
-
     fn poll_ticket_listener(&mut self, token: u64) -> bool {
         let Some((listener, _)) = self.ticket_listeners.get_mut(&token) else { return false };
         if let Ok(heard) = listener.try_accept() {
@@ -306,7 +291,7 @@ impl State {
 
     /// Lets go of all that a job holds.
     fn give_back(&mut self, job: &mut Job, has_run: bool) {
-        let has_changed = has_run && job.mode() == crate::table::Mode::Exclusive;
+        let has_changed = has_run && job.may_change();
         let objects: Vec<ObjectId> = job.holds().to_vec();
         job.let_go();
         for object in objects {
@@ -331,11 +316,15 @@ impl State {
 
     /// Whether nobody is there any more to be answered.
     pub(super) fn is_deserted(&self, origin: &Origin) -> bool {
-        let is_gone = |token| !self.clients.contains_key(token) && !self.remote_clients.contains_key(token);
-        matches!(origin, Origin::Client(call) if is_gone(&call.client.0))
+        let Origin::Client(call) = origin else { return false };
+        #[cfg(feature = "remote")]
+        if self.remote.clients.contains_key(&call.client.0) {
+            return false;
+        }
+        !self.clients.contains_key(&call.client.0)
     }
 
-    fn token(&mut self) -> u64 {
+    pub(super) fn token(&mut self) -> u64 {
         self.next += 1;
         self.next
     }

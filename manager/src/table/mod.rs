@@ -14,12 +14,12 @@
 
 mod turns;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 pub(crate) use turns::Mode;
 use turns::Turns;
 
-use crate::wire::ids::{ClientId, ObjectId};
+use crate::wire::ids::{ClientId, IdMap, ObjectId};
 
 /// Who refers to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +31,7 @@ pub(crate) enum Holder {
 /// All objects. `V` is what is known of one, `Q` a call that waits.
 #[derive(Debug)]
 pub(crate) struct Table<V, Q> {
-    entries: HashMap<ObjectId, Entry<V, Q>>,
+    entries: IdMap<ObjectId, Entry<V, Q>>,
     next: u64,
     /// Those that want to know when a client is gone.
     with_exit_hooks: BTreeSet<ObjectId>,
@@ -40,7 +40,7 @@ pub(crate) struct Table<V, Q> {
 #[derive(Debug)]
 struct Entry<V, Q> {
     value: V,
-    holders: HashMap<Holder, u32>,
+    holders: IdMap<Holder, u32>,
     turns: Turns<Q>,
     poison: Option<String>,
 }
@@ -73,7 +73,7 @@ impl<V, Q> Released<V, Q> {
 
 impl<V: Clone, Q> Table<V, Q> {
     pub(crate) fn new() -> Table<V, Q> {
-        Table { entries: HashMap::new(), next: 1, with_exit_hooks: BTreeSet::new() }
+        Table { entries: IdMap::default(), next: 1, with_exit_hooks: BTreeSet::new() }
     }
 
     /// Adds an object, with one reference.
@@ -83,7 +83,7 @@ impl<V: Clone, Q> Table<V, Q> {
         if has_exit_hook {
             self.with_exit_hooks.insert(id);
         }
-        let entry = Entry { value, holders: HashMap::from([(holder, 1)]), turns: Turns::new(), poison: None };
+        let entry = Entry { value, holders: IdMap::from_iter([(holder, 1)]), turns: Turns::new(), poison: None };
         self.entries.insert(id, entry);
         id
     }
@@ -131,6 +131,7 @@ impl<V: Clone, Q> Table<V, Q> {
     }
 
     /// Whether somebody refers to an object.
+    #[cfg(feature = "remote")]
     pub(crate) fn is_held(&self, id: ObjectId, holder: Holder) -> bool {
         self.entries.get(&id).is_some_and(|entry| entry.holders.contains_key(&holder))
     }

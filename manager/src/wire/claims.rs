@@ -18,10 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
+use crate::tuning::CLAIM_SLOTS;
 use procession_sync::Shared;
-
-/// How many words there are: a page of them. The first is not a call's: it is the number of the manager's process.
-const WORDS: u16 = 512;
 
 /// Bits of a word that say how far its call is.
 const STAGE_BITS: u32 = 3;
@@ -58,13 +56,13 @@ pub(crate) struct Claim {
 
 impl Claims {
     pub(crate) fn new() -> io::Result<Claims> {
-        let words = Shared::<[AtomicU64]>::from_fn(usize::from(WORDS), |_| AtomicU64::new(0));
+        let words = Shared::<[AtomicU64]>::from_fn(usize::from(CLAIM_SLOTS), |_| AtomicU64::new(0));
         Ok(Claims(Arc::new(words.map_err(|error| io::Error::other(error.to_string()))?)))
     }
 
     /// Takes over what a client has sent; `None` if that is something else.
     pub(crate) fn adopt(words: Shared<[AtomicU64]>) -> Option<Claims> {
-        (words.len() == usize::from(WORDS)).then(|| Claims(Arc::new(words)))
+        (words.len() == usize::from(CLAIM_SLOTS)).then(|| Claims(Arc::new(words)))
     }
 
     /// To be sent to the manager.
@@ -74,7 +72,7 @@ impl Claims {
 
     /// All places.
     pub(crate) fn slots() -> impl Iterator<Item = ClaimSlot> {
-        (1..WORDS).map(ClaimSlot)
+        (1..CLAIM_SLOTS).map(ClaimSlot)
     }
 
     /// Says which process the manager is.
@@ -116,14 +114,14 @@ impl Claims {
 
     fn word(&self, slot: ClaimSlot) -> &AtomicU64 {
         // A place that another process has made up is some call's, and no worse.
-        &self.0[usize::from(slot.0 % WORDS)]
+        &self.0[usize::from(slot.0 % CLAIM_SLOTS)]
     }
 }
 
 impl Claim {
     /// The word of a call, if it has one.
     pub(crate) fn of(claims: &Claims, slot: ClaimSlot, number: u64) -> Option<Claim> {
-        (slot.0 != 0 && slot.0 < WORDS).then(|| Claim { claims: claims.clone(), slot, number })
+        (slot.0 != 0 && slot.0 < CLAIM_SLOTS).then(|| Claim { claims: claims.clone(), slot, number })
     }
 
     /// The call waits for its turn.

@@ -20,14 +20,12 @@ use crate::wire::protocol::Failure;
 /// ```
 /// use procession_manager::{Manager, ManagerError, Registry};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let filled_wrongly = Registry::new().object("n", |n: u8| n).object("n", |n: u16| n);
 /// let error = manager.serve(&filled_wrongly, "127.0.0.1:0".parse::<procession_channels::Address>()?, b"key").unwrap_err();
 /// assert!(matches!(error, ManagerError::Serve(_)), "{error}");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Error, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -65,7 +63,6 @@ impl fmt::Debug for ManagerError {
 /// ```
 /// use procession_manager::{CallError, Manager};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
 /// let number = manager.create(|n: u32| n, 10)?;
@@ -75,8 +72,7 @@ impl fmt::Debug for ManagerError {
 /// assert!(matches!(number.get(), Err(CallError::Poisoned(_))));
 /// number.clear_poison()?;
 /// assert_eq!(number.get()?, 10);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -140,14 +136,12 @@ impl CallError {
     /// The panic of the function, if that was the reason.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u8>()?;
     /// let error = list.proxy().call(|list, at: usize| list[at], 3).unwrap_err();
     /// assert!(error.panic().unwrap().message().contains("out of bounds"));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn panic(&self) -> Option<&Panic> {
@@ -157,13 +151,11 @@ impl CallError {
     /// Whether it was the time that ran out.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// let error = manager.event()?.wait_timeout(std::time::Duration::from_millis(10)).unwrap_err();
     /// assert!(error.is_timeout());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -173,14 +165,12 @@ impl CallError {
     /// Whether the manager's process has ended.
     ///
     /// ```
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_manager::init();
     /// let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u8>()?;
     /// drop(manager);
     /// assert!(list.push(1).unwrap_err().is_manager_gone());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_manager_gone(&self) -> bool {

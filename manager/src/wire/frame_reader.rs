@@ -3,16 +3,12 @@
 //! A frame is a big-endian 32-bit length and so many bytes, as `procession-channels` writes it. One system call brings whatever
 //! has arrived, be it a part of a frame or hundreds of them.
 
+use crate::tuning::{MAX_FRAME_BYTES, MAX_READ_BYTES, MIN_READ_BYTES};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(feature = "remote")]
+use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-
-/// The longest frame.
-pub(crate) const LONGEST: usize = 256 << 20;
-
-/// How much is read at once, at least, and at most while a long frame arrives.
-const ROOM: usize = 8 << 10;
-const MOST_ROOM: usize = 1 << 20;
 
 const HEADER: usize = 4;
 
@@ -30,6 +26,7 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
+    #[cfg(feature = "remote")]
     /// Takes over a connected stream socket of any kind: only its descriptor is used.
     pub(crate) fn new(socket: OwnedFd) -> io::Result<FrameReader> {
         let stream = UnixStream::from(socket);
@@ -37,6 +34,7 @@ impl FrameReader {
         Ok(FrameReader { stream, bytes: Vec::new(), begin: 0, end: 0, is_dry: true, has_ended: false })
     }
 
+    #[cfg(feature = "remote")]
     /// The socket, to be written to.
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream
@@ -48,11 +46,11 @@ impl FrameReader {
             self.bytes.copy_within(self.begin..self.end, 0);
             (self.begin, self.end) = (0, self.end - self.begin);
         }
-        let room = self.end.clamp(ROOM, MOST_ROOM);
+        let room = self.end.clamp(MIN_READ_BYTES, MAX_READ_BYTES);
         if self.bytes.len() < self.end + room {
             self.bytes.resize(self.end + room, 0);
-        } else if self.end == 0 && self.bytes.len() > MOST_ROOM {
-            self.bytes = vec![0; ROOM];
+        } else if self.end == 0 && self.bytes.len() > MAX_READ_BYTES {
+            self.bytes = vec![0; MIN_READ_BYTES];
         }
         loop {
             match self.stream.read(&mut self.bytes[self.end..]) {
@@ -87,7 +85,7 @@ impl FrameReader {
     fn cut(&mut self) -> io::Result<Option<Vec<u8>>> {
         let live = &self.bytes[self.begin..self.end];
         let Some((header, rest)) = live.split_first_chunk::<HEADER>() else { return Ok(None) };
-        let length = usize::try_from(i32::from_be_bytes(*header)).ok().filter(|length| *length <= LONGEST);
+        let length = usize::try_from(i32::from_be_bytes(*header)).ok().filter(|length| *length <= MAX_FRAME_BYTES);
         let length = length.ok_or_else(|| io::Error::other("a frame of impossible length"))?;
         let Some(frame) = rest.get(..length) else { return Ok(None) };
         let frame = frame.to_vec();
@@ -104,14 +102,14 @@ impl AsFd for FrameReader {
 
 /// Makes a frame of these bytes; `None` if they are too many.
 pub(crate) fn frame(bytes: &[u8]) -> Option<Vec<u8>> {
-    let length = i32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= LONGEST)?;
+    let length = i32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= MAX_FRAME_BYTES)?;
     let mut frame = Vec::with_capacity(HEADER + bytes.len());
     frame.extend_from_slice(&length.to_be_bytes());
     frame.extend_from_slice(bytes);
     Some(frame)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "remote"))]
 mod tests {
     use std::io::Write;
 
@@ -162,7 +160,7 @@ mod tests {
     #[test]
     fn a_frame_that_does_not_fit_the_room_and_an_impossible_length() {
         let (mut here, mut frames) = pair();
-        let large = vec![7; 3 * MOST_ROOM];
+        let large = vec![7; 3 * MAX_READ_BYTES];
         let bytes = frame(&large).unwrap();
         let writer = std::thread::spawn(move || {
             here.write_all(&bytes).unwrap();
@@ -176,6 +174,6 @@ mod tests {
         assert!(found == large);
         writer.join().unwrap().write_all(&[0xff; 4]).unwrap();
         assert!((0..2).any(|_| frames.next().is_err()), "a negative length");
-        assert!(frame(&vec![0; LONGEST + 1]).is_none());
+        assert!(frame(&vec![0; MAX_FRAME_BYTES + 1]).is_none());
     }
 }

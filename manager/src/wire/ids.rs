@@ -1,5 +1,8 @@
 //! The numbers by which a manager tells things apart.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 /// An object. Never used twice in the life of a manager.
@@ -38,5 +41,32 @@ impl ManagerId {
         let slot = (std::process::id(), count, now);
         // The keys of the hasher are random; a copy of a process may share them with it, but not its number.
         ManagerId(RandomState::new().hash_one(slot), RandomState::new().hash_one((now, count)))
+    }
+}
+
+/// A map by ids that this process has given itself: nobody else can choose them so that they collide.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Mixes ids by one multiplication each, where std's hasher takes some 20 ns.
+#[derive(Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // The golden ratio spreads consecutive ids; the rotation keeps what came before apart from it.
+        self.0 = (self.0.rotate_left(5) ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_isize(&mut self, discriminant: isize) {
+        self.write_u64(discriminant.unsigned_abs() as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The map takes its buckets from the low bits and its tags from the high ones.
+        self.0 ^ (self.0 >> 32)
     }
 }

@@ -51,6 +51,7 @@ pub(crate) enum ControlMessage<M> {
     },
     /// A call with descriptors.
     Frame(M),
+    #[cfg(feature = "remote")]
     /// Listen for other programs. Answered as the call of that number, with the address.
     Serve {
         number: u64,
@@ -70,6 +71,8 @@ pub(crate) enum RequestKind {
     Shared,
     /// Run a method that may change the subject, as soon as its condition holds.
     Conditional,
+    /// Run a method that only reads the object, in the order in which the calls of a client were sent.
+    Sequential,
     /// Make the object that all clients share under a name, unless it is there. The method is the one that makes it.
     Open,
     /// Make an object. The subject is the number of the method to call when a client is gone, plus one; 0 for none.
@@ -88,10 +91,11 @@ pub(crate) enum RequestKind {
     Shutdown,
 }
 
-const KINDS: [RequestKind; 11] = [
+const KINDS: [RequestKind; 12] = [
     RequestKind::Exclusive,
     RequestKind::Shared,
     RequestKind::Conditional,
+    RequestKind::Sequential,
     RequestKind::Open,
     RequestKind::Make,
     RequestKind::Steps,
@@ -106,6 +110,11 @@ impl RequestKind {
     /// The kind that is written as this number.
     pub(crate) fn of(number: u8) -> Option<RequestKind> {
         KINDS.get(usize::from(number)).copied()
+    }
+
+    /// Returns whether the method cannot change the object, so that its panic poisons nothing.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, RequestKind::Shared | RequestKind::Sequential)
     }
 }
 

@@ -12,9 +12,10 @@ mod kinds;
 mod model;
 mod nesting;
 mod parallel;
-#[cfg(feature = "pool")]
+#[cfg(all(feature = "pool", feature = "remote"))]
 mod pool;
 mod references;
+#[cfg(feature = "remote")]
 mod remote;
 mod seams;
 mod stopped;

@@ -24,7 +24,6 @@ fn a_task_that_runs_and_one_that_waits_are_cancelled_and_no_other() {
     let pool = manager.pool(1).unwrap();
     let began = Gate::new("pool-cancel");
     let running = pool.apply_async(sleep_for_ever, began.path()).unwrap();
-    // Calls that do not wait may overtake each other on their way into the pool.
     until("the task runs", || began.path().exists());
     let waiting = pool.apply_async(|n: u8| n, 1).unwrap();
     let other = pool.apply_async(|n: u8| n, 2).unwrap();
@@ -37,6 +36,30 @@ fn a_task_that_runs_and_one_that_waits_are_cancelled_and_no_other() {
     assert!(other.is_ready_timeout(LONG));
     assert!(!other.cancel().unwrap(), "it has ended");
     assert_eq!(other.wait().unwrap(), 2);
+}
+
+#[test]
+fn tasks_of_one_client_begin_in_the_order_in_which_they_were_sent() {
+    /// Takes long to arrive, so that another thread of the manager goes on with what comes after it.
+    #[derive(serde::Serialize)]
+    struct Slow(u64);
+    impl<'de> serde::Deserialize<'de> for Slow {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Slow, D::Error> {
+            let n = u64::deserialize(deserializer)?;
+            if n.is_multiple_of(10) {
+                thread::sleep(std::time::Duration::from_millis(20));
+            }
+            Ok(Slow(n))
+        }
+    }
+    let manager = Manager::start().unwrap();
+    let pool = manager.pool(1).unwrap();
+    let (sender, begun) = procession_channels::unbounded::<u64>().unwrap();
+    let task = pool.job(|(Slow(n), sender): (Slow, procession_channels::Sender<u64>)| sender.send(n).unwrap());
+    let all: Vec<_> = (0..50).map(|n| task.apply_async((Slow(n), sender.clone())).unwrap()).collect();
+    all.into_iter().for_each(|one| one.wait().unwrap());
+    drop(sender);
+    assert!(begun.iter().map(Result::unwrap).eq(0..50));
 }
 
 #[test]

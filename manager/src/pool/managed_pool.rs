@@ -1,0 +1,96 @@
+//! [`ManagedPool`]: the way to a pool in a manager of this program or of another one, and what is done to the pool as a whole.
+
+use std::time::{Duration, Instant};
+
+use super::apply_on;
+use super::hosted::{Hosted, TaskTicket};
+use crate::api::proxy::Proxy;
+#[cfg(feature = "remote")]
+use crate::remote::remote_proxy::RemoteProxy;
+use crate::tuning::JOIN_SLICE;
+use crate::wire::error::CallError;
+
+/// The way to a pool.
+#[derive(Clone, Debug)]
+pub(super) enum ManagedPool {
+    /// In a manager of this program.
+    Local(Proxy<Hosted>),
+    /// In a manager of another program, which knows what is done to a pool by [`names`].
+    #[cfg(feature = "remote")]
+    Remote(RemoteProxy<Hosted>),
+}
+
+/// The names of what is done to a pool in a registry. A task with such a name is a second entry, which is refused.
+#[cfg(feature = "remote")]
+pub(super) mod names {
+    pub(in super::super) const OPEN: &str = "(open)";
+    pub(in super::super) const CANCEL: &str = "(cancel)";
+    pub(in super::super) const WORKERS: &str = "(workers)";
+    pub(in super::super) const CLOSE: &str = "(close)";
+    pub(in super::super) const TERMINATE: &str = "(terminate)";
+    pub(in super::super) const JOIN: &str = "(join)";
+
+    /// Returns the name of a task where it is applied to many items.
+    pub(in super::super) fn map(task: &str) -> String {
+        format!("(map) {task}")
+    }
+}
+
+impl ManagedPool {
+    pub(super) fn cancel(&self, ticket: TaskTicket) -> Result<bool, CallError> {
+        match self {
+            ManagedPool::Local(proxy) => proxy.call(Hosted::cancel, ticket),
+            #[cfg(feature = "remote")]
+            ManagedPool::Remote(proxy) => proxy.call(names::CANCEL, ticket),
+        }
+    }
+
+    pub(super) fn workers(&self) -> Result<usize, CallError> {
+        match self {
+            ManagedPool::Local(proxy) => proxy.read(apply_on::workers, ()),
+            #[cfg(feature = "remote")]
+            ManagedPool::Remote(proxy) => proxy.call(names::WORKERS, ()),
+        }
+    }
+
+    pub(super) fn close(&self) -> Result<(), CallError> {
+        match self {
+            ManagedPool::Local(proxy) => proxy.call(apply_on::close, ()),
+            #[cfg(feature = "remote")]
+            ManagedPool::Remote(proxy) => proxy.call(names::CLOSE, ()),
+        }
+    }
+
+    pub(super) fn terminate(&self) -> Result<(), CallError> {
+        match self {
+            ManagedPool::Local(proxy) => proxy.read(apply_on::terminate, ()),
+            #[cfg(feature = "remote")]
+            ManagedPool::Remote(proxy) => proxy.call(names::TERMINATE, ()),
+        }
+    }
+
+    pub(super) fn join(&self) -> Result<(), CallError> {
+        while !self.join_for(JOIN_SLICE)? {}
+        Ok(())
+    }
+
+    /// Each call holds the pool exclusively, so it waits in slices, and lets `terminate` of other clients through.
+    pub(super) fn join_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
+        let start = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            let has_left = self.join_for(left.min(JOIN_SLICE))?;
+            if has_left || left <= JOIN_SLICE {
+                return Ok(has_left);
+            }
+        }
+    }
+
+    fn join_for(&self, slice: Duration) -> Result<bool, CallError> {
+        match self {
+            ManagedPool::Local(proxy) => proxy.call(apply_on::join_for, slice),
+            #[cfg(feature = "remote")]
+            ManagedPool::Remote(proxy) => proxy.call(names::JOIN, slice),
+        }
+    }
+}

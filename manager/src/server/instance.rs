@@ -1,0 +1,159 @@
+//! [`Server`]: what the threads of a manager's process share, and how one of them runs a call.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use procession_core::os::backoff::AdaptiveSpin;
+use procession_core::os::epoll::Epoll;
+use procession_core::os::identity::ProcessIdentity;
+use procession_core::os::mutex::{ignore_poison, lock};
+use procession_core::os::wake::Waker;
+use procession_process::panics;
+
+use super::job::Job;
+use super::leader_followers::LeaderFollowers;
+use super::origin::Deliver;
+use super::state::{Cells, State};
+use crate::table::Holder;
+use crate::tuning::{SPIN_MAX_MISSES, SPIN_RETRY_EVERY};
+use crate::wire::ids::{ManagerId, ObjectId};
+
+/// The server.
+pub(crate) struct Server {
+    pub(crate) manager: ManagerId,
+    /// The id of its process.
+    process: u32,
+    state: Mutex<State>,
+    /// Notified when the server is to end.
+    over: Condvar,
+    pub(super) threads: LeaderFollowers,
+    /// Whether it has paid for the leader to stay awake.
+    pub(super) spin: AdaptiveSpin,
+    pub(super) epoll: Arc<Epoll>,
+    pub(super) waker: Waker,
+}
+
+impl Server {
+    /// The token of the waker in the epoll set.
+    pub(super) const WAKER: u64 = 0;
+
+    /// Makes a server without clients and threads. Promises that are kept later are answered by `deliver`.
+    pub(super) fn new(manager: ManagerId, deliver: Deliver) -> io::Result<Arc<Server>> {
+        let (epoll, waker) = (Arc::new(Epoll::new()?), Waker::new()?);
+        epoll.add(waker.pollable(), Server::WAKER)?;
+        let state = Mutex::new(State::new(Arc::clone(&epoll), deliver));
+        let spin = AdaptiveSpin::new(SPIN_MAX_MISSES, SPIN_RETRY_EVERY);
+        let (over, threads, process) = (Condvar::new(), LeaderFollowers::default(), std::process::id());
+        Ok(Arc::new(Server { manager, process, state, over, threads, spin, epoll, waker }))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Waits until a client has asked for the end.
+    pub(super) fn wait_for_end(&self) {
+        drop(ignore_poison(self.over.wait_while(self.lock(), |state| !state.is_over)));
+    }
+
+    /// Runs what can be run until there is nothing. A leader stops when another thread leads.
+    pub(super) fn run_ready<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> MutexGuard<'a, State> {
+        while state.leader == me {
+            state = self.drop_deferred(state, Some(me));
+            let Some((job, cells)) = state.next_ready() else { break };
+            state = self.run(state, job, cells, Some(me));
+        }
+        self.pass_on(state, Some(me))
+    }
+
+    /// Runs one job, and leaves those that it has kept waiting to the leader.
+    pub(super) fn run_alone<'a>(&'a self, state: MutexGuard<'a, State>, job: Job, cells: Cells) {
+        let state = self.run(state, job, cells, None);
+        drop(self.pass_on(self.drop_deferred(state, None), None));
+    }
+
+    fn run<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        mut job: Job,
+        cells: Cells,
+        leader: Option<u64>,
+    ) -> MutexGuard<'a, State> {
+        let (finish, mut state) = self.unlocked(state, leader, || {
+            let finish = job.run(&cells, Vec::new());
+            // The last reference may have gone during the call. A panic of the value's destructor is not the caller's.
+            let _dropped = panics::catch(|| drop(cells));
+            finish
+        });
+        state.finish(job, finish);
+        state
+    }
+
+    /// Runs what may be the user's code, without the lock.
+    fn unlocked<'a, R>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        leader: Option<u64>,
+        work: impl FnOnce() -> R,
+    ) -> (R, MutexGuard<'a, State>) {
+        if leader.is_some() {
+            self.threads.begin();
+        }
+        drop(state);
+        let result = work();
+        self.exit_in_copy();
+        let state = self.lock();
+        // A thread that took over has counted this call as ended.
+        if leader == Some(state.leader) {
+            self.threads.end();
+        }
+        (result, state)
+    }
+
+    /// Ends a copy of the process that a method has forked and returned into: it has the manager's connections, and must not answer.
+    fn exit_in_copy(&self) {
+        if ProcessIdentity::current().pid() != self.process {
+            procession_core::os::exit::exit_now(0);
+        }
+    }
+
+    /// Wakes the leader if another thread, `me`, has left something for it: a job to run, or a client to read from.
+    pub(super) fn pass_on<'a>(&'a self, state: MutexGuard<'a, State>, me: Option<u64>) -> MutexGuard<'a, State> {
+        if me != Some(state.leader) && !(state.ready.is_empty() && state.busy.is_empty()) {
+            self.waker.wake();
+        }
+        state
+    }
+
+    /// Drops values without references, without the lock: they may hold proxies, and take long.
+    fn drop_deferred<'a>(&'a self, mut state: MutexGuard<'a, State>, leader: Option<u64>) -> MutexGuard<'a, State> {
+        if state.is_over {
+            self.over.notify_all();
+        }
+        while !state.deferred_drops.is_empty() {
+            let values = std::mem::take(&mut state.deferred_drops);
+            let drop_all = || {
+                for value in values {
+                    // A panic of one destructor must not keep the other values alive.
+                    let _dropped = panics::catch(|| drop(value));
+                }
+            };
+            ((), state) = self.unlocked(state, leader, drop_all);
+        }
+        state
+    }
+
+    /// Gives a reference back, and drops values that are left without one.
+    pub(super) fn release(&self, object: ObjectId, holder: Holder) {
+        let mut state = self.lock();
+        let released = state.table.release(object, holder);
+        state.finish_release(released);
+        drop(self.drop_deferred(state, None));
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("manager", &self.manager).finish_non_exhaustive()
+    }
+}
