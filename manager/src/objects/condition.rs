@@ -44,6 +44,15 @@ pub struct Condition {
 }
 
 /// The guard of a [`Condition`], which holds its lock.
+///
+/// ```
+/// # procession_manager::init();
+/// # let manager = procession_manager::Manager::start()?;
+/// let condition = manager.condition()?;
+/// let guard: procession_manager::ConditionGuard<'_> = condition.acquire()?;
+/// # drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type ConditionGuard<'a> = Guard<'a, Condition>;
 
 /// The state of a [`Condition`] in the manager.

@@ -59,9 +59,27 @@ pub struct RLock {
 }
 
 /// The guard of a [`Lock`].
+///
+/// ```
+/// # procession_manager::init();
+/// # let manager = procession_manager::Manager::start()?;
+/// let lock = manager.lock()?;
+/// let guard: procession_manager::LockGuard<'_> = lock.acquire()?;
+/// # drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type LockGuard<'a> = Guard<'a, Lock>;
 
 /// The guard of an [`RLock`].
+///
+/// ```
+/// # procession_manager::init();
+/// # let manager = procession_manager::Manager::start()?;
+/// let lock = manager.rlock()?;
+/// let guard: procession_manager::RLockGuard<'_> = lock.acquire()?;
+/// # drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type RLockGuard<'a> = Guard<'a, RLock>;
 
 /// The state of a [`Lock`] or an [`RLock`] in the manager.

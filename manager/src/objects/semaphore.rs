@@ -32,6 +32,15 @@ pub struct Semaphore {
 }
 
 /// The guard of a [`Semaphore`], which holds one permit.
+///
+/// ```
+/// # procession_manager::init();
+/// # let manager = procession_manager::Manager::start()?;
+/// let semaphore = manager.semaphore(1)?;
+/// let guard: procession_manager::SemaphoreGuard<'_> = semaphore.acquire()?;
+/// # drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type SemaphoreGuard<'a> = Guard<'a, Semaphore>;
 
 /// The state of a [`Semaphore`] in the manager.

@@ -1,14 +1,21 @@
 //! The macro that writes the methods of the handles on a managed pool, which differ in how they name a function.
 
-/// Writes them for a handle with a method `managed`, and a method `job` that takes the function.
+/// Writes them for a handle with a method `managed`, and a method `job` that takes the function. The literals are code for the
+/// examples: what makes a `pool` of two workers, and a function that squares a `u64`.
 macro_rules! pool_methods {
-    ($pool:ident, $function:ident: $type:ty) => {
+    ($pool:ident, $function:ident: $type:ty, $setup:literal, $square:literal) => {
         impl $pool {
             /// Returns the number of workers of the pool.
             ///
             /// # Errors
             ///
             /// [`CallError::ManagerGone`](crate::CallError::ManagerGone).
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            /// assert_eq!(pool.workers()?, 2);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn workers(&self) -> Result<usize, CallError> {
                 self.managed().workers()
             }
@@ -18,6 +25,15 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`CallError::ManagerGone`](crate::CallError::ManagerGone).
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("let last = pool.apply_async::<u64, u64>(", $square, ", 3)?;")]
+            /// pool.close()?;
+            /// pool.join()?;
+            /// assert_eq!(last.wait()?, 9);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn close(&self) -> Result<(), CallError> {
                 self.managed().close()
             }
@@ -28,6 +44,13 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`CallError::ManagerGone`](crate::CallError::ManagerGone).
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            /// pool.terminate()?;
+            #[doc = concat!("assert!(pool.apply::<u64, u64>(", $square, ", 3).is_err());")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn terminate(&self) -> Result<(), CallError> {
                 self.managed().terminate()
             }
@@ -38,6 +61,15 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`CallError::ManagerGone`](crate::CallError::ManagerGone).
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("let last = pool.map_async::<u64, u64>(", $square, ", [1, 2])?;")]
+            /// pool.close()?;
+            /// pool.join()?;
+            /// assert_eq!(last.wait()?, [1, 4]);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn join(&self) -> Result<(), CallError> {
                 self.managed().join()
             }
@@ -47,6 +79,13 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`CallError::ManagerGone`](crate::CallError::ManagerGone).
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            /// pool.terminate()?;
+            /// assert!(pool.join_timeout(std::time::Duration::from_secs(60))?);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn join_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
                 self.managed().join_timeout(timeout)
             }
@@ -56,6 +95,12 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Task`] or [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("assert_eq!(pool.apply::<u64, u64>(", $square, ", 7)?, 49);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn apply<A, R>(&self, $function: $type, item: A) -> Result<R, PoolProxyError>
             where
                 A: Serialize + DeserializeOwned,
@@ -69,6 +114,12 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Task`] or [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("assert_eq!(pool.apply_timeout::<u64, u64>(", $square, ", 7, std::time::Duration::from_secs(60))?, 49);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn apply_timeout<A, R>(&self, $function: $type, item: A, timeout: Duration) -> Result<R, PoolProxyError>
             where
                 A: Serialize + DeserializeOwned,
@@ -82,6 +133,12 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("assert_eq!(pool.apply_async::<u64, u64>(", $square, ", 7)?.wait()?, 49);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn apply_async<A, R>(&self, $function: $type, item: A) -> Result<PoolPending<R>, PoolProxyError>
             where
                 A: Serialize + DeserializeOwned,
@@ -95,6 +152,12 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Task`] or [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("assert_eq!(pool.map::<u64, u64>(", $square, ", [3, 4])?, [9, 16]);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             #[doc(alias = "starmap")]
             pub fn map<A, R>(
                 &self,
@@ -113,6 +176,12 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Task`] or [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("assert_eq!(pool.map_timeout::<u64, u64>(", $square, ", [3, 4], std::time::Duration::from_secs(60))?, [9, 16]);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn map_timeout<A, R>(
                 &self,
                 $function: $type,
@@ -131,6 +200,12 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("assert_eq!(pool.map_async::<u64, u64>(", $square, ", [3, 4])?.wait()?, [9, 16]);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             #[doc(alias = "starmap_async")]
             pub fn map_async<A, R>(
                 &self,
@@ -149,6 +224,13 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            /// let chunk = std::num::NonZeroUsize::new(1);
+            #[doc = concat!("assert_eq!(pool.map_in_chunks::<u64, u64>(", $square, ", [3, 4], chunk)?.wait()?, [9, 16]);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             #[doc(alias = "chunksize")]
             pub fn map_in_chunks<A, R>(
                 &self,
@@ -168,6 +250,13 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("let squares: Result<Vec<u64>, _> = pool.imap::<u64, u64, _>(", $square, ", 0..)?.take(3).collect();")]
+            /// assert_eq!(squares?, [0, 1, 4]);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn imap<A, R, I>(
                 &self,
                 $function: $type,
@@ -186,6 +275,13 @@ macro_rules! pool_methods {
             /// # Errors
             ///
             /// [`PoolProxyError::Call`].
+            ///
+            /// ```
+            #[doc = concat!($setup)]
+            #[doc = concat!("let squares = pool.imap_unordered::<u64, u64, _>(", $square, ", 0..3)?;")]
+            /// assert_eq!(squares.map(|(_, square)| square.unwrap()).sum::<u64>(), 5);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn imap_unordered<A, R, I>(
                 &self,
                 $function: $type,

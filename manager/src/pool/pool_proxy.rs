@@ -94,7 +94,12 @@ impl PoolProxy {
     }
 }
 
-pool_methods!(PoolProxy, function: fn(A) -> R);
+pool_methods!(
+    PoolProxy,
+    function: fn(A) -> R,
+    "# procession_manager::init();\n# let manager = procession_manager::Manager::start()?;\nlet pool = manager.pool(2)?;",
+    "|n| n * n"
+);
 
 impl Manager {
     /// Makes a [`Pool`] of so many workers in the manager.

@@ -161,7 +161,21 @@ impl RemotePool {
     }
 }
 
-pool_methods!(RemotePool, task: &str);
+pool_methods!(
+    RemotePool,
+    task: &str,
+    r##"# use procession_manager::{Address, Manager, Registry};
+# use procession_pool::Pool;
+# procession_manager::init();
+# let registry = Registry::new()
+#     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
+#     .task("numbers", "square", |n: u64| n * n);
+# let manager = Manager::start()?;
+# let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+# let remote = Manager::connect(&registry, address, b"secret")?;
+let pool = remote.pool("numbers", 2_usize)?;"##,
+    r#""square""#
+);
 
 impl Registry {
     /// Adds a kind of pool, by the function that describes one, for [`RemoteManager::pool`](crate::RemoteManager::pool) and

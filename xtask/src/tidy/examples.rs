@@ -104,12 +104,15 @@ impl Finder<'_> {
         let level: Vec<_> = tokens.clone().into_iter().collect();
         let mut rest = level.as_slice();
         while let Some((first, after)) = rest.split_first() {
+            // Attributes after `$(…)*` follow those that the macro is given, whose example stands with the caller.
+            let given =
+                matches!(&level[..level.len() - rest.len()], [.., TokenTree::Punct(star)] if star.as_char() == '*');
             let (attributes, length) = attributes(rest);
             if let TokenTree::Group(group) = first {
                 self.written(&group.stream(), says_pub);
             }
             rest = if length == 0 { after } else { &rest[length..] };
-            if let Some(name) = function(rest, says_pub).filter(|_| length > 0 && !is_hidden(&attributes)) {
+            if let Some(name) = function(rest, says_pub).filter(|_| length > 0 && !given && !is_hidden(&attributes)) {
                 self.demand(&name.to_string(), line(name.span()), &attributes);
             }
         }
@@ -219,5 +222,7 @@ mod tests {
         let written =
             "macro_rules! m { ($b:ident) => { impl A { /// Goes.\npub fn $b() {} /// Not here.\nfn c() {} } } }";
         assert_eq!(lacking(written), ["b"]);
+        let given = "macro_rules! m { ($(#[$m:meta])*) => { impl A { $(#[$m])* #[doc = \"Fails.\"] pub fn b() {} } } }";
+        assert!(lacking(given).is_empty());
     }
 }
