@@ -1,9 +1,8 @@
 //! `cargo xtask ci`: the one check, as named and timed sections that stop at the first failure.
 
-use std::path::PathBuf;
+use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use lexopt::{Arg, Parser, ValueExt};
 
@@ -130,7 +129,7 @@ fn doc() -> Result<(), Failure> {
 
 /// What `cargo doc -p procession` shows a newcomer, before the pages of other crates lie beside it: links must not need those.
 fn facade_pages() -> Result<(), Failure> {
-    let pages = target().join("doc");
+    let pages = step::target().join("doc");
     if pages.exists() {
         fs::remove_dir_all(&pages)
             .map_err(|error| Failure::new(format!("cannot remove {}: {error}", pages.display())))?;
@@ -138,11 +137,6 @@ fn facade_pages() -> Result<(), Failure> {
     let mut cargo = step::cargo(["doc", "--locked", "--no-deps", "-p", "procession"]);
     step::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
     links::check(&pages, PAGES)
-}
-
-/// Where cargo puts what it makes.
-fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| step::root().join("target"), PathBuf::from)
 }
 
 /// Long enough to see every kind of death, short enough for each change.

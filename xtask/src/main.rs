@@ -1,6 +1,7 @@
 //! The workspace's own commands: the one check, the house rules, the benchmarks and the chaos programs.
 #![forbid(unsafe_code)]
 
+mod again;
 mod bench;
 mod chaos;
 mod ci;
@@ -22,8 +23,16 @@ use std::process::ExitCode;
 use command::{Command, asks_for_help};
 use failure::Failure;
 
-const COMMANDS: [Command; 7] =
-    [ci::COMMAND, tidy::COMMAND, bench::COMMAND, chaos::COMMAND, properties::COMMAND, model::COMMAND, matrix::COMMAND];
+const COMMANDS: [Command; 8] = [
+    ci::COMMAND,
+    tidy::COMMAND,
+    bench::COMMAND,
+    chaos::COMMAND,
+    properties::COMMAND,
+    model::COMMAND,
+    matrix::COMMAND,
+    again::COMMAND,
+];
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().skip(1).collect();

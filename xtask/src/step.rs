@@ -16,6 +16,11 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// The cargo that started us, at the root of the workspace.
 pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -61,17 +66,16 @@ fn succeeded(command: &Command, status: ExitStatus) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    let hint = target(command).and_then(|target| disk::hint(&target)).map(|hint| format!("; {hint}"));
+    let hint = target_of(command).and_then(|target| disk::hint(&target)).map(|hint| format!("; {hint}"));
     Err(Failure::new(format!("`{}` failed with {status}{}", line(command), hint.unwrap_or_default())))
 }
 
 /// Where a command writes what it builds, if it is cargo.
-fn target(command: &Command) -> Option<PathBuf> {
+fn target_of(command: &Command) -> Option<PathBuf> {
     let is_cargo = Path::new(command.get_program()).file_name()? == "cargo";
     let mut set = command.get_envs().filter(|(name, _)| *name == "CARGO_TARGET_DIR");
-    let folder =
-        set.next().and_then(|(_, value)| value.map(OsStr::to_owned)).or_else(|| env::var_os("CARGO_TARGET_DIR"));
-    is_cargo.then(|| root().join(folder.unwrap_or_else(|| "target".into())))
+    let own = set.next().and_then(|(_, value)| Some(root().join(value?)));
+    is_cargo.then(|| own.unwrap_or_else(target))
 }
 
 fn hung(command: &Command, limit: Duration) -> Failure {
@@ -113,10 +117,10 @@ mod tests {
     #[test]
     fn cargo_writes_to_its_target() {
         let mut command = cargo(["build"]);
-        assert!(target(&command).is_some());
+        assert!(target_of(&command).is_some());
         command.env("CARGO_TARGET_DIR", "target/model");
-        assert_eq!(target(&command), Some(root().join("target/model")));
-        assert_eq!(target(&shell("exit 3")), None);
+        assert_eq!(target_of(&command), Some(root().join("target/model")));
+        assert_eq!(target_of(&shell("exit 3")), None);
     }
 
     #[test]
