@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::{bench, chaos, links, model, step, tidy};
+use crate::{bench, chaos, links, matrix, model, step, tidy};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -26,6 +26,7 @@ The sections, in the order in which they run:
   model    the locks under loom: every order of their steps
   doc      the documentation builds without a warning, and no link in the facade's pages is dead
   chaos    each chaos program for 3 seconds
+  abort    the matrices of cells, where panics abort
   bench    the benchmarks compile; skipped where their peers were never downloaded
 ",
     ),
@@ -48,6 +49,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "model", run: model::check },
     Section { name: "doc", run: doc },
     Section { name: "chaos", run: chaos },
+    Section { name: "abort", run: matrix::run_all_aborting },
     Section { name: "bench", run: bench },
 ];
 
@@ -172,7 +174,7 @@ mod tests {
     fn without_arguments_every_section_runs_in_order() {
         let chosen = parse(Parser::from_args::<[&str; 0]>([])).unwrap();
         let names: Vec<_> = chosen.iter().map(|section| section.name).collect();
-        assert_eq!(names, ["fmt", "tidy", "clippy", "build", "test", "model", "doc", "chaos", "bench"]);
+        assert_eq!(names, ["fmt", "tidy", "clippy", "build", "test", "model", "doc", "chaos", "abort", "bench"]);
         let details = COMMAND.details.unwrap().lines().filter_map(|line| line.strip_prefix("  "));
         assert!(details.map(|line| line.split(' ').next().unwrap()).eq(names));
     }

@@ -37,6 +37,9 @@ const MATRICES: &[Matrix] =
 /// How long a program may take before it counts as hung. Each guards its cells, so this is for what nobody has thought of.
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// The profile of the root manifest in which panics abort.
+const ABORT: &str = "abort";
+
 /// What a run was asked for.
 struct Options {
     matrices: Vec<&'static Matrix>,
@@ -46,18 +49,25 @@ struct Options {
 
 fn run(arguments: Parser) -> Result<(), Failure> {
     let Options { matrices, cells, profile } = parse(arguments)?;
-    matrices.into_iter().try_for_each(|Matrix { name, package }| {
-        let which = ["--locked", "--quiet", "--profile", profile, "--package", package, "--example", name];
-        step::run(step::cargo(["build"]).args(which))?;
-        step::run_guarded(step::cargo(["run"]).args(which).arg("--").args(&cells), LIMIT)
-    })
+    matrices.into_iter().try_for_each(|matrix| try_cells(matrix, &cells, profile))
+}
+
+/// Tries every cell in builds in which panics abort. The tests try them where panics unwind.
+pub(crate) fn run_all_aborting() -> Result<(), Failure> {
+    MATRICES.iter().try_for_each(|matrix| try_cells(matrix, &[], ABORT))
+}
+
+fn try_cells(Matrix { name, package }: &Matrix, cells: &[String], profile: &str) -> Result<(), Failure> {
+    let which = ["--locked", "--quiet", "--profile", profile, "--package", package, "--example", name];
+    step::run(step::cargo(["build"]).args(which))?;
+    step::run_guarded(step::cargo(["run"]).args(which).arg("--").args(cells), LIMIT)
 }
 
 fn parse(mut arguments: Parser) -> Result<Options, Failure> {
     let mut options = Options { matrices: Vec::new(), cells: Vec::new(), profile: "release" };
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Long("abort") => options.profile = "abort",
+            Arg::Long("abort") => options.profile = ABORT,
             Arg::Value(name) if options.matrices.is_empty() => options.matrices.push(matrix(&name.string()?)?),
             Arg::Value(cell) => options.cells.push(cell.string()?),
             other => return Err(other.unexpected().into()),

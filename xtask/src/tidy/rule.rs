@@ -129,7 +129,6 @@ pub(super) const RULES: &[Rule] = &[
             "xtask",
             "bench",
             "ARCHITECTURE.md",
-            "CONTRIBUTING.md",
             "README.md",
         ],
     },
