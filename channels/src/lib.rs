@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `Queue(n)` | [`queue`] | many senders, many receivers, bounded |
 //! | `Queue()`, `SimpleQueue` | [`unbounded`] | the same without a limit |
-//! | `JoinableQueue` | [`joinable`] | waiting until everything was dealt with |
+//! | `JoinableQueue` | [`joinable`] | waiting until everything was completed |
 //! | `Pipe()` | [`pipe`] | two ends that talk to each other |
 //! | `Pipe(False)` | [`one_way`] | one direction |
 //! | `connection.wait` | [`wait`] | several of them at once |
@@ -43,7 +43,7 @@
 //!
 //! # Several at once
 //!
-//! [`wait`] waits for whatever comes first: receivers, connections, listeners, processes, descriptors of std. With the feature
+//! [`wait`] waits for several things at once: receivers, connections, listeners, processes, descriptors of std. With the feature
 //! `tokio`, `recv_async`, `send_async` and `accept_async` wait in a task, without a thread for each.
 //!
 //! ```
@@ -72,96 +72,73 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Who is gone
+//! # Disconnection
 //!
 //! When the last sender is gone, receivers get what was sent and then [`RecvError::Disconnected`]; when the last receiver is gone,
 //! [`SendError::Disconnected`] hands the value back. The kernel counts the ends: it makes no difference whether a process
 //! dropped its end, returned, or was killed, and an end that is on its way inside a message counts too.
 //!
-//! A process that is killed in the middle of sending loses the message that it was about to send and nothing else; in the middle of
-//! receiving, the one that it had taken. Others never wait for it.
+//! A process that is killed while it sends loses the message that it was about to send and nothing else; while it receives, the one
+//! that it had taken. Others never wait for it.
+//!
+//! A process that was stopped, by a debugger for example, may hold the lock of an end. Calls named `try_…`, calls with a timeout and
+//! those of tasks keep their time then. Calls without a timeout wait until it runs again or dies.
 //!
 //! # What is copied
 //!
 //! Messages lie in shared memory: one copy in, one copy out. It grows as it is needed and is given back afterwards, so a process
-//! can send much and end before anybody receives. Bytes that need no copy out can be read [in place](PipeReceiver::recv_in_place).
+//! can send much and end before anybody receives. Bytes that need no copy out can be read [in place](Receiver::recv_in_place).
 //!
 //! # What it costs
 //!
-//! An end waits by staying awake for 50 microseconds at most, as long as that pays, and sleeps then; one that is idle costs
-//! nothing but a look every 3 seconds. A queue has two descriptors in each process for each kind of end, and 80 KiB of
-//! memory at least.
+//! An end spins for up to 50 microseconds, as long as that pays, and sleeps then. An idle receiver costs nothing; an idle sender that
+//! waits for space looks every 3 seconds. A queue has two descriptors in each process for each kind of end, and at least 80 KiB of
+//! memory.
 //!
-//! # Whom to trust
+//! # Trust
 //!
 //! Every process that was given an end can write to the memory of the channel. What is read there is checked, so a number that
-//! somebody has scribbled over is an error and not a crash, but a process that writes there on purpose can spoil messages. Use a
+//! was overwritten is an error and not a crash. But a process that writes there on purpose can spoil messages: use a
 //! [`Listener`] to talk to programs that you do not trust.
 #![deny(unsafe_code)]
 
-mod joinable;
-mod joinable_iter;
-mod pipe;
-mod queue;
-
-mod pipe_arm;
-mod pipe_batch;
-mod pipe_receiver;
-mod pipe_sender;
-mod receiver;
-mod sender;
-mod sink;
-
-mod error;
-mod fault;
-mod in_place;
-mod item;
-mod iter;
-mod join_error;
-
-mod inlet;
-mod outlet;
-mod patience;
-mod typed;
-
-mod chain;
-mod draft;
-mod extents;
-mod layout;
-mod record;
-mod ring;
-mod room;
-mod sweep;
-mod tally;
-
+mod api;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod ends;
+mod memory;
 #[cfg(feature = "net")]
-mod socket;
-mod wait;
+mod net;
+mod tuning;
 
-pub use error::{
+pub use api::channel_error::ChannelError;
+pub use api::error::{
     RecvError, RecvManyError, RecvTimeoutError, SendError, SendManyError, SendTimeoutError, TryRecvError, TrySendError,
 };
-pub use fault::ChannelError;
-pub use in_place::InPlace;
-pub use item::Item;
-pub use iter::{IntoIter, Iter, TryIter};
-pub use join_error::{JoinError, TaskDoneError};
-pub use joinable::{JoinableReceiver, JoinableSender, joinable};
-pub use joinable_iter::{JoinableIntoIter, JoinableIter, JoinableTryIter};
-pub use pipe::{Connection, one_way, pipe};
-pub use pipe_receiver::PipeReceiver;
-pub use pipe_sender::PipeSender;
-pub use queue::{queue, queue_of_bytes, unbounded};
-pub use receiver::Receiver;
-pub use sender::Sender;
+pub use api::in_place::{Loaned, Loaned as InPlace};
+pub use api::item::Item;
+pub use api::iter::{IntoIter, Iter, JoinableIntoIter, JoinableIter, JoinableTryIter, TryIter};
+pub use api::join_error::{JoinError, TaskDoneError};
+pub use api::joinable::{JoinableReceiver, JoinableSender, joinable};
+pub use api::pipe::{Connection, one_way, pipe};
+pub use api::queue::{queue, queue_of_bytes, unbounded};
+pub use api::receiver::{PipeReceiver, Receiver};
+pub use api::sender::{PipeSender, Sender};
+pub use api::wait::wait;
 #[cfg(feature = "net")]
-pub use socket::{
-    AcceptError, Address, AddressError, BindError, Client, ClientBuilder, ConnectError, HandshakeError, Listener,
-    ListenerBuilder, Refusal, SocketConnection, SocketRecvError, SocketSendError,
-};
-pub use wait::wait;
+pub use net::address::{Address, AddressError};
+#[cfg(feature = "net")]
+pub use net::client::{Client, ClientBuilder};
+#[cfg(feature = "net")]
+pub use net::connection::SocketConnection;
+#[cfg(feature = "net")]
+pub use net::error::{AcceptError, BindError, ConnectError, HandshakeError, SocketRecvError, SocketSendError};
+#[cfg(feature = "net")]
+pub use net::listener::Listener;
+#[cfg(feature = "net")]
+pub use net::listener_builder::ListenerBuilder;
+#[cfg(feature = "net")]
+pub use net::refusals::Refusal;
 
 pub use procession_core::Waitable;
 pub use procession_core::codec::{AnyPath, SelfDescribed};

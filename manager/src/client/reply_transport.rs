@@ -136,7 +136,7 @@ impl LocalReplies {
                 }
                 Err(error) => return Err(CallError::Connection(error.to_string())),
             }
-            if !batch.put_into(pending, replies)? || answers.looks_empty() {
+            if !batch.put_into(pending, replies)? || answers.is_empty() {
                 return Ok(());
             }
         }

@@ -128,7 +128,7 @@ impl RequestSender {
         if let Transport::Local { frames, .. } = &self.transport
             && self.backlog.is_empty()
         {
-            match frames.leave_bytes(&bytes) {
+            match frames.send_bytes_unnotified(&bytes) {
                 Ok(true) => return Ok(()),
                 Err(TrySendError::Disconnected(())) => return Err(CallError::ManagerGone),
                 Ok(false) | Err(_) => {}

@@ -64,7 +64,7 @@ impl LocalClient {
 
     /// Whether there is something in shared memory.
     pub(crate) fn has_calls(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| !queue.is_full && !queue.calls.looks_empty())
+        self.queue.as_ref().is_some_and(|queue| !queue.is_full && !queue.calls.is_empty())
     }
 
     /// Notes that one of its descriptors is ready.
@@ -76,7 +76,7 @@ impl LocalClient {
     /// done, because the client was stopped in the midst of something: then look again before long.
     pub(crate) fn arm(&self) -> Option<bool> {
         match &self.queue {
-            Some(queue) if !queue.is_full => queue.calls.try_arm(),
+            Some(queue) if !queue.is_full => queue.calls.try_arm_for_items(),
             _ => Some(false),
         }
     }
@@ -177,7 +177,7 @@ impl LocalClient {
         let _known = epoll.remove(self.requests.pollable());
         if let Some(queue) = &self.queue {
             let _known = epoll.remove(queue.calls.pollable());
-            let _known = epoll.remove(queue.answers.bell());
+            let _known = epoll.remove(queue.answers.space_pollable());
             let _known = epoll.remove(queue.replies.pollable());
         }
     }
@@ -194,7 +194,7 @@ impl LocalClient {
 
     /// Takes calls over from shared memory. Answers whether there were any.
     fn take_calls(&mut self) -> Result<bool, LinkError> {
-        let Some(queue) = self.queue.as_ref().filter(|queue| !queue.calls.looks_empty()) else { return Ok(false) };
+        let Some(queue) = self.queue.as_ref().filter(|queue| !queue.calls.is_empty()) else { return Ok(false) };
         self.calls.clear();
         self.begin = 0;
         let mut ends = Vec::from(std::mem::take(&mut self.ends));
@@ -227,7 +227,7 @@ impl LocalClient {
             return Ok(());
         }
         queue.is_waiting = false;
-        let _known = epoll.remove(queue.answers.bell());
+        let _known = epoll.remove(queue.answers.space_pollable());
         let _known = epoll.remove(queue.replies.pollable());
         if queue.is_full {
             queue.is_full = false;
@@ -240,7 +240,7 @@ impl LocalClient {
 
     fn watch_room(&self, epoll: &Epoll) -> io::Result<()> {
         let Some(queue) = &self.queue else { return Ok(()) };
-        epoll.add(queue.answers.bell(), self.id.0)?;
+        epoll.add(queue.answers.space_pollable(), self.id.0)?;
         epoll.add(queue.replies.pollable(), self.id.0)
     }
 

@@ -147,7 +147,7 @@ impl ReplyQueue {
         for _ in 0..2 {
             match self.answers.try_send_bytes(bytes) {
                 Ok(()) | Err(TrySendError::Disconnected(())) => return Ok(true),
-                Err(TrySendError::Full(())) if !self.answers.arm() => return Ok(false),
+                Err(TrySendError::Full(())) if !self.answers.arm_for_space() => return Ok(false),
                 // There is room by now, or there was all the time.
                 Err(TrySendError::Full(())) => {}
                 Err(error) => return Err(error.to_string()),

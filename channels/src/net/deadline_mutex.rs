@@ -1,0 +1,118 @@
+//! [`DeadlineMutex`]: a mutex inside one process that is waited for until a deadline.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "tokio")]
+use std::task::Poll;
+use std::task::Waker;
+use std::time::Instant;
+
+/// A mutex that is held while messages are sent or received, which may take long. So locking it has a deadline.
+#[derive(Debug)]
+pub(super) struct DeadlineMutex<T> {
+    state: Mutex<State<T>>,
+    unlocked: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    /// `None` while it is locked.
+    value: Option<T>,
+    /// Those of tasks that wait for it.
+    wakers: Vec<Waker>,
+}
+
+/// Gives access to the value, and unlocks it when it is dropped.
+#[derive(Debug)]
+pub(super) struct DeadlineGuard<'a, T> {
+    mutex: &'a DeadlineMutex<T>,
+    value: Option<T>,
+}
+
+impl<T> DeadlineMutex<T> {
+    pub(super) fn new(value: T) -> DeadlineMutex<T> {
+        DeadlineMutex { state: Mutex::new(State { value: Some(value), wakers: Vec::new() }), unlocked: Condvar::new() }
+    }
+
+    /// Locks the value, and waits until the deadline; for ever without one.
+    pub(super) fn lock(&self, deadline: Option<Instant>) -> Option<DeadlineGuard<'_, T>> {
+        let mut state = self.state();
+        loop {
+            if let Some(value) = state.value.take() {
+                return Some(DeadlineGuard { mutex: self, value: Some(value) });
+            }
+            state = match deadline {
+                None => self.unlocked.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = at.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    self.unlocked.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Locks the value, or has the task woken when it is unlocked.
+    #[cfg(feature = "tokio")]
+    pub(super) fn poll_lock(&self, waker: &Waker) -> Poll<DeadlineGuard<'_, T>> {
+        let mut state = self.state();
+        match state.value.take() {
+            Some(value) => Poll::Ready(DeadlineGuard { mutex: self, value: Some(value) }),
+            None => {
+                state.wakers.push(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        // No code of the user runs under the inner mutex, so what it guards is whole even if it is poisoned.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Deref for DeadlineGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("a guard has the value until it is dropped")
+    }
+}
+
+impl<T> DerefMut for DeadlineGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("a guard has the value until it is dropped")
+    }
+}
+
+impl<T> Drop for DeadlineGuard<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.mutex.state();
+        state.value = self.value.take();
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        self.mutex.unlocked.notify_one();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_at_a_time_and_until_the_deadline() {
+        let mutex = DeadlineMutex::new(0);
+        let guard = mutex.lock(None).unwrap();
+        assert!(mutex.lock(Some(Instant::now())).is_none());
+        drop(guard);
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| (0..1000).for_each(|_| *mutex.lock(None).unwrap() += 1));
+            }
+        });
+        assert_eq!(*mutex.lock(Some(Instant::now())).unwrap(), 4000);
+    }
+}
