@@ -50,8 +50,21 @@ impl Bell {
     /// Wakes everybody. Change the condition before this.
     #[inline]
     pub(crate) fn ring_all(&self) {
+        // Pairs with the fence in `listen`.
         fence(Ordering::SeqCst);
-        let mut seen = self.0.load(Ordering::Relaxed);
+        self.wake_all(self.0.load(Ordering::Relaxed));
+    }
+
+    /// As [`ring_all`](Self::ring_all), where the condition was changed by a SeqCst operation, which spares the fence.
+    #[inline]
+    pub(crate) fn ring_all_in_order(&self) {
+        shim::fence_of_the_model();
+        // SeqCst: after the caller's operation. Pairs with the fence in `listen`.
+        self.wake_all(self.0.load(Ordering::SeqCst));
+    }
+
+    #[inline]
+    fn wake_all(&self, mut seen: u32) {
         while seen & LISTENERS != 0 {
             match self.advance(seen, 0) {
                 Ok(()) => {

@@ -99,6 +99,13 @@ impl RawMutex {
         holder_in(self.word.load(Ordering::Relaxed))
     }
 
+    /// As [`holder`](Self::holder), after a SeqCst operation of the caller that another thread looks for after having taken the lock.
+    #[inline]
+    pub(crate) fn holder_in_order(&self) -> Option<ProcessIdentity> {
+        // SeqCst: pairs with the fence that the other thread has between the two.
+        holder_in(self.word.load(Ordering::SeqCst))
+    }
+
     /// Sleeps until the lock is free or the deadline has passed (`false`), without taking it; but takes it from a dead
     /// holder and gives it back, so that the death is on record.
     pub(crate) fn wait_until_free(&self, me: ProcessIdentity, until: Deadline) -> bool {

@@ -53,10 +53,11 @@ impl RawRwLock {
     pub(crate) fn try_read(&self, me: ProcessIdentity) -> Option<Slot> {
         let slot = self.claim(me)?;
         if !shim::seeded(Seeded::ReadWithoutFence) {
-            fence(Ordering::SeqCst);
+            // Dekker's pattern: the claim and the load of the word are both SeqCst. Pairs with the fences in `write` and `try_write`.
+            shim::fence_of_the_model();
         }
-        if self.writer.holder().is_none() || self.bury_writer(me) {
-            // What the last writer wrote happened before this.
+        if self.writer.holder_in_order().is_none() || self.bury_writer(me) {
+            // Pairs with the Release in `RawMutex::unlock_slowly`: what the last writer wrote is seen.
             fence(Ordering::Acquire);
             return Some(slot);
         }
@@ -66,10 +67,11 @@ impl RawRwLock {
 
     /// Ends reading.
     pub(crate) fn done_reading(&self, me: ProcessIdentity, slot: Slot) {
-        let free = self.readers[slot.0].compare_exchange(me.to_bits(), 0, Ordering::Release, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `is_unread`. SeqCst: pairs with the fence in `Bell::listen`.
+        let free = self.readers[slot.0].compare_exchange(me.to_bits(), 0, Ordering::SeqCst, Ordering::Relaxed);
         // In a process that was copied from the reader the slot is not its own.
         if free.is_ok() {
-            self.left.ring_all();
+            self.left.ring_all_in_order();
         }
     }
 
@@ -157,7 +159,8 @@ impl RawRwLock {
             if self.high.load(Ordering::Relaxed) < end {
                 self.high.fetch_max(end, Ordering::Relaxed);
             }
-            let claimed = slot.compare_exchange(0, me.to_bits(), Ordering::Relaxed, Ordering::Relaxed);
+            // SeqCst: before the look at the writer's word in `try_read`, in the one order of all such operations.
+            let claimed = slot.compare_exchange(0, me.to_bits(), Ordering::SeqCst, Ordering::Relaxed);
             claimed.is_ok().then_some(Slot(index))
         })
     }

@@ -80,6 +80,10 @@ pub(crate) fn was_alive_lately(who: ProcessIdentity) -> bool {
     true
 }
 
+/// Stands between two SeqCst operations, which are in order without it.
+#[inline]
+pub(crate) const fn fence_of_the_model() {}
+
 /// No fault is switched on outside a model check.
 #[inline]
 pub(crate) const fn seeded(_fault: Seeded) -> bool {

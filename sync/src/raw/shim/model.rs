@@ -99,6 +99,11 @@ pub(crate) fn was_alive_lately(who: ProcessIdentity) -> bool {
     is_alive(who)
 }
 
+/// Loom takes SeqCst operations for AcqRel ones: this makes up for it.
+pub(crate) fn fence_of_the_model() {
+    fence(Ordering::SeqCst);
+}
+
 /// Which fault is switched on in this run: its number plus 1, or 0.
 static FAULT: AtomicU8 = AtomicU8::new(0);
 
