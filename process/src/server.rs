@@ -5,7 +5,6 @@
 
 use procession_core::os::exit;
 use procession_core::os::fork::{Forked, fork_sibling};
-use procession_core::os::poll::poll_briefly;
 use procession_core::os::stdio;
 use procession_core::os::threads::Counter;
 use procession_core::{Control, Image};
@@ -25,9 +24,6 @@ pub(crate) enum Order<J, C> {
     /// The job is read here and not by the copy, whose memory is not yet mapped: each page that it touches costs it
     /// microseconds.
     Copy(J, C),
-    /// Make it now. The owner has looked meanwhile whether it still has the rights that this server has, which takes it no time
-    /// that way; where it has not, it goes away without this word.
-    Go,
     /// What became of the last copy.
     Explain,
 }
@@ -62,11 +58,6 @@ pub(crate) fn serve(mut link: Control, image: &Image) -> ! {
     while more {
         more = match link.recv::<Order<Job, Control>>(None) {
             Ok(Some(Order::Copy(job, control))) => {
-                // It comes in a moment, and sleeping would take longer.
-                let _not_yet = poll_briefly(link.pollable(), None);
-                if !matches!(link.recv::<Order<(), ()>>(None), Ok(Some(Order::Go))) {
-                    break;
-                }
                 // What the copy would have to change is changed here, for the same reason.
                 identity::become_one(&job.identity);
                 match fork_sibling(&threads) {
@@ -82,7 +73,7 @@ pub(crate) fn serve(mut link: Control, image: &Image) -> ! {
                 true
             }
             Ok(Some(Order::Explain)) => link.send(&last).is_ok(),
-            Ok(Some(Order::Go) | None) | Err(_) => false,
+            Ok(None) | Err(_) => false,
         };
     }
     exit::exit_now(0)

@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::check;
 use super::refusal::no_proc;
 
 /// The first number that is none of the standard three.
@@ -62,15 +62,39 @@ fn moved(low: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// The numbers that are taken, in order, but for that of the look itself.
+///
+/// Reads the folder into the stack: the 32 KiB that `read_dir` allocates are pages that a copy made next would have to copy.
 pub(crate) fn open_numbers() -> io::Result<Vec<RawFd>> {
-    let mut numbers: Vec<RawFd> = match std::fs::read_dir("/proc/self/fd") {
-        Ok(folder) => folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect(),
-        Err(error) => return Err(error),
-    };
-    // That of the folder is closed by now.
-    numbers.retain(|number| is_open(*number));
+    let folder = File::options().read(true).custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC).open("/proc/self/fd")?;
+    let (mut numbers, mut entries) = (Vec::new(), [0_u8; 2048]);
+    loop {
+        // SAFETY: the kernel writes at most as many bytes as there are.
+        let result =
+            unsafe { libc::syscall(libc::SYS_getdents64, folder.as_raw_fd(), entries.as_mut_ptr(), entries.len()) };
+        match check(result)? {
+            0 => break,
+            len => {
+                numbers.extend(names(&entries[..usize::try_from(len).map_err(io::Error::other)?]).filter_map(number))
+            }
+        }
+    }
+    numbers.retain(|number| *number != folder.as_raw_fd());
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// The names in a series of the kernel's `linux_dirent64`: their length stands at 16, and the name, which a zero ends, at 19.
+fn names(mut entries: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let len = u16::from_ne_bytes(entries.get(16..18)?.try_into().ok()?);
+        let (entry, rest) = entries.split_at_checked(len.into())?;
+        entries = rest;
+        entry.get(19..)?.split(|byte| *byte == 0).next()
+    })
+}
+
+fn number(name: &[u8]) -> Option<RawFd> {
+    std::str::from_utf8(name).ok()?.parse().ok()
 }
 
 /// The highest number that is taken.
@@ -82,12 +106,6 @@ pub(crate) fn highest() -> io::Result<RawFd> {
 pub(crate) fn can_close_ranges() -> bool {
     // SAFETY: it takes three integers, and there can be no descriptor with this number.
     unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) == 0 }
-}
-
-fn is_open(number: RawFd) -> bool {
-    // SAFETY: the number is only asked about.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-    fcntl(fd, FcntlArg::F_GETFD).is_ok()
 }
 
 /// A descriptor that can be neither read nor written, waited for nor signalled: each such call is refused with `EBADF`.
