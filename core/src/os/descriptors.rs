@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::libc;
 
-use super::check;
+use super::refusal::check;
 use super::refusal::no_proc;
 
 /// The first number that is none of the standard three.
