@@ -9,28 +9,28 @@ use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::barrier_end::{BarrierWaitResult, BrokenBarrierError};
-use crate::error::{CreateError, Fault};
-use crate::raw::barrier::{Cause, MOST, RawBarrier};
+use crate::barrier_result::{BarrierWaitResult, BrokenBarrierError};
+use crate::error::{CreateError, CreateErrorKind};
+use crate::raw::barrier::{Cause, MAX_PARTIES, RawBarrier};
 use crate::segment::{Machine, Segment};
 
-/// A meeting point for a fixed number of parties: all wait until the last has come, then all go on, round after round.
+/// A meeting point for a fixed number of parties: all wait until the last has arrived, then all go on, round after round.
 ///
-/// A handle: clones and copies in other processes are the same barrier. Parties are threads of any processes.
+/// It is a handle: clones and copies in other processes are the same barrier. Parties are threads of any processes.
 ///
 /// # When a party dies
 ///
 /// A process that has waited here is a party. When it dies, while it waits or between two rounds, the others could
-/// wait for ever: so the barrier breaks, within 50 ms of a wait, and [`BrokenBarrierError`] says who it was. If it died after it had arrived, and
+/// wait for ever. So the barrier breaks, within 50 ms of a wait, and [`BrokenBarrierError`] names the process. If it died after its arrival, and
 /// all others arrive before its death is found, that round is complete and the next one breaks. A process that
-/// drops its last handle leaves in peace and is not missed. One that dies before it ever came is not known to
+/// drops its last handle leaves and is no party any more. A process that dies before it ever arrived is not known to
 /// the barrier: use [`wait_timeout`](Self::wait_timeout) where that can happen.
 ///
 /// # Differences from Python's `Barrier`
 ///
-/// The number of parties is checked. The action is not the barrier's but the call's: [`wait_with`](Self::wait_with) takes one, and the party
-/// that comes last runs its own while all others still wait, as in Python. (The party with [`is_leader`](BarrierWaitResult::is_leader) finds out
-/// that it was last when the others go on already.)
+/// The number of parties is checked. The action belongs to the call: [`wait_with`](Self::wait_with) takes one, and the party
+/// that arrives last runs its own while all others still wait, as in Python. (The party with [`is_leader`](BarrierWaitResult::is_leader) sees
+/// that it was last when the others already go on.)
 ///
 /// # Examples
 ///
@@ -44,14 +44,14 @@ use crate::segment::{Machine, Segment};
 /// ```
 #[derive(Clone)]
 pub struct Barrier {
-    seat: Arc<Seat>,
+    membership: Arc<Membership>,
 }
 
-/// The barrier as one process has it.
-struct Seat {
+/// The handles of one process, which is a party until the last is dropped.
+struct Membership {
     segment: Segment<RawBarrier, ()>,
     /// Whether this process has waited through this handle or a clone of it.
-    came: AtomicBool,
+    has_waited: AtomicBool,
 }
 
 // SAFETY: `repr(C)`, atomics only, fresh when zeroed.
@@ -61,11 +61,11 @@ unsafe impl Machine for RawBarrier {
 }
 
 impl Barrier {
-    /// Makes one for so many parties, 1 to 480.
+    /// Makes a barrier for `parties` parties, 1 to 480.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory, or the number makes no sense.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory. Otherwise `parties` is 0 or above 480.
     ///
     /// # Examples
     ///
@@ -75,19 +75,19 @@ impl Barrier {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn new(parties: u32) -> Result<Barrier, CreateError> {
-        if !(1..=MOST).contains(&parties) {
-            return Err(Fault::Parties { asked: parties, most: MOST }.into());
+        if !(1..=MAX_PARTIES).contains(&parties) {
+            return Err(CreateErrorKind::Parties { asked: parties, most: MAX_PARTIES }.into());
         }
         let segment = Segment::<RawBarrier, ()>::new(())?;
-        segment.machine().set_up(parties);
+        segment.machine().init(parties);
         Ok(Barrier::from(segment))
     }
 
-    /// Waits until all parties have come.
+    /// Waits until all parties have arrived.
     ///
     /// # Errors
     ///
-    /// The barrier is broken, or breaks meanwhile.
+    /// [`BrokenBarrierError`]: the barrier is broken, or breaks during the wait.
     ///
     /// # Examples
     ///
@@ -100,11 +100,11 @@ impl Barrier {
         self.meet(|machine, me| machine.wait(me, None))
     }
 
-    /// As [`wait`](Self::wait), but for a limited time. When it is over, the barrier breaks for all: they would miss this party.
+    /// Waits up to `timeout` until all parties have arrived. After that the barrier breaks for all, because this party is missing.
     ///
     /// # Errors
     ///
-    /// The time is over, the barrier is broken, or breaks meanwhile.
+    /// [`BrokenBarrierError`]: `timeout` has passed ([`is_timeout`](BrokenBarrierError::is_timeout)), or the barrier is broken, or breaks.
     ///
     /// # Examples
     ///
@@ -119,13 +119,13 @@ impl Barrier {
         self.meet(|machine, me| machine.wait(me, deadline_after(timeout)))
     }
 
-    /// As [`wait`](Self::wait); the party that comes last runs `action` while all others still wait.
+    /// Waits until all parties have arrived. The last party runs `action` while all others still wait.
     ///
-    /// Each party brings the action; only one of them runs, in the process that came last. When it panics, the barrier breaks for all.
+    /// Each party brings an action; only that of the last party runs. When it panics, the barrier breaks for all.
     ///
     /// # Errors
     ///
-    /// The barrier is broken, or breaks meanwhile.
+    /// [`BrokenBarrierError`]: the barrier is broken, or breaks during the wait.
     ///
     /// # Examples
     ///
@@ -149,11 +149,11 @@ impl Barrier {
         self.meet(|machine, me| machine.wait_with(me, None, action))
     }
 
-    /// As [`wait_with`](Self::wait_with), but for a limited time, as [`wait_timeout`](Self::wait_timeout). The action itself is not limited.
+    /// Does what [`wait_with`](Self::wait_with) does, for up to `timeout`, which does not limit the action itself.
     ///
     /// # Errors
     ///
-    /// The time is over, the barrier is broken, or breaks meanwhile.
+    /// [`BrokenBarrierError`]: `timeout` has passed ([`is_timeout`](BrokenBarrierError::is_timeout)), or the barrier is broken, or breaks.
     ///
     /// # Examples
     ///
@@ -171,7 +171,7 @@ impl Barrier {
         self.meet(|machine, me| machine.wait_with(me, deadline_after(timeout), action))
     }
 
-    /// Breaks the barrier: all who wait, and all who come later, get an error.
+    /// Breaks the barrier: all parties that wait, or come later, get an error.
     ///
     /// # Examples
     ///
@@ -185,7 +185,7 @@ impl Barrier {
         self.machine().abort();
     }
 
-    /// Sends those who wait away with an error, and makes the barrier new for those who come after.
+    /// Ends all waits with an error, and makes the barrier as new for later ones.
     ///
     /// # Examples
     ///
@@ -201,7 +201,7 @@ impl Barrier {
         self.machine().reset(ProcessIdentity::current());
     }
 
-    /// Whether the barrier is broken.
+    /// Returns whether the barrier is broken.
     ///
     /// # Examples
     ///
@@ -215,7 +215,7 @@ impl Barrier {
         self.machine().broken().is_some()
     }
 
-    /// How many parties must come.
+    /// Returns the number of parties.
     ///
     /// # Examples
     ///
@@ -228,7 +228,7 @@ impl Barrier {
         self.machine().parties()
     }
 
-    /// How many wait at this moment.
+    /// Returns the number of parties that wait now.
     ///
     /// # Examples
     ///
@@ -246,7 +246,7 @@ impl Barrier {
         &self,
         wait: impl FnOnce(&RawBarrier, ProcessIdentity) -> Result<u32, Cause>,
     ) -> Result<BarrierWaitResult, BrokenBarrierError> {
-        self.seat.came.store(true, Ordering::Relaxed);
+        self.membership.has_waited.store(true, Ordering::Relaxed);
         match wait(self.machine(), ProcessIdentity::current()) {
             Ok(before) => Ok(BarrierWaitResult::new(before, self.parties())),
             Err(cause) => Err(BrokenBarrierError::new(cause)),
@@ -254,19 +254,19 @@ impl Barrier {
     }
 
     fn machine(&self) -> &RawBarrier {
-        self.seat.segment.machine()
+        self.membership.segment.machine()
     }
 }
 
 impl From<Segment<RawBarrier, ()>> for Barrier {
     fn from(segment: Segment<RawBarrier, ()>) -> Barrier {
-        Barrier { seat: Arc::new(Seat { segment, came: AtomicBool::new(false) }) }
+        Barrier { membership: Arc::new(Membership { segment, has_waited: AtomicBool::new(false) }) }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Membership {
     fn drop(&mut self) {
-        if *self.came.get_mut() {
+        if *self.has_waited.get_mut() {
             self.segment.machine().leave(ProcessIdentity::current());
         }
     }
@@ -286,7 +286,7 @@ impl fmt::Debug for Barrier {
 
 impl Serialize for Barrier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.seat.segment.serialize(serializer)
+        self.membership.segment.serialize(serializer)
     }
 }
 

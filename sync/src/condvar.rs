@@ -9,25 +9,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Shape;
 use crate::error::CreateError;
-use crate::mutex_guard::MutexGuard;
-use crate::raw::bell::Bell;
-use crate::raw::patience::Deadline;
+use crate::mutex::MutexGuard;
+use crate::raw::backoff::Deadline;
+use crate::raw::event_count::EventCount;
 use crate::segment::{Machine, Segment};
+use crate::tuning::MAX_CONDVAR_SLEEP;
 
-/// A place to sleep until somebody says that a condition on shared data may hold now.
+/// A condition variable: threads sleep until they are notified that a condition on shared data may hold now.
 ///
-/// Use it with one [`Mutex`](crate::Mutex). A handle: clones and copies in other processes are the same.
+/// Use it with one [`Mutex`](crate::Mutex). It is a handle: clones and copies in other processes are the same.
 ///
 /// # When a waiter dies
 ///
-/// Nobody waits for a waiter, so its death hurts nobody. A notification that it was given and could not act upon any more
-/// is made up for: twice a second each sleeper looks whether there was a notification that it has slept through. A wait that
-/// nobody has notified never ends before its time; but a notification may end more waits than it was for, as with
+/// No process waits for a waiter, so that its death does no harm. A notification that it was given and could not act upon
+/// is not lost: twice a second each sleeper checks for a notification that it has slept through. A wait without a
+/// notification never ends before its timeout; but a notification may end more waits than it was for, as with
 /// std's: check the condition in a loop, or use [`wait_while`](Self::wait_while).
 ///
 /// # Differences from Python's `Condition`
 ///
-/// `notify` does not wait for those it wakes, so it cannot hang. It need not be called under the lock.
+/// Notifying does not wait for the woken threads, so that it cannot hang. It need not be called with the lock held.
 ///
 /// # Examples
 ///
@@ -50,25 +51,21 @@ use crate::segment::{Machine, Segment};
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Condvar {
-    segment: Segment<Bell, ()>,
+    segment: Segment<EventCount, ()>,
 }
 
 // SAFETY: a transparent wrapper of one atomic word, fresh when zeroed.
-unsafe impl Machine for Bell {
+unsafe impl Machine for EventCount {
     const KIND: u64 = 4;
     const NAME: &str = "condition variable";
 }
 
-/// The longest sleep, in ms, before looking whether the bell rang. It makes up for a notification that died with a waiter that had it:
-/// a larger value makes that rare case last longer, a smaller one wakes idle processors more often.
-const NAP: Duration = Duration::from_millis(500);
-
 impl Condvar {
-    /// Makes one.
+    /// Makes a new one.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -81,11 +78,11 @@ impl Condvar {
         Ok(Condvar { segment: Segment::new(())? })
     }
 
-    /// Gives the lock up, sleeps until notified, and takes the lock again. May end early.
+    /// Releases the lock, sleeps until notified, and takes the lock again. It may end early.
     ///
     /// # Errors
     ///
-    /// The lock is poisoned when it is taken again: the error holds the guard.
+    /// [`PoisonError`], which has the guard: the lock is poisoned when it is taken again.
     ///
     /// # Examples
     ///
@@ -101,14 +98,14 @@ impl Condvar {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait<'a, T: Shape + ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        self.nap(guard, None)
+        self.sleep(guard, None)
     }
 
     /// Waits as long as `condition` holds.
     ///
     /// # Errors
     ///
-    /// As for [`wait`](Self::wait).
+    /// [`PoisonError`], as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -132,11 +129,11 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// As [`wait`](Self::wait), but for a limited time. The result says whether it is over.
+    /// Does what [`wait`](Self::wait) does, for up to `timeout`. The result says whether it has passed.
     ///
     /// # Errors
     ///
-    /// As for [`wait`](Self::wait).
+    /// [`PoisonError`], as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -153,15 +150,15 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let until = deadline_after(timeout);
-        with_result(self.nap(guard, until), || is_over(until))
+        let deadline = deadline_after(timeout);
+        with_result(self.sleep(guard, deadline), || is_over(deadline))
     }
 
-    /// Waits as long as `condition` holds, but for a limited time. The result says whether it holds still.
+    /// Waits as long as `condition` holds, up to `timeout`. The result says whether it holds still.
     ///
     /// # Errors
     ///
-    /// As for [`wait`](Self::wait).
+    /// [`PoisonError`], as for [`wait`](Self::wait).
     ///
     /// # Examples
     ///
@@ -180,22 +177,22 @@ impl Condvar {
         timeout: Duration,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let until = deadline_after(timeout);
+        let deadline = deadline_after(timeout);
         loop {
             if !condition(&mut guard) {
                 return Ok((guard, WaitTimeoutResult(false)));
             }
-            if is_over(until) {
+            if is_over(deadline) {
                 return Ok((guard, WaitTimeoutResult(true)));
             }
-            guard = match self.nap(guard, until) {
+            guard = match self.sleep(guard, deadline) {
                 Ok(guard) => guard,
-                poisoned => return with_result(poisoned, || is_over(until)),
+                poisoned => return with_result(poisoned, || is_over(deadline)),
             };
         }
     }
 
-    /// Wakes one sleeper, if there is any.
+    /// Wakes one sleeper, if there is one.
     ///
     /// # Examples
     ///
@@ -212,7 +209,7 @@ impl Condvar {
     /// ```
     #[doc(alias = "notify")]
     pub fn notify_one(&self) {
-        self.segment.machine().ring(1);
+        self.segment.machine().notify(1);
     }
 
     /// Wakes all sleepers.
@@ -232,21 +229,21 @@ impl Condvar {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn notify_all(&self) {
-        self.segment.machine().ring_all();
+        self.segment.machine().notify_all();
     }
 
-    /// Sleeps until notified, or until the deadline, with the lock given up.
-    fn nap<'a, T: Shape + ?Sized>(
+    /// Sleeps until notified, or until the deadline, with the lock released.
+    fn sleep<'a, T: Shape + ?Sized>(
         &self,
         mut guard: MutexGuard<'a, T>,
-        until: Deadline,
+        deadline: Deadline,
     ) -> LockResult<MutexGuard<'a, T>> {
-        let bell = self.segment.machine();
-        // Before the lock is given up: whoever changes the condition after that rings after this.
-        let ticket = bell.listen();
-        guard.without(|| {
-            while bell.is_silent_since(ticket) && !is_over(until) {
-                bell.wait(ticket, until.into_iter().chain(deadline_after(NAP)).min());
+        let event_count = self.segment.machine();
+        // Before the lock is released: a thread that changes the condition after that notifies after this.
+        let key = event_count.prepare_wait();
+        guard.unlocked_while(|| {
+            while event_count.is_unchanged_since(key) && !is_over(deadline) {
+                event_count.wait(key, deadline.into_iter().chain(deadline_after(MAX_CONDVAR_SLEEP)).min());
             }
         });
         guard.checked()
@@ -255,11 +252,11 @@ impl Condvar {
 
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Condvar").field("has_waiters", &self.segment.machine().has_listeners()).finish()
+        f.debug_struct("Condvar").field("has_waiters", &self.segment.machine().has_waiters()).finish()
     }
 }
 
-/// Whether a wait ended because its time was over.
+/// Whether a wait ended because its timeout passed.
 ///
 /// # Examples
 ///
@@ -275,7 +272,7 @@ impl fmt::Debug for Condvar {
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Whether the time was over.
+    /// Returns whether the timeout has passed.
     ///
     /// # Examples
     ///
@@ -294,8 +291,8 @@ impl WaitTimeoutResult {
     }
 }
 
-fn is_over(until: Deadline) -> bool {
-    until.is_some_and(|until| until <= Instant::now())
+fn is_over(deadline: Deadline) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 
 fn with_result<'a, T: Shape + ?Sized>(

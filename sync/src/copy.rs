@@ -1,12 +1,11 @@
-//! Copying between memory that others may change at any time and memory of one's own, as fast as the machine can.
+//! Copies between shared memory, which others may change at any time, and private memory, at the speed of the machine.
 //!
-//! What is promised is what a loop over relaxed atomic bytes promises. Compilers keep such a loop as it is, a byte at a time, so
+//! The promise is that of a loop over relaxed atomic bytes. Compilers keep such a loop as it is, a byte at a time, so
 //! longer stretches are copied by instructions that the compiler does not look into.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Below this many bytes a loop is faster than what a copying instruction takes to begin.
-const SHORT: usize = 48;
+use crate::tuning::MAX_BYTEWISE_COPY_LEN;
 
 /// Copies bytes out of shared memory.
 ///
@@ -15,7 +14,7 @@ const SHORT: usize = 48;
 /// The lengths differ.
 pub(crate) fn out_of(shared: &[AtomicU8], into: &mut [u8]) {
     assert_eq!(shared.len(), into.len());
-    if into.len() < SHORT {
+    if into.len() <= MAX_BYTEWISE_COPY_LEN {
         into.iter_mut().zip(shared).for_each(|(to, byte)| *to = byte.load(Ordering::Relaxed));
     } else {
         // SAFETY: both are so long, and the second one is borrowed for this alone. Others may write to the first meanwhile.
@@ -30,7 +29,7 @@ pub(crate) fn out_of(shared: &[AtomicU8], into: &mut [u8]) {
 /// The lengths differ.
 pub(crate) fn into(shared: &[AtomicU8], from: &[u8]) {
     assert_eq!(shared.len(), from.len());
-    if from.len() < SHORT {
+    if from.len() <= MAX_BYTEWISE_COPY_LEN {
         shared.iter().zip(from).for_each(|(to, byte)| to.store(*byte, Ordering::Relaxed));
     } else {
         // SAFETY: both are so long, and atomics may be written through a shared reference. Others may do so meanwhile.
@@ -77,7 +76,7 @@ unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// Copies as many whole pairs of words as there are; returns how many bytes that was.
+/// Copies the whole pairs of words. Returns the number of bytes copied.
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 fn copy_words(to: *mut u8, from: *const u8, len: usize) -> usize {
     let whole = len & !15;
@@ -103,7 +102,7 @@ fn copy_words(to: *mut u8, from: *const u8, len: usize) -> usize {
     whole
 }
 
-/// Elsewhere it goes byte by byte.
+/// Copies nothing: the caller copies byte by byte.
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", not(miri)))))]
 fn copy_words(_to: *mut u8, _from: *const u8, _len: usize) -> usize {
     0

@@ -1,4 +1,4 @@
-//! What may lie in memory that several processes write to: [`Plain`] data, alone or in a row ([`Shape`]).
+//! [`Plain`]: data that may lie in memory that several processes write to, alone or as a slice ([`Shape`]).
 
 use std::any::TypeId;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 ///
 /// # Safety
 ///
-/// Who implements it for a type promises that
+/// The implementer promises that
 ///
 /// - every pattern of bytes is a value of it, also one that another process wrote only half before it was killed;
 /// - it holds no address: no reference, pointer, function, `Box`, `Vec`, `String`, or handle of this process, such as a descriptor;
-/// - it has no drop glue (nobody would run it), and dropping nothing loses nothing;
+/// - it has no drop glue, which would never run, and nothing is lost without it;
 /// - it may be used from any thread: no `Cell` of a thread-local, no guard.
 ///
 /// # Examples
@@ -153,6 +153,29 @@ plain_tuple!(A B C D E F);
 ///     }
 /// }
 /// ```
+///
+/// With the feature `bytemuck` it also takes the names of types that implement `AnyBitPattern` of the crate bytemuck, as those that
+/// derive `Pod` do:
+///
+#[cfg_attr(feature = "bytemuck", doc = "```")]
+#[cfg_attr(not(feature = "bytemuck"), doc = "```text")]
+/// #![forbid(unsafe_code)]
+///
+/// #[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
+/// #[repr(C)]
+/// struct Account {
+///     cents: i64,
+///     bookings: u64,
+/// }
+///
+/// procession_sync::plain!(Account);
+///
+/// let account = procession_sync::Mutex::new(Account { cents: 500, bookings: 1 })?;
+/// account.lock().unwrap().cents += 100;
+/// assert_eq!(account.lock().unwrap().cents, 600);
+/// # assert_eq!(account.lock().unwrap().bookings, 1);
+/// # Ok::<(), procession_sync::CreateError>(())
+/// ```
 #[macro_export]
 macro_rules! plain {
     (
@@ -182,9 +205,34 @@ macro_rules! plain {
         // and `'static` or does not compile, and has nothing to drop.
         unsafe impl $crate::Plain for $name {}
     };
+    ($($type:ty),+ $(,)?) => {
+        $(
+            const _: () = {
+                const fn has_any_bit_pattern<T: $crate::__AnyBitPattern>() {}
+                has_any_bit_pattern::<$type>();
+            };
+
+            // SAFETY: the trait above promises that any bytes are a value, that there is no address among them, and by `Copy` that there
+            // is nothing to drop.
+            unsafe impl $crate::Plain for $type {}
+        )+
+    };
 }
 
-/// What a shared value can be: one `T` or a row of them, `[T]`, whose length is known at run time.
+#[cfg(feature = "bytemuck")]
+#[doc(hidden)]
+pub use bytemuck::AnyBitPattern as __AnyBitPattern;
+
+/// Implemented by no type.
+#[cfg(not(feature = "bytemuck"))]
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`plain!` takes the name of a type only with the feature `bytemuck`",
+    label = "put the definition inside `plain!`"
+)]
+pub trait __AnyBitPattern {}
+
+/// The shape of a shared value: one `T`, or a slice `[T]` whose length is known at run time.
 ///
 /// It is implemented for all [`Plain`] data and for nothing else, and cannot be implemented outside this crate.
 ///
@@ -207,20 +255,20 @@ pub trait Shape: Layout + Send + 'static {}
 impl<T: Plain> Shape for T {}
 impl<T: Plain> Shape for [T] {}
 
-/// How one element lies in memory, and how a place with some of them is seen as a whole.
+/// The layout of one element in memory, and of a place with several.
 pub(crate) trait Layout {
     /// The size of one element, in bytes.
     const SIZE: usize;
     /// The alignment of an element, in bytes.
     const ALIGN: usize;
 
-    /// Whether there can be so many.
+    /// Returns whether there can be `count` elements.
     fn can_count(count: usize) -> bool;
 
-    /// A number that tells the type of an element from all others, the same in all processes of a program.
+    /// Returns a number that differs between types, and is the same in all processes of a program.
     fn mark() -> u64;
 
-    /// The value that begins there. Only its address is computed.
+    /// Returns the address of the value that begins at `start`.
     fn at(start: NonNull<u8>, count: usize) -> NonNull<Self>;
 }
 
@@ -258,8 +306,8 @@ impl<T: Plain> Layout for [T] {
     }
 }
 
-/// Plain bytes are shared with other programs too, by name; everything else with processes of this program only, in which a type has
-/// one and the same identity. Its name would not do: two types can have the same.
+/// Plain bytes are shared with other programs too, by name; other types with processes of this program only, in which a type has
+/// one identity. Its name would not do: two types can have the same.
 fn mark_of<T: Plain>() -> u64 {
     const BYTES: u64 = u64::from_le_bytes(*b"bytes   ");
     if TypeId::of::<T>() == TypeId::of::<AtomicU8>() {
@@ -270,11 +318,11 @@ fn mark_of<T: Plain>() -> u64 {
     hasher.finish()
 }
 
-/// Writes values into fresh memory that nobody else has seen, one after another.
+/// Writes values into fresh memory, one after another.
 ///
 /// # Safety
 ///
-/// From `start` on there is room for `count` values, aligned for `T`, and nobody else uses it.
+/// From `start` on there is room for `count` values, aligned for `T`, which no other code uses.
 pub(crate) unsafe fn fill<T: Plain>(start: NonNull<u8>, count: usize, mut value: impl FnMut(usize) -> T) {
     const { assert!(!mem::needs_drop::<T>(), "plain data has nothing to drop") };
     let start = start.cast::<T>().as_ptr();

@@ -3,9 +3,9 @@
 use procession_core::MappingError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A shared primitive could not be made: too little memory, or a number that makes no sense.
+/// A shared primitive could not be made: there is too little memory, or a number is out of its range.
 ///
-/// It can be sent to another process, which is told the same.
+/// It can be sent to another process, which gets the same text.
 ///
 /// # Examples
 ///
@@ -20,11 +20,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct CreateError(#[from] Fault);
+pub struct CreateError(#[from] CreateErrorKind);
 
-/// What was wrong.
+/// The reason.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum CreateErrorKind {
     #[error("no memory for a shared value: {0}")]
     Memory(MappingError),
     #[error("{count} elements of {size} bytes are more than any memory holds, ask for fewer")]
@@ -38,11 +38,11 @@ pub(crate) enum Fault {
     #[error("a semaphore cannot have {asked} permits, use at most {most}")]
     Permits { asked: u32, most: u32 },
     #[error("{text}")]
-    Told { text: String, out_of_memory: bool },
+    Received { text: String, out_of_memory: bool },
 }
 
 impl CreateError {
-    /// Whether less would have been possible.
+    /// Returns whether there was too little memory.
     ///
     /// # Examples
     ///
@@ -53,15 +53,15 @@ impl CreateError {
     #[must_use]
     pub fn is_out_of_memory(&self) -> bool {
         match &self.0 {
-            Fault::Memory(error) => error.is_out_of_memory(),
-            Fault::TooLarge { .. } => true,
-            Fault::Told { out_of_memory, .. } => *out_of_memory,
+            CreateErrorKind::Memory(error) => error.is_out_of_memory(),
+            CreateErrorKind::TooLarge { .. } => true,
+            CreateErrorKind::Received { out_of_memory, .. } => *out_of_memory,
             _ => false,
         }
     }
 }
 
-/// What the operating system said cannot be sent, but its words can.
+/// Sends the text: an error of the operating system cannot be sent.
 impl Serialize for CreateError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.to_string(), self.is_out_of_memory()).serialize(serializer)
@@ -71,6 +71,6 @@ impl Serialize for CreateError {
 impl<'de> Deserialize<'de> for CreateError {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (text, out_of_memory) = Deserialize::deserialize(deserializer)?;
-        Ok(Fault::Told { text, out_of_memory }.into())
+        Ok(CreateErrorKind::Received { text, out_of_memory }.into())
     }
 }

@@ -10,17 +10,17 @@ use crate::error::CreateError;
 use crate::raw::event::RawEvent;
 use crate::segment::{Machine, Segment};
 
-/// A flag in shared memory that any process can raise, lower and wait for.
+/// A flag in shared memory that any process can set, clear and wait for.
 ///
-/// A handle: clones and copies in other processes are the same flag.
+/// It is a handle: clones and copies in other processes are the same flag.
 ///
-/// # When somebody dies
+/// # When a process dies
 ///
-/// Nobody holds an event, so nobody's death keeps anybody: [`set`](Self::set) never waits for those it wakes.
+/// No process holds an event, so that a death delays no other: [`set`](Self::set) never waits for the woken threads.
 ///
 /// # Differences from Python's `Event`
 ///
-/// A waiter comes through also when the flag is raised and lowered again before it has woken up.
+/// A wait also ends when the flag is set and cleared again before the waiter has woken up.
 ///
 /// # Examples
 ///
@@ -46,11 +46,11 @@ unsafe impl Machine for RawEvent {
 }
 
 impl Event {
-    /// Makes one that is not set.
+    /// Makes an event that is not set.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -62,7 +62,7 @@ impl Event {
         Ok(Event { segment: Segment::new(())? })
     }
 
-    /// Raises the flag and wakes all who wait. What was written before is seen by those who come through.
+    /// Sets the flag and wakes all waiters, which see what was written before.
     ///
     /// # Examples
     ///
@@ -76,7 +76,7 @@ impl Event {
         self.segment.machine().set();
     }
 
-    /// Lowers the flag.
+    /// Clears the flag.
     ///
     /// # Examples
     ///
@@ -91,7 +91,7 @@ impl Event {
         self.segment.machine().clear();
     }
 
-    /// Whether the flag is up.
+    /// Returns whether the flag is set.
     ///
     /// # Examples
     ///
@@ -104,7 +104,7 @@ impl Event {
         self.segment.machine().is_set()
     }
 
-    /// Waits until the flag is up, or was up for a moment since the call began.
+    /// Waits until the flag is set, or was set since the call began.
     ///
     /// # Examples
     ///
@@ -119,8 +119,7 @@ impl Event {
         self.segment.machine().wait(None);
     }
 
-    /// As [`wait`](Self::wait), but for a limited time; whether the flag was up. A zero timeout only looks, one beyond the
-    /// clock is for ever.
+    /// Does what [`wait`](Self::wait) does, for up to `timeout`. Returns whether the flag was set. A zero timeout only looks.
     ///
     /// # Examples
     ///

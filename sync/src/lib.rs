@@ -1,8 +1,8 @@
 //! Locks, semaphores, events, conditions, barriers and values that are shared between processes.
 //!
-//! They are std's nouns with std's verbs. Each is a handle to a piece of shared memory: clone it, send it to another
-//! process inside any message or as an argument of a process, or let a fork inherit it; all copies are the same thing. And each goes on
-//! when a process that uses it is killed, whatever it was doing.
+//! They have the names and methods of std. Each is a handle to a piece of shared memory: clone it, send it to another
+//! process inside any message or as an argument of a process, or let a fork inherit it; all copies are the same object. Each stays usable
+//! when a process that uses it is killed at any point.
 //!
 //! ```toml
 //! [dependencies]
@@ -26,23 +26,23 @@
 //! # Ok::<(), procession_sync::CreateError>(())
 //! ```
 //!
-//! What it holds is [`Plain`] data: numbers, arrays and tuples of numbers, structs of them that say so. A `String` or a `Vec` has the
-//! address of something in its own process, and does not compile. For a row whose length is known at run time there is `Mutex<[T]>`;
-//! for something outside the memory, such as a file, there is [`Lock`].
+//! Its data is [`Plain`]: numbers, arrays and tuples of numbers, and structs of them made by [`plain!`]. A `String` or a `Vec` has the
+//! address of memory in its own process, and does not compile. For a slice whose length is known at run time there is `Mutex<[T]>`;
+//! for things outside shared memory, such as a file, there is [`Lock`].
 //!
-//! [`Parts`] is a row that several processes write to at once, each its part. [`ReentrantLock`] can be taken again by its holder, [`RwLock`] by many readers at a time.
+//! [`Parts`] is a slice that several processes write to at once, each its part. [`ReentrantLock`] can be taken again by its holder, [`RwLock`] by many readers at a time.
 //!
 //! # When the holder dies
 //!
-//! The next one gets the lock all the same, inside std's `PoisonError`, and can ask who it was.
+//! The next thread gets the lock inside std's `PoisonError`, which names the dead process.
 //!
 //! ```
 //! use procession_sync::{Mutex, MutexGuard};
 //!
 //! # let pair = Mutex::new([1, 1])?;
 //! let mut guard = pair.lock().unwrap_or_else(|poisoned| {
-//!     if let Some(culprit) = MutexGuard::poisoned_by(poisoned.get_ref()) {
-//!         eprintln!("repairing: {culprit}");
+//!     if let Some(cause) = MutexGuard::poisoned_by(poisoned.get_ref()) {
+//!         eprintln!("repairing: {cause}");
 //!     }
 //!     let mut guard = poisoned.into_inner();
 //!     guard[1] = guard[0];
@@ -56,22 +56,22 @@
 //! # Ok::<(), procession_sync::CreateError>(())
 //! ```
 //!
-//! The same care goes into the rest. Nobody waits for a dead process:
+//! No thread waits for a dead process:
 //!
-//! | who dies | what the others see |
+//! | the dead process | the effect on the others |
 //! | --- | --- |
 //! | holder of a [`Mutex`], [`ReentrantLock`], or writer of an [`RwLock`] | `PoisonError` with the guard |
-//! | reader of an [`RwLock`] | nothing: its place is free again |
+//! | reader of an [`RwLock`] | none: its slot is free again |
 //! | holder of a [`SemaphoreGuard`] | its permit is back |
 //! | party of a [`Barrier`] | [`BrokenBarrierError`], which names it |
-//! | one who waits for any of these, for an [`Event`] or at a [`Condvar`] | nothing: nobody waits for a waiter |
+//! | waiter for any of these, for an [`Event`] or at a [`Condvar`] | none |
 //!
-//! A death is noticed within 50 ms by those who wait. It is told from a process that is only slow, or stopped, by asking the kernel,
+//! Waiting threads notice a death within 50 ms. A dead process is told from a slow or stopped one by asking the kernel,
 //! never by a timeout; a process number that was given to another process meanwhile is not mistaken for it.
 //!
 //! # Without a lock
 //!
-//! [`Shared`] gives every process a reference to the same atomics, or to data that nobody changes.
+//! [`Shared`] gives each process a reference to the same atomics, or to data that does not change.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -84,10 +84,10 @@
 //!
 //! [`SharedMemory`] is bytes, without a name or with one for processes that do not know each other.
 //!
-//! # Waiting for each other
+//! # Synchronization
 //!
-//! [`Semaphore`] lets so many in, [`Event`] lets all in once it is set, [`Barrier`] waits until all have come, [`Condvar`] waits until data
-//! under a [`Mutex`] are as one wants them.
+//! [`Semaphore`] limits the number of users, [`Event`] is a flag to wait for, [`Barrier`] waits until all parties have arrived, [`Condvar`]
+//! waits for a condition on data under a [`Mutex`].
 //!
 //! ```
 //! use procession_sync::{Event, Semaphore};
@@ -101,17 +101,17 @@
 //! # Ok::<(), procession_sync::CreateError>(())
 //! ```
 //!
-//! Every wait has a twin with a timeout, on the monotonic clock. A zero timeout only tries; one beyond the clock is for ever.
+//! Each wait has a twin with a timeout, on the monotonic clock. A zero timeout only tries; a timeout beyond the clock never ends.
 //!
 //! # What it costs
 //!
-//! An operation that need not wait is a few atomic instructions and no system call. One that must wait spins for a moment, if there
+//! An operation without a wait is a few atomic instructions and no system call. A wait spins for a moment, if there
 //! is another core, and then sleeps in the kernel. Each primitive has a descriptor and at least one page of memory, allocated
-//! when it is made: too little memory is an error then and never a bus error later. For many small values make one row of them.
+//! when it is made: too little memory is an error then and never a bus error later. For many small values make one slice of them.
 //!
 //! # What it does not do
 //!
-//! - Nothing protects from a process that writes to the shared memory without the lock. What arrives in a message is checked, but
+//! - There is no protection from a process that writes to the shared memory without the lock. Messages are checked, but
 //!   whoever shares memory with others trusts them with it.
 //! - Processes in different process-number or time namespaces cannot tell whether others live. Share within one.
 //! - A process that replaces itself by `exec` while it holds a lock holds it until it ends.
@@ -123,48 +123,49 @@
 #![cfg(not(loom))]
 
 mod barrier;
-mod barrier_end;
+mod barrier_result;
 mod condvar;
 mod copy;
 mod data;
 mod error;
 mod event;
-mod holding;
 mod mutex;
-mod mutex_guard;
 mod name;
-mod part_guard;
+mod ownership;
 mod parts;
 mod poison;
 mod raw;
 mod reentrant;
 mod robust;
 mod rwlock;
-mod rwlock_guard;
 mod segment;
 mod semaphore;
 mod shared;
 mod shared_memory;
+mod tuning;
 
 pub use barrier::Barrier;
-pub use barrier_end::{BarrierWaitResult, BrokenBarrierError};
+pub use barrier_result::{BarrierWaitResult, BrokenBarrierError};
 pub use condvar::{Condvar, WaitTimeoutResult};
+#[doc(hidden)]
+pub use data::__AnyBitPattern;
 pub use data::{Plain, Shape};
 pub use error::CreateError;
 pub use event::Event;
-pub use mutex::{Lock, Mutex};
-pub use mutex_guard::MutexGuard;
-pub use part_guard::PartGuard;
-pub use parts::Parts;
-pub use poison::Culprit;
+pub use mutex::{Lock, Mutex, MutexGuard};
+pub use name::NameError;
+pub use parts::{PartGuard, Parts};
+pub use poison::PoisonCause;
+/// The former name of [`PoisonCause`].
+#[doc(hidden)]
+pub use poison::PoisonCause as Culprit;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};
 #[doc(hidden)]
 pub use robust::{RobustGuard, RobustLock};
-pub use rwlock::RwLock;
-pub use rwlock_guard::{RwLockReadGuard, RwLockWriteGuard};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{ReleaseError, Semaphore, SemaphoreGuard};
 pub use shared::Shared;
-pub use shared_memory::{NameError, SharedMemory};
+pub use shared_memory::SharedMemory;
 
 /// The README, whose code is run as well.
 #[cfg(doctest)]

@@ -1,6 +1,7 @@
-//! [`Mutex`]: data for one process at a time.
+//! [`Mutex`] and [`MutexGuard`]: data for one thread of one process at a time.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
@@ -11,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
-use crate::holding::LockedBy;
-use crate::mutex_guard::MutexGuard;
-use crate::poison::{self, Culprit};
+use crate::ownership::{LockedBy, Ownership};
+use crate::poison::{self, PoisonCause};
 use crate::raw::mutex::RawMutex;
 use crate::segment::{Machine, Segment};
 
@@ -32,14 +32,14 @@ pub type Lock = Mutex<()>;
 
 /// Data in shared memory that one thread of one process at a time may use.
 ///
-/// A handle: clones, and copies sent to other processes inside any message, are the same lock. `T` is [`Plain`] data, or
-/// a row of it, `[T]`, whose length is known at run time.
+/// It is a handle: clones, and copies sent to other processes inside any message, are the same lock. `T` is [`Plain`] data, or
+/// a slice of it, `[T]`, whose length is known at run time.
 ///
 /// # When the holder dies
 ///
-/// Whoever waits notices within 50 ms that the holder is dead, however it died, and gets the lock inside std's
-/// [`PoisonError`](std::sync::PoisonError), as after a panic; a call that only tries notices within 1 ms. The data is as the dead one left it, perhaps half
-/// changed. [`MutexGuard::poisoned_by`] says who it was; repair the data and [`clear_poison`](Self::clear_poison), or give up.
+/// A waiting thread notices within 50 ms that the lock holder is dead, however it died, and gets the lock inside std's
+/// [`PoisonError`](std::sync::PoisonError), as after a panic. A call that only tries notices it within 1 ms. The data is as the dead process left it, perhaps half
+/// changed. [`MutexGuard::poisoned_by`] names the process; repair the data and [`clear_poison`](Self::clear_poison), or give up.
 ///
 /// # Differences from `std::sync::Mutex`
 ///
@@ -58,8 +58,8 @@ pub type Lock = Mutex<()>;
 ///
 /// # Fairness
 ///
-/// None is promised: a thread that asks again at once may get the lock before one that was just woken. Nobody waits for
-/// ever in practice, as the kernel wakes sleepers in the order in which they came.
+/// None is promised: a thread that locks again at once may get the lock before a thread that was just woken. No thread waits for
+/// ever in practice, because the kernel wakes sleepers in the order in which they came.
 ///
 /// # Examples
 ///
@@ -92,11 +92,11 @@ unsafe impl Machine for RawMutex {
 }
 
 impl<T: Plain> Mutex<T> {
-    /// Makes a lock around a value.
+    /// Makes a lock around `value`.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -112,11 +112,11 @@ impl<T: Plain> Mutex<T> {
 }
 
 impl<T: Plain> Mutex<[T]> {
-    /// Makes a lock around a row of `len` values; `value` tells each from its index.
+    /// Makes a lock around a slice of `len` values; `value` computes each from its index.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -129,11 +129,11 @@ impl<T: Plain> Mutex<[T]> {
         Ok(Mutex { segment: Segment::from_fn(len, value)? })
     }
 
-    /// Makes a lock around a copy of a row of values.
+    /// Makes a lock around a copy of `values`.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -152,11 +152,11 @@ impl<T: Plain> Mutex<[T]> {
 }
 
 impl<T: Shape + ?Sized> Mutex<T> {
-    /// Waits until nobody holds the lock, and takes it. A thread that holds it already waits for itself, for ever.
+    /// Waits until the lock is free, and takes it. A thread that holds it already waits for ever.
     ///
     /// # Errors
     ///
-    /// A holder died or panicked and nobody has cleared the poison: the error holds the guard.
+    /// [`PoisonError`](std::sync::PoisonError), which has the guard: a holder died or panicked, and the poison was not cleared.
     ///
     /// # Examples
     ///
@@ -174,11 +174,11 @@ impl<T: Shape + ?Sized> Mutex<T> {
         self.guard()
     }
 
-    /// Takes the lock if nobody holds it; the dead do not count.
+    /// Takes the lock if it is free or its holder is dead.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when somebody holds it, else as for [`lock`](Self::lock).
+    /// [`TryLockError::WouldBlock`]: the lock is held. [`TryLockError::Poisoned`]: as for [`lock`](Self::lock).
     ///
     /// # Examples
     ///
@@ -194,11 +194,11 @@ impl<T: Shape + ?Sized> Mutex<T> {
         if self.raw().try_lock(ProcessIdentity::current()) { Ok(self.guard()?) } else { Err(TryLockError::WouldBlock) }
     }
 
-    /// As [`lock`](Self::lock), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
+    /// Does what [`lock`](Self::lock) does, and gives up after `timeout`. A zero timeout only tries.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when the time is over, else as for [`lock`](Self::lock).
+    /// [`TryLockError::WouldBlock`]: `timeout` has passed. [`TryLockError::Poisoned`]: as for [`lock`](Self::lock).
     ///
     /// # Examples
     ///
@@ -219,7 +219,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
         }
     }
 
-    /// Whether somebody holds the lock at this moment, perhaps this thread.
+    /// Returns whether a thread holds the lock now; it may be this one.
     ///
     /// # Examples
     ///
@@ -234,7 +234,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
         self.raw().holder().is_some()
     }
 
-    /// The number of the process that holds the lock at this moment.
+    /// Returns the number of the process that holds the lock now.
     ///
     /// # Examples
     ///
@@ -250,7 +250,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
         self.raw().holder().map(ProcessIdentity::pid)
     }
 
-    /// Whether a holder died or panicked since the poison was last cleared.
+    /// Returns whether a holder has died or panicked since the poison was cleared.
     ///
     /// # Examples
     ///
@@ -263,7 +263,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
         self.poisoned_by().is_some()
     }
 
-    /// The holder that died or panicked.
+    /// Returns the holder that died or panicked.
     ///
     /// # Examples
     ///
@@ -272,11 +272,11 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn poisoned_by(&self) -> Option<Culprit> {
-        Culprit::of(self.raw())
+    pub fn poisoned_by(&self) -> Option<PoisonCause> {
+        PoisonCause::of(self.raw())
     }
 
-    /// Declares the data to be in order again. Do it while holding the lock, after a look at the data.
+    /// Clears the poison. Do it with the lock held, after a check of the data.
     ///
     /// # Examples
     ///
@@ -292,20 +292,20 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) {
-        self.raw().absolve();
+        self.raw().clear_poison();
     }
 
     pub(crate) fn raw(&self) -> &RawMutex {
         self.segment.machine()
     }
 
-    /// Where the data lies, for guards.
+    /// Returns the address of the data, for guards.
     #[inline]
     pub(crate) fn data(&self) -> NonNull<T> {
         self.segment.data()
     }
 
-    /// For one who has just taken the lock.
+    /// Makes the guard of a lock that was just taken.
     #[inline]
     fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
         poison::checked(self.raw(), MutexGuard::new(self))
@@ -327,5 +327,121 @@ impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for Mutex<T> {
             Err(TryLockError::WouldBlock) => shown.field("data", &LockedBy(self.locked_by())),
         };
         shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
+    }
+}
+
+/// Holds the lock, and gives access to its data, until it is dropped.
+///
+/// It stays in the thread that took the lock. In a copy of the process it panics when it is used.
+///
+/// ```compile_fail,E0277
+/// let lock = procession_sync::Mutex::new(1).unwrap();
+/// let guard = lock.lock().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(guard));
+/// });
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// let lock = procession_sync::Mutex::new(1)?;
+/// let mut guard = lock.lock().unwrap();
+/// *guard += 1;
+/// drop(guard);
+/// assert_eq!(*lock.lock().unwrap(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "if unused the lock is given back at once"]
+pub struct MutexGuard<'a, T: Shape + ?Sized> {
+    lock: &'a Mutex<T>,
+    ownership: Ownership,
+}
+
+impl<'a, T: Shape + ?Sized> MutexGuard<'a, T> {
+    /// Makes the guard of a lock that was just taken.
+    #[inline]
+    pub(crate) fn new(lock: &'a Mutex<T>) -> MutexGuard<'a, T> {
+        MutexGuard { lock, ownership: Ownership::begin() }
+    }
+
+    /// Returns the holder that died or panicked. Ask the guard inside a [`PoisonError`](std::sync::PoisonError).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Lock, MutexGuard};
+    ///
+    /// let lock = Lock::new(())?;
+    /// if let Err(error) = lock.lock() {
+    ///     let cause = MutexGuard::poisoned_by(error.get_ref()).unwrap();
+    ///     eprintln!("the data is in doubt: {cause}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn poisoned_by(guard: &Self) -> Option<PoisonCause> {
+        guard.lock.poisoned_by()
+    }
+
+    /// Releases the lock while `sleep` runs, and takes it again.
+    pub(crate) fn unlocked_while<R>(&mut self, sleep: impl FnOnce() -> R) -> R {
+        self.ownership.check();
+        let me = ProcessIdentity::current();
+        self.lock.raw().unlock(me);
+        let result = sleep();
+        self.lock.raw().lock(me, None);
+        result
+    }
+
+    /// Returns this guard, as an error when the lock is poisoned by now.
+    pub(crate) fn checked(self) -> LockResult<Self> {
+        poison::checked(self.lock.raw(), self)
+    }
+}
+
+impl<T: Shape + ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    #[track_caller]
+    fn deref(&self) -> &T {
+        self.ownership.check();
+        // SAFETY: the segment holds a valid value there (any bytes are one); this process and thread hold the lock, so nobody
+        // writes to it while the guard is borrowed.
+        unsafe { self.lock.data().as_ref() }
+    }
+}
+
+impl<T: Shape + ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    #[track_caller]
+    fn deref_mut(&mut self) -> &mut T {
+        self.ownership.check();
+        // SAFETY: as for `deref`, and the guard is borrowed for this alone, so nobody reads either.
+        unsafe { self.lock.data().as_mut() }
+    }
+}
+
+impl<T: Shape + ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let me = self.ownership.end(self.lock.raw());
+        self.lock.raw().unlock(me);
+    }
+}
+
+// SAFETY: a shared guard gives out `&T` and nothing else.
+unsafe impl<T: Shape + Sync + ?Sized> Sync for MutexGuard<'_, T> {}
+
+impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Shape + fmt::Display + ?Sized> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }

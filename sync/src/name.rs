@@ -1,6 +1,6 @@
-//! Names for shared memory: a record of who has it, from which the next one gets a descriptor.
+//! Names for shared memory: a record of its holders, from which the next process gets a descriptor.
 //!
-//! The record is a small file of this user's alone, `procession.NAME` in `/dev/shm`, locked while it is read and written:
+//! The record is a small file that only this user can read, `procession.NAME` in `/dev/shm`, locked while it is read and written:
 //!
 //! ```text
 //! procession 2 ID LENGTH
@@ -10,8 +10,8 @@
 //!
 //! `ID` is in the memory, too, so that a descriptor which means something else by now is not mistaken for it.
 //!
-//! Whoever opens the name adds a line, in one write: if it is killed in the middle, the lines before are still there, and half a line
-//! is passed over. The file is written anew only when nobody living has the memory, and by renaming a whole one over it when many
+//! A process that opens the name adds a line, in one write: if it is killed in the middle, the lines before are still there, and half a line
+//! is skipped. The file is written anew only when no living process has the memory, and by renaming a whole file over it when many
 //! of its lines are those of dead holders.
 
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use procession_core::Mapping;
 use procession_core::os::identity::ProcessIdentity;
@@ -30,20 +30,28 @@ use procession_core::os::own_file;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CreateError;
-use crate::segment::Segment;
-use crate::shared_memory::Block;
+use crate::segment::{Machine, Segment};
+use crate::tuning::{MAX_RECORD_HOLDERS, RECORD_LOCK_PAUSE, RECORD_LOCK_TIMEOUT};
 
-/// What can have a name.
-type Memory = Segment<Block, [AtomicU8]>;
+/// Bytes in shared memory, which can have a name.
+pub(crate) type NamedBytes = Segment<RawBytes, [AtomicU8]>;
 
-/// Where a named thing keeps the number that its record names.
-pub(crate) trait Named {
-    fn id(&self) -> &AtomicU64;
+/// The number that the record of a name and its memory have in common; 0 without a name.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct RawBytes {
+    id: AtomicU64,
+}
+
+// SAFETY: `repr(C)`, one atomic, fresh when zeroed.
+unsafe impl Machine for RawBytes {
+    const KIND: u64 = 9;
+    const NAME: &str = "shared memory";
 }
 
 /// A name could not be used.
 ///
-/// It can be sent to another process, which is told the same.
+/// It can be sent to another process, which gets the same text.
 ///
 /// # Examples
 ///
@@ -54,10 +62,10 @@ pub(crate) trait Named {
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error(transparent)]
 #[serde(transparent)]
-pub struct NameError(#[from] Fault);
+pub struct NameError(#[from] NameErrorKind);
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
-enum Fault {
+enum NameErrorKind {
     #[error("{0:?} cannot be a name: use 1 to 200 characters, no slash and no control character")]
     NoName(String),
     #[error("shared memory {0:?} exists already, open it or use another name")]
@@ -71,7 +79,7 @@ enum Fault {
 }
 
 impl NameError {
-    /// Whether somebody has memory of this name.
+    /// Returns whether a living process has memory of this name.
     ///
     /// # Examples
     ///
@@ -80,10 +88,10 @@ impl NameError {
     /// ```
     #[must_use]
     pub fn is_taken(&self) -> bool {
-        matches!(self.0, Fault::Taken(_))
+        matches!(self.0, NameErrorKind::Taken(_))
     }
 
-    /// Whether nobody has memory of this name.
+    /// Returns whether no living process has memory of this name.
     ///
     /// # Examples
     ///
@@ -92,11 +100,11 @@ impl NameError {
     /// ```
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self.0, Fault::NotFound(_))
+        matches!(self.0, NameErrorKind::NotFound(_))
     }
 }
 
-/// What the operating system said, in its words, which is what can be told to another process.
+/// Sends the text of an error of the operating system, which itself cannot be sent.
 mod words {
     use std::io;
 
@@ -111,52 +119,55 @@ mod words {
     }
 }
 
-/// One process that has the memory, and under which number it has the descriptor.
+/// A process that has the memory, and the number of its descriptor.
 #[derive(Clone, Copy, PartialEq)]
 struct Holder {
     who: ProcessIdentity,
     descriptor: RawFd,
 }
 
-/// What a record says.
+/// The content of a record.
 struct Record {
     id: u64,
     len: usize,
     holders: Vec<Holder>,
 }
 
-pub(crate) fn create(name: &str, memory: impl FnOnce() -> Result<Memory, CreateError>) -> Result<Memory, NameError> {
+pub(crate) fn create(
+    name: &str,
+    memory: impl FnOnce() -> Result<NamedBytes, CreateError>,
+) -> Result<NamedBytes, NameError> {
     let path = path_of(name)?;
-    let fault = |error| Fault::Record(name.to_owned(), error);
+    let fault = |error| NameErrorKind::Record(name.to_owned(), error);
     let mut file = locked(&path, true).map_err(fault)?;
     if read(&mut file).map_err(fault)?.is_some_and(|record| record.find().is_some()) {
-        return Err(Fault::Taken(name.to_owned()).into());
+        return Err(NameErrorKind::Taken(name.to_owned()).into());
     }
-    let memory = memory().map_err(Fault::Create)?;
+    let memory = memory().map_err(NameErrorKind::Create)?;
     let id = new_id();
-    memory.id().store(id, Ordering::Relaxed);
+    memory.machine().id.store(id, Ordering::Relaxed);
     let record = Record { id, len: memory.mapping().len(), holders: vec![Holder::this(&memory)] };
-    // Nobody living is in the old record, so nobody misses what is lost when this is cut short.
+    // No living process is in the old record, so that nothing is lost when this is cut short.
     file.set_len(0).and_then(|()| file.rewind()).map_err(fault)?;
     file.write_all(record.text().as_bytes()).map_err(fault)?;
     Ok(memory)
 }
 
-pub(crate) fn open(name: &str) -> Result<Memory, NameError> {
+pub(crate) fn open(name: &str) -> Result<NamedBytes, NameError> {
     let path = path_of(name)?;
     let fault = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::NotFound(name.to_owned()),
-        _ => Fault::Record(name.to_owned(), error),
+        io::ErrorKind::NotFound => NameErrorKind::NotFound(name.to_owned()),
+        _ => NameErrorKind::Record(name.to_owned(), error),
     };
     let mut file = locked(&path, false).map_err(fault)?;
-    let mut record = read(&mut file).map_err(fault)?.ok_or_else(|| Fault::NotFound(name.to_owned()))?;
-    let memory = record.find().ok_or_else(|| Fault::NotFound(name.to_owned()))?;
+    let mut record = read(&mut file).map_err(fault)?.ok_or_else(|| NameErrorKind::NotFound(name.to_owned()))?;
+    let memory = record.find().ok_or_else(|| NameErrorKind::NotFound(name.to_owned()))?;
     let this = Holder::this(&memory);
     if record.holders.contains(&this) {
-        // An earlier handle of this process had the same number.
+        // An earlier handle of this process had the same number, and its line is still there.
         return Ok(memory);
     }
-    if record.holders.len() < MANY_HOLDERS {
+    if record.holders.len() < MAX_RECORD_HOLDERS {
         append(&mut file, this).map_err(fault)?;
         return Ok(memory);
     }
@@ -168,19 +179,19 @@ pub(crate) fn open(name: &str) -> Result<Memory, NameError> {
 
 pub(crate) fn unlink(name: &str) -> Result<(), NameError> {
     std::fs::remove_file(path_of(name)?).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::NotFound(name.to_owned()).into(),
-        _ => Fault::Record(name.to_owned(), error).into(),
+        io::ErrorKind::NotFound => NameErrorKind::NotFound(name.to_owned()).into(),
+        _ => NameErrorKind::Record(name.to_owned(), error).into(),
     })
 }
 
 impl Record {
-    /// The memory itself, from the first holder who has it still.
-    fn find(&self) -> Option<Memory> {
+    /// Returns the memory, from the first living holder that still has it.
+    fn find(&self) -> Option<NamedBytes> {
         self.holders.iter().filter(|holder| holder.who.is_alive()).find_map(|holder| {
             let link = format!("/proc/{}/fd/{}", holder.who.pid(), holder.descriptor);
             let file = OpenOptions::new().read(true).write(true).open(link).ok()?;
-            let memory = Memory::adopt(Mapping::from_descriptor(file.into(), self.len).ok()?).ok()?;
-            (memory.id().load(Ordering::Relaxed) == self.id).then_some(memory)
+            let memory = NamedBytes::from_mapping(Mapping::from_descriptor(file.into(), self.len).ok()?).ok()?;
+            (memory.machine().id.load(Ordering::Relaxed) == self.id).then_some(memory)
         })
     }
 }
@@ -196,36 +207,27 @@ impl Record {
 }
 
 impl Holder {
-    fn this(memory: &Memory) -> Holder {
+    fn this(memory: &NamedBytes) -> Holder {
         Holder { who: ProcessIdentity::current(), descriptor: memory.mapping().as_fd().as_raw_fd() }
     }
 }
 
-fn path_of(name: &str) -> Result<PathBuf, Fault> {
+fn path_of(name: &str) -> Result<PathBuf, NameErrorKind> {
     let fits = (1..=200).contains(&name.len()) && !name.contains(|c: char| c == '/' || c.is_control());
     if !fits {
-        return Err(Fault::NoName(name.to_owned()));
+        return Err(NameErrorKind::NoName(name.to_owned()));
     }
     let memory = PathBuf::from("/dev/shm");
     let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
     Ok(folder.join(format!("procession.{name}")))
 }
 
-/// How many lines a record may have before those of the dead are dropped: at some 30 bytes each, a page or two to read at each opening.
-const MANY_HOLDERS: usize = 256;
-
-/// How long to wait for the lock of a record. It is held for microseconds, unless its holder is stopped.
-const LOCK_LIMIT: Duration = Duration::from_secs(10);
-
-/// The pause between two tries: as long as a few openings take, and too short to be felt.
-const PAUSE: Duration = Duration::from_micros(200);
-
-/// Opens the record and waits for its lock; opens it again when it was taken away meanwhile.
+/// Opens the record and waits for its lock; opens it again when it was removed or replaced meanwhile.
 fn locked(path: &Path, create: bool) -> io::Result<File> {
-    let until = Instant::now() + LOCK_LIMIT;
+    let deadline = Instant::now() + RECORD_LOCK_TIMEOUT;
     loop {
         let file = own_file::open(path, create)?;
-        lock_until(&file, until)?;
+        lock_until(&file, deadline)?;
         let ours = file.metadata()?;
         match std::fs::symlink_metadata(path) {
             Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => return Ok(file),
@@ -234,22 +236,23 @@ fn locked(path: &Path, create: bool) -> io::Result<File> {
     }
 }
 
-/// The kernel has no such lock with a time limit.
-fn lock_until(file: &File, until: Instant) -> io::Result<()> {
+/// Locks `file`, or fails at the deadline. It polls, because the kernel has no file lock with a time limit, and a signal that interrupts
+/// one belongs to the program. The lock is contended only when two processes open one name within microseconds.
+fn lock_until(file: &File, deadline: Instant) -> io::Result<()> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                 let text = "another process of this user has locked it, and is stopped perhaps";
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
             }
-            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => thread::sleep(RECORD_LOCK_PAUSE),
         }
     }
 }
 
-/// What the file says; `None` for a new one, and for one that says nothing sensible.
+/// Reads the record; `None` for a new file, and for one that is no record.
 fn read(file: &mut File) -> io::Result<Option<Record>> {
     let mut text = String::new();
     match file.take(1 << 20).read_to_string(&mut text) {
@@ -270,16 +273,16 @@ fn parse(text: &str) -> Option<Record> {
     Some(Record { id: id.parse().ok()?, len: len.parse().ok()?, holders: lines.filter_map(holder).collect() })
 }
 
-/// Adds a line. It begins with the end of the line before, which may have been cut short.
+/// Adds a line. It begins with a line end, because the line before may have been cut short.
 fn append(file: &mut File, holder: Holder) -> io::Result<()> {
     file.seek(SeekFrom::End(0))?;
     file.write_all(format!("\n{} {}\n", holder.who.to_bits(), holder.descriptor).as_bytes())
 }
 
-/// Puts a whole new record in the place of the old one, whose lock is held.
+/// Replaces the record, whose lock is held, by a whole new one.
 fn replace(path: &Path, record: &Record) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // No name begins with a dot. One that was left by a killed process is used again.
+    // No name begins with a dot. A file that was left by a killed process is used again.
     let beside = path.with_file_name(format!(".{name}"));
     let mut file = own_file::open(&beside, true)?;
     file.set_len(0)?;
@@ -287,7 +290,7 @@ fn replace(path: &Path, record: &Record) -> io::Result<()> {
     std::fs::rename(&beside, path)
 }
 
-/// A number that no other memory of this user has: from a hasher that the system seeds.
+/// Returns a number that no other memory of this user has: from a hasher that the system seeds.
 fn new_id() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(ProcessIdentity::current()) | 1

@@ -1,7 +1,7 @@
-//! [`Parts`]: a row of values in parts that different processes write at the same time.
+//! [`Parts`] and [`PartGuard`]: a slice in parts that different processes write at the same time.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
@@ -11,23 +11,22 @@ use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Plain;
-use crate::error::{CreateError, Fault};
-use crate::holding::LockedBy;
-use crate::part_guard::PartGuard;
-use crate::poison::{self, Culprit};
+use crate::error::{CreateError, CreateErrorKind};
+use crate::ownership::{LockedBy, Ownership};
+use crate::poison::{self, PoisonCause};
 use crate::raw::mutex::RawMutex;
 use crate::raw::shim::{AtomicU32, Ordering};
 use crate::segment::{Machine, Segment};
 
-/// The most parts that a row can have: each has a lock of 16 bytes, and this many are a page.
-const MOST: usize = 255;
+/// The maximum number of parts: each has a lock of 16 bytes, and this many are a page.
+const MAX_PARTS: usize = 255;
 
-/// The parts' locks.
+/// The locks of the parts.
 #[repr(C)]
 #[derive(Debug)]
 struct RawParts {
     count: AtomicU32,
-    locks: [RawMutex; MOST],
+    locks: [RawMutex; MAX_PARTS],
 }
 
 // SAFETY: `repr(C)`, atomics only, fresh when zeroed.
@@ -36,11 +35,11 @@ unsafe impl Machine for RawParts {
     const NAME: &str = "row in parts";
 }
 
-/// A row of values in shared memory, in parts of about the same length, each of which one thread of one process at a time may use.
+/// A slice in shared memory, in parts of about the same length, each of which one thread of one process at a time may use.
 ///
 /// Different processes write to different parts at the same time, as `&mut [T]` and without copying: each fills its part of one
-/// array, and whoever wants all of it takes [all parts](Self::lock_all). A handle, as [`Mutex`](crate::Mutex) is: clones and
-/// copies in other processes are the same row. Each part is poisoned by itself when its holder dies or panics.
+/// array, and a reader of the whole takes [all parts](Self::lock_all). It is a handle, as [`Mutex`](crate::Mutex) is: clones and
+/// copies in other processes are the same slice. Each part has its own poison.
 ///
 /// # Examples
 ///
@@ -72,11 +71,11 @@ pub struct Parts<T: Plain> {
 }
 
 impl<T: Plain> Parts<T> {
-    /// Makes a row of `len` values in so many parts, 1 to 255; `value` tells each from its index.
+    /// Makes a slice of `len` values in `parts` parts, 1 to 255; `value` computes each value from its index.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory, or the number of parts makes no sense.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory. Otherwise `parts` is 0 or above 255.
     ///
     /// # Examples
     ///
@@ -87,15 +86,15 @@ impl<T: Plain> Parts<T> {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn from_fn(len: usize, parts: usize, value: impl FnMut(usize) -> T) -> Result<Parts<T>, CreateError> {
-        if !(1..=MOST).contains(&parts) {
-            return Err(Fault::Parts { asked: parts, most: MOST }.into());
+        if !(1..=MAX_PARTS).contains(&parts) {
+            return Err(CreateErrorKind::Parts { asked: parts, most: MAX_PARTS }.into());
         }
         let segment = Segment::<RawParts, [T]>::from_fn(len, value)?;
         segment.machine().count.store(parts as u32, Ordering::Relaxed);
         Ok(Parts { segment })
     }
 
-    /// Makes a row of a copy of these values in so many parts, 1 to 255.
+    /// Makes a copy of `values` in `parts` parts, 1 to 255.
     ///
     /// # Errors
     ///
@@ -116,7 +115,7 @@ impl<T: Plain> Parts<T> {
         Parts::from_fn(values.len(), parts, |index| values[index])
     }
 
-    /// The number of parts.
+    /// Returns the number of parts.
     ///
     /// # Examples
     ///
@@ -126,11 +125,11 @@ impl<T: Plain> Parts<T> {
     /// ```
     #[must_use]
     pub fn count(&self) -> usize {
-        // It was written before the row was shared; whoever breaks it later gets other parts, and no more than there are locks.
-        (self.segment.machine().count.load(Ordering::Relaxed) as usize).clamp(1, MOST)
+        // Relaxed: written before the slice was shared. A process that overwrites it gets other parts, and no more than there are locks.
+        (self.segment.machine().count.load(Ordering::Relaxed) as usize).clamp(1, MAX_PARTS)
     }
 
-    /// The number of values in all parts.
+    /// Returns the number of values in all parts.
     ///
     /// # Examples
     ///
@@ -143,7 +142,7 @@ impl<T: Plain> Parts<T> {
         self.segment.data().len()
     }
 
-    /// Whether there is not a single value.
+    /// Returns whether there are no values.
     ///
     /// # Examples
     ///
@@ -156,11 +155,11 @@ impl<T: Plain> Parts<T> {
         self.len() == 0
     }
 
-    /// Which values belong to a part: parts are as long as each other, but for one value.
+    /// Returns the indexes of the values of a part. The lengths of parts differ by one value at most.
     ///
     /// # Panics
     ///
-    /// There is no such part.
+    /// `part` is not below [`count`](Self::count).
     ///
     /// # Examples
     ///
@@ -177,15 +176,15 @@ impl<T: Plain> Parts<T> {
         range_of(part, count, self.len())
     }
 
-    /// Waits until nobody uses the part, and takes it.
+    /// Waits until the part is free, and takes it.
     ///
     /// # Errors
     ///
-    /// A holder of this part died or panicked and nobody has cleared the poison: the error holds the guard.
+    /// [`PoisonError`](std::sync::PoisonError), which has the guard: a holder of this part died or panicked, and the poison was not cleared.
     ///
     /// # Panics
     ///
-    /// There is no such part.
+    /// `part` is not below [`count`](Self::count).
     ///
     /// # Examples
     ///
@@ -202,15 +201,15 @@ impl<T: Plain> Parts<T> {
         self.guard(part, range)
     }
 
-    /// Takes the part if nobody uses it; the dead do not count.
+    /// Takes the part if it is free or its holder is dead.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when somebody has it, else as for [`lock`](Self::lock).
+    /// [`TryLockError::WouldBlock`]: the lock is held. [`TryLockError::Poisoned`]: as for [`lock`](Self::lock).
     ///
     /// # Panics
     ///
-    /// There is no such part.
+    /// `part` is not below [`count`](Self::count).
     ///
     /// # Examples
     ///
@@ -231,15 +230,15 @@ impl<T: Plain> Parts<T> {
         }
     }
 
-    /// As [`lock`](Self::lock), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
+    /// Does what [`lock`](Self::lock) does, and gives up after `timeout`. A zero timeout only tries.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when the time is over, else as for [`lock`](Self::lock).
+    /// [`TryLockError::WouldBlock`]: `timeout` has passed. [`TryLockError::Poisoned`]: as for [`lock`](Self::lock).
     ///
     /// # Panics
     ///
-    /// There is no such part.
+    /// `part` is not below [`count`](Self::count).
     ///
     /// # Examples
     ///
@@ -260,13 +259,13 @@ impl<T: Plain> Parts<T> {
         }
     }
 
-    /// Waits for all parts, one after the other, and takes the row as a whole.
+    /// Waits for all parts, one after the other, and takes the slice as a whole.
     ///
-    /// A thread that has a part already waits for itself, for ever.
+    /// A thread that holds a part already waits for ever.
     ///
     /// # Errors
     ///
-    /// A part is poisoned: the error holds the guard.
+    /// [`PoisonError`](std::sync::PoisonError), which has the guard: a part is poisoned.
     ///
     /// # Examples
     ///
@@ -278,21 +277,21 @@ impl<T: Plain> Parts<T> {
     pub fn lock_all(&self) -> LockResult<PartGuard<'_, T>> {
         let me = ProcessIdentity::current();
         let count = self.count();
-        // In the order of the parts: two who want them all do not wait for each other.
+        // In the order of the parts, so that two threads that take them all do not wait for each other.
         for lock in self.locks(0..count) {
             // Without a deadline it is always taken.
             let _taken = lock.lock(me, None);
         }
-        let fallen = self.locks(0..count).iter().find(|lock| lock.fallen().is_some());
+        let poisoned = self.locks(0..count).iter().find(|lock| lock.poisoned_by().is_some());
         let guard = PartGuard::new(self, 0..count, 0..self.len());
-        poison::checked(fallen.unwrap_or_else(|| self.lock_of(0)), guard)
+        poison::checked(poisoned.unwrap_or_else(|| self.lock_of(0)), guard)
     }
 
-    /// The holder of the part that died or panicked.
+    /// Returns the holder of the part that died or panicked.
     ///
     /// # Panics
     ///
-    /// There is no such part.
+    /// `part` is not below [`count`](Self::count).
     ///
     /// # Examples
     ///
@@ -302,16 +301,16 @@ impl<T: Plain> Parts<T> {
     /// ```
     #[must_use]
     #[track_caller]
-    pub fn poisoned_by(&self, part: usize) -> Option<Culprit> {
+    pub fn poisoned_by(&self, part: usize) -> Option<PoisonCause> {
         let _checked = self.range(part);
-        Culprit::of(self.lock_of(part))
+        PoisonCause::of(self.lock_of(part))
     }
 
-    /// Declares a part to be in order again. Do it while holding it, after a look at the data.
+    /// Clears the poison. Do it with the lock held, after a check of the data.
     ///
     /// # Panics
     ///
-    /// There is no such part.
+    /// `part` is not below [`count`](Self::count).
     ///
     /// # Examples
     ///
@@ -324,7 +323,7 @@ impl<T: Plain> Parts<T> {
     #[track_caller]
     pub fn clear_poison(&self, part: usize) {
         let _checked = self.range(part);
-        self.lock_of(part).absolve();
+        self.lock_of(part).clear_poison();
     }
 
     fn guard(&self, part: usize, range: Range<usize>) -> LockResult<PartGuard<'_, T>> {
@@ -336,7 +335,7 @@ impl<T: Plain> Parts<T> {
         &self.segment.machine().locks[part]
     }
 
-    /// Where all values lie, for guards.
+    /// Returns the address of all values, for guards.
     pub(crate) fn data(&self) -> NonNull<[T]> {
         self.segment.data()
     }
@@ -346,7 +345,7 @@ impl<T: Plain> Parts<T> {
     }
 }
 
-/// Part `part` of `count` of a row of `len` values. Adjacent, of about the same length, and all together the row.
+/// Returns part `part` of `count` of `len` values. Parts are adjacent, of about the same length, and all together the whole.
 fn range_of(part: usize, count: usize, len: usize) -> Range<usize> {
     // Without overflow: the products of any length with a number up to 255 fit.
     let start = |part: usize| (part as u128 * len as u128 / count as u128) as usize;
@@ -368,5 +367,93 @@ impl<T: Plain> fmt::Debug for Parts<T> {
             .field("count", &self.count())
             .field("locked", &locked)
             .finish_non_exhaustive()
+    }
+}
+
+/// Holds a part, or all of them, until it is dropped. It stays in the thread that took it; in a copy of the process it panics when
+/// it is used.
+///
+/// # Examples
+///
+/// ```
+/// let row = procession_sync::Parts::from_slice(&[1, 2, 3, 4], 2)?;
+/// let mut second = row.lock(1).unwrap();
+/// second[0] = 30;
+/// assert_eq!((second.range(), &*second), (2..4, &[30, 4][..]));
+/// # drop(second);
+/// # Ok::<(), procession_sync::CreateError>(())
+/// ```
+#[must_use = "if unused the part is given back at once"]
+pub struct PartGuard<'a, T: Plain> {
+    row: &'a Parts<T>,
+    parts: Range<usize>,
+    range: Range<usize>,
+    ownership: Ownership,
+}
+
+impl<'a, T: Plain> PartGuard<'a, T> {
+    /// Makes the guard of parts whose locks were just taken, and of their values.
+    pub(crate) fn new(row: &'a Parts<T>, parts: Range<usize>, range: Range<usize>) -> PartGuard<'a, T> {
+        PartGuard { row, parts, range, ownership: Ownership::begin() }
+    }
+
+    /// Returns the indexes of these values in the whole.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let row = procession_sync::Parts::from_slice(&[1, 2, 3], 2)?;
+    /// assert_eq!(row.lock(1).unwrap().range(), 1..3);
+    /// # Ok::<(), procession_sync::CreateError>(())
+    /// ```
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    fn place(&self) -> NonNull<[T]> {
+        let all = self.row.data();
+        // SAFETY: the range was checked against the length of the row when the part was taken, and neither changes.
+        let start = unsafe { all.cast::<T>().add(self.range.start) };
+        NonNull::slice_from_raw_parts(start, self.range.len())
+    }
+}
+
+impl<T: Plain> Deref for PartGuard<'_, T> {
+    type Target = [T];
+
+    #[track_caller]
+    fn deref(&self) -> &[T] {
+        self.ownership.check();
+        // SAFETY: the segment holds valid values there (any bytes are one); this process and thread hold the locks of all parts in
+        // the range, and parts do not overlap, so nobody writes to it while the guard is borrowed.
+        unsafe { self.place().as_ref() }
+    }
+}
+
+impl<T: Plain> DerefMut for PartGuard<'_, T> {
+    #[track_caller]
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.ownership.check();
+        // SAFETY: as for `deref`, and the guard is borrowed for this alone, so nobody reads either.
+        unsafe { self.place().as_mut() }
+    }
+}
+
+impl<T: Plain> Drop for PartGuard<'_, T> {
+    fn drop(&mut self) {
+        for lock in self.row.locks(self.parts.clone()) {
+            let me = self.ownership.end(lock);
+            lock.unlock(me);
+        }
+    }
+}
+
+// SAFETY: a shared guard gives out `&[T]` and nothing else.
+unsafe impl<T: Plain + Sync> Sync for PartGuard<'_, T> {}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for PartGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }

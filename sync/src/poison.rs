@@ -1,4 +1,4 @@
-//! Who left data in doubt: [`Culprit`], and std's poison errors around our guards.
+//! [`PoisonCause`]: the process that left data in doubt, and std's poison errors around our guards.
 
 use std::fmt;
 use std::sync::{LockResult, PoisonError};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::raw::mutex::RawMutex;
 
-/// The process that held a lock when it died, or when it panicked.
+/// The process that held a lock when it died or panicked.
 ///
 /// # Examples
 ///
@@ -23,25 +23,25 @@ use crate::raw::mutex::RawMutex;
 ///     assert!(panicking.join().is_err());
 /// });
 /// let error = lock.lock().unwrap_err();
-/// let culprit = MutexGuard::poisoned_by(error.get_ref()).unwrap();
-/// assert_eq!(culprit.pid(), std::process::id());
-/// assert!(culprit.panicked());
+/// let cause = MutexGuard::poisoned_by(error.get_ref()).unwrap();
+/// assert_eq!(cause.pid(), std::process::id());
+/// assert!(cause.panicked());
 /// # drop(error);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Culprit {
+pub struct PoisonCause {
     pid: u32,
     panicked: bool,
 }
 
-impl Culprit {
-    /// The number that the process had.
+impl PoisonCause {
+    /// Returns the number that the process had.
     ///
     /// # Examples
     ///
     /// ```
-    /// assert_eq!(procession_sync::Mutex::new(())?.poisoned_by().map(|culprit| culprit.pid()), None);
+    /// assert_eq!(procession_sync::Mutex::new(())?.poisoned_by().map(|cause| cause.pid()), None);
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     #[must_use]
@@ -49,12 +49,12 @@ impl Culprit {
         self.pid
     }
 
-    /// Whether it panicked. If not, it died: killed, aborted or ended while it held the lock.
+    /// Returns whether the process panicked. Otherwise it died: killed, aborted or ended while it held the lock.
     ///
     /// # Examples
     ///
     /// ```
-    /// assert_eq!(procession_sync::Mutex::new(())?.poisoned_by().map(|culprit| culprit.panicked()), None);
+    /// assert_eq!(procession_sync::Mutex::new(())?.poisoned_by().map(|cause| cause.panicked()), None);
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     #[must_use]
@@ -62,21 +62,21 @@ impl Culprit {
         self.panicked
     }
 
-    /// The one that a lock has on record.
-    pub(crate) fn of(lock: &RawMutex) -> Option<Culprit> {
-        lock.fallen().map(|(who, panicked)| Culprit { pid: who.pid(), panicked })
+    /// Returns the process that a lock has on record.
+    pub(crate) fn of(lock: &RawMutex) -> Option<PoisonCause> {
+        lock.poisoned_by().map(|(who, panicked)| PoisonCause { pid: who.pid(), panicked })
     }
 }
 
-impl fmt::Display for Culprit {
+impl fmt::Display for PoisonCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = if self.panicked { "panicked" } else { "died" };
         write!(f, "process {} {end} while it held the lock", self.pid)
     }
 }
 
-/// The guard, as an error when the lock is poisoned.
+/// Returns the guard, as an error when the lock is poisoned.
 #[inline]
 pub(crate) fn checked<G>(lock: &RawMutex, guard: G) -> LockResult<G> {
-    if lock.fallen().is_none() { Ok(guard) } else { Err(PoisonError::new(guard)) }
+    if lock.poisoned_by().is_none() { Ok(guard) } else { Err(PoisonError::new(guard)) }
 }

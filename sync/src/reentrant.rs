@@ -12,19 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
-use crate::holding::{Holding, LockedBy};
-use crate::poison::{self, Culprit};
+use crate::ownership::{LockedBy, Ownership};
+use crate::poison::{self, PoisonCause};
 use crate::raw::reentrant::RawReentrant;
 use crate::segment::{Machine, Segment};
 
-/// A lock in shared memory that the thread which holds it can take again, as often as it gives it back.
+/// A lock in shared memory that the holding thread can take again. It is free after as many releases.
 ///
-/// As the holder may have several guards at once, they give shared references only: put atomics inside, or keep the data
-/// elsewhere and `()` here. All else is as for [`Mutex`](crate::Mutex): what happens when the holder dies, timeouts, fairness.
+/// The holder may have several guards at once, so they give shared references only: put atomics inside, or keep the data
+/// elsewhere and `()` here. The rest is as for [`Mutex`](crate::Mutex): deaths, timeouts, fairness.
 ///
 /// # Differences from Python's `RLock`
 ///
-/// A dead holder does not keep it for ever, and only guards give it back, so nobody can give it back too often.
+/// A dead holder does not keep it for ever, and only guards release it, so that it cannot be released too often.
 ///
 /// # Examples
 ///
@@ -54,11 +54,11 @@ unsafe impl Machine for RawReentrant {
 }
 
 impl<T: Plain> ReentrantLock<T> {
-    /// Makes a lock around a value.
+    /// Makes a lock around `value`.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -77,11 +77,11 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     ///
     /// # Errors
     ///
-    /// A holder died or panicked and nobody has cleared the poison: the error holds the guard.
+    /// [`PoisonError`](std::sync::PoisonError), which has the guard: a holder died or panicked, and the poison was not cleared.
     ///
     /// # Panics
     ///
-    /// This thread holds it 2^32 - 1 times already.
+    /// This thread holds the lock 2^32 - 1 times already.
     ///
     /// # Examples
     ///
@@ -99,11 +99,11 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         self.guard()
     }
 
-    /// Takes the lock if no other thread holds it; the dead do not count.
+    /// Takes the lock if no other living thread holds it.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when another thread holds it, else as for [`lock`](Self::lock).
+    /// [`TryLockError::WouldBlock`]: another thread holds the lock. [`TryLockError::Poisoned`]: as for [`lock`](Self::lock).
     ///
     /// # Panics
     ///
@@ -126,11 +126,11 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         }
     }
 
-    /// As [`lock`](Self::lock), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
+    /// Does what [`lock`](Self::lock) does, and gives up after `timeout`. A zero timeout only tries.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when the time is over, else as for [`lock`](Self::lock).
+    /// [`TryLockError::WouldBlock`]: `timeout` has passed. [`TryLockError::Poisoned`]: as for [`lock`](Self::lock).
     ///
     /// # Panics
     ///
@@ -152,7 +152,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         }
     }
 
-    /// Whether a thread holds the lock at this moment, perhaps this one.
+    /// Returns whether a thread holds the lock now; it may be this one.
     ///
     /// # Examples
     ///
@@ -166,7 +166,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         self.locked_by().is_some()
     }
 
-    /// The number of the process that holds the lock at this moment.
+    /// Returns the number of the process that holds the lock now.
     ///
     /// # Examples
     ///
@@ -182,7 +182,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         self.machine().raw().holder().map(ProcessIdentity::pid)
     }
 
-    /// Whether a holder died or panicked since the poison was last cleared.
+    /// Returns whether a holder has died or panicked since the poison was cleared.
     ///
     /// # Examples
     ///
@@ -195,7 +195,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         self.poisoned_by().is_some()
     }
 
-    /// The holder that died or panicked.
+    /// Returns the holder that died or panicked.
     ///
     /// # Examples
     ///
@@ -204,11 +204,11 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn poisoned_by(&self) -> Option<Culprit> {
-        Culprit::of(self.machine().raw())
+    pub fn poisoned_by(&self) -> Option<PoisonCause> {
+        PoisonCause::of(self.machine().raw())
     }
 
-    /// Declares the data to be in order again. Do it while holding the lock, after a look at the data.
+    /// Clears the poison. Do it with the lock held, after a check of the data.
     ///
     /// # Examples
     ///
@@ -219,7 +219,7 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) {
-        self.machine().raw().absolve();
+        self.machine().raw().clear_poison();
     }
 
     fn machine(&self) -> &RawReentrant {
@@ -227,12 +227,12 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     }
 
     fn guard(&self) -> LockResult<ReentrantLockGuard<'_, T>> {
-        let guard = ReentrantLockGuard { lock: self, holding: Holding::begin() };
+        let guard = ReentrantLockGuard { lock: self, ownership: Ownership::begin() };
         poison::checked(self.machine().raw(), guard)
     }
 }
 
-/// A number that no other thread of this process ever has; a copy of the process goes on with the numbers of its own.
+/// Returns a number that no other thread of this process ever has; a copy of the process goes on with numbers of its own.
 fn this_thread() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     thread_local! {
@@ -262,7 +262,7 @@ impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for ReentrantLock<T> {
     }
 }
 
-/// The lock is held once more until this is dropped. It stays in the thread that took the lock.
+/// Holds the lock once more until it is dropped. It stays in the thread that took the lock.
 ///
 /// ```compile_fail,E0277
 /// let lock = procession_sync::ReentrantLock::new(1).unwrap();
@@ -284,11 +284,11 @@ impl<T: Shape + fmt::Debug + ?Sized> fmt::Debug for ReentrantLock<T> {
 #[must_use = "if unused the lock is given back at once"]
 pub struct ReentrantLockGuard<'a, T: Shape + ?Sized> {
     lock: &'a ReentrantLock<T>,
-    holding: Holding,
+    ownership: Ownership,
 }
 
 impl<T: Shape + ?Sized> ReentrantLockGuard<'_, T> {
-    /// The holder that died or panicked; ask the guard inside a [`PoisonError`](std::sync::PoisonError).
+    /// Returns the holder that died or panicked. Ask the guard inside a [`PoisonError`](std::sync::PoisonError).
     ///
     /// # Examples
     ///
@@ -302,7 +302,7 @@ impl<T: Shape + ?Sized> ReentrantLockGuard<'_, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn poisoned_by(guard: &Self) -> Option<Culprit> {
+    pub fn poisoned_by(guard: &Self) -> Option<PoisonCause> {
         guard.lock.poisoned_by()
     }
 }
@@ -312,7 +312,7 @@ impl<T: Shape + ?Sized> Deref for ReentrantLockGuard<'_, T> {
 
     #[track_caller]
     fn deref(&self) -> &T {
-        self.holding.check();
+        self.ownership.check();
         // SAFETY: the segment holds a valid value there (any bytes are one); this thread holds the lock, and while it does only
         // it has references, all of them shared.
         unsafe { self.lock.segment.data().as_ref() }
@@ -321,7 +321,7 @@ impl<T: Shape + ?Sized> Deref for ReentrantLockGuard<'_, T> {
 
 impl<T: Shape + ?Sized> Drop for ReentrantLockGuard<'_, T> {
     fn drop(&mut self) {
-        let me = self.holding.end(self.lock.machine().raw());
+        let me = self.ownership.end(self.lock.machine().raw());
         self.lock.machine().unlock(me);
     }
 }

@@ -6,7 +6,7 @@ use procession_core::os::identity::ProcessIdentity;
 
 use crate::raw::mutex::RawMutex;
 
-/// A lock in memory of the caller's: 16 bytes, fresh when they are zeros. The dead are robbed of it.
+/// A lock in memory of the caller: 16 bytes, free when they are zeros. A lock whose holder died can be taken over.
 ///
 /// ```
 /// use procession_sync::RobustLock;
@@ -23,7 +23,7 @@ use crate::raw::mutex::RawMutex;
 #[derive(Debug)]
 pub struct RobustLock(RawMutex);
 
-/// The lock is held as long as this lives.
+/// Holds the lock until it is dropped.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct RobustGuard<'a> {
@@ -32,7 +32,7 @@ pub struct RobustGuard<'a> {
 }
 
 impl RobustLock {
-    /// Takes the lock.
+    /// Waits until the lock is free, and takes it.
     #[inline]
     pub fn lock(&self) -> RobustGuard<'_> {
         let me = ProcessIdentity::current();
@@ -41,13 +41,13 @@ impl RobustLock {
         RobustGuard { lock: self, me }
     }
 
-    /// Takes the lock, or gives up when the deadline has passed; without one it is always taken. The deadline is asked for only
-    /// when the lock is not free, so that nobody looks at the clock for nothing.
+    /// Waits until the lock is free or the deadline has passed (`None`: never). The deadline is computed only
+    /// when the lock is not free, because a look at the clock takes longer than a lock.
     #[inline]
     pub fn lock_until(&self, deadline: impl FnOnce() -> Option<Instant>) -> Option<RobustGuard<'_>> {
         let me = ProcessIdentity::current();
         // Not `then_some`: a guard that is made and dropped would unlock what another thread of this process holds.
-        let taken = self.0.take_if_free(me) || self.0.lock_slowly(me, deadline());
+        let taken = self.0.try_lock_if_free(me) || self.0.lock_slow(me, deadline());
         taken.then(|| RobustGuard { lock: self, me })
     }
 
@@ -57,28 +57,28 @@ impl RobustLock {
         self.0.try_lock(me).then(|| RobustGuard { lock: self, me })
     }
 
-    /// The number of the process that holds the lock now.
+    /// Returns the number of the process that holds the lock now.
     pub fn holder(&self) -> Option<u32> {
         self.0.holder().map(ProcessIdentity::pid)
     }
 
-    /// Whether somebody holds the lock now.
+    /// Returns whether the lock is held now.
     pub fn is_held(&self) -> bool {
         self.0.holder().is_some()
     }
 }
 
 impl RobustGuard<'_> {
-    /// Whether a holder has died since this was last [taken note of](Self::absolve), so that what it was about may be half
+    /// Returns whether a holder has died since the last [`clear_poison`](Self::clear_poison), so that its work may be half
     /// done.
     #[inline]
     pub fn after_a_death(&self) -> bool {
-        self.lock.0.fallen().is_some()
+        self.lock.0.poisoned_by().is_some()
     }
 
-    /// Takes note of the deaths. Those to come are told again.
-    pub fn absolve(&self) {
-        self.lock.0.absolve();
+    /// Clears the record of a death.
+    pub fn clear_poison(&self) {
+        self.lock.0.clear_poison();
     }
 }
 

@@ -1,6 +1,7 @@
-//! [`RwLock`]: data for many readers or one writer.
+//! [`RwLock`] and its guards: data for many readers or one writer.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 use std::time::Duration;
@@ -11,29 +12,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
-use crate::holding::LockedBy;
-use crate::poison::{self, Culprit};
+use crate::ownership::{LockedBy, Ownership};
+use crate::poison::{self, PoisonCause};
 use crate::raw::rwlock::{RawRwLock, Slot};
-use crate::rwlock_guard::{RwLockReadGuard, RwLockWriteGuard};
 use crate::segment::{Machine, Segment};
 
-/// Data in shared memory that many may read at a time, or one may write.
+/// Data in shared memory for many readers at a time, or one writer.
 ///
-/// A handle, as [`Mutex`](crate::Mutex) is: clones and copies in other processes are the same lock.
+/// It is a handle, as [`Mutex`](crate::Mutex) is: clones and copies in other processes are the same lock.
 ///
 /// # When a holder dies
 ///
-/// A dead writer leaves the lock poisoned, as a dead holder of a [`Mutex`](crate::Mutex) does. A dead reader is forgotten:
-/// it changed nothing. Either is noticed within 50 ms by those who wait, and within 1 ms by calls that only try.
+/// A dead writer leaves the lock poisoned, as a dead holder of a [`Mutex`](crate::Mutex) does. The slot of a dead
+/// reader is cleared: it changed nothing. Waiting threads notice either within 50 ms, and calls that only try within 1 ms.
 ///
 /// # Fairness
 ///
-/// A writer that waits keeps new readers out, so readers cannot starve writers; many writers in a row can hold up
-/// readers. A thread that reads and asks to read again may wait for a writer that waits for it: do not nest.
+/// A waiting writer keeps new readers out, so that readers cannot starve writers; many writers in a row can delay
+/// readers. A reader that locks again may wait for a writer that waits for it: do not nest.
 ///
 /// `T` is `Sync`, as several threads may read at once.
 ///
-/// Up to 480 guards for reading can exist at a time, in all processes together; one more waits until one is dropped.
+/// Up to 480 guards for reading can exist at a time, in all processes together; the next reader waits until one is dropped.
 ///
 /// # Examples
 ///
@@ -60,11 +60,11 @@ unsafe impl Machine for RawRwLock {
 }
 
 impl<T: Plain + Sync> RwLock<T> {
-    /// Makes a lock around a value.
+    /// Makes a lock around `value`.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -79,11 +79,11 @@ impl<T: Plain + Sync> RwLock<T> {
 }
 
 impl<T: Plain + Sync> RwLock<[T]> {
-    /// Makes a lock around a row of `len` values; `value` tells each from its index.
+    /// Makes a lock around a slice of `len` values; `value` computes each from its index.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -98,11 +98,11 @@ impl<T: Plain + Sync> RwLock<[T]> {
 }
 
 impl<T: Shape + Sync + ?Sized> RwLock<T> {
-    /// Waits until nobody writes or waits to write, and takes the lock for reading.
+    /// Waits until no writer holds the lock or waits for it, and takes it for reading.
     ///
     /// # Errors
     ///
-    /// A writer died or panicked and nobody has cleared the poison: the error holds the guard.
+    /// [`PoisonError`](std::sync::PoisonError), which has the guard: a writer died or panicked, and the poison was not cleared.
     ///
     /// # Examples
     ///
@@ -119,11 +119,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         }
     }
 
-    /// Takes the lock for reading if nobody writes; the dead do not count.
+    /// Takes the lock for reading if no living writer holds it.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when somebody writes or waits to, else as for [`read`](Self::read).
+    /// [`TryLockError::WouldBlock`]: a writer holds the lock or waits for it. [`TryLockError::Poisoned`]: as for [`read`](Self::read).
     ///
     /// # Examples
     ///
@@ -137,11 +137,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         Ok(self.reading(slot)?)
     }
 
-    /// As [`read`](Self::read), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
+    /// Does what [`read`](Self::read) does, and gives up after `timeout`. A zero timeout only tries.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when the time is over, else as for [`read`](Self::read).
+    /// [`TryLockError::WouldBlock`]: `timeout` has passed. [`TryLockError::Poisoned`]: as for [`read`](Self::read).
     ///
     /// # Examples
     ///
@@ -156,11 +156,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         Ok(self.reading(slot)?)
     }
 
-    /// Waits until nobody reads or writes, and takes the lock for writing.
+    /// Waits until the lock is free, and takes it for writing.
     ///
     /// # Errors
     ///
-    /// As for [`read`](Self::read).
+    /// [`PoisonError`](std::sync::PoisonError), as for [`read`](Self::read).
     ///
     /// # Examples
     ///
@@ -175,11 +175,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         self.writing()
     }
 
-    /// Takes the lock for writing if nobody reads or writes; the dead do not count.
+    /// Takes the lock for writing if no living reader or writer holds it.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when somebody has the lock, else as for [`read`](Self::read).
+    /// [`TryLockError::WouldBlock`]: the lock is held. [`TryLockError::Poisoned`]: as for [`read`](Self::read).
     ///
     /// # Examples
     ///
@@ -198,11 +198,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         }
     }
 
-    /// As [`write`](Self::write), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
+    /// Does what [`write`](Self::write) does, and gives up after `timeout`. A zero timeout only tries.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when the time is over, else as for [`read`](Self::read).
+    /// [`TryLockError::WouldBlock`]: `timeout` has passed. [`TryLockError::Poisoned`]: as for [`read`](Self::read).
     ///
     /// # Examples
     ///
@@ -220,7 +220,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         }
     }
 
-    /// Whether one writes, or many read, at this moment.
+    /// Returns whether a reader or a writer holds the lock now.
     ///
     /// # Examples
     ///
@@ -234,10 +234,10 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// ```
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.machine().is_used()
+        self.machine().is_locked()
     }
 
-    /// The number of the process that writes at this moment, or waits for readers in order to write.
+    /// Returns the number of the process that writes now, or waits for readers in order to write.
     ///
     /// # Examples
     ///
@@ -253,7 +253,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         self.machine().writer().holder().map(ProcessIdentity::pid)
     }
 
-    /// Whether a writer died or panicked since the poison was last cleared.
+    /// Returns whether a writer has died or panicked since the poison was cleared.
     ///
     /// # Examples
     ///
@@ -266,7 +266,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         self.poisoned_by().is_some()
     }
 
-    /// The writer that died or panicked.
+    /// Returns the writer that died or panicked.
     ///
     /// # Examples
     ///
@@ -275,11 +275,11 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn poisoned_by(&self) -> Option<Culprit> {
-        Culprit::of(self.machine().writer())
+    pub fn poisoned_by(&self) -> Option<PoisonCause> {
+        PoisonCause::of(self.machine().writer())
     }
 
-    /// Declares the data to be in order again. Do it while holding the lock for writing, after a look at the data.
+    /// Clears the poison. Do it with the lock held, after a check of the data.
     ///
     /// # Examples
     ///
@@ -290,14 +290,14 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) {
-        self.machine().writer().absolve();
+        self.machine().writer().clear_poison();
     }
 
     pub(crate) fn machine(&self) -> &RawRwLock {
         self.segment.machine()
     }
 
-    /// Where the data lies, for guards.
+    /// Returns the address of the data, for guards.
     pub(crate) fn data(&self) -> NonNull<T> {
         self.segment.data()
     }
@@ -327,5 +327,125 @@ impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLock<T> {
             Err(TryLockError::WouldBlock) => shown.field("data", &LockedBy(self.locked_by())),
         };
         shown.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
+    }
+}
+
+/// Holds the lock for reading until it is dropped. It stays in the thread that took the lock.
+///
+/// ```compile_fail,E0277
+/// let lock = procession_sync::RwLock::new(1).unwrap();
+/// let guard = lock.read().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(guard));
+/// });
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// let lock = procession_sync::RwLock::new(7)?;
+/// let guard = lock.read().unwrap();
+/// assert_eq!(*guard, 7);
+/// # drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "if unused the lock is given back at once"]
+pub struct RwLockReadGuard<'a, T: Shape + Sync + ?Sized> {
+    lock: &'a RwLock<T>,
+    slot: Slot,
+    ownership: Ownership,
+}
+
+impl<'a, T: Shape + Sync + ?Sized> RwLockReadGuard<'a, T> {
+    /// Makes the guard of a slot that was just claimed.
+    pub(crate) fn new(lock: &'a RwLock<T>, slot: Slot) -> RwLockReadGuard<'a, T> {
+        RwLockReadGuard { lock, slot, ownership: Ownership::begin() }
+    }
+}
+
+impl<T: Shape + Sync + ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[track_caller]
+    fn deref(&self) -> &T {
+        self.ownership.check();
+        // SAFETY: the segment holds a valid value there (any bytes are one), and nobody writes while this slot is claimed.
+        unsafe { self.lock.data().as_ref() }
+    }
+}
+
+impl<T: Shape + Sync + ?Sized> Drop for RwLockReadGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.machine().unlock_read(ProcessIdentity::current(), self.slot);
+    }
+}
+
+// SAFETY: a shared guard gives out `&T` and nothing else.
+unsafe impl<T: Shape + Sync + ?Sized> Sync for RwLockReadGuard<'_, T> {}
+
+impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Holds the lock for writing until it is dropped. It stays in the thread that took the lock.
+///
+/// # Examples
+///
+/// ```
+/// let lock = procession_sync::RwLock::new(7)?;
+/// let mut guard = lock.write().unwrap();
+/// *guard = 8;
+/// drop(guard);
+/// assert_eq!(*lock.read().unwrap(), 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "if unused the lock is given back at once"]
+pub struct RwLockWriteGuard<'a, T: Shape + Sync + ?Sized> {
+    lock: &'a RwLock<T>,
+    ownership: Ownership,
+}
+
+impl<'a, T: Shape + Sync + ?Sized> RwLockWriteGuard<'a, T> {
+    /// Makes the guard of a lock that was just taken.
+    pub(crate) fn new(lock: &'a RwLock<T>) -> RwLockWriteGuard<'a, T> {
+        RwLockWriteGuard { lock, ownership: Ownership::begin() }
+    }
+}
+
+impl<T: Shape + Sync + ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    #[track_caller]
+    fn deref(&self) -> &T {
+        self.ownership.check();
+        // SAFETY: the segment holds a valid value there (any bytes are one); this thread alone has the lock.
+        unsafe { self.lock.data().as_ref() }
+    }
+}
+
+impl<T: Shape + Sync + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    #[track_caller]
+    fn deref_mut(&mut self) -> &mut T {
+        self.ownership.check();
+        // SAFETY: as for `deref`, and the guard is borrowed for this alone.
+        unsafe { self.lock.data().as_mut() }
+    }
+}
+
+impl<T: Shape + Sync + ?Sized> Drop for RwLockWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        let me = self.ownership.end(self.lock.machine().writer());
+        self.lock.machine().unlock_write(me);
+    }
+}
+
+// SAFETY: a shared guard gives out `&T` and nothing else.
+unsafe impl<T: Shape + Sync + ?Sized> Sync for RwLockWriteGuard<'_, T> {}
+
+impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }

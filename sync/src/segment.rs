@@ -16,7 +16,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::data::{self, Layout, Plain};
-use crate::error::{CreateError, Fault};
+use crate::error::{CreateError, CreateErrorKind};
 
 /// "Procession's sync, layout 3": changes whenever a machine's layout or protocol does.
 const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x03");
@@ -24,9 +24,9 @@ const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x03");
 // SAFETY: only this crate uses the name, and only segments send and receive what is of this kind.
 const SEGMENT: Kind = unsafe { Kind::new(*b"sync mem") };
 /// Headers, machines and data do not share cache lines.
-const LINE: usize = 64;
-/// A mapping begins with a page, so this alignment is the most there is.
-const PAGE: usize = 4096;
+const CACHE_LINE: usize = 64;
+/// The maximum alignment of data, because a mapping begins with a page.
+const PAGE_SIZE: usize = 4096;
 
 /// A machine that can be found in shared memory.
 ///
@@ -35,13 +35,13 @@ const PAGE: usize = 4096;
 /// The type is `repr(C)` and made of atomics only, all zeros is its fresh state, no bytes are invalid, and
 /// its alignment is at most 64.
 pub(crate) unsafe trait Machine: Sync + 'static {
-    /// Tells it from all others.
+    /// The number of the kind of machine, which no other has.
     const KIND: u64;
-    /// How people call it.
+    /// The name of the primitive in errors.
     const NAME: &str;
 }
 
-/// What a segment says of itself.
+/// The head of a segment, by which a receiver checks it.
 #[repr(C)]
 struct Header {
     magic: AtomicU64,
@@ -49,7 +49,7 @@ struct Header {
     size: AtomicU64,
     align: AtomicU64,
     count: AtomicU64,
-    /// Which type the data is of. Another one of the same size may be changed in other ways: a number is no atomic number.
+    /// The type of the data. Another type of the same size may be changed in other ways: a number is no atomic number.
     data: AtomicU64,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Segment<M, T: ?Sized> {
 }
 
 impl<M: Machine, T: Plain> Segment<M, T> {
-    /// Makes a fresh one for one value.
+    /// Makes a segment with one value.
     pub(crate) fn new(value: T) -> Result<Self, CreateError> {
         let mut value = Some(value);
         Self::create(1, |start| {
@@ -72,7 +72,7 @@ impl<M: Machine, T: Plain> Segment<M, T> {
 }
 
 impl<M: Machine, T: Plain> Segment<M, [T]> {
-    /// Makes a fresh one for a row of values.
+    /// Makes a segment with a slice of `count` values.
     pub(crate) fn from_fn(count: usize, value: impl FnMut(usize) -> T) -> Result<Self, CreateError> {
         Self::create(count, |start| {
             // SAFETY: `create` calls this with room for `count` values that nobody else has seen.
@@ -88,23 +88,23 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
         unsafe { self.machine.as_ref() }
     }
 
-    /// Where the data lies. Whoever turns it into a reference must know that nobody else has one that conflicts.
+    /// Returns the address of the data. The caller that makes it a reference must know that there is none that conflicts.
     #[inline]
     pub(crate) fn data(&self) -> NonNull<T> {
         self.data
     }
 
-    /// The mapping that everything lies in.
+    /// Returns the mapping of the segment.
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
     fn create(count: usize, fill: impl FnOnce(NonNull<u8>)) -> Result<Self, CreateError> {
-        if T::ALIGN > PAGE {
-            return Err(Fault::Alignment(T::ALIGN).into());
+        if T::ALIGN > PAGE_SIZE {
+            return Err(CreateErrorKind::Alignment(T::ALIGN).into());
         }
-        let len = len::<M, T>(count).ok_or(Fault::TooLarge { count, size: T::SIZE })?;
-        let mapping = Mapping::with_label(len, &format!("procession: {}", M::NAME)).map_err(Fault::Memory)?;
+        let len = len::<M, T>(count).ok_or(CreateErrorKind::TooLarge { count, size: T::SIZE })?;
+        let mapping = Mapping::with_label(len, &format!("procession: {}", M::NAME)).map_err(CreateErrorKind::Memory)?;
         let header = header(&mapping);
         header.magic.store(MAGIC, Ordering::Relaxed);
         header.kind.store(M::KIND, Ordering::Relaxed);
@@ -117,25 +117,28 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
         Ok(segment)
     }
 
-    /// Believes a mapping that arrived only if it holds what the receiver expects.
-    pub(crate) fn adopt(mapping: Mapping) -> Result<Self, String> {
+    /// Checks that a mapping that arrived holds what the receiver expects.
+    pub(crate) fn from_mapping(mapping: Mapping) -> Result<Self, String> {
         let expected = M::NAME;
         if mapping.len() < size_of::<Header>() {
             return Err(format!("{} bytes of shared memory are too small for a {expected}", mapping.len()));
         }
         let header = header(&mapping);
-        let is = |field: &AtomicU64, value: u64| field.load(Ordering::Relaxed) == value;
-        if !is(&header.magic, MAGIC) || !is(&header.kind, M::KIND) {
+        let matches = |field: &AtomicU64, value: u64| field.load(Ordering::Relaxed) == value;
+        if !matches(&header.magic, MAGIC) || !matches(&header.kind, M::KIND) {
             return Err(format!("the shared memory that arrived is not a {expected} of this version"));
         }
-        if !is(&header.size, T::SIZE as u64) || !is(&header.align, T::ALIGN as u64) || !is(&header.data, T::mark()) {
+        if !matches(&header.size, T::SIZE as u64)
+            || !matches(&header.align, T::ALIGN as u64)
+            || !matches(&header.data, T::mark())
+        {
             return Err(format!("the {expected} that arrived holds another type of data"));
         }
-        // Read once: it could change between two looks.
+        // Read once: another process could change it between two reads.
         let count = usize::try_from(header.count.load(Ordering::Relaxed)).ok();
         match count.filter(|count| T::can_count(*count) && len::<M, T>(*count) == Some(mapping.len())) {
             Some(count) => Ok(Self::assemble(mapping, count)),
-            None => Err(format!("the {expected} that arrived does not have the size that it tells")),
+            None => Err(format!("the {expected} that arrived does not have the size that its header says")),
         }
     }
 
@@ -143,7 +146,7 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
     fn assemble(mapping: Mapping, count: usize) -> Self {
         let start = mapping.as_ptr();
         // SAFETY: the mapping is at least as long as `len` says, which is beyond both offsets.
-        let machine = unsafe { start.add(LINE) };
+        let machine = unsafe { start.add(CACHE_LINE) };
         // SAFETY: as above.
         let data = unsafe { start.add(data_offset::<M, T>()) };
         Segment { machine: machine.cast(), data: T::at(data, count), mapping }
@@ -151,18 +154,18 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
 }
 
 fn header(mapping: &Mapping) -> &Header {
-    const { assert!(size_of::<Header>() <= LINE, "the header has the first line for itself") };
+    const { assert!(size_of::<Header>() <= CACHE_LINE, "the header has the first line for itself") };
     // SAFETY: callers have checked the length, a mapping begins with a page, and six atomics are valid whatever they hold.
     unsafe { mapping.as_ptr().cast::<Header>().as_ref() }
 }
 
-/// Where the data begins.
+/// Returns the offset of the data.
 fn data_offset<M: Machine, T: Layout + ?Sized>() -> usize {
-    const { assert!(align_of::<M>() <= LINE, "machines are aligned to a line at most") };
-    (LINE + size_of::<M>()).next_multiple_of(T::ALIGN.max(LINE))
+    const { assert!(align_of::<M>() <= CACHE_LINE, "machines are aligned to a line at most") };
+    (CACHE_LINE + size_of::<M>()).next_multiple_of(T::ALIGN.max(CACHE_LINE))
 }
 
-/// How long the mapping for `count` elements is; `None` when no memory is so long.
+/// Returns the length of a mapping for `count` elements; `None` when it exceeds any memory.
 fn len<M: Machine, T: Layout + ?Sized>(count: usize) -> Option<usize> {
     T::SIZE.checked_mul(count)?.checked_add(data_offset::<M, T>()).filter(|len| *len <= isize::MAX as usize)
 }
@@ -194,6 +197,6 @@ impl<M: Machine, T: Layout + ?Sized> Serialize for Segment<M, T> {
 
 impl<'de, M: Machine, T: Layout + ?Sized> Deserialize<'de> for Segment<M, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::adopt(Mapping::deserialize_as(SEGMENT, deserializer)?).map_err(D::Error::custom)
+        Self::from_mapping(Mapping::deserialize_as(SEGMENT, deserializer)?).map_err(D::Error::custom)
     }
 }

@@ -7,19 +7,19 @@ use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::poll::deadline_after;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{CreateError, Fault};
-use crate::raw::patience::Deadline;
-use crate::raw::semaphore::{MOST, RawSemaphore};
+use crate::error::{CreateError, CreateErrorKind};
+use crate::raw::backoff::Deadline;
+use crate::raw::semaphore::{MAX_PERMITS, RawSemaphore};
 use crate::segment::{Machine, Segment};
 
-/// A number of permits in shared memory, of which each process takes some and gives them back.
+/// A counting semaphore in shared memory: processes take permits and release them.
 ///
-/// A handle: clones and copies in other processes are the same semaphore.
+/// It is a handle: clones and copies in other processes are the same semaphore.
 ///
 /// # When a holder dies
 ///
-/// The permits of its guards come back: who waits for one gets it within 50 ms, who only tries finds it within 1 ms. Permits taken for good
-/// ([`SemaphoreGuard::forget`]) are nobody's and do not come back by themselves. A dead waiter hurts nobody.
+/// The permits of its guards come back: within 50 ms for waiting threads, within 1 ms for calls that only try. Permits taken for good
+/// ([`SemaphoreGuard::forget`]) have no holder and do not come back by themselves. A dead waiter does no harm.
 ///
 /// # Differences from Python's `Semaphore`
 ///
@@ -30,9 +30,9 @@ use crate::segment::{Machine, Segment};
 ///
 /// # Fairness
 ///
-/// None is promised: a process that asks may get a permit before one that was just woken.
+/// None is promised: a thread that asks may get a permit before a thread that was just woken.
 ///
-/// Guards may be held by up to 480 processes at a time; one more waits until a process has none left.
+/// Guards may be held by up to 480 processes at a time; the next process waits until another has none left.
 ///
 /// # Examples
 ///
@@ -60,11 +60,11 @@ unsafe impl Machine for RawSemaphore {
 }
 
 impl Semaphore {
-    /// Makes one with so many permits; more can be released into it, up to 2^31 - 1.
+    /// Makes a semaphore with `permits` permits; [`release`](Self::release) can add more, up to 2^31 - 1.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory, or `permits` is above 2^31 - 1.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory. Otherwise `permits` is above 2^31 - 1.
     ///
     /// # Examples
     ///
@@ -73,14 +73,14 @@ impl Semaphore {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn new(permits: u32) -> Result<Semaphore, CreateError> {
-        Semaphore::with(permits, MOST)
+        Semaphore::with(permits, MAX_PERMITS)
     }
 
-    /// Makes one with so many permits, of which there can never be more.
+    /// Makes a semaphore with `permits` permits, which is also their maximum.
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new).
+    /// [`CreateError`], as for [`new`](Self::new).
     ///
     /// # Examples
     ///
@@ -94,11 +94,11 @@ impl Semaphore {
     }
 
     fn with(permits: u32, bound: u32) -> Result<Semaphore, CreateError> {
-        if permits > MOST {
-            return Err(Fault::Permits { asked: permits, most: MOST }.into());
+        if permits > MAX_PERMITS {
+            return Err(CreateErrorKind::Permits { asked: permits, most: MAX_PERMITS }.into());
         }
         let segment = Segment::<RawSemaphore, ()>::new(())?;
-        segment.machine().set_up(permits, bound);
+        segment.machine().init(permits, bound);
         Ok(Semaphore { segment })
     }
 
@@ -118,7 +118,7 @@ impl Semaphore {
         SemaphoreGuard { semaphore: self }
     }
 
-    /// Takes a permit if there is one; those of the dead count.
+    /// Takes a permit if one is available or held by a dead process.
     ///
     /// # Examples
     ///
@@ -132,7 +132,7 @@ impl Semaphore {
         taken.then(|| SemaphoreGuard { semaphore: self })
     }
 
-    /// As [`acquire`](Self::acquire), but gives up after a while. A zero timeout only tries, one beyond the clock is for ever.
+    /// Does what [`acquire`](Self::acquire) does, and gives up after `timeout`. A zero timeout only tries.
     ///
     /// # Examples
     ///
@@ -146,11 +146,11 @@ impl Semaphore {
         taken.then(|| SemaphoreGuard { semaphore: self })
     }
 
-    /// Adds permits, as many as were forgotten or more.
+    /// Adds permits, which need not have been acquired before.
     ///
     /// # Errors
     ///
-    /// There would be more than the bound allows; then none is added.
+    /// [`ReleaseError`]: there would be more than the maximum; then none is added.
     ///
     /// # Examples
     ///
@@ -167,7 +167,7 @@ impl Semaphore {
         self.machine().release(permits).map_err(refused)
     }
 
-    /// How many permits could be taken at this moment.
+    /// Returns the number of permits that are available now.
     ///
     /// # Examples
     ///
@@ -191,14 +191,14 @@ impl fmt::Debug for Semaphore {
         let holders: Vec<_> = self.machine().holders().map(|(who, held)| (who.pid(), held)).collect();
         let mut shown = f.debug_struct("Semaphore");
         shown.field("available", &self.available()).field("holders", &Holders(&holders));
-        if self.machine().bound() != MOST {
+        if self.machine().bound() != MAX_PERMITS {
             shown.field("bound", &self.machine().bound());
         }
         shown.finish()
     }
 }
 
-/// Which process holds how many permits.
+/// The holders and their number of permits.
 struct Holders<'a>(&'a [(u32, u32)]);
 
 impl fmt::Debug for Holders<'_> {
@@ -207,7 +207,7 @@ impl fmt::Debug for Holders<'_> {
     }
 }
 
-/// A permit, given back when this is dropped or when the process dies. Another thread may drop it.
+/// A permit, which is released when this is dropped or when the process dies. Another thread may drop it.
 ///
 /// # Examples
 ///
@@ -225,8 +225,8 @@ pub struct SemaphoreGuard<'a> {
 }
 
 impl SemaphoreGuard<'_> {
-    /// Takes the permit out of the world: it does not come back, whoever dies, until somebody
-    /// [releases](Semaphore::release) it.
+    /// Removes the permit from the semaphore: it comes back only when it is
+    /// [released](Semaphore::release).
     ///
     /// # Examples
     ///
@@ -245,11 +245,11 @@ impl SemaphoreGuard<'_> {
 
 impl Drop for SemaphoreGuard<'_> {
     fn drop(&mut self) {
-        self.semaphore.machine().give_back(ProcessIdentity::current());
+        self.semaphore.machine().release_held(ProcessIdentity::current());
     }
 }
 
-/// More permits were released than the semaphore may have.
+/// More permits were released than the maximum of the semaphore.
 ///
 /// # Examples
 ///

@@ -9,10 +9,10 @@ use crate::data::{Plain, Shape};
 use crate::error::CreateError;
 use crate::segment::{Machine, Segment};
 
-/// A value in shared memory that every process can see at any time, without a lock.
+/// A value in shared memory that each process can read at any time, without a lock.
 ///
-/// Atomics inside can be changed by all; plain data is what it was when this was made. `T` is [`Plain`] data that is
-/// `Sync`, or a row of it. A handle: clones and copies in other processes show the same memory.
+/// All processes can change the atomics inside; plain data stays what it was when this was made. `T` is [`Plain`] data that is
+/// `Sync`, or a slice of it. It is a handle: clones and copies in other processes show the same memory.
 ///
 /// # Differences from Python's `RawValue` and `RawArray`
 ///
@@ -48,16 +48,16 @@ use crate::segment::{Machine, Segment};
 #[derive(Serialize, Deserialize)]
 #[serde(transparent, bound = "")]
 pub struct Shared<T: Shape + Sync + ?Sized> {
-    segment: Segment<Nothing, T>,
+    segment: Segment<NoMachine, T>,
 }
 
-/// The machine of what needs none.
+/// The machine of values that need none.
 #[repr(C)]
 #[derive(Debug)]
-struct Nothing;
+struct NoMachine;
 
 // SAFETY: there is nothing.
-unsafe impl Machine for Nothing {
+unsafe impl Machine for NoMachine {
     const KIND: u64 = 8;
     const NAME: &str = "shared value";
 }
@@ -67,7 +67,7 @@ impl<T: Plain + Sync> Shared<T> {
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -82,11 +82,11 @@ impl<T: Plain + Sync> Shared<T> {
 }
 
 impl<T: Plain + Sync> Shared<[T]> {
-    /// Shares a row of `len` values; `value` tells each from its index.
+    /// Shares a slice of `len` values; `value` computes each from its index.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -102,11 +102,11 @@ impl<T: Plain + Sync> Shared<[T]> {
         Ok(Shared { segment: Segment::from_fn(len, value)? })
     }
 
-    /// Shares a copy of a row of values.
+    /// Shares a copy of `values`.
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///

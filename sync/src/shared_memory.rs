@@ -1,21 +1,18 @@
 //! [`SharedMemory`]: bytes that several processes see.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::AtomicU8;
 
 use serde::{Deserialize, Serialize};
 
 use crate::copy;
 use crate::error::CreateError;
-use crate::name::{self, Named};
-use crate::segment::{Machine, Segment};
-
-pub use crate::name::NameError;
+use crate::name::{self, NameError, NamedBytes};
 
 /// Bytes in shared memory, without a name or, on request, with one.
 ///
-/// They begin as zeros. A handle: clones and copies in other processes show the same bytes. All of it is allocated at once and
-/// its size is sealed, so an access never fails. Each byte is atomic and nothing more: to keep larger things whole, use a
+/// They begin as zeros. It is a handle: clones and copies in other processes show the same bytes. All of it is allocated at once and
+/// its size is sealed, so that an access never fails. Only single bytes are atomic: to keep larger values whole, use a
 /// [`Mutex`](crate::Mutex) beside it.
 ///
 /// # Names
@@ -23,13 +20,13 @@ pub use crate::name::NameError;
 /// Send the handle in a message where you can. For processes that do not know each other, [`create`](Self::create) gives the
 /// memory a name which others of the same user [`open`](Self::open). A small record under `/dev/shm` says which
 /// processes have it; the memory itself is not there. It goes away with the last process that created or opened it, however that
-/// one ended: then the name is free again, and nothing is left to clean up but the record, which the next one to use the name replaces.
+/// one ended. Then the name is free again, and only the record is left, which the next process to use the name replaces.
 ///
 /// # Differences from Python's `SharedMemory`
 ///
 /// There is no `ShareableList`: a list of one type is a `Mutex<[T]>`, one of several types is a queue or a manager's business.
-/// Nobody's end takes the memory from others, nothing stays behind in memory after the last of them, and a machine without room
-/// says so at once.
+/// The end of a process takes the memory from no other, no memory stays behind after the last of them, and a lack of memory
+/// is an error at once.
 ///
 /// # Examples
 ///
@@ -46,20 +43,7 @@ pub use crate::name::NameError;
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SharedMemory {
-    segment: Segment<Block, [AtomicU8]>,
-}
-
-/// What the machine of plain bytes knows: the number that its record names, 0 without a name.
-#[repr(C)]
-#[derive(Debug)]
-pub(crate) struct Block {
-    pub(crate) id: AtomicU64,
-}
-
-// SAFETY: `repr(C)`, one atomic, fresh when zeroed.
-unsafe impl Machine for Block {
-    const KIND: u64 = 9;
-    const NAME: &str = "shared memory";
+    segment: NamedBytes,
 }
 
 impl SharedMemory {
@@ -67,7 +51,7 @@ impl SharedMemory {
     ///
     /// # Errors
     ///
-    /// There is not enough shared memory.
+    /// [`CreateError::is_out_of_memory`]: there is not enough shared memory.
     ///
     /// # Examples
     ///
@@ -76,14 +60,14 @@ impl SharedMemory {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn new(len: usize) -> Result<SharedMemory, CreateError> {
-        Ok(SharedMemory { segment: Segment::from_fn(len, |_| AtomicU8::new(0))? })
+        Ok(SharedMemory { segment: NamedBytes::from_fn(len, |_| AtomicU8::new(0))? })
     }
 
-    /// Allocates `len` bytes under a name that nobody uses now.
+    /// Allocates `len` bytes under a name that is not in use.
     ///
     /// # Errors
     ///
-    /// The name is in use ([`NameError::is_taken`]) or is no name, there is not enough memory, or the record cannot be written.
+    /// [`NameError::is_taken`]: the name is in use. Otherwise it is no name, there is not enough memory, or the record cannot be written.
     ///
     /// # Examples
     ///
@@ -97,15 +81,15 @@ impl SharedMemory {
     /// # Ok::<(), procession_sync::NameError>(())
     /// ```
     pub fn create(name: &str, len: usize) -> Result<SharedMemory, NameError> {
-        let segment = name::create(name, || Segment::from_fn(len, |_| AtomicU8::new(0)))?;
+        let segment = name::create(name, || NamedBytes::from_fn(len, |_| AtomicU8::new(0)))?;
         Ok(SharedMemory { segment })
     }
 
-    /// Opens what another process, or this one, has created under a name.
+    /// Opens the memory that a process, this one included, has created under a name.
     ///
     /// # Errors
     ///
-    /// No living process has memory of this name ([`NameError::is_not_found`]), or it is another user's.
+    /// [`NameError::is_not_found`]: no living process has memory of this name. Otherwise it is another user's.
     ///
     /// # Examples
     ///
@@ -126,11 +110,11 @@ impl SharedMemory {
         Ok(SharedMemory { segment: name::open(name)? })
     }
 
-    /// Takes the name away. Who has the memory keeps it.
+    /// Removes the name. Processes that have the memory keep it.
     ///
     /// # Errors
     ///
-    /// There is no such name.
+    /// [`NameError::is_not_found`]: there is no such name.
     ///
     /// # Examples
     ///
@@ -141,7 +125,7 @@ impl SharedMemory {
         name::unlink(name)
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     ///
     /// # Examples
     ///
@@ -155,7 +139,7 @@ impl SharedMemory {
         self.bytes().len()
     }
 
-    /// Whether there is not a single byte.
+    /// Returns whether there are no bytes.
     ///
     /// # Examples
     ///
@@ -168,7 +152,7 @@ impl SharedMemory {
         self.len() == 0
     }
 
-    /// The bytes, which anybody may change at any time.
+    /// Returns the bytes, which any process may change at any time.
     ///
     /// # Examples
     ///
@@ -187,11 +171,11 @@ impl SharedMemory {
         unsafe { self.segment.data().as_ref() }
     }
 
-    /// Copies bytes out, from `offset` on.
+    /// Copies bytes out of the memory, from `offset` on.
     ///
     /// # Panics
     ///
-    /// There are not so many bytes from `offset` on.
+    /// The memory ends before `offset + into.len()`.
     ///
     /// # Examples
     ///
@@ -207,11 +191,11 @@ impl SharedMemory {
         copy::out_of(from, into);
     }
 
-    /// Copies bytes in, from `offset` on.
+    /// Copies bytes into the memory, from `offset` on.
     ///
     /// # Panics
     ///
-    /// There is not so much room from `offset` on.
+    /// The memory ends before `offset + from.len()`.
     ///
     /// # Examples
     ///
@@ -243,11 +227,5 @@ impl SharedMemory {
 impl fmt::Debug for SharedMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedMemory").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl Named for Segment<Block, [AtomicU8]> {
-    fn id(&self) -> &AtomicU64 {
-        &self.machine().id
     }
 }

@@ -8,14 +8,18 @@
 #[expect(dead_code, reason = "the models use a part of the machines")]
 mod raw;
 
+#[path = "../src/tuning.rs"]
+#[expect(dead_code, reason = "the models need no time")]
+mod tuning;
+
 #[path = "model/explore.rs"]
 mod explore;
 
 #[path = "model/mutex.rs"]
 mod mutex;
 
-#[path = "model/bell.rs"]
-mod bell;
+#[path = "model/event_count.rs"]
+mod event_count;
 
 #[path = "model/rwlock.rs"]
 mod rwlock;

@@ -1,34 +1,36 @@
-//! A flag that one can wait for.
+//! A flag that threads can wait for.
 //!
 //! | bits | meaning |
 //! | --- | --- |
 //! | 0 | the flag |
-//! | 1 | somebody may sleep |
-//! | 2 to 31 | how often the flag went up (modulo 2^30) |
+//! | 1 | threads may sleep |
+//! | 2 to 31 | the number of times that the flag was set (modulo 2^30) |
 //!
-//! The count lets a waiter see that the flag went up although it has gone down again.
+//! The count lets a waiter see that the flag was set although it is clear again.
 
-use super::patience::{Deadline, Patience};
+use super::backoff::{Deadline, timer_without_holder};
 use super::shim::{Ordering, Word32};
 
 const SET: u32 = 1;
 const SLEEPERS: u32 = 2;
 const STEP: u32 = 4;
 
-/// The flag's word.
+/// The word of a flag.
 #[repr(transparent)]
 #[derive(Debug)]
 pub(crate) struct RawEvent(Word32);
 
 impl RawEvent {
     pub(crate) fn is_set(&self) -> bool {
+        // Acquire: pairs with the Release in `set`.
         self.0.load(Ordering::Acquire) & SET != 0
     }
 
-    /// Raises the flag and wakes everybody.
+    /// Sets the flag and wakes all waiters.
     pub(crate) fn set(&self) {
         let raise = |seen: u32| (seen & SET == 0).then(|| (seen | SET).wrapping_add(STEP) & !SLEEPERS);
-        // Release also when it is up already: what the caller did before is seen by one who sees the flag.
+        // Release: pairs with the Acquire loads of `is_set` and `wait`. Acquire: a flag that is set already was set by another
+        // thread, whose work the caller may rely on.
         match self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raise) {
             Ok(before) if before & SLEEPERS != 0 => {
                 self.0.wake(u32::MAX);
@@ -38,29 +40,33 @@ impl RawEvent {
     }
 
     pub(crate) fn clear(&self) {
+        // AcqRel: what comes after the clear cannot be seen by a thread that saw the flag set, and the other way round.
         self.0.fetch_and(!SET, Ordering::AcqRel);
     }
 
-    /// Waits until the flag is up, or was since the call began; `false` when the deadline has passed.
-    pub(crate) fn wait(&self, until: Deadline) -> bool {
+    /// Waits until the flag is set, or was set since the call began. Returns `false` when the deadline has passed.
+    pub(crate) fn wait(&self, deadline: Deadline) -> bool {
+        // Acquire, here and below: pairs with the Release in `set`.
         let mut seen = self.0.load(Ordering::Acquire);
         let began = seen & !(SET | SLEEPERS);
-        let mut patience = Patience::without_holder(until);
+        let mut timer = timer_without_holder(deadline);
         loop {
             if seen & SET != 0 || seen & !(SET | SLEEPERS) != began {
                 return true;
             }
-            if patience.is_over() {
+            if timer.is_over() {
                 return false;
             }
             let marked = seen | SLEEPERS;
+            // Acquire on failure: the new word may have the flag, and pairs with the Release in `set`.
             if seen != marked
                 && let Err(other) = self.0.compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Acquire)
             {
                 seen = other;
                 continue;
             }
-            self.0.wait(marked, patience.nap());
+            self.0.wait(marked, timer.next_sleep());
+            // Acquire: pairs with the Release in `set`.
             seen = self.0.load(Ordering::Acquire);
         }
     }

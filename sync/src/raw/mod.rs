@@ -4,16 +4,15 @@
 //! mapped, any of them may be killed between any two instructions, and the rest must be able to go on. `README.md` in
 //! this folder tells how.
 
+pub(crate) mod backoff;
 pub(crate) mod barrier;
-pub(crate) mod bell;
 pub(crate) mod event;
+pub(crate) mod event_count;
 pub(crate) mod mutex;
-pub(crate) mod patience;
 pub(crate) mod reentrant;
 pub(crate) mod rwlock;
 pub(crate) mod semaphore;
 pub(crate) mod shim;
-mod spin;
 
 /// How many participants a machine can tell apart at a time.
 ///

@@ -1,4 +1,4 @@
-//! The lock word with a memory of the thread that holds it and of how often.
+//! The lock word with the thread that holds it and the number of times it does.
 //!
 //! | `owner` | `thread` | `depth` | meaning |
 //! | --- | --- | --- | --- |
@@ -6,15 +6,15 @@
 //! | my process | another's | any | this thread does not hold the lock |
 //! | my process, and so says the word | mine | n | this thread holds the lock n times |
 //!
-//! All three are written by the holder only, `owner` last when the lock is taken and first when it is given back. So they speak
-//! of the same holding, also while one who took the lock over from a dead holder has not yet written its own: numbers of threads
-//! are given in each process anew, but `owner` then still names the dead process, which is no one's.
+//! All three are written by the lock holder only, `owner` last when the lock is taken and first when it is released. So they speak
+//! of the same holding, also while a thread that took the lock over from a dead holder has not yet written its own: numbers of threads
+//! are given in each process anew, but `owner` then still names the dead process.
 
+use super::backoff::Deadline;
 use super::mutex::RawMutex;
-use super::patience::Deadline;
 use super::shim::{self, AtomicU32, AtomicU64, Ordering, ProcessIdentity, Seeded};
 
-/// A lock that its holding thread can take again.
+/// A lock that the holding thread can take again.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct RawReentrant {
@@ -26,29 +26,30 @@ pub(crate) struct RawReentrant {
 }
 
 impl RawReentrant {
-    /// Takes the lock once more; `false` when the deadline has passed.
+    /// Takes the lock once more. Returns `false` when the deadline has passed.
     ///
     /// # Panics
     ///
     /// The thread holds the lock 2^32 - 1 times already.
-    pub(crate) fn lock(&self, me: ProcessIdentity, thread: u64, until: Deadline) -> bool {
-        self.deepen(me, thread) || (self.lock.lock(me, until) && self.begin(me, thread))
+    pub(crate) fn lock(&self, me: ProcessIdentity, thread: u64, deadline: Deadline) -> bool {
+        self.deepen(me, thread) || (self.lock.lock(me, deadline) && self.begin(me, thread))
     }
 
     pub(crate) fn try_lock(&self, me: ProcessIdentity, thread: u64) -> bool {
         self.deepen(me, thread) || (self.lock.try_lock(me) && self.begin(me, thread))
     }
 
-    /// Gives the lock back once.
+    /// Releases the lock once.
     pub(crate) fn unlock(&self, me: ProcessIdentity) {
-        // In a process that was copied from the holder, the lock is not this one's.
+        // In a copy of the lock holder the lock is not held.
         if self.lock.holder() != Some(me) {
             return;
         }
         let depth = self.depth.load(Ordering::Relaxed).saturating_sub(1);
         self.depth.store(depth, Ordering::Relaxed);
         if depth == 0 {
-            // Before the lock is free: the next holder writes it after having taken the lock.
+            // Before the lock is free: the next holder writes it after having taken the lock. Relaxed: the Release of the word
+            // comes after it.
             self.owner.store(0, Ordering::Relaxed);
             self.lock.unlock(me);
         }
@@ -59,9 +60,9 @@ impl RawReentrant {
         &self.lock
     }
 
-    /// Once more, if this thread holds the lock.
+    /// Counts once more, if this thread holds the lock. Returns whether it does.
     fn deepen(&self, me: ProcessIdentity, thread: u64) -> bool {
-        // Acquire: pairs with the Release in `begin`. Who sees its own process as the owner sees that holding's thread, too.
+        // Acquire: pairs with the Release in `begin`. A thread that sees its own process as the owner sees that holding's thread, too.
         let owned = self.owner.load(Ordering::Acquire) == me.to_bits();
         let mine = (owned || shim::seeded(Seeded::TakeOverWithoutOwner))
             && self.thread.load(Ordering::Relaxed) == thread
@@ -73,12 +74,12 @@ impl RawReentrant {
         mine
     }
 
-    /// How often this thread holds the lock now.
+    /// Returns how many times the lock is held now.
     pub(crate) fn depth(&self) -> u32 {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// The first time. Always `true`.
+    /// Records the first time. Always returns `true`.
     fn begin(&self, me: ProcessIdentity, thread: u64) -> bool {
         self.depth.store(1, Ordering::Relaxed);
         self.thread.store(thread, Ordering::Relaxed);

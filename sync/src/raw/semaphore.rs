@@ -1,9 +1,9 @@
-//! Permits. Those that a process holds are counted in a row beside its name, so they come back when it dies.
+//! Permits. The permits of a process are counted in a row beside its name, so that they come back when it dies.
 //!
 //! `total` counts the permits that exist, held ones too; a row of `rows` says how many of them one process holds. What is
-//! available is never stored: it is the difference, so no crash between two steps can make it wrong. Only steps that make
+//! available is never stored: it is the difference, so that no crash between two steps can make it wrong. Only steps that make
 //! fewer permits available can break the promise that no more are held than exist, so only those, taking a permit and
-//! clearing a row, happen under `lock`; the others are single atomic steps, which nobody who is stopped can hold up.
+//! clearing a row, happen under `lock`; the others are single atomic steps, which no stopped process can delay.
 //!
 //! | step | lock | commit | killed before | killed after |
 //! | --- | --- | --- | --- | --- |
@@ -15,29 +15,30 @@
 //!
 //! A row with a count of 0 belongs to its process until another one needs it.
 //!
-//! One who is *stopped* while it takes a permit holds `lock`. Then tries give up within `BRIEFLY` of the lock, and waits at their deadline.
+//! A process that is *stopped* while it takes a permit holds `lock`. Then tries give up after `INTERNAL_LOCK_TIMEOUT`, and waits at
+//! their deadline.
 
 use super::PARTICIPANTS;
-use super::bell::Bell;
+use super::backoff::{Deadline, timer_with_holder};
+use super::event_count::EventCount;
 use super::mutex::RawMutex;
-use super::patience::{Deadline, Patience};
 use super::shim::{self, AtomicU32, AtomicU64, Ordering, ProcessIdentity};
 
-/// The most permits that can exist, as in Python.
-pub(crate) const MOST: u32 = i32::MAX as u32;
+/// The maximum number of permits, as in Python.
+pub(crate) const MAX_PERMITS: u32 = i32::MAX as u32;
 
-/// Permits and who holds them.
+/// Permits and their holders.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct RawSemaphore {
     lock: RawMutex,
-    /// Rings when a permit may have become available.
-    back: Bell,
+    /// Notified when a permit may have become available.
+    permit_returned: EventCount,
     total: AtomicU32,
-    /// What `total` must not exceed.
+    /// The maximum of `total`.
     bound: AtomicU32,
-    /// No row from here on was ever used.
-    high: AtomicU32,
+    /// The number of rows that were ever used.
+    high_water: AtomicU32,
     rows: [Row; PARTICIPANTS],
 }
 
@@ -49,81 +50,82 @@ struct Row {
 }
 
 impl RawSemaphore {
-    /// Fills a fresh one.
-    pub(crate) fn set_up(&self, permits: u32, bound: u32) {
+    /// Initializes a fresh semaphore.
+    pub(crate) fn init(&self, permits: u32, bound: u32) {
         self.total.store(permits, Ordering::Relaxed);
         self.bound.store(bound, Ordering::Relaxed);
     }
 
-    /// Takes a permit; `false` when the deadline has passed.
-    pub(crate) fn acquire(&self, me: ProcessIdentity, until: Deadline) -> bool {
-        if self.take_within(me, until) {
+    /// Takes a permit. Returns `false` when the deadline has passed.
+    pub(crate) fn acquire(&self, me: ProcessIdentity, deadline: Deadline) -> bool {
+        if self.take_within(me, deadline) {
             return true;
         }
-        let mut patience = Patience::with_a_holder(until);
+        let mut timer = timer_with_holder(deadline);
         loop {
-            let ticket = self.back.listen();
-            if self.take_within(me, until) {
+            let key = self.permit_returned.prepare_wait();
+            if self.take_within(me, deadline) {
                 return true;
             }
-            if patience.is_over() {
+            if timer.is_over() {
                 return self.try_acquire(me);
             }
-            self.back.wait(ticket, patience.nap());
-            if patience.slept_through() {
-                self.locked(me, until, || self.bury(shim::is_alive));
+            self.permit_returned.wait(key, timer.next_sleep());
+            if shim::slept_through(&timer) {
+                self.locked(me, self.lock.lock(me, deadline), || self.clear_dead_rows(shim::is_alive));
             }
         }
     }
 
-    /// Takes a permit if one is available; those of the dead are.
+    /// Takes a permit if one is available or held by a dead process.
     pub(crate) fn try_acquire(&self, me: ProcessIdentity) -> bool {
-        let taken = self.briefly(me, || {
+        let taken = self.locked(me, self.lock.lock_internal(me), || {
             self.take(me) || {
-                self.bury(shim::was_alive_lately);
+                self.clear_dead_rows(shim::was_alive_recently);
                 self.take(me)
             }
         });
         taken.unwrap_or(false)
     }
 
-    /// Gives back the permit of a guard.
-    pub(crate) fn give_back(&self, me: ProcessIdentity) {
-        self.reduce(me);
-        self.back.ring(1);
+    /// Returns the permit of a guard to the semaphore.
+    pub(crate) fn release_held(&self, me: ProcessIdentity) {
+        self.release_own(me);
+        self.permit_returned.notify(1);
     }
 
-    /// Makes the permit of a guard one that nobody holds and that does not exist until it is released.
+    /// Removes the permit of a guard, until `release` adds it again.
     pub(crate) fn forget(&self, me: ProcessIdentity) {
         // In this order: in between, one permit too few is available and never one too many.
-        let _previous = lower(&self.total);
-        self.reduce(me);
+        let _previous = decrement(&self.total);
+        self.release_own(me);
     }
 
-    /// Adds permits; `Err` with the number that exist when there would be too many.
+    /// Adds permits. Returns the number that exist as an error when there would be too many.
     pub(crate) fn release(&self, permits: u32) -> Result<(), u32> {
         let bound = self.bound.load(Ordering::Relaxed);
         let more = |total: u32| total.checked_add(permits).filter(|sum| *sum <= bound);
-        // Release: pairs with the load of `total` in `left_over`, so that who takes one of these permits sees what was done before.
+        // Release: pairs with the load of `total` in `available_permits`, so that a thread that takes one of
+        // these permits sees what was done before.
         self.total.fetch_update(Ordering::Release, Ordering::Relaxed, more)?;
         if permits > 0 {
-            self.back.ring(permits);
+            self.permit_returned.notify(permits);
         }
         Ok(())
     }
 
-    /// How many permits one could take now. While another is stopped in here, those of the dead are not counted.
+    /// Returns the number of available permits. While a process is stopped in here, those of dead processes are not counted.
     pub(crate) fn available(&self, me: ProcessIdentity) -> u32 {
-        let _stopped = self.briefly(me, || self.bury(shim::was_alive_lately));
-        self.left_over()
+        let _stopped = self.locked(me, self.lock.lock_internal(me), || self.clear_dead_rows(shim::was_alive_recently));
+        self.available_permits()
     }
 
-    /// The bound that was set.
+    /// Returns the maximum number of permits.
     pub(crate) fn bound(&self) -> u32 {
         self.bound.load(Ordering::Relaxed)
     }
 
-    /// Who holds how many permits, as far as can be seen without stopping them.
+    /// Returns the holders and their number of permits; a snapshot without the lock.
     pub(crate) fn holders(&self) -> impl Iterator<Item = (ProcessIdentity, u32)> + '_ {
         let of = |row: &Row| {
             Some((ProcessIdentity::from_bits(row.who.load(Ordering::Relaxed))?, row.held.load(Ordering::Relaxed)))
@@ -131,32 +133,24 @@ impl RawSemaphore {
         self.used().iter().filter_map(of).filter(|(_, held)| *held > 0)
     }
 
-    fn take_within(&self, me: ProcessIdentity, until: Deadline) -> bool {
-        self.locked(me, until, || self.take(me)).unwrap_or(false)
+    fn take_within(&self, me: ProcessIdentity, deadline: Deadline) -> bool {
+        self.locked(me, self.lock.lock(me, deadline), || self.take(me)).unwrap_or(false)
     }
 
-    /// One step of the table above; `None` when the deadline passed before the lock was had. The lock may come from a dead
-    /// holder: its step is then done or not done.
-    fn locked<R>(&self, me: ProcessIdentity, until: Deadline, step: impl FnOnce() -> R) -> Option<R> {
-        self.lock.lock(me, until).then(|| {
+    /// Runs one step of the table above and releases the lock; `None` if it was not taken. It may come from a dead holder, whose
+    /// step is then done or not done.
+    fn locked<R>(&self, me: ProcessIdentity, is_taken: bool, step: impl FnOnce() -> R) -> Option<R> {
+        // Not `then_some`, which would run the step in any case.
+        is_taken.then(|| {
             let result = step();
             self.lock.unlock(me);
             result
         })
     }
 
-    /// As [`locked`](Self::locked), for those who only try: nobody but one who is stopped holds the lock for long.
-    fn briefly<R>(&self, me: ProcessIdentity, step: impl FnOnce() -> R) -> Option<R> {
-        self.lock.lock_briefly(me).then(|| {
-            let result = step();
-            self.lock.unlock(me);
-            result
-        })
-    }
-
-    /// Under the lock.
+    /// Takes a permit if one is available. The caller holds the lock.
     fn take(&self, me: ProcessIdentity) -> bool {
-        if self.left_over() == 0 {
+        if self.available_permits() == 0 {
             return false;
         }
         let Some(row) = self.row_of(me) else { return false };
@@ -165,27 +159,28 @@ impl RawSemaphore {
         true
     }
 
-    /// What exists less what is held. At most one too few while a permit is being forgotten; under the lock never too many.
-    fn left_over(&self) -> u32 {
-        // Acquire: pairs with the Release in `reduce`; what the last holder of a permit did is seen by the next one.
+    /// Returns the permits that exist less those that are held: at most one too few while a permit is being forgotten, and under
+    /// the lock never too many.
+    fn available_permits(&self) -> u32 {
+        // Acquire: pairs with the Release in `decrement`; what the last holder of a permit did is seen by the next one.
         let held = self.used().iter().map(|row| row.held.load(Ordering::Acquire)).fold(0, u32::saturating_add);
         // After the rows: `forget` lowers `total` before its row. Acquire pairs with the Release in `release`.
         self.total.load(Ordering::Acquire).saturating_sub(held)
     }
 
-    /// Takes one permit off my row, which nobody else can take over before it is empty.
-    fn reduce(&self, me: ProcessIdentity) {
+    /// Takes one permit off the row of `me`, which no other process can take over before it is empty.
+    fn release_own(&self, me: ProcessIdentity) {
         let mine = self.used().iter().find(|row| row.who.load(Ordering::Relaxed) == me.to_bits());
-        let _of_a_copied_process = mine.map(|row| lower(&row.held));
+        let _of_a_copied_process = mine.map(|row| decrement(&row.held));
     }
 
-    /// Under the lock: my row, or an empty one that becomes mine; `None` when no row is left.
+    /// Returns the row of `me`, or an empty one that becomes its row; `None` when no row is left. The caller holds the lock.
     fn row_of(&self, me: ProcessIdentity) -> Option<&Row> {
         let mine = |row: &&Row| row.who.load(Ordering::Relaxed) == me.to_bits();
         self.used().iter().find(mine).or_else(|| {
             let unnamed = self.rows.iter().position(|row| row.who.load(Ordering::Relaxed) == 0);
             let index = unnamed.or_else(|| self.rows.iter().position(|row| row.held.load(Ordering::Relaxed) == 0))?;
-            self.high.fetch_max(index as u32 + 1, Ordering::Relaxed);
+            self.high_water.fetch_max(index as u32 + 1, Ordering::Relaxed);
             let row = &self.rows[index];
             row.held.store(0, Ordering::Relaxed);
             row.who.store(me.to_bits(), Ordering::Relaxed);
@@ -193,11 +188,11 @@ impl RawSemaphore {
         })
     }
 
-    /// Under the lock: empties the rows of the dead.
-    fn bury(&self, lives: impl Fn(ProcessIdentity) -> bool) {
+    /// Clears the rows of dead processes. The caller holds the lock.
+    fn clear_dead_rows(&self, is_alive: impl Fn(ProcessIdentity) -> bool) {
         for row in self.used() {
             let bits = row.who.load(Ordering::Relaxed);
-            if bits != 0 && ProcessIdentity::from_bits(bits).is_none_or(|who| !lives(who)) {
+            if bits != 0 && ProcessIdentity::from_bits(bits).is_none_or(|who| !is_alive(who)) {
                 row.held.store(0, Ordering::Relaxed);
                 row.who.store(0, Ordering::Relaxed);
             }
@@ -205,13 +200,14 @@ impl RawSemaphore {
     }
 
     fn used(&self) -> &[Row] {
-        let high = self.high.load(Ordering::Relaxed) as usize;
-        &self.rows[..high.min(PARTICIPANTS)]
+        let high_water = self.high_water.load(Ordering::Relaxed) as usize;
+        &self.rows[..high_water.min(PARTICIPANTS)]
     }
 }
 
-/// One less, and never below 0. Release: pairs with the loads in `left_over`.
-fn lower(count: &AtomicU32) -> Result<u32, u32> {
+/// Subtracts 1, but never below 0.
+fn decrement(count: &AtomicU32) -> Result<u32, u32> {
+    // Release: pairs with the Acquire loads in `available_permits`.
     count.fetch_update(Ordering::Release, Ordering::Relaxed, |count| count.checked_sub(1))
 }
 
@@ -220,16 +216,16 @@ impl RawSemaphore {
     pub(crate) fn fresh() -> RawSemaphore {
         RawSemaphore {
             lock: RawMutex::fresh(),
-            back: Bell::fresh(),
+            permit_returned: EventCount::fresh(),
             total: AtomicU32::new(0),
             bound: AtomicU32::new(0),
-            high: AtomicU32::new(0),
+            high_water: AtomicU32::new(0),
             rows: std::array::from_fn(|_| Row { who: AtomicU64::new(0), held: AtomicU32::new(0) }),
         }
     }
 
-    pub(crate) fn end_naps(&self) {
-        self.lock.end_naps();
-        self.back.end_naps();
+    pub(crate) fn wake_sleepers(&self) {
+        self.lock.wake_sleepers();
+        self.permit_returned.wake_sleepers();
     }
 }

@@ -9,7 +9,7 @@ use crate::raw::shim::die;
 
 fn barrier() -> Arc<RawBarrier> {
     let barrier = RawBarrier::fresh();
-    barrier.set_up(2);
+    barrier.init(2);
     Arc::new(barrier)
 }
 
@@ -31,7 +31,7 @@ fn death_of_a_party() {
     let dying = thread::spawn(move || {
         theirs.wait(process(2), None).unwrap();
         die(process(2));
-        theirs.end_naps();
+        theirs.wake_sleepers();
     });
     barrier.wait(process(1), None).unwrap();
     assert_eq!(barrier.wait(process(1), None), Err(Cause::Died(Some(process(2)))));

@@ -73,7 +73,7 @@ fn death_of_the_holder() {
             // SAFETY: the lock is held.
             shared.data.with_mut(|data| unsafe { *data += 1 });
             die(process(2));
-            shared.lock.end_naps();
+            shared.lock.wake_sleepers();
         })
     };
     let waiting = {
@@ -85,7 +85,7 @@ fn death_of_the_holder() {
     waiting.join().unwrap();
     // The dead one may have been last: then it holds the lock still.
     assert!(shared.lock.lock(process(1), None));
-    assert_eq!(shared.lock.fallen(), Some((process(2), false)));
+    assert_eq!(shared.lock.poisoned_by(), Some((process(2), false)));
     assert_eq!(shared.total(), 3);
 }
 
@@ -103,5 +103,5 @@ fn a_dead_holder_is_followed_by_one_at_a_time() {
 #[test]
 fn seeded_faults_are_found() {
     finds(Seeded::UnlockWithoutWake, 3, contention);
-    finds(Seeded::StealFromTheLiving, 3, contention);
+    finds(Seeded::TakeOverFromLiving, 3, contention);
 }

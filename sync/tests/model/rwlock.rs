@@ -27,7 +27,7 @@ impl Guarded {
         let slot = self.lock.read(process(number), None).expect("no deadline");
         // SAFETY: the lock is held for reading; loom reports it if that does not exclude writers.
         let value = self.data.with(|data| unsafe { *data });
-        self.lock.done_reading(process(number), slot);
+        self.lock.unlock_read(process(number), slot);
         value
     }
 
@@ -35,7 +35,7 @@ impl Guarded {
         assert!(self.lock.write(process(number), None));
         // SAFETY: the lock is held for writing; loom reports it if that does not exclude others.
         self.data.with_mut(|data| unsafe { *data += 1 });
-        self.lock.done_writing(process(number));
+        self.lock.unlock_write(process(number));
     }
 }
 
@@ -66,13 +66,13 @@ fn death_of_a_reader() {
     let dying = thread::spawn(move || {
         let _kept = theirs.lock.read(process(2), None).expect("no deadline");
         die(process(2));
-        theirs.lock.end_naps();
+        theirs.lock.wake_sleepers();
     });
     shared.write(1);
     dying.join().unwrap();
     shared.write(1);
     assert_eq!(shared.read(1), 2);
-    assert_eq!(shared.lock.writer().fallen(), None, "a reader leaves nothing in doubt");
+    assert_eq!(shared.lock.writer().poisoned_by(), None, "a reader leaves nothing in doubt");
 }
 
 fn death_of_a_writer() {
@@ -83,12 +83,12 @@ fn death_of_a_writer() {
         // SAFETY: the lock is held for writing.
         theirs.data.with_mut(|data| unsafe { *data += 1 });
         die(process(2));
-        theirs.lock.end_naps();
+        theirs.lock.wake_sleepers();
     });
     assert!(shared.read(1) <= 1);
     dying.join().unwrap();
     assert_eq!(shared.read(1), 1);
-    assert_eq!(shared.lock.writer().fallen(), Some((process(2), false)));
+    assert_eq!(shared.lock.writer().poisoned_by(), Some((process(2), false)));
 }
 
 #[test]

@@ -14,7 +14,7 @@ struct Room {
 
 fn room() -> Arc<Room> {
     let room = Room { door: RawSemaphore::fresh(), inside: AtomicU32::new(0) };
-    room.door.set_up(1, 1);
+    room.door.init(1, 1);
     Arc::new(room)
 }
 
@@ -22,7 +22,7 @@ fn visit(room: &Room, number: u64) {
     assert!(room.door.acquire(process(number), None));
     assert_eq!(room.inside.fetch_add(1, Ordering::Relaxed), 0, "two are inside");
     room.inside.fetch_sub(1, Ordering::Relaxed);
-    room.door.give_back(process(number));
+    room.door.release_held(process(number));
 }
 
 fn one_at_a_time() {
@@ -40,7 +40,7 @@ fn death_of_the_holder() {
     let dying = thread::spawn(move || {
         assert!(theirs.door.acquire(process(2), None));
         die(process(2));
-        theirs.door.end_naps();
+        theirs.door.wake_sleepers();
     });
     visit(&room, 1);
     dying.join().unwrap();
@@ -50,7 +50,7 @@ fn death_of_the_holder() {
 #[test]
 fn no_permit_too_many_or_lost() {
     holds("semaphore, 2 processes for 1 permit", 2, one_at_a_time);
-    finds(Seeded::RingWithoutWake, 2, one_at_a_time);
+    finds(Seeded::NotifyWithoutWake, 2, one_at_a_time);
 }
 
 #[test]

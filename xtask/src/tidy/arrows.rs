@@ -42,7 +42,8 @@ const MANAGER: &str = "procession-manager";
 const ARROWS: &[Arrows] = &[
     Arrows { package: CORE, ours: &[], optional: &[], others: &["nix", "postcard", "serde", "thiserror"] },
     Arrows { package: PROCESS, ours: &[CORE], optional: &[], others: &["backtrace", "log", "serde", "thiserror"] },
-    Arrows { package: SYNC, ours: &[CORE], optional: &[], others: &["serde", "thiserror"] },
+    // The traits of bytemuck say what shared memory needs, and their derives check it.
+    Arrows { package: SYNC, ours: &[CORE], optional: &["bytemuck"], others: &["serde", "thiserror"] },
     // Sockets come from nix; the handshake of a listener needs digests, and random bytes that nobody can guess.
     Arrows {
         package: CHANNELS,

@@ -6,7 +6,7 @@ type Floors = &'static [&'static [&'static str]];
 /// The crates whose files are sorted into rooms. A name is a folder, or a file that is a room of its own; `*` is every other file.
 pub(super) const CRATES: &[(&str, Floors)] = &[
     ("core", &[&["code"], &["memory"], &["bytes"], &["os"]]),
-    ("sync", &[&["*"], &["raw"]]),
+    ("sync", &[&["*"], &["raw"], &["tuning"]]),
     ("channels", &[&["net", "asynchronous"], &["api"], &["ends"], &["memory"]]),
     ("pool", &[&["api"], &["caller"], &["dispatcher"], &["scheduler"], &["worker"], &["wire"], &["model"]]),
     ("manager", &[&["remote", "pool"], &["api"], &["objects"], &["client"], &["server"], &["table"]]),

@@ -1,15 +1,18 @@
 //! The real thing: the processor's atomics, the kernel's futex, and processes that live or die.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use procession_core::os::backoff::BackoffTimer;
+pub(crate) use procession_core::os::backoff::has_other_cores;
 use procession_core::os::futex;
 pub(crate) use procession_core::os::identity::ProcessIdentity;
 
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use super::Seeded;
+use super::seeded::Seeded;
+use crate::tuning::LIVENESS_CACHE;
 
 /// A word of 32 bits on which one can sleep.
 #[repr(transparent)]
@@ -17,8 +20,8 @@ use super::Seeded;
 pub(crate) struct Word32(AtomicU32);
 
 impl Word32 {
-    pub(crate) fn wait(&self, expected: u32, until: Option<Instant>) {
-        let _look_again_anyway = futex::wait(&self.0, expected, until);
+    pub(crate) fn wait(&self, expected: u32, deadline: Option<Instant>) {
+        let _look_again_anyway = futex::wait(&self.0, expected, deadline);
     }
 
     /// Wakes at most `count` sleepers, and says how many there were.
@@ -41,8 +44,8 @@ impl std::ops::Deref for Word32 {
 pub(crate) struct Word64(AtomicU64);
 
 impl Word64 {
-    pub(crate) fn wait(&self, expected: u64, until: Option<Instant>) {
-        let _look_again_anyway = futex::wait_double(&self.0, expected, until);
+    pub(crate) fn wait(&self, expected: u64, deadline: Option<Instant>) {
+        let _look_again_anyway = futex::wait_double(&self.0, expected, deadline);
     }
 
     pub(crate) fn wake(&self, count: u32) {
@@ -65,12 +68,11 @@ pub(crate) fn is_alive(who: ProcessIdentity) -> bool {
 }
 
 /// As [`is_alive`], but believes for a moment what it found: for calls that somebody may repeat in a tight loop.
-pub(crate) fn was_alive_lately(who: ProcessIdentity) -> bool {
-    const MOMENT: Duration = Duration::from_millis(1);
+pub(crate) fn was_alive_recently(who: ProcessIdentity) -> bool {
     thread_local! {
         static SEEN: Cell<Option<(ProcessIdentity, Instant)>> = const { Cell::new(None) };
     }
-    let seen = SEEN.get().is_some_and(|(known, at)| known == who && at.elapsed() < MOMENT);
+    let seen = SEEN.get().is_some_and(|(known, at)| known == who && at.elapsed() < LIVENESS_CACHE);
     if !seen && !is_alive(who) {
         return false;
     }
@@ -80,9 +82,14 @@ pub(crate) fn was_alive_lately(who: ProcessIdentity) -> bool {
     true
 }
 
+/// Returns whether nobody has woken the sleeper, so that it should look around.
+pub(crate) fn slept_through(timer: &BackoffTimer) -> bool {
+    timer.slept_through()
+}
+
 /// Stands between two SeqCst operations, which are in order without it.
 #[inline]
-pub(crate) const fn fence_of_the_model() {}
+pub(crate) const fn model_fence() {}
 
 /// No fault is switched on outside a model check.
 #[inline]

@@ -6,9 +6,10 @@ use std::time::Instant;
 pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
+use procession_core::os::backoff::BackoffTimer;
 pub(crate) use procession_core::os::identity::ProcessIdentity;
 
-use super::Seeded;
+use super::seeded::Seeded;
 
 /// Those who sleep on a word. The lock is the kernel's own: comparing and falling asleep are one step.
 #[derive(Debug)]
@@ -95,12 +96,23 @@ pub(crate) fn is_alive(who: ProcessIdentity) -> bool {
     DEAD.load(Ordering::Acquire) & (1 << who.to_bits()) == 0
 }
 
-pub(crate) fn was_alive_lately(who: ProcessIdentity) -> bool {
+pub(crate) fn was_alive_recently(who: ProcessIdentity) -> bool {
     is_alive(who)
 }
 
+/// No time passes in the model, so each sleep may have been the whole one.
+pub(crate) fn slept_through(_timer: &BackoffTimer) -> bool {
+    true
+}
+
+/// Spinning would only multiply the schedules.
+pub(crate) fn has_other_cores() -> bool {
+    false
+}
+
 /// Loom takes SeqCst operations for AcqRel ones: this makes up for it.
-pub(crate) fn fence_of_the_model() {
+pub(crate) fn model_fence() {
+    // Pairs with the fences of the protocols, where the real operations need none.
     fence(Ordering::SeqCst);
 }
 

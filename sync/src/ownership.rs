@@ -1,4 +1,4 @@
-//! [`Holding`]: which process took a guard, so that a copy of it cannot use what it does not hold.
+//! [`Ownership`]: the process that took a guard, so that a copy of the process cannot use the guard.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,20 +8,20 @@ use procession_core::os::identity::ProcessIdentity;
 
 use crate::raw::mutex::RawMutex;
 
-/// What a guard remembers of the moment in which its lock was taken.
+/// The process that took a lock, and whether it was panicking then.
 #[derive(Debug)]
-pub(crate) struct Holding {
+pub(crate) struct Ownership {
     me: ProcessIdentity,
-    /// Whether the thread was panicking already: then a panic is not this holder's.
+    /// Whether the thread was panicking already: then the panic does not poison the lock.
     panicking: bool,
     of_this_thread: PhantomData<*const ()>,
 }
 
-impl Holding {
-    /// For one who has just taken a lock.
+impl Ownership {
+    /// Records the state when a lock was just taken.
     #[inline]
-    pub(crate) fn begin() -> Holding {
-        Holding { me: ProcessIdentity::current(), panicking: thread::panicking(), of_this_thread: PhantomData }
+    pub(crate) fn begin() -> Ownership {
+        Ownership { me: ProcessIdentity::current(), panicking: thread::panicking(), of_this_thread: PhantomData }
     }
 
     /// Returns only in the process that took the lock. A guard may be in a thread-local or in leaked memory when its process is copied;
@@ -34,16 +34,16 @@ impl Holding {
     #[track_caller]
     pub(crate) fn check(&self) {
         if ProcessIdentity::current() != self.me {
-            in_a_copy();
+            panic_in_copy();
         }
     }
 
-    /// Who gives the lock back. A panic that began while it was held leaves its mark, unless it is a copy's.
+    /// Poisons the lock if a panic began while it was held. Returns the process that releases it.
     #[inline]
     pub(crate) fn end(&self, lock: &RawMutex) -> ProcessIdentity {
         let me = ProcessIdentity::current();
         if !self.panicking && me == self.me && thread::panicking() {
-            lock.panicked(me);
+            lock.poison_by_panic(me);
         }
         me
     }
@@ -51,11 +51,11 @@ impl Holding {
 
 #[cold]
 #[track_caller]
-fn in_a_copy() -> ! {
+fn panic_in_copy() -> ! {
     panic!("this guard belongs to the process that this one is a copy of: take the lock anew in the copy")
 }
 
-/// What `Debug` shows in place of data that another holds.
+/// The text of `Debug` in place of data that is locked.
 pub(crate) struct LockedBy(pub(crate) Option<u32>);
 
 impl fmt::Debug for LockedBy {

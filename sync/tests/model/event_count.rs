@@ -1,16 +1,16 @@
-//! The bell under a condition variable: a producer and consumers, and nobody sleeps through.
+//! The event_count under a condition variable: a producer and consumers, and nobody sleeps through.
 
 use loom::sync::Arc;
 use loom::thread;
 
 use crate::explore::{finds, holds, process};
-use crate::raw::bell::Bell;
+use crate::raw::event_count::EventCount;
 use crate::raw::mutex::RawMutex;
 use crate::raw::shim::{AtomicU32, Ordering, Seeded};
 
 struct Queue {
     lock: RawMutex,
-    filled: Bell,
+    filled: EventCount,
     items: AtomicU32,
 }
 
@@ -20,14 +20,14 @@ impl Queue {
         self.lock.lock(me, None);
         self.items.fetch_add(1, Ordering::Relaxed);
         self.lock.unlock(me);
-        self.filled.ring(1);
+        self.filled.notify(1);
     }
 
     fn get(&self, number: u64) {
         let me = process(number);
         self.lock.lock(me, None);
         while self.items.load(Ordering::Relaxed) == 0 {
-            let ticket = self.filled.listen();
+            let ticket = self.filled.prepare_wait();
             self.lock.unlock(me);
             self.filled.wait(ticket, None);
             self.lock.lock(me, None);
@@ -38,7 +38,7 @@ impl Queue {
 }
 
 fn two_consumers() {
-    let queue = Arc::new(Queue { lock: RawMutex::fresh(), filled: Bell::fresh(), items: AtomicU32::new(0) });
+    let queue = Arc::new(Queue { lock: RawMutex::fresh(), filled: EventCount::fresh(), items: AtomicU32::new(0) });
     let consumers: Vec<_> = [2, 3]
         .map(|number| {
             let queue = queue.clone();
@@ -51,16 +51,16 @@ fn two_consumers() {
     assert_eq!(queue.items.load(Ordering::Relaxed), 0);
 }
 
-/// The bell alone, around an atomic condition.
-fn bare_bell(ring: fn(&Bell)) {
-    let shared = Arc::new((Bell::fresh(), AtomicU32::new(0)));
+/// The event_count alone, around an atomic condition.
+fn bare_bell(notify: fn(&EventCount)) {
+    let shared = Arc::new((EventCount::fresh(), AtomicU32::new(0)));
     let theirs = shared.clone();
     let ringer = thread::spawn(move || {
         theirs.1.store(1, Ordering::Relaxed);
-        ring(&theirs.0);
+        notify(&theirs.0);
     });
     loop {
-        let ticket = shared.0.listen();
+        let ticket = shared.0.prepare_wait();
         if shared.1.load(Ordering::Relaxed) == 1 {
             break;
         }
@@ -71,12 +71,12 @@ fn bare_bell(ring: fn(&Bell)) {
 
 #[test]
 fn a_condition_variable_loses_nothing() {
-    holds("bell as condition variable, 2 consumers", 2, two_consumers);
-    finds(Seeded::RingWithoutWake, 2, two_consumers);
+    holds("event_count as condition variable, 2 consumers", 2, two_consumers);
+    finds(Seeded::NotifyWithoutWake, 2, two_consumers);
 }
 
 #[test]
 fn an_atomic_condition_is_never_missed() {
-    holds("bell, ring", 5, || bare_bell(|bell| bell.ring(1)));
-    holds("bell, ring all", 5, || bare_bell(Bell::ring_all));
+    holds("event_count, notify", 5, || bare_bell(|event_count| event_count.notify(1)));
+    holds("event_count, notify all", 5, || bare_bell(EventCount::notify_all));
 }

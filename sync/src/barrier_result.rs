@@ -1,4 +1,4 @@
-//! How a wait at a barrier ends: [`BarrierWaitResult`] and [`BrokenBarrierError`].
+//! The results of a wait at a barrier: [`BarrierWaitResult`] and [`BrokenBarrierError`].
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::raw::barrier::Cause;
 
-/// What a party learns when all have come.
+/// The result of a completed round.
 ///
 /// # Examples
 ///
@@ -23,12 +23,12 @@ pub struct BarrierWaitResult {
 }
 
 impl BarrierWaitResult {
-    /// For the party before which so many came.
+    /// Makes the result of the party after `before` others.
     pub(crate) fn new(before: u32, parties: u32) -> BarrierWaitResult {
         BarrierWaitResult { index: before, leader: before.saturating_add(1) >= parties }
     }
 
-    /// How many parties came before this one in this round: each has a number of its own, from 0.
+    /// Returns the number of parties that arrived before this one in the round. It differs for each party, from 0 on.
     ///
     /// # Examples
     ///
@@ -41,7 +41,7 @@ impl BarrierWaitResult {
         self.index
     }
 
-    /// Whether this party came last, which is true for exactly one.
+    /// Returns whether this party arrived last, which is true for exactly one.
     ///
     /// # Examples
     ///
@@ -55,7 +55,7 @@ impl BarrierWaitResult {
     }
 }
 
-/// A barrier is broken: somebody is missing, and those who wait would wait for ever.
+/// A barrier is broken: a party is missing, and the others would wait for ever.
 ///
 /// # Examples
 ///
@@ -67,14 +67,14 @@ impl BarrierWaitResult {
 /// # Ok::<(), procession_sync::CreateError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "Told", from = "Told")]
+#[serde(into = "SerializedError", from = "SerializedError")]
 pub struct BrokenBarrierError {
     cause: Cause,
 }
 
-/// What another process is told of a broken barrier.
+/// The form of the error in a message.
 #[derive(Serialize, Deserialize)]
-enum Told {
+enum SerializedError {
     Aborted,
     TimedOut,
     Died(Option<u64>),
@@ -85,7 +85,7 @@ impl BrokenBarrierError {
         BrokenBarrierError { cause }
     }
 
-    /// Whether a wait ran out of time, this one or another party's.
+    /// Returns whether a wait reached its timeout, this one or another party's.
     ///
     /// # Examples
     ///
@@ -100,7 +100,7 @@ impl BrokenBarrierError {
         self.cause == Cause::TimedOut
     }
 
-    /// The number of the process that died, if that was the cause.
+    /// Returns the number of the process that died, if that was the cause.
     ///
     /// # Examples
     ///
@@ -134,23 +134,23 @@ impl fmt::Display for BrokenBarrierError {
 
 impl std::error::Error for BrokenBarrierError {}
 
-impl From<BrokenBarrierError> for Told {
-    fn from(error: BrokenBarrierError) -> Told {
+impl From<BrokenBarrierError> for SerializedError {
+    fn from(error: BrokenBarrierError) -> SerializedError {
         match error.cause {
-            Cause::Aborted => Told::Aborted,
-            Cause::TimedOut => Told::TimedOut,
-            Cause::Died(who) => Told::Died(who.map(ProcessIdentity::to_bits)),
+            Cause::Aborted => SerializedError::Aborted,
+            Cause::TimedOut => SerializedError::TimedOut,
+            Cause::Died(who) => SerializedError::Died(who.map(ProcessIdentity::to_bits)),
         }
     }
 }
 
-impl From<Told> for BrokenBarrierError {
-    fn from(told: Told) -> BrokenBarrierError {
-        let cause = match told {
-            Told::Aborted => Cause::Aborted,
-            Told::TimedOut => Cause::TimedOut,
-            // A number that no process has names nobody.
-            Told::Died(who) => Cause::Died(who.and_then(ProcessIdentity::from_bits)),
+impl From<SerializedError> for BrokenBarrierError {
+    fn from(error: SerializedError) -> BrokenBarrierError {
+        let cause = match error {
+            SerializedError::Aborted => Cause::Aborted,
+            SerializedError::TimedOut => Cause::TimedOut,
+            // A number that no process can have names no process.
+            SerializedError::Died(who) => Cause::Died(who.and_then(ProcessIdentity::from_bits)),
         };
         BrokenBarrierError { cause }
     }
