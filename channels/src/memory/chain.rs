@@ -40,7 +40,7 @@ impl<'a> LockedEnd<'a> {
             // SeqCst, and before the death is forgotten: if this process dies too, the next one still finds the flag.
             memory.header().allocator.needs_recovery.store(1, SeqCst);
             end.help_complete();
-            guard.absolve();
+            guard.clear_poison();
         }
         // Relaxed: the lock orders what its holders did.
         let commit = end.commit.load(Relaxed);

@@ -122,7 +122,7 @@ impl Memory {
         if guard.after_a_death() {
             self.header().allocator.needs_recovery.store(1, Relaxed);
             self.rebuild_free_lists();
-            guard.absolve();
+            guard.clear_poison();
         }
         self.collect_returned();
         Some(guard)

@@ -26,7 +26,7 @@ impl Memory {
         let Some(guards) = locks.map(|lock| Until::Now.lock(lock)).collect::<Option<Vec<_>>>() else { return };
         let Some(extents) = self.lock_free_lists(Until::Now) else { return };
         // All deaths until now are dealt with here. A later one is found by the next process that takes a lock.
-        guards.iter().for_each(|guard| guard.absolve());
+        guards.iter().for_each(|guard| guard.clear_poison());
         header.chains.iter().for_each(|chain| chain.tail.help_complete());
         // SeqCst, as in `LockedEnd::lock`: a death from now on sets it again.
         header.allocator.needs_recovery.store(0, SeqCst);
