@@ -7,5 +7,6 @@ mod kills;
 mod names;
 mod pool_proxy;
 mod refused;
+mod security;
 mod support;
 mod trees;

@@ -28,6 +28,41 @@ fn a_mutex_over_data_with_pointers() {
 }
 
 #[test]
+fn a_queue_of_another_type_than_the_function_takes() {
+    refused("handle_of_another_type");
+}
+
+#[test]
+fn a_mutex_over_another_type_than_the_function_takes() {
+    refused("data_of_another_type");
+}
+
+#[test]
+fn the_socket_of_a_channel() {
+    refused("socket_of_a_channel");
+}
+
+#[test]
+fn a_guard_in_a_message() {
+    refused("guard_in_a_message");
+}
+
+#[test]
+fn a_promise_about_bytes_without_unsafe() {
+    refused("plain_by_assertion");
+}
+
+#[test]
+fn a_method_of_another_type_than_the_object() {
+    refused("method_of_another_type");
+}
+
+#[test]
+fn results_that_outlive_their_pool() {
+    refused("results_without_their_pool");
+}
+
+#[test]
 fn what_is_right_compiles() {
     let answer = compile(&case("right")).expect_err("it is right");
     assert_eq!(answer, "", "without a warning");

@@ -2,6 +2,7 @@
 
 mod arrows;
 mod causes;
+mod claims;
 mod english;
 mod examples;
 mod facade;

@@ -3,8 +3,8 @@
 use super::problem::Problem;
 use super::tree::Tree;
 use super::{
-    arrows, causes, english, examples, facade, graph, headers, metadata, orderings, references, signatures, size,
-    tuning, unsafe_, vocabulary, words,
+    arrows, causes, claims, english, examples, facade, graph, headers, metadata, orderings, references, signatures,
+    size, tuning, unsafe_, vocabulary, words,
 };
 
 /// A rule: its name in messages, what it demands, and the function that finds what breaks it.
@@ -148,6 +148,12 @@ pub(super) const RULES: &[Rule] = &[
         name: "reference",
         demands: "links in documents lead to files that are there",
         find: references::references,
+        exempt: &[],
+    },
+    Rule {
+        name: "claims",
+        demands: "each test that the guide's page about security names is there",
+        find: claims::claims,
         exempt: &[],
     },
 ];

@@ -16,7 +16,7 @@ const LONGEST_FUNCTION: usize = 40;
 
 /// A function with a body.
 pub(super) struct Function {
-    name: String,
+    pub(super) name: String,
     /// The line of its signature.
     pub(super) line: usize,
     pub(super) height: usize,
