@@ -35,15 +35,13 @@
 //!
 //! ```
 //! # use procession_pool::Pool;
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let text = String::from("lazy words from a borrowed text");
 //! for length in pool.imap(|word: String| word.len(), text.split(' ').map(str::to_owned)) {
 //!     println!("{}", length?);
 //! }
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Results later
@@ -54,15 +52,13 @@
 //! ```
 //! use procession_pool::{AsyncResult, Pool};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let results = ["salve", "ave", "vale"].map(|word| pool.apply_async(|word: String| word.len(), word.to_owned()));
 //! for (place, length) in AsyncResult::as_completed(results) {
 //!     println!("word {place} has {} letters", length?);
 //! }
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What goes wrong
@@ -73,7 +69,6 @@
 //!
 //! ```
 //! # use procession_pool::Pool;
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let results = pool.imap(|n: u32| if n == 3 { std::process::abort() } else { n }, 0..6);
@@ -82,8 +77,7 @@
 //! let error = errors.into_iter().next().unwrap().unwrap_err();
 //! assert_eq!(error.index(), 3);
 //! assert_eq!(error.exit_status().unwrap().to_string().split(',').next(), Some("signal 6 (SIGABRT)"));
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! [`map`](Pool::map) ends at the first error and cancels the rest, [`imap`](Pool::imap) goes on. A [`Job`] says otherwise, with a
@@ -91,7 +85,6 @@
 //!
 //! ```
 //! # use procession_pool::{FailurePolicy, Pool};
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # procession_pool::init();
 //! let pool = Pool::new(2)?;
 //! let checked = |n: u32| if n == 3 { panic!("not {n}") } else { n };
@@ -100,8 +93,7 @@
 //! assert_eq!((error.index(), error.panic().unwrap().message()), (3, "not 3"));
 //! // The others have run all the same, and so has the second attempt.
 //! assert_eq!((pool.stats().done, pool.stats().retried), (5, 1));
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! A pool none of whose workers can be brought to work, because its
@@ -122,16 +114,16 @@
 //!
 //! # The end
 //!
-//! [`close`](Pool::close) lets the jobs that have begun go on to their end, [`join`](Pool::join) waits for the workers to leave,
+//! [`close`](Pool::close) lets the jobs that have started go on to their end, [`join`](Pool::join) waits for the workers to leave,
 //! [`terminate`](Pool::terminate) kills them. Dropping the pool is enough in most programs. Workers sleep through
 //! Ctrl-C, because the program decides what an interrupt means, and die with it, even when it is killed.
 //!
 //! # How it works
 //!
 //! Each worker has a private ring in shared memory in each direction, and no lock or pipe is shared between workers: one that dies
-//! can hurt nobody else. The pool knows what each worker holds and which of it has begun. A scheduler without I/O decides; a
+//! can hurt nobody else. The pool knows what each worker holds and which of it has started. A scheduler without I/O decides; a
 //! caller that waits for results drives the dispatch itself, and the pool's own thread does while nobody waits. Workers are sent a few
-//! milliseconds of work ahead, and what they have not begun is taken back when others have nothing to do.
+//! milliseconds of work ahead, and what they have not started is taken back when others have nothing to do.
 //!
 //! # Not here
 //!
@@ -139,75 +131,30 @@
 
 #![forbid(unsafe_code)]
 
-mod pool;
-
-mod async_result;
-mod asynchronous;
-mod broadcast;
-mod builder;
-mod failure_policy;
-mod histogram;
-mod imap;
-mod job;
-mod pool_error;
-mod state;
-mod stats;
-mod task_error;
-mod waiting;
-
-mod arrivals;
-mod batch;
-mod callbacks;
-mod calls;
-mod care;
-mod parcel;
-mod pending;
-mod run;
-mod sink;
-mod story;
-mod ticket;
-
-mod chunking;
-mod demands;
-mod desk;
+mod api;
+mod caller;
 mod dispatcher;
-mod guard;
-mod held;
-mod hints;
-mod last_words;
-mod member;
-mod relay;
+mod model;
 mod scheduler;
-mod shared;
-mod status;
-mod tending;
-mod watch;
-mod works;
-
-mod ids;
-mod inbox;
-mod terms;
-#[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
-mod trace;
 mod wire;
 mod worker;
 
-pub use async_result::AsyncResult;
-pub use builder::{Initialized, PoolBuilder};
-pub use failure_policy::FailurePolicy;
-pub use histogram::Histogram;
-pub use imap::{Imap, ImapUnordered};
-pub use job::Job;
-pub use pool::Pool;
-pub use pool_error::PoolError;
+pub use api::async_result::AsyncResult;
+pub use api::builder::{Initialized, PoolBuilder};
+pub use api::imap::{Imap, ImapUnordered};
+pub use api::job::Job;
+pub use api::pool::Pool;
+pub use api::waiting::{AsCompleted, WaitTimeoutError};
+pub use model::failure_policy::FailurePolicy;
+pub use model::histogram::Histogram;
+pub use model::pool_error::PoolError;
+pub use model::stats::{Stats, WorkerState, WorkerStats};
+pub use model::task_error::TaskError;
 pub use procession_core::Failure;
 pub use procession_core::codec::{AnyPath, SelfDescribed};
-pub use state::{state, with_state};
-pub use stats::{Stats, WorkerState, WorkerStats};
-pub use task_error::TaskError;
-// What a program with a pool says beside it, so that this crate alone is enough.
+// Items of `procession_process` that each program with a pool needs, so that this crate alone is enough.
 pub use procession_process::{ExitStatus, Panic, StartMethod, init, init_at_load};
-pub use waiting::{AsCompleted, WaitTimeoutError};
+pub use worker::state::{state, with_state};
 
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}

@@ -1,128 +1,71 @@
-//! [`Dispatcher`]: the one who talks to the workers. It tells the [scheduler](crate::scheduler) what happens and does what
-//! that decides; it decides nothing itself.
+//! [`Dispatcher`]: talks to the workers. It sends the [scheduler](crate::scheduler) events and executes its actions; it decides
+//! nothing itself.
 //!
-//! Any thread may work with it that has its lock. [`pump`](Dispatcher::pump) looks at the rings and asks the kernel nothing;
-//! [`attend`](Dispatcher::attend) looks at what the kernel has to tell as well.
+//! The thread that holds its lock works with it. [`pump`](Dispatcher::pump) reads the rings without a system call;
+//! [`handle_readiness`](Dispatcher::handle_readiness) handles what the kernel has reported as well.
 
-mod act;
-mod figures;
-mod hear;
-mod watched;
+mod driver;
+mod execute;
+mod exits;
+pub(crate) mod functions;
+pub(crate) mod handoff;
+mod ingest;
+mod job_buffers;
+mod jobs;
+pub(crate) mod mailbox;
+mod oom;
+mod poller;
+pub(crate) mod stats;
+pub(crate) mod status;
+mod stderr;
+pub(crate) mod stderr_forwarder;
+pub(crate) mod worker_handle;
+mod workers;
 
-use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use procession_core::os::clock;
 
-use crate::batch::Batch;
-use crate::desk::Desk;
-use crate::guard;
-use crate::hints::OomWatch;
-use crate::ids::{JobId, Span, WorkerId};
-use crate::member::{Member, Recruiter};
-use crate::pool_error::{self, PoolError};
-use crate::scheduler::{Event, Scheduler};
-use crate::sink::{Delivered, Listener, Sink};
-use crate::status::Status;
-use crate::task_error::{Badge, Death};
-use crate::terms::{Staffing, Terms};
-use crate::ticket::SHORT;
-use crate::watch::{Sign, Watch};
-use crate::wire::{Bell, KEPT_BACK};
-use crate::works::{Work, Works};
+use self::driver::Driver;
+use self::functions::TaskFn;
+use self::jobs::Jobs;
+use self::mailbox::{Listener, Mailbox};
+use self::poller::{Poller, Readiness};
+use self::status::Status;
+use self::worker_handle::WorkerFactory;
+use self::workers::Workers;
+use crate::model::catch::catch;
+use crate::model::ids::{JobId, TaskRange};
+use crate::model::options::{JobOptions, PoolLimits};
+use crate::model::pool_error::PoolError;
+use crate::scheduler::event::Event;
+use crate::wire::arguments::ArgumentBatch;
+use crate::wire::channel::Doorbell;
 
-/// How long killed workers are waited for when the pool ends, all of them together.
-const BURIAL: Duration = Duration::from_secs(5);
-
-/// The pool's workers, jobs and scheduler.
+/// The pool's workers and jobs, and the scheduler that decides about them.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
+    driver: Driver,
+    workers: Workers,
+    jobs: Jobs,
     status: Arc<Status>,
-    watch: Arc<Watch>,
-    recruiter: Recruiter,
-    scheduler: Scheduler,
-    members: BTreeMap<WorkerId, Member>,
-    desks: HashMap<JobId, Desk>,
-    /// How many of them are eager.
-    eager: usize,
-    /// Whether a caller whose tasks are short was woken; see [`take_woken`](Dispatcher::take_woken).
-    has_woken: bool,
-    /// When a worker has rung, if it may have kept back another bell since then.
-    told: Option<Duration>,
-    works: Works,
-    /// How many jobs have somebody who watches for their results and looks at no ring.
-    watched: usize,
-    /// Whether such a one was just told of a short task's result.
-    is_brisk: bool,
-    /// What is to be called when the lock has been given back.
-    calls: Vec<Listener>,
-    /// Jobs with news to hand over.
-    news: Vec<JobId>,
-    /// Workers that ended in this turn.
-    graves: HashMap<WorkerId, (Badge, Death)>,
-    /// The last failure of a worker that was not ready yet.
-    failure: Option<PoolError>,
-    now: Duration,
-    /// Whether doing something has made new decisions necessary.
-    is_restless: bool,
-    has_ended: bool,
-    /// How many workers were started.
-    started: usize,
-    /// How many were started at first.
-    most_workers: usize,
-    oom: OomWatch,
-    /// A worker that is not ready by then is given up.
-    start_timeout: Option<Duration>,
-    /// A worker that takes up more than this is replaced, in bytes.
-    max_memory: Option<u64>,
-    /// When they were last measured.
-    measured: Duration,
-    /// What tasks took, by what was done.
-    paces: HashMap<u32, Duration>,
 }
 
 impl Dispatcher {
-    /// A dispatcher whose workers are on their way.
-    pub(crate) fn new(
+    /// Returns a dispatcher whose workers are starting.
+    fn new(
         status: Arc<Status>,
-        watch: Arc<Watch>,
-        recruiter: Recruiter,
-        staffing: Staffing,
+        poller: Arc<Poller>,
+        factory: WorkerFactory,
+        limits: PoolLimits,
     ) -> Result<Dispatcher, PoolError> {
-        let mut new = Dispatcher {
-            status,
-            watch,
-            recruiter,
-            scheduler: Scheduler::new(staffing),
-            members: BTreeMap::new(),
-            desks: HashMap::new(),
-            eager: 0,
-            has_woken: false,
-            told: None,
-            works: Works::default(),
-            watched: 0,
-            is_brisk: false,
-            calls: Vec::new(),
-            news: Vec::new(),
-            graves: HashMap::new(),
-            failure: None,
-            now: clock::monotonic(),
-            is_restless: false,
-            has_ended: false,
-            started: 0,
-            most_workers: staffing.least,
-            oom: OomWatch::new(),
-            start_timeout: staffing.start_timeout,
-            max_memory: staffing.max_memory,
-            measured: Duration::ZERO,
-            paces: HashMap::new(),
-        };
-        new.tell(Event::Tick);
-        while let Some(action) = new.scheduler.next_action() {
-            new.act(action);
-            if let Some(failure) = new.failure.take() {
+        let (driver, workers) = (Driver::new(limits), Workers::new(poller, factory, &limits));
+        let mut new = Dispatcher { driver, workers, jobs: Jobs::default(), status };
+        new.driver.emit(Event::Tick);
+        while let Some(action) = new.driver.next_action() {
+            new.execute(action);
+            if let Some(failure) = new.workers.failure.take() {
                 return Err(failure);
             }
         }
@@ -130,261 +73,194 @@ impl Dispatcher {
     }
 
     /// Begins a job.
-    pub(crate) fn open(&mut self, job: JobId, work: Work, terms: Terms, sink: Arc<Sink>) {
-        let work = self.works.number(work);
-        let usual = self.paces.get(&work).copied();
-        usual.into_iter().for_each(|usual| sink.set_usual(usual));
-        self.desks.insert(job, Desk::new(work, sink, &terms));
-        self.eager += usize::from(!terms.wants_all);
-        self.tell(Event::Open { job, terms: Terms { usual, ..terms } });
-        // What is known of such tasks already counts for how many are kept ready.
-        if let (Some(goal), Some(desk)) = (self.scheduler.chunk_goal(job), self.desks.get_mut(&job)) {
-            let _nothing_yet = desk.deliver(goal);
-        }
+    pub(crate) fn open(&mut self, job: JobId, function: TaskFn, options: JobOptions, mailbox: Arc<Mailbox>) {
+        let avg_duration = self.jobs.open(job, function, &options, mailbox);
+        self.driver.emit(Event::Open { job, options: JobOptions { avg_duration, ..options } });
+        // What earlier jobs have taught of the function counts from the first task on.
+        self.jobs.set_prefetch_depth(job, self.driver.scheduler.prefetch_depth(job));
     }
 
     /// Adds tasks to a job.
-    pub(crate) fn submit(&mut self, job: JobId, batches: impl IntoIterator<Item = Batch>) {
-        self.now = clock::monotonic();
+    pub(crate) fn submit(&mut self, job: JobId, batches: impl IntoIterator<Item = ArgumentBatch>) {
+        self.driver.update_clock();
         for batch in batches {
-            let Some(desk) = self.desks.get_mut(&job) else { return };
-            let tasks = Span { job, first: batch.first, count: batch.len() as u64 };
-            let weight = batch.heaviest();
-            desk.put(batch);
-            self.tell(Event::Submit { tasks, weight });
+            let (first, count, weight) = (batch.first, batch.len() as u64, batch.max_weight());
+            if !self.jobs.push_arguments(job, batch) {
+                return;
+            }
+            self.driver.emit(Event::Submit { tasks: TaskRange { job, first, count }, weight });
         }
         self.decide();
         self.deliver();
     }
 
-    /// As [`submit`](Dispatcher::submit), of a task for each worker that there is. Where there are more of them than tasks, it does nothing, and
-    /// returns their number.
-    pub(crate) fn submit_to_each(&mut self, job: JobId, batch: Batch) -> Result<(), usize> {
-        let (count, useful) = (batch.len(), self.scheduler.useful());
-        if useful > count {
-            return Err(useful);
+    /// Adds a task for each active worker. Where there are more workers than tasks, it does nothing and returns their number.
+    pub(crate) fn submit_to_each(&mut self, job: JobId, batch: ArgumentBatch) -> Result<(), usize> {
+        let (count, active) = (batch.len(), self.driver.scheduler.active_workers());
+        if active > count {
+            return Err(active);
         }
-        if let Some(desk) = self.desks.get_mut(&job) {
-            desk.put(batch);
-        }
-        self.command(Event::Pin { tasks: Span { job, first: 0, count: count as u64 } });
+        self.jobs.push_arguments(job, batch);
+        self.command(Event::Pin { tasks: TaskRange { job, first: 0, count: count as u64 } });
         Ok(())
     }
 
-    /// Ends a job, if it has not come to its end by itself. What runs is stopped, if that is wanted.
+    /// Ends a job that no caller waits for any more. What runs is stopped if `stop`.
     pub(crate) fn release(&mut self, job: JobId, stop: bool) {
-        if !self.desks.contains_key(&job) {
+        if !self.jobs.contains(job) {
             return;
         }
-        self.now = clock::monotonic();
+        self.driver.update_clock();
         if stop {
-            self.take_back_all(self.scheduler.holders(job));
-            self.tell(Event::Cancel { job });
+            self.revoke_unstarted(self.driver.scheduler.holders(job));
+            self.driver.emit(Event::Cancel { job });
         } else {
-            self.clear_desk(job);
+            self.close_job(job);
         }
         self.decide();
         self.deliver();
     }
 
-    /// Takes leave of a job.
-    fn clear_desk(&mut self, job: JobId) {
-        let Some(desk) = self.desks.remove(&job) else { return };
-        self.eager -= usize::from(desk.is_eager);
-        self.watched -= usize::from(desk.is_watched);
-        if self.works.forget(desk.work) {
-            self.members.values_mut().for_each(|member| member.forget(desk.work));
-        }
-        self.tell(Event::Release { job });
-    }
-
-    /// Throws the results of a job away from now on, and forgets it when it has none left to come.
+    /// Drops the results of a job from now on, and closes it when all its tasks have ended.
     pub(crate) fn detach(&mut self, job: JobId) {
-        let Some(desk) = self.desks.get_mut(&job) else { return };
-        desk.is_detached = true;
-        if desk.is_over() {
+        if self.jobs.detach(job) {
             self.release(job, false);
         }
     }
 
-    /// Does what the pool's owner wants. What workers have done before that counts.
+    fn close_job(&mut self, job: JobId) {
+        let Some(unregistered) = self.jobs.close(job) else { return };
+        unregistered.into_iter().for_each(|function| self.workers.unregister(function));
+        self.driver.emit(Event::Release { job });
+    }
+
+    /// Handles an event of the pool's owner. Results that workers have published before it count.
     pub(crate) fn command(&mut self, event: Event) {
-        self.collect();
-        self.now = clock::monotonic();
-        self.heed_all();
+        self.workers.read_all();
+        self.driver.update_clock();
+        self.ingest_all();
         if matches!(event, Event::Terminate | Event::Drop) {
-            self.take_back_all(self.members.keys().copied().collect());
+            self.revoke_unstarted(self.workers.ids());
         }
-        self.tell(event);
+        self.driver.emit(event);
         self.decide();
         self.deliver();
     }
 
-    /// Looks at what the workers have said about their tasks. Answers whether that was anything.
+    /// Handles what is in the workers' rings. Returns whether there was anything.
     pub(crate) fn pump(&mut self) -> bool {
-        let has_heard = self.collect();
-        if has_heard {
-            self.now = clock::monotonic();
-            self.heed_all();
+        let has_read = self.workers.read_all();
+        if has_read {
+            self.driver.update_clock();
+            self.ingest_all();
             self.decide();
             self.deliver();
         }
-        has_heard
+        has_read
     }
 
-    /// Does what these signs of the kernel and the passing of time call for. Answers whether the pool goes on.
-    pub(crate) fn attend(&mut self, signs: &[Sign]) -> bool {
-        self.now = clock::monotonic();
-        for sign in signs {
-            match sign {
-                Sign::Speaks(worker) => self.listen(*worker),
-                // What has ended is closed, and leaves the set by that.
-                Sign::Writes(worker) => self.with(*worker, |member| {
-                    member.last_words.pass_on();
-                }),
-                Sign::Ended(_) => {}
+    /// Handles what the kernel has reported, and the passing of time. Returns whether the pool goes on.
+    pub(crate) fn handle_readiness(&mut self, readiness: &[Readiness]) -> bool {
+        self.driver.update_clock();
+        for ready in readiness {
+            match ready {
+                Readiness::ControlReadable(worker) => self.poll_control(*worker),
+                // A stream that has ended is closed, and leaves the poller by that.
+                Readiness::StderrReadable(worker) => self.workers.with(*worker, |handle| handle.stderr_tail.forward()),
+                Readiness::Exited(_) => {}
             }
         }
-        // What was kept back before now is seen now.
-        self.told = self.told.filter(|told| *told + KEPT_BACK > self.now);
-        self.collect();
-        self.heed_all();
-        for sign in signs {
-            if let Sign::Ended(worker) = sign {
-                self.bury(*worker);
+        self.workers.forget_notification(self.driver.now);
+        self.workers.read_all();
+        self.ingest_all();
+        for ready in readiness {
+            if let Readiness::Exited(worker) = ready {
+                self.reap(*worker);
             }
         }
         self.decide();
         self.deliver();
-        !self.has_ended
+        !self.driver.has_ended
     }
 
-    /// Asks the workers to tell of their next results. Answers whether there are some already.
+    /// Asks the workers to notify this side of their next results. Returns whether there are some already.
     pub(crate) fn arm(&mut self) -> bool {
-        let bell = if self.eager > 0 { Bell::Soon } else { Bell::Late };
-        self.members.values().for_each(|member| member.line.arm(bell));
-        procession_core::Ring::full_fence();
-        self.members.values().any(|member| member.line.has_reports())
+        self.workers.arm(if self.jobs.is_streaming() { Doorbell::Prompt } else { Doorbell::Lazy })
     }
 
-    /// Asks the workers not to tell of their results, because somebody looks.
+    /// Asks the workers not to notify this side of their results, because a thread polls the rings.
     pub(crate) fn disarm(&mut self) {
-        self.members.values().for_each(|member| member.line.disarm());
+        self.workers.disarm();
     }
 
-    /// Whether a caller was woken since the last time, who will soon look at the rings itself, because its tasks are short.
-    pub(crate) fn take_woken(&mut self) -> bool {
-        std::mem::take(&mut self.has_woken)
-    }
-
-    /// Whether a worker has something to do.
+    /// Returns whether a worker has tasks.
     pub(crate) fn is_busy(&self) -> bool {
-        self.scheduler.load() > 0
+        self.driver.scheduler.load() > 0
     }
 
-    /// When it is to be attended to even if nothing happens.
+    /// Returns when the dispatcher has to run even if nothing is reported.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let at = self.scheduler.deadline().into_iter().chain(self.next_look()).min()?;
+        // A caller may wait for a single result whose worker delays its notification.
+        let delayed = self.workers.delayed_notification().filter(|_| self.jobs.is_streaming() && self.is_busy());
+        let at = self.driver.scheduler.deadline().into_iter().chain(delayed).min()?;
         Instant::now().checked_add(at.saturating_sub(clock::monotonic()))
     }
 
-    /// When the rings are to be looked at because somebody may wait for a result whose worker has not rung.
-    fn next_look(&self) -> Option<Duration> {
-        let told = self.told.filter(|_| self.eager > 0 && self.is_busy())?;
-        Some(told + KEPT_BACK)
-    }
-
-    /// Ends with an error of the operating system, which every task gets to know.
-    pub(crate) fn fail(&mut self, error: io::Error) {
-        self.status.set_broken(pool_error::Kind::System("wait for its workers", error).into());
-        self.end();
-    }
-
-    /// Ends the pool: no worker is left, and no caller waits.
-    pub(crate) fn end(&mut self) {
-        self.tell(Event::Terminate);
-        self.act_on_all();
-        self.deliver();
-        self.has_ended = true;
-        self.members.values().for_each(|member| member.child().kill());
-        let until = Instant::now() + BURIAL;
-        for (id, mut member) in std::mem::take(&mut self.members) {
-            // One that the kernel does not let go of is left to it.
-            let ended = member.child().wait_timeout(until.saturating_duration_since(Instant::now()));
-            member.last_words.pass_on();
-            self.watch.forget(id, &member);
-            if let Ok(Some(status)) = ended {
-                self.note_farewell(&member, status);
-            }
-        }
-        self.status.set_ended();
-    }
-
-    fn tell(&mut self, event: Event) {
-        self.scheduler.handle(event, self.now);
-    }
-
-    /// Does what follows from all that was told.
+    /// Sends what has happened to the scheduler and executes its actions, until they cause no more events.
     fn decide(&mut self) {
         loop {
-            self.is_restless = false;
-            self.observe();
-            self.tell(Event::Tick);
-            self.act_on_all();
-            if !self.is_restless {
+            self.driver.must_decide_again = false;
+            self.report_running_since();
+            self.driver.emit(Event::Tick);
+            self.execute_all();
+            if !self.driver.must_decide_again {
                 break;
             }
         }
-        if !self.graves.is_empty() {
-            self.graves.clear();
+        self.workers.forget_exited();
+    }
+
+    fn execute_all(&mut self) {
+        while let Some(action) = self.driver.next_action() {
+            self.execute(action);
         }
     }
 
-    fn act_on_all(&mut self) {
-        while let Some(action) = self.scheduler.next_action() {
-            self.act(action);
-        }
-    }
-
+    /// Delivers results to their mailboxes, and closes jobs that have ended by that.
     #[inline]
     fn deliver(&mut self) {
-        let mut have_ended = false;
-        while let Some(job) = self.next_news(&mut have_ended) {
-            let usual = self.scheduler.usual(job);
-            let Some(desk) = self.desks.get_mut(&job) else { continue };
-            if let Some(usual) = usual {
-                self.paces.insert(desk.work, usual);
-                desk.sink.set_usual(usual);
-            }
-            let Delivered { wakes, listener } = desk.deliver(self.scheduler.chunk_goal(job).unwrap_or(1));
-            let is_short = usual.is_some_and(|usual| usual <= SHORT);
-            self.has_woken |= wakes && is_short;
-            self.is_brisk |= desk.is_watched && is_short;
-            self.calls.extend(listener);
-            if desk.is_over() {
-                self.clear_desk(job);
-                have_ended = true;
+        let mut has_closed = false;
+        loop {
+            let Some(job) = self.jobs.next_ready() else {
+                if !std::mem::take(&mut has_closed) {
+                    return;
+                }
+                // The end of a job may let others go on, or the pool end.
+                self.decide();
+                continue;
+            };
+            let scheduler = &self.driver.scheduler;
+            if self.jobs.deliver(job, scheduler.avg_duration(job), scheduler.prefetch_depth(job)) {
+                self.close_job(job);
+                has_closed = true;
             }
         }
     }
 
-    /// The next job with news to hand over. Before there is none, what follows from the end of those that have `ended` is seen to.
+    /// Takes the listeners to be called when the lock has been released.
     #[inline]
-    fn next_news(&mut self, ended: &mut bool) -> Option<JobId> {
-        if self.news.is_empty() && std::mem::take(ended) {
-            self.decide();
-        }
-        self.news.pop()
+    pub(crate) fn take_listeners(&mut self) -> Vec<Listener> {
+        std::mem::take(&mut self.jobs.listeners)
     }
 }
 
-/// No end leaves a worker running or a caller waiting, a defect's panic included.
+/// No end leaves a worker running or a caller waiting, not even the panic of a defect.
 impl Drop for Dispatcher {
     fn drop(&mut self) {
-        if !self.has_ended || !self.members.is_empty() {
+        if !self.driver.has_ended || !self.workers.is_empty() {
             self.end();
         }
-        // Nobody has the lock any more.
-        self.take_calls().into_iter().for_each(|call| drop(guard::run(|| call.call())));
+        // No thread holds the lock any more.
+        self.take_listeners().into_iter().for_each(|listener| drop(catch(|| listener.call())));
     }
 }

@@ -1,117 +1,115 @@
-//! The scheduler's language: what happens (events in), and what is to be done about it (actions out).
+//! The scheduler's interface: events in, actions out.
 
 use std::time::Duration;
 
-use crate::ids::{JobId, Span, TaskId, WorkerId};
-use crate::terms::Terms;
+use crate::model::ids::{JobId, TaskId, TaskRange, WorkerId};
+use crate::model::options::JobOptions;
 
-/// Something that has happened.
+/// A fact that the scheduler takes into account.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A job begins.
-    Open { job: JobId, terms: Terms },
+    Open { job: JobId, options: JobOptions },
     /// A job has more tasks, of which the heaviest takes about `weight` bytes to send.
-    Submit { tasks: Span, weight: usize },
-    /// A job has one task for each worker that there is, in their order, and one is to run in each.
-    Pin { tasks: Span },
-    /// Nobody waits for the job any more. What is left of it is cancelled; what runs may go on.
+    Submit { tasks: TaskRange, weight: usize },
+    /// A job has one task for each active worker, in their order, and one is to run in each.
+    Pin { tasks: TaskRange },
+    /// No caller waits for the job any more. The rest of it is cancelled; running tasks go on.
     Release { job: JobId },
-    /// As a release, and what runs is stopped.
+    /// As a release, and running tasks are stopped.
     Cancel { job: JobId },
     /// A worker asks for its first task.
     Ready { worker: WorkerId },
     /// A worker's initializer has failed. Its process is about to end.
     InitFailed { worker: WorkerId },
-    /// A worker has finished the next `count` of its tasks, which are of one job.
-    Answered { worker: WorkerId, count: u64 },
-    /// The next of a worker's tasks came to no good end: it panicked, for example.
+    /// A worker has completed the next `count` of its tasks, which are of one job.
+    Completed { worker: WorkerId, count: u64 },
+    /// The next of a worker's tasks has failed: it panicked, for example.
     Failed { worker: WorkerId, may_repeat: bool },
-    /// The last `count` tasks of a worker took so long together.
-    Paced { worker: WorkerId, count: u64, took: Duration },
-    /// These tasks, just sent to the worker, did not go out.
+    /// The last `count` tasks of a worker took this time together.
+    Timed { worker: WorkerId, count: u64, took: Duration },
+    /// The last `count` tasks, just sent to the worker, could not be sent.
     Unsendable { worker: WorkerId, count: u64 },
-    /// So many of its last tasks a worker that has ended had not begun; it had begun all the others.
-    Recalled { worker: WorkerId, count: u64 },
-    /// So many of its last tasks were taken back from a worker as it was asked to. Of the others, it has not begun the last
-    /// `unbegun`: they are on their way to it, and could not be taken back.
-    GaveBack { worker: WorkerId, count: u64, unbegun: u64 },
+    /// A worker that has ended had not started the last `count` of its tasks; it had started all the others.
+    Unstarted { worker: WorkerId, count: u64 },
+    /// The last `count` tasks were revoked from a worker as requested. Of the others, it has not started the last
+    /// `unstarted`: they are on their way to it and could not be revoked.
+    Revoked { worker: WorkerId, count: u64, unstarted: u64 },
     /// The next of a worker's tasks has been running since then.
     Running { worker: WorkerId, since: Duration },
-    /// A worker has grown too big.
-    Outgrown { worker: WorkerId },
-    /// A worker has ended, and everything that it had said before was heard.
-    Died { worker: WorkerId },
+    /// A worker uses more memory than it may.
+    MemoryExceeded { worker: WorkerId },
+    /// A worker has ended, and all its reports were read.
+    Exited { worker: WorkerId },
     /// No process could be started for this worker.
     StartFailed { worker: WorkerId },
-    /// So many workers are wanted from now on.
+    /// The pool is to have this many workers.
     Resize { workers: usize },
-    /// No new jobs; end when those that are open have ended.
+    /// No new jobs; the pool ends when the open ones have ended.
     Close,
-    /// The same, and somebody waits for the end.
+    /// The same, and a thread waits for the end.
     Join,
-    /// Nobody has the pool any more: end now, and let those leave in peace who have nothing to do.
+    /// The pool was dropped: end now, and let idle workers leave by themselves.
     Drop,
     /// End now.
     Terminate,
-    /// All that has happened up to now was told: decide.
+    /// All events up to now were delivered: decide.
     Tick,
 }
 
-/// Something to be done.
+/// A command of the scheduler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Start a process for this worker.
     Start { worker: WorkerId },
-    /// Send it these tasks, of which it is to begin `unit` at a time.
-    Send { worker: WorkerId, tasks: Span, unit: u64 },
-    /// Take back up to so many of the last tasks that it was sent and has not begun, and tell how many that were.
-    Recall { worker: WorkerId, count: u64 },
-    /// These tasks have come to an end. Said exactly once of each task.
-    Finish { tasks: Span, end: End },
-    /// This task is to be tried again: what was noted of its last attempt is of no interest any more.
+    /// Send these tasks, of which the worker starts `chunk_size` at a time.
+    Send { worker: WorkerId, tasks: TaskRange, chunk_size: u64 },
+    /// Revoke up to `count` of the last tasks that were sent and not started, and report their number.
+    Revoke { worker: WorkerId, count: u64 },
+    /// These tasks have ended. Issued exactly once for each task.
+    Finish { tasks: TaskRange, outcome: Outcome },
+    /// This task is tried again: the recorded outcome of its last attempt is dropped.
     Retry { task: TaskId },
-    /// The job is over.
-    Forget { job: JobId },
-    /// Ask it to leave.
+    /// Ask the worker to leave.
     Leave { worker: WorkerId },
-    /// Ask it to end, whatever it is doing.
-    Signal { worker: WorkerId },
-    /// Kill it.
+    /// Ask the worker to end in the middle of its task.
+    Terminate { worker: WorkerId },
+    /// Kill the worker.
     Kill { worker: WorkerId },
-    /// Kill it, for it has not become ready in time.
-    GiveUp { worker: WorkerId },
-    /// The pool is broken: no worker can be brought to work.
+    /// Kill the worker because it has not become ready in time.
+    KillLate { worker: WorkerId },
+    /// The pool is broken: no worker becomes ready.
     Break,
     /// The pool has ended: no worker is left.
     End,
 }
 
-/// How a task came to its end.
+/// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// A worker has answered.
-    Answered,
-    /// A worker has answered that it failed, at this attempt, counted from 1.
+pub(crate) enum Outcome {
+    /// Its worker sent a result.
+    Completed,
+    /// Its worker reported a failure, at this attempt, counted from 1.
     Failed { attempt: u32 },
-    /// Its worker died while it was running, at this attempt.
+    /// Its worker died while the task was running, at this attempt.
     Died { worker: WorkerId, attempt: u32 },
     /// It ran for too long and was stopped, at this attempt.
     TimedOut { worker: WorkerId, attempt: u32 },
-    /// It had not begun when its time to wait was over.
+    /// It had not started when its time to wait was over.
     Expired,
     /// It could not be sent.
     Unsendable,
-    /// Its job was released, or cancelled before it began.
+    /// Its job was released, or cancelled before the task started.
     Cancelled,
     /// Its job was cancelled while this worker had it.
     Stopped(WorkerId),
-    /// It was not sent to any worker, because the pool is in this state.
+    /// It was not sent to any worker, because of the pool's state.
     Refused(Refusal),
-    /// The same, when this worker had it and may have begun.
-    Cut(WorkerId, Refusal),
+    /// The same, when this worker had it and may have started it.
+    Interrupted(WorkerId, Refusal),
 }
 
-/// Why a pool accepts nothing.
+/// Why a pool accepts no tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Closed,

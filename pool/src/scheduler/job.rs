@@ -1,79 +1,94 @@
-//! A job as the scheduler sees it: tasks that wait, and how many of them go together.
+//! [`Job`]: a job as the scheduler sees it, with the tasks that wait for a worker.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::chunking::Chunking;
 use super::steps;
-use crate::chunking::Chunking;
-use crate::ids::{Span, TaskId};
-use crate::terms::Terms;
-
-/// The most bytes in a chunk of more than one task.
-const HEAVY: usize = 32 << 10;
+use crate::model::ids::{TaskId, TaskRange};
+use crate::model::options::JobOptions;
+use crate::model::tuning::SchedulerTuning;
 
 /// One job.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) terms: Terms,
+    pub(super) options: JobOptions,
     pub(super) chunking: Chunking,
-    queue: VecDeque<Waiting>,
+    /// The most bytes in a chunk of more than one task.
+    max_chunk_bytes: usize,
+    queue: VecDeque<QueuedTasks>,
     queued: u64,
-    /// How many of its tasks workers have, that have not ended.
+    /// The number of its tasks that workers hold.
     pub(super) held: u64,
-    /// When it is to be looked at because something may have waited for too long.
+    /// When the job is next checked for expired tasks.
     pub(super) due: Option<Duration>,
-    /// How often the tasks that have failed before were tried.
+    /// The number of attempts at tasks that have failed before.
     attempts: BTreeMap<u64, u32>,
 }
 
-/// Tasks that wait for a worker.
+/// Consecutive tasks in a job's queue or a worker's.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub(super) tasks: Span,
-    /// What the heaviest of them weighs.
+pub(super) struct QueuedTasks {
+    pub(super) tasks: TaskRange,
+    /// The weight of the heaviest of them in bytes.
     pub(super) weight: usize,
-    /// They are to begin before this.
-    pub(super) until: Option<Duration>,
-    /// When they were submitted, put back, or sent to a worker, whatever was the last.
-    pub(super) since: Duration,
-    /// How many of them a worker begins at once.
-    pub(super) unit: u64,
-    /// Whether it is a task for one worker, and for no other.
+    /// When they expire, if they have not started.
+    pub(super) expires_at: Option<Duration>,
+    /// When they were last submitted, requeued or sent.
+    pub(super) queued_at: Duration,
+    /// The number of them that a worker starts together.
+    pub(super) chunk_size: u64,
+    /// Whether this is a task for one worker and no other.
     pub(super) is_pinned: bool,
 }
 
+impl QueuedTasks {
+    pub(super) fn new(tasks: TaskRange, now: Duration) -> QueuedTasks {
+        QueuedTasks { tasks, weight: 0, expires_at: None, queued_at: now, chunk_size: 1, is_pinned: false }
+    }
+}
+
 impl Job {
-    pub(super) fn new(terms: Terms) -> Job {
-        let chunking = Chunking::new(terms.chunk, terms.usual, terms.wants_all);
-        Job { terms, chunking, queue: VecDeque::new(), queued: 0, held: 0, due: None, attempts: BTreeMap::new() }
+    pub(super) fn new(options: JobOptions, tuning: &'static SchedulerTuning) -> Job {
+        Job {
+            options,
+            chunking: Chunking::new(&options, tuning),
+            max_chunk_bytes: tuning.max_chunk_bytes,
+            queue: VecDeque::new(),
+            queued: 0,
+            held: 0,
+            due: None,
+            attempts: BTreeMap::new(),
+        }
     }
 
-    pub(super) fn push(&mut self, waiting: Waiting) {
-        self.queued += waiting.tasks.count;
-        self.queue.push_back(waiting);
+    pub(super) fn push(&mut self, queued: QueuedTasks) {
+        self.queued += queued.tasks.count;
+        self.queue.push_back(queued);
     }
 
-    /// Puts tasks that were sent but not begun, or are to be tried again, to the front.
-    pub(super) fn put_back(&mut self, waiting: Waiting) {
-        self.queued += waiting.tasks.count;
-        self.queue.push_front(waiting);
+    /// Puts tasks that were sent but not started, or are tried again, to the front.
+    pub(super) fn requeue(&mut self, queued: QueuedTasks) {
+        self.queued += queued.tasks.count;
+        self.queue.push_front(queued);
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
     }
 
+    /// Returns the number of tasks that wait.
     pub(super) fn queued(&self) -> u64 {
         self.queued
     }
 
-    /// Takes the next tasks for one of `hands` workers, at most `most` of them and at least one where there is any.
-    pub(super) fn take(&mut self, most: u64, hands: u64) -> Option<Waiting> {
-        let unit = self.chunking.unit(self.queued, hands);
+    /// Removes the next tasks for one of `workers` workers: at most `max`, and at least one where there is any.
+    pub(super) fn take(&mut self, max: u64, workers: u64) -> Option<QueuedTasks> {
+        let chunk_size = self.chunking.chunk_size(self.queued, workers);
         let front = self.queue.front_mut()?;
-        let light = (HEAVY / front.weight.max(1)).max(1) as u64;
-        let tasks = front.tasks.split_front(most.max(1).min(light));
-        let taken = Waiting { tasks, unit, ..*front };
+        let max_light = (self.max_chunk_bytes / front.weight.max(1)).max(1) as u64;
+        let tasks = front.tasks.split_front(max.max(1).min(max_light));
+        let taken = QueuedTasks { tasks, chunk_size, ..*front };
         if front.tasks.count == 0 {
             self.queue.pop_front();
         }
@@ -82,44 +97,44 @@ impl Job {
         Some(taken)
     }
 
-    /// Takes out what should have begun by now.
-    pub(super) fn take_expired(&mut self, now: Duration) -> Vec<Span> {
+    /// Removes the tasks that have expired.
+    pub(super) fn take_expired(&mut self, now: Duration) -> Vec<TaskRange> {
         steps::count();
         let mut expired = Vec::new();
-        self.queue.retain(|waiting| {
-            let is_late = waiting.until.is_some_and(|until| until <= now);
-            if is_late {
-                expired.push(waiting.tasks);
+        self.queue.retain(|queued| {
+            let is_expired = queued.expires_at.is_some_and(|at| at <= now);
+            if is_expired {
+                expired.push(queued.tasks);
             }
-            !is_late
+            !is_expired
         });
         self.queued -= expired.iter().map(|tasks| tasks.count).sum::<u64>();
         expired
     }
 
-    /// When the next of the waiting tasks should have begun.
+    /// Returns when the next of the waiting tasks expires.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
         steps::count();
-        self.queue.iter().filter_map(|waiting| waiting.until).min()
+        self.queue.iter().filter_map(|queued| queued.expires_at).min()
     }
 
-    /// Which attempt at a task the next, or the running, one is, counted from 1.
+    /// Returns the number of the running, or the next, attempt at a task, counted from 1.
     pub(super) fn attempt(&self, index: u64) -> u32 {
         self.attempts.get(&index).map_or(1, |tried| tried + 1)
     }
 
-    /// Notes that an attempt at a task has failed. Answers whether there is to be another.
+    /// Records that an attempt at a task has failed. Returns whether another one follows.
     pub(super) fn may_retry(&mut self, task: TaskId) -> bool {
         let attempt = self.attempt(task.index);
-        let goes_on = attempt <= self.terms.retries;
-        if goes_on {
+        let may_retry = attempt <= self.options.retries;
+        if may_retry {
             self.attempts.insert(task.index, attempt);
         }
-        goes_on
+        may_retry
     }
 
-    /// Forgets how often tasks were tried, now that they have ended.
-    pub(super) fn ended(&mut self, tasks: Span) {
+    /// Forgets the attempts at tasks that have ended.
+    pub(super) fn ended(&mut self, tasks: TaskRange) {
         if !self.attempts.is_empty() {
             (tasks.first..tasks.first + tasks.count).for_each(|index| {
                 self.attempts.remove(&index);
@@ -127,39 +142,35 @@ impl Job {
         }
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Span> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = TaskRange> {
         self.queued = 0;
-        self.queue.drain(..).map(|waiting| waiting.tasks)
+        self.queue.drain(..).map(|queued| queued.tasks)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::JobId;
+    use crate::model::ids::JobId;
+    use crate::model::tuning::SCHEDULER_TUNING as TUNING;
 
     fn job(entries: &[(u64, u64, usize)]) -> Job {
-        let (id, mut job) = (JobId(0), Job::new(Terms::default()));
+        let (id, mut job) = (JobId(0), Job::new(JobOptions::default(), &TUNING));
         for &(first, count, weight) in entries {
-            job.push(Waiting {
-                tasks: Span { job: id, first, count },
-                weight,
-                until: None,
-                since: Duration::ZERO,
-                unit: 1,
-                is_pinned: false,
-            });
+            let tasks = TaskRange { job: id, first, count };
+            job.push(QueuedTasks { weight, ..QueuedTasks::new(tasks, Duration::ZERO) });
         }
         job
     }
 
-    fn taken(job: &mut Job, most: u64) -> Option<(u64, u64)> {
-        job.take(most, 1).map(|waiting| (waiting.tasks.first, waiting.tasks.count))
+    fn taken(job: &mut Job, max: u64) -> Option<(u64, u64)> {
+        job.take(max, 1).map(|queued| (queued.tasks.first, queued.tasks.count))
     }
 
     #[test]
     fn heavy_tasks_go_alone() {
-        let mut job = job(&[(0, 2, 2 * HEAVY), (2, 20, HEAVY / 4), (22, 1, usize::MAX)]);
+        let heavy = TUNING.max_chunk_bytes;
+        let mut job = job(&[(0, 2, 2 * heavy), (2, 20, heavy / 4), (22, 1, usize::MAX)]);
         assert_eq!(taken(&mut job, 10), Some((0, 1)));
         assert_eq!(taken(&mut job, 10), Some((1, 1)));
         assert_eq!(taken(&mut job, 10), Some((2, 4)));
@@ -172,7 +183,7 @@ mod tests {
     #[test]
     fn attempts_are_counted_and_bounded() {
         let mut job = job(&[(0, 1, 1)]);
-        job.terms.retries = 2;
+        job.options.retries = 2;
         let task = TaskId { job: JobId(0), index: 0 };
         assert_eq!(job.attempt(0), 1);
         assert!(job.may_retry(task) && job.may_retry(task));

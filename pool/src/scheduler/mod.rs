@@ -1,23 +1,28 @@
-//! Who does what: the pool's decisions as a state machine without I/O, clock or threads.
+//! [`Scheduler`]: the pool's decisions as a state machine without I/O, clock or threads.
 //!
-//! The [dispatcher](crate::dispatcher) tells what has happened and does what it is told. Time is an argument, so that a
-//! test can run through years of worker deaths in a second.
+//! The [dispatcher](crate::dispatcher) sends it events and executes its actions. Time is an argument, so a test runs through years
+//! of worker deaths in a second.
 //!
-//! - Each task that was submitted ends exactly once.
-//! - A worker that dies costs the task that it was running. What it had been sent but not begun goes to others.
-//! - A worker is sent tasks ahead, and what it has not begun is taken back when somebody else has nothing to do.
-//! - Jobs take turns, so that a long one does not keep a short one waiting.
-//! - Workers that never become ready, so often that no others are left, break the pool: there is no endless restarting.
+//! - Each submitted task ends exactly once.
+//! - A worker that dies loses the task that it was running. Tasks that it had not started go to other workers.
+//! - A worker is sent tasks ahead. Those that it has not started are revoked when another worker is idle.
+//! - Jobs take turns, so a long one does not keep a short one waiting.
+//! - Workers that never become ready break the pool when no others are left, so there are no endless restarts.
 
-mod balance;
-mod crew;
-mod ends;
-mod event;
+mod assign;
+mod chunking;
+pub(crate) mod event;
+mod expiry;
 mod job;
+mod outcomes;
 mod pins;
+mod retirement;
+mod run_queue;
 mod steps;
-mod turns;
-mod worker;
+mod stopping;
+mod work_stealing;
+pub(crate) mod worker;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -25,37 +30,35 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-pub(crate) use event::{Action, End, Event, Refusal};
-
-use crate::histogram::Histogram;
-use crate::ids::{JobId, Span, TaskId, WorkerId};
-use crate::terms::{FAREWELL, Staffing, Tenure, Terms};
-use crew::Crew;
-use job::{Job, Waiting};
-use turns::Turns;
-pub(crate) use worker::Life;
-use worker::Sentence;
+use self::event::{Action, Event, Outcome, Refusal};
+use self::job::{Job, QueuedTasks};
+use self::run_queue::RunQueue;
+use self::worker::WorkerPhase;
+use self::workers::WorkerSet;
+use crate::model::histogram::Histogram;
+use crate::model::ids::{JobId, TaskId, TaskRange, WorkerId};
+use crate::model::options::{JobLifetime, JobOptions, PoolLimits};
+use crate::model::tuning::{EXIT_TIMEOUT, SchedulerTuning};
 
 /// The state machine.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
-    phase: Phase,
-    /// Whether somebody waits for the end of the pool.
+    tuning: &'static SchedulerTuning,
+    phase: PoolPhase,
+    /// Whether a thread waits for the end of the pool.
     is_joined: bool,
-    crew: Crew,
+    workers: WorkerSet,
     jobs: BTreeMap<JobId, Job>,
-    /// The jobs that have tasks waiting, in the order of their turns.
-    turns: Turns,
+    run_queue: RunQueue,
     actions: VecDeque<Action>,
-    /// How many tasks wait.
+    /// The number of tasks that wait.
     queued: u64,
-    /// The open jobs of which something may have waited for too long by then. Each is there once at the most.
+    /// The jobs that are checked for expired tasks, by when that is. Each is there at most once.
     due: BTreeSet<(Duration, JobId)>,
-    /// How long tasks waited, were on their way, and ran.
     pub(crate) times: Times,
 }
 
-/// How long tasks waited before they were sent, were on their way, and ran.
+/// How long tasks waited before they were sent, were in transit, and ran.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Times {
     pub(crate) wait: Histogram,
@@ -63,187 +66,198 @@ pub(crate) struct Times {
     pub(crate) run: Histogram,
 }
 
-/// How far the pool's life has come. It only moves downwards.
+/// The phase of the pool's life. It only moves downwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum PoolPhase {
     Open,
     /// No new jobs.
     Closing,
-    /// No workers, and none will come.
+    /// No worker can be started.
     Broken,
-    /// The workers are on their way out.
+    /// The workers are leaving.
     Ending(Refusal),
 }
 
 impl Scheduler {
-    /// A pool without workers. They are asked for at the first tick.
-    pub(crate) fn new(staffing: Staffing) -> Scheduler {
-        let (jobs, turns, actions) = (BTreeMap::new(), Turns::default(), VecDeque::new());
-        let (queued, due, times) = (0, BTreeSet::new(), Times::default());
-        let (phase, is_joined, crew) = (Phase::Open, false, Crew::new(staffing));
-        Scheduler { phase, is_joined, crew, jobs, turns, actions, queued, due, times }
+    /// Returns a pool without workers. It asks for them at the first tick.
+    pub(crate) fn new(limits: PoolLimits, tuning: &'static SchedulerTuning) -> Scheduler {
+        Scheduler {
+            tuning,
+            phase: PoolPhase::Open,
+            is_joined: false,
+            workers: WorkerSet::new(limits, tuning),
+            jobs: BTreeMap::new(),
+            run_queue: RunQueue::default(),
+            actions: VecDeque::new(),
+            queued: 0,
+            due: BTreeSet::new(),
+            times: Times::default(),
+        }
     }
 
-    /// Takes note of something that has happened at the time `now`, counted from any fixed moment.
+    /// Handles an event at the time `now`, counted from any fixed moment.
     pub(crate) fn handle(&mut self, event: Event, now: Duration) {
         match event {
-            Event::Open { job, terms } => self.open(job, terms),
+            Event::Open { job, options } => self.open(job, options),
             Event::Submit { tasks, weight } => self.submit(tasks, weight, now),
             Event::Pin { tasks } => self.pin(tasks, now),
             Event::Release { job } => self.release(job),
             Event::Cancel { job } => self.cancel(job),
             Event::Ready { worker } => self.ready(worker, now),
             Event::InitFailed { worker } => self.init_failed(worker),
-            Event::Answered { worker, count } => self.answered(worker, count, now),
+            Event::Completed { worker, count } => self.completed(worker, count, now),
             Event::Failed { worker, may_repeat } => self.failed(worker, may_repeat, now),
-            Event::Paced { worker, count, took } => self.paced(worker, count, took),
+            Event::Timed { worker, count, took } => self.timed(worker, count, took),
             Event::Unsendable { worker, count } => self.unsendable(worker, count),
-            Event::Recalled { worker, count } => self.recalled(worker, count, 0, now),
-            Event::GaveBack { worker, count, unbegun } => {
-                self.recalled(worker, count, unbegun, now);
-                self.carry_out_sentence(worker, now);
+            Event::Unstarted { worker, count } => self.revoked(worker, count, 0, now),
+            Event::Revoked { worker, count, unstarted } => {
+                self.revoked(worker, count, unstarted, now);
+                self.confirm_stop(worker, now);
             }
             Event::Running { worker, since } => self.running(worker, since),
-            Event::Outgrown { worker } => self.retire(worker),
-            Event::Died { worker } | Event::StartFailed { worker } => self.died(worker, now),
+            Event::MemoryExceeded { worker } => self.retire(worker),
+            Event::Exited { worker } | Event::StartFailed { worker } => self.exited(worker, now),
             Event::Resize { workers } => self.resize(workers),
             Event::Close => self.close(),
             Event::Join => self.join(),
-            Event::Drop => self.abandon(now),
+            Event::Drop => self.drop_pool(now),
             Event::Terminate => self.terminate(),
             Event::Tick => self.tick(now),
         }
     }
 
-    /// The next thing to be done.
+    /// Returns the next action.
     #[inline]
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When the next tick is due even if nothing happens.
+    /// Returns when the next tick is due even if no event comes.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let lacking = self.is_working() && self.crew.lacking(self.queued()) > 0;
-        let start = lacking.then_some(self.crew.next_start);
-        let rest = self.is_working().then(|| self.crew.next_rest()).flatten();
-        let ends = [self.crew.next_late(), self.crew.next_sluggish(), self.next_timeout(), self.next_expiry()];
-        ends.into_iter().chain([start, rest, self.next_balance()]).flatten().min()
+        let is_missing = self.is_working() && self.workers.missing(self.queued) > 0;
+        let start = is_missing.then_some(self.workers.next_start);
+        let idle_exit = self.workers.next_idle_exit().filter(|_| self.is_working());
+        let ends = [self.workers.next_overdue(), self.workers.next_late_start(), self.next_timeout()];
+        let others = [start, idle_exit, self.next_expiry(), self.next_steal()];
+        ends.into_iter().chain(others).flatten().min()
     }
 
-    /// How many tasks of a job a worker is sent ahead by now, so that its submitter knows how many to keep ready.
-    pub(crate) fn chunk_goal(&self, job: JobId) -> Option<usize> {
-        self.jobs.get(&job).map(|job| job.chunking.goal())
+    /// Returns the number of a job's tasks that a worker is sent ahead, so that the caller knows how many to submit.
+    pub(crate) fn prefetch_depth(&self, job: JobId) -> Option<usize> {
+        self.jobs.get(&job).map(|job| job.chunking.prefetch_depth() as usize)
     }
 
-    /// The workers of whose first task it must be known since when it runs, because it has a timeout.
-    pub(crate) fn watched(&self) -> Vec<WorkerId> {
-        let has_timeout = |task: TaskId| self.jobs.get(&task.job).is_some_and(|job| job.terms.timeout.is_some());
-        let fronts = self.crew.fronts().filter(|(_, worker, task)| worker.running.is_none() && has_timeout(*task));
-        fronts.map(|(id, ..)| id).collect()
+    /// Returns the workers whose first task has a timeout and no known start.
+    pub(crate) fn needs_start_time(&self) -> Vec<WorkerId> {
+        let has_timeout = |task: TaskId| self.jobs.get(&task.job).is_some_and(|job| job.options.timeout.is_some());
+        let fronts = self.workers.fronts();
+        let unknown = fronts.filter(|(_, worker, task)| worker.running_since.is_none() && has_timeout(*task));
+        unknown.map(|(id, ..)| id).collect()
     }
 
-    /// How many workers there are that tasks can be pinned to.
-    pub(crate) fn useful(&self) -> usize {
-        self.crew.useful().len()
+    /// Returns the number of workers that tasks can be pinned to.
+    pub(crate) fn active_workers(&self) -> usize {
+        self.workers.active()
     }
 
-    /// How many tasks wait.
+    /// Returns the number of tasks that wait.
     pub(crate) fn queued(&self) -> u64 {
         self.queued
     }
 
-    /// What a task of a job usually takes, as far as seen.
-    pub(crate) fn usual(&self, job: JobId) -> Option<Duration> {
-        self.jobs.get(&job).and_then(|job| job.chunking.usual())
+    /// Returns the average duration of a job's tasks, as far as measured.
+    pub(crate) fn avg_duration(&self, job: JobId) -> Option<Duration> {
+        self.jobs.get(&job).and_then(|job| job.chunking.avg_duration())
     }
 
-    /// The workers: how far their lives have come, how many tasks each holds, and how many it has done.
-    pub(crate) fn roll(&self) -> impl Iterator<Item = (WorkerId, Life, u64, u64)> {
-        self.crew.iter().map(|(id, worker)| (id, worker.life, worker.load(), worker.done))
+    /// Returns the workers: the phase of each, the number of tasks that it holds, and the number that it has completed.
+    pub(crate) fn worker_loads(&self) -> impl Iterator<Item = (WorkerId, WorkerPhase, u64, u64)> {
+        self.workers.iter().map(|(id, worker)| (id, worker.phase, worker.load(), worker.done))
     }
 
-    /// The tasks of one job that a worker runs now, or runs next.
+    /// Returns the tasks of one job that a worker runs now, or runs next.
     #[inline]
-    pub(crate) fn front(&self, id: WorkerId) -> Option<Span> {
-        self.crew.get(id)?.front_span()
+    pub(crate) fn front(&self, id: WorkerId) -> Option<TaskRange> {
+        self.workers.get(id)?.front_range()
     }
 
-    /// The workers that hold tasks of a job.
+    /// Returns the workers that hold tasks of a job.
     pub(crate) fn holders(&self, job: JobId) -> Vec<WorkerId> {
         let has_any = self.jobs.get(&job).is_some_and(|job| job.held > 0);
-        if has_any { self.crew.holders(job) } else { Vec::new() }
+        if has_any { self.workers.holders(job) } else { Vec::new() }
     }
 
-    /// How many tasks the workers hold.
+    /// Returns the number of tasks that the workers hold.
     pub(crate) fn load(&self) -> u64 {
-        self.crew.iter().map(|(_, worker)| worker.load()).sum()
+        self.workers.iter().map(|(_, worker)| worker.load()).sum()
     }
 
-    /// The task that a worker runs, or will run next, and how many more it holds.
-    pub(crate) fn holding(&self, id: WorkerId) -> Option<(TaskId, u64)> {
-        let mut fronts = self.crew.fronts();
-        fronts.find(|(worker, ..)| *worker == id).map(|(_, worker, task)| (task, worker.load()))
+    /// Returns the task that a worker runs, or will run next, and the number of tasks that it holds.
+    pub(crate) fn front_and_load(&self, id: WorkerId) -> Option<(TaskId, u64)> {
+        let worker = self.workers.get(id)?;
+        Some((worker.front()?, worker.load()))
     }
 
-    fn open(&mut self, job: JobId, terms: Terms) {
-        if self.phase == Phase::Open {
-            self.jobs.insert(job, Job::new(terms));
+    fn open(&mut self, job: JobId, options: JobOptions) {
+        if self.phase == PoolPhase::Open {
+            self.jobs.insert(job, Job::new(options, self.tuning));
         }
     }
 
-    fn submit(&mut self, tasks: Span, weight: usize, now: Duration) {
+    fn submit(&mut self, tasks: TaskRange, weight: usize, now: Duration) {
         let Some(job) = self.jobs.get_mut(&tasks.job) else {
-            return self.finish(tasks, End::Refused(self.refusal()));
+            return self.finish(tasks, Outcome::Refused(self.refusal()));
         };
-        let until = job.terms.patience.map(|patience| now.saturating_add(patience));
-        job.push(Waiting { tasks, weight, until, since: now, unit: 1, is_pinned: false });
+        let expires_at = job.options.queue_timeout.map(|timeout| now.saturating_add(timeout));
+        job.push(QueuedTasks { weight, expires_at, ..QueuedTasks::new(tasks, now) });
         self.queued += tasks.count;
-        self.turns.push_back(tasks.job);
-        self.look_at(tasks.job, until);
+        self.run_queue.push_back(tasks.job);
+        self.check_at(tasks.job, expires_at);
     }
 
     fn ready(&mut self, id: WorkerId, now: Duration) {
-        if !self.crew.ready(id, now) {
+        if !self.workers.set_ready(id, now) {
             return self.kill(id);
         }
-        let until = self.farewell(now);
-        if let Some(Life::Leaving { until: before }) = self.crew.get_mut(id).map(|worker| &mut worker.life) {
-            // It was asked to leave before it had come, and has as much time as the others from now on.
-            *before = until.max(*before);
+        let exit_by = self.exit_by(now);
+        if let Some(WorkerPhase::Leaving { until }) = self.workers.get_mut(id).map(|worker| &mut worker.phase) {
+            // It was asked to leave before it was ready, and has as much time as the others from now on.
+            *until = exit_by.max(*until);
         }
     }
 
     fn init_failed(&mut self, id: WorkerId) {
-        let Some(worker) = self.crew.get_mut(id) else { return };
-        if matches!(worker.life, Life::Ready | Life::Retiring) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        if worker.is_serving() {
             return self.kill(id);
         }
-        // It counts as stillborn when it has gone. That the very first fails is taken for no accident.
-        if !self.crew.proven {
+        // It counts as a failed start when it has ended. The failure of the very first worker is taken as permanent.
+        if !self.workers.has_been_ready {
             self.break_down();
         }
     }
 
     fn running(&mut self, id: WorkerId, since: Duration) {
-        if let Some(worker) = self.crew.get_mut(id) {
-            // A worker that has just begun a task may not have said since when. Then this is about the one before.
-            worker.running = Some(since.max(worker.stirred));
+        if let Some(worker) = self.workers.get_mut(id) {
+            // A worker that has just started a task may not have written since when. Then this is the start of the one before.
+            worker.running_since = Some(since.max(worker.last_progress));
         }
     }
 
     fn resize(&mut self, workers: usize) {
-        self.crew.staffing.least = workers.min(self.crew.staffing.least.max(1));
-        if self.crew.staffing.idle_timeout.is_none() {
-            self.crew.staffing.least = workers;
-        }
-        self.crew.staffing.most = workers;
+        let limits = &mut self.workers.limits;
+        limits.max_workers = workers;
+        limits.min_workers = match limits.idle_timeout {
+            None => workers,
+            Some(_) => workers.min(limits.min_workers.max(1)),
+        };
     }
 
     fn close(&mut self) {
         match self.phase {
-            Phase::Open => self.phase = Phase::Closing,
-            Phase::Broken => self.phase = Phase::Ending(Refusal::Broken),
-            Phase::Closing | Phase::Ending(_) => {}
+            PoolPhase::Open => self.phase = PoolPhase::Closing,
+            PoolPhase::Broken => self.phase = PoolPhase::Ending(Refusal::Broken),
+            PoolPhase::Closing | PoolPhase::Ending(_) => {}
         }
     }
 
@@ -257,26 +271,26 @@ impl Scheduler {
         self.kill_all();
     }
 
-    fn abandon(&mut self, now: Duration) {
+    fn drop_pool(&mut self, now: Duration) {
         self.end(Refusal::Dropped);
-        self.clear(now);
+        self.clear_workers(now);
     }
 
-    /// Takes every task that has not ended to its end.
+    /// Ends every task that has not ended.
     fn end(&mut self, refusal: Refusal) {
         match self.phase {
-            Phase::Open | Phase::Closing => self.phase = Phase::Ending(refusal),
-            Phase::Broken => self.phase = Phase::Ending(Refusal::Broken),
-            Phase::Ending(_) => {}
+            PoolPhase::Open | PoolPhase::Closing => self.phase = PoolPhase::Ending(refusal),
+            PoolPhase::Broken => self.phase = PoolPhase::Ending(Refusal::Broken),
+            PoolPhase::Ending(_) => {}
         }
         self.end_all_jobs();
     }
 
     fn break_down(&mut self) {
         self.phase = match self.phase {
-            Phase::Open => Phase::Broken,
-            Phase::Closing => Phase::Ending(Refusal::Broken),
-            Phase::Broken | Phase::Ending(_) => return,
+            PoolPhase::Open => PoolPhase::Broken,
+            PoolPhase::Closing => PoolPhase::Ending(Refusal::Broken),
+            PoolPhase::Broken | PoolPhase::Ending(_) => return,
         };
         self.actions.push_back(Action::Break);
         self.end_all_jobs();
@@ -284,86 +298,87 @@ impl Scheduler {
     }
 
     fn tick(&mut self, now: Duration) {
-        self.crew.sluggish(now).into_iter().for_each(|id| self.give_up(id, now));
+        self.workers.late_starts(now).into_iter().for_each(|id| self.kill_late(id, now));
         if self.is_working() {
             self.expire(now);
-            self.stop_the_slow(now);
+            self.stop_timed_out(now);
             self.retire_some(now);
-            self.staff(now);
+            self.start_missing(now);
             self.send_pinned(now);
             self.assign(now);
-            self.balance(now);
-        } else if self.phase == Phase::Closing {
-            self.dismiss(now);
+            self.steal_work(now);
+        } else if self.phase == PoolPhase::Closing {
+            self.dismiss_workers(now);
         }
         self.unpin();
-        self.let_go(now);
-        self.crew.late(now).into_iter().for_each(|id| self.kill(id));
-        if self.crew.is_empty() && matches!(self.phase, Phase::Ending(_)) {
+        self.release_retired(now);
+        self.workers.overdue(now).into_iter().for_each(|id| self.kill(id));
+        if self.workers.is_empty() && matches!(self.phase, PoolPhase::Ending(_)) {
             self.actions.push_back(Action::End);
         }
     }
 
-    fn staff(&mut self, now: Duration) {
-        if self.crew.next_start <= now {
-            for _ in 0..self.crew.lacking(self.queued()) {
-                let worker = self.crew.start_one(now);
+    fn start_missing(&mut self, now: Duration) {
+        if self.workers.next_start <= now {
+            for _ in 0..self.workers.missing(self.queued) {
+                let worker = self.workers.spawn(now);
                 self.actions.push_back(Action::Start { worker });
             }
         }
     }
 
     fn kill_all(&mut self) {
-        self.crew.ids().into_iter().for_each(|id| self.kill(id));
+        self.workers.ids(|_| true).into_iter().for_each(|id| self.kill(id));
     }
 
     fn kill(&mut self, id: WorkerId) {
-        if let Some(worker) = self.crew.get_mut(id).filter(|worker| worker.life != Life::Doomed) {
-            worker.life = Life::Doomed;
+        if let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.phase != WorkerPhase::Killed) {
+            worker.phase = WorkerPhase::Killed;
             self.actions.push_back(Action::Kill { worker: id });
         }
     }
 
-    /// Until when a worker may take to leave that has nothing to do.
-    fn farewell(&self, now: Duration) -> Duration {
-        let is_dropped = self.phase == Phase::Ending(Refusal::Dropped);
-        let limit = if is_dropped { Some(FAREWELL) } else { self.crew.staffing.farewell };
+    /// Returns until when an idle worker may take to leave.
+    fn exit_by(&self, now: Duration) -> Duration {
+        let is_dropped = self.phase == PoolPhase::Ending(Refusal::Dropped);
+        let limit = if is_dropped { Some(EXIT_TIMEOUT) } else { self.workers.limits.exit_timeout };
         limit.map_or(Duration::MAX, |limit| now.saturating_add(limit))
     }
 
-    /// Kills a worker that does not become ready. That the very first does not is taken for no accident.
-    fn give_up(&mut self, id: WorkerId, now: Duration) {
-        if self.crew.get(id).is_none_or(|worker| worker.life != Life::Starting) {
+    /// Kills a worker that has not become ready in time. That of the very first worker is taken as permanent.
+    fn kill_late(&mut self, id: WorkerId, now: Duration) {
+        if self.workers.get(id).is_none_or(|worker| worker.phase != WorkerPhase::Starting) {
             // The pool has broken meanwhile.
             return;
         }
-        self.actions.push_back(Action::GiveUp { worker: id });
-        self.crew.give_up(id, now);
-        if !self.crew.proven || self.crew.is_hopeless() {
+        self.actions.push_back(Action::KillLate { worker: id });
+        self.workers.fail_start(id, now);
+        if !self.workers.has_been_ready || self.workers.cannot_start() {
             self.break_down();
         }
     }
 
     fn refusal(&self) -> Refusal {
         match self.phase {
-            Phase::Open | Phase::Closing => Refusal::Closed,
-            Phase::Broken => Refusal::Broken,
-            Phase::Ending(refusal) => refusal,
+            PoolPhase::Open | PoolPhase::Closing => Refusal::Closed,
+            PoolPhase::Broken => Refusal::Broken,
+            PoolPhase::Ending(refusal) => refusal,
         }
     }
 
-    /// Whether there is work to be done, or may be.
+    /// Returns whether there are tasks to run, or may be.
     fn is_working(&self) -> bool {
-        self.phase == Phase::Open || self.phase == Phase::Closing && self.jobs.values().any(|job| self.works_for(job))
+        let is_kept_open = || self.jobs.values().any(|job| self.keeps_open(job));
+        self.phase == PoolPhase::Open || self.phase == PoolPhase::Closing && is_kept_open()
     }
 
-    /// Whether a pool that was closed goes on for the sake of a job.
-    fn works_for(&self, job: &Job) -> bool {
+    /// Returns whether a job keeps a closed pool running.
+    fn keeps_open(&self, job: &Job) -> bool {
         let has_tasks = || job.queued() + job.held > 0;
-        match job.terms.tenure {
-            Tenure::Call => true,
-            Tenure::Stream => !self.is_joined || has_tasks(),
-            Tenure::Entrusted => has_tasks(),
+        match job.options.lifetime {
+            JobLifetime::Call => true,
+            JobLifetime::Stream => !self.is_joined || has_tasks(),
+            JobLifetime::Detached => has_tasks(),
         }
     }
 }

@@ -1,63 +1,66 @@
-//! Tasks that are for one worker each, and for no other.
+//! Tasks that are for one worker each, and no other: broadcasts.
 
+use std::mem;
 use std::time::Duration;
 
-use super::{Action, End, Scheduler, Span, Waiting, WorkerId};
+use super::Scheduler;
+use super::event::{Action, Outcome};
+use super::job::QueuedTasks;
+use super::worker::Worker;
+use crate::model::ids::{TaskRange, WorkerId};
 
 impl Scheduler {
-    /// Gives each worker its task, which it is sent when it has nothing else to do. Tasks for which there is no worker are cancelled.
-    pub(super) fn pin(&mut self, mut tasks: Span, now: Duration) {
-        if !self.jobs.contains_key(&tasks.job) {
-            return self.finish(tasks, End::Refused(self.refusal()));
-        }
-        for id in self.crew.useful() {
-            let tasks = tasks.split_front(1);
-            let Some(worker) = self.crew.get_mut(id).filter(|_| tasks.count > 0) else { continue };
-            worker.pinned.push_back(Waiting { tasks, weight: 0, until: None, since: now, unit: 1, is_pinned: true });
-            if let Some(job) = self.jobs.get_mut(&tasks.job) {
+    /// Pins one task to each active worker, which gets it when it is idle. Tasks for which there is no worker are cancelled.
+    pub(super) fn pin(&mut self, mut tasks: TaskRange, now: Duration) {
+        let Some(job) = self.jobs.get_mut(&tasks.job) else {
+            return self.finish(tasks, Outcome::Refused(self.refusal()));
+        };
+        for (_, worker) in self.workers.iter_mut().filter(|(_, worker)| worker.is_active()) {
+            if tasks.count > 0 {
+                let queued = QueuedTasks::new(tasks.split_front(1), now);
+                worker.pinned.push_back(QueuedTasks { is_pinned: true, ..queued });
                 job.held += 1;
             }
         }
         if tasks.count > 0 {
-            self.finish(tasks, End::Cancelled);
+            self.finish(tasks, Outcome::Cancelled);
         }
     }
 
-    /// Sends those that have nothing to do what is pinned to them.
+    /// Sends idle workers the tasks that are pinned to them.
     pub(super) fn send_pinned(&mut self, now: Duration) {
-        let mut sent = Vec::new();
-        for (worker, one) in self.crew.iter_mut() {
-            if one.load() == 0
-                && one.is_at_hand()
-                && let Some(waiting) = one.pinned.pop_front()
+        for (id, worker) in self.workers.iter_mut() {
+            if worker.load() == 0
+                && worker.can_be_sent()
+                && let Some(queued) = worker.pinned.pop_front()
             {
-                one.give(waiting, now);
-                sent.push(Action::Send { worker, tasks: waiting.tasks, unit: 1 });
+                worker.assign(queued, now);
+                self.actions.push_back(Action::Send { worker: id, tasks: queued.tasks, chunk_size: 1 });
             }
         }
-        self.actions.extend(sent);
     }
 
-    /// What a worker gave back that is for no other: it gets it again, or never if it is on its way out.
-    pub(super) fn pin_again(&mut self, id: WorkerId, waiting: Waiting) {
-        let is_wanted = self.jobs.contains_key(&waiting.tasks.job);
-        match self.crew.get_mut(id).filter(|worker| is_wanted && worker.is_of_use()) {
-            Some(worker) => worker.pinned.push_front(waiting),
-            None => self.cancel_pinned(waiting),
+    /// Pins a task again that was revoked from its worker, or cancels it if the worker leaves.
+    pub(super) fn pin_again(&mut self, id: WorkerId, queued: QueuedTasks) {
+        let is_wanted = self.jobs.contains_key(&queued.tasks.job);
+        match self.workers.get_mut(id).filter(|worker| is_wanted && worker.is_active()) {
+            Some(worker) => worker.pinned.push_front(queued),
+            None => self.cancel_pinned(queued),
         }
     }
 
-    /// Cancels what is pinned to those who are on their way out.
+    /// Cancels the tasks that are pinned to workers which leave.
     pub(super) fn unpin(&mut self) {
-        let gone = self.crew.iter_mut().filter(|(_, worker)| !worker.is_of_use());
-        let left: Vec<Waiting> = gone.flat_map(|(_, worker)| std::mem::take(&mut worker.pinned)).collect();
-        left.into_iter().for_each(|waiting| self.cancel_pinned(waiting));
+        let is_gone = |worker: &Worker| !worker.is_active();
+        let gone = self.workers.iter_mut().filter(|(_, worker)| is_gone(worker));
+        let left: Vec<QueuedTasks> = gone.flat_map(|(_, worker)| mem::take(&mut worker.pinned)).collect();
+        left.into_iter().for_each(|queued| self.cancel_pinned(queued));
     }
 
-    pub(super) fn cancel_pinned(&mut self, Waiting { tasks, .. }: Waiting) {
+    pub(super) fn cancel_pinned(&mut self, QueuedTasks { tasks, .. }: QueuedTasks) {
         if let Some(job) = self.jobs.get_mut(&tasks.job) {
             job.held -= tasks.count;
-            self.finish(tasks, End::Cancelled);
+            self.finish(tasks, Outcome::Cancelled);
         }
     }
 }

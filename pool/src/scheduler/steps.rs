@@ -1,6 +1,6 @@
-//! Counts looks, so that a test can see that they do not grow with the number of jobs. Outside of tests nothing is counted.
+//! Counts visits to entries of which there may be many, so that tests see whether they grow with the number of jobs.
 
-/// Notes one look at something of which there may be many.
+/// Counts one visit. Does nothing outside of tests.
 #[inline]
 pub(super) fn count() {
     #[cfg(test)]

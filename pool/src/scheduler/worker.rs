@@ -1,154 +1,163 @@
-//! A worker as the scheduler sees it: how far its life has come, and which tasks it holds.
+//! [`Worker`]: a worker as the scheduler sees it, with the phase of its life and the tasks that it holds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::job::Waiting;
+use super::job::QueuedTasks;
 use super::steps;
-use crate::ids::{JobId, Span, TaskId};
+use crate::model::ids::{JobId, TaskId, TaskRange};
 
 /// One worker.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) life: Life,
-    /// What was sent to it and not answered, in that order: the first is running, or the next to run. Tasks of jobs that were
-    /// released stay here until they are answered or taken back, although nobody waits for them.
-    held: VecDeque<Waiting>,
+    pub(super) phase: WorkerPhase,
+    /// The tasks that were sent to it and not completed, in that order: the first is running, or the next to run. Tasks of released
+    /// jobs stay here until they are completed or revoked.
+    held: VecDeque<QueuedTasks>,
     load: u64,
-    /// What it is to be sent, and no other.
-    pub(super) pinned: VecDeque<Waiting>,
-    /// So many of the first that it holds it is known to have begun.
-    pub(super) begun: u64,
-    /// Whether it was asked to give tasks back and has not yet said how many.
-    pub(super) is_recalling: bool,
-    /// There is no use in asking it again before this.
-    pub(super) recall_after: Duration,
+    /// Tasks for this worker and no other, which were not sent yet.
+    pub(super) pinned: VecDeque<QueuedTasks>,
+    /// The number of held tasks that it is known to have started.
+    pub(super) started: u64,
+    /// Whether tasks are being revoked and their number is not known yet.
+    pub(super) is_revoking: bool,
+    /// No revoke makes sense before this.
+    pub(super) revoke_after: Duration,
     /// Since when the first of its tasks has been running, as far as known.
-    pub(super) running: Option<Duration>,
-    /// When it last took a task to its end, or was sent the first of those that it holds.
-    pub(super) stirred: Duration,
-    /// Whether it has taken a task to its end since it was sent the last chunk.
-    pub(super) has_answered: bool,
-    /// How many tasks it has taken to their end.
+    pub(super) running_since: Option<Duration>,
+    /// When it last completed a task, or was sent the first of those that it holds.
+    pub(super) last_progress: Duration,
+    /// Whether it has completed a task since it was last sent some.
+    pub(super) has_completed: bool,
+    /// The number of tasks that it has completed.
     pub(super) done: u64,
-    /// The job of the last task that it took to its end.
+    /// The job of the task that it completed last.
     pub(super) last_job: Option<JobId>,
-    /// When it was seen not to have begun what it was sent, though it had nothing else to do, if it still has not.
-    pub(super) unheeded: Option<Duration>,
-    /// Until then others are given tasks rather than it, because it did not begin one: perhaps it was stopped.
-    pub(super) deaf_until: Duration,
-    /// Why it is being stopped.
-    pub(super) sentence: Option<Sentence>,
-    pub(super) started: Duration,
-    /// How many tasks it was heard of since it last told how long they ran, and the time that passed meanwhile while it had some.
-    spent: (u64, Duration),
+    /// When it was first seen to leave its tasks alone although it was idle, if it still does.
+    pub(super) ignored_since: Option<Duration>,
+    /// Other workers are preferred until then, because this one did not start a task: it may be stopped.
+    pub(super) avoid_until: Duration,
+    pub(super) stop_reason: Option<StopReason>,
+    pub(super) spawned_at: Duration,
+    /// The number of completed tasks whose durations were not reported, and the time since the report before them, less idle time.
+    unreported: (u64, Duration),
 }
 
-/// How far a worker's life has come.
+/// The phase of a worker's life.
 ///
 /// ```text
 /// Starting ──► Ready ──► Retiring ──► Leaving ──► (gone)
-///     └──────────┴───────────┴──────────┴──► Condemned ──► Doomed ──► (gone)      any of them may die at any moment
+///     └──────────┴───────────┴──────────┴──► Stopping ──► Killed ──► (gone)      any of them may die at any moment
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum WorkerPhase {
     Starting,
     Ready,
-    /// It gets no more tasks, and leaves when it has done those that it holds and somebody else is ready.
+    /// It gets no more tasks, and leaves when it has completed those that it holds and a replacement is ready.
     Retiring,
-    /// Asked to leave; killed when it has not gone by then.
+    /// It was asked to leave, and is killed at `until`.
     Leaving {
         until: Duration,
     },
-    /// Asked to end at once; killed when it has not gone by then.
-    Condemned {
+    /// It was asked to end in the middle of a task, and is killed at `until`.
+    Stopping {
         until: Duration,
     },
-    /// Killed, or about to end by itself.
-    Doomed,
+    /// It was killed, or is about to end by itself.
+    Killed,
 }
 
 /// Why a worker is stopped in the middle of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sentence {
-    /// Its task has run for too long.
+pub(super) enum StopReason {
+    /// The task has run for too long.
     TimedOut(TaskId),
-    /// Nobody wants the result, and somebody wants the worker.
+    /// The job was cancelled, so no caller wants the result.
     Cancelled(JobId),
-    /// It does not begin what must not take long.
-    Deaf,
+    /// It does not start a task that has a timeout.
+    Unresponsive,
 }
 
 impl Worker {
     pub(super) fn starting(now: Duration) -> Worker {
         Worker {
-            life: Life::Starting,
+            phase: WorkerPhase::Starting,
             held: VecDeque::new(),
             load: 0,
             pinned: VecDeque::new(),
-            begun: 0,
-            is_recalling: false,
-            recall_after: Duration::ZERO,
-            running: None,
-            stirred: now,
-            has_answered: false,
+            started: 0,
+            is_revoking: false,
+            revoke_after: Duration::ZERO,
+            running_since: None,
+            last_progress: now,
+            has_completed: false,
             done: 0,
             last_job: None,
-            unheeded: None,
-            deaf_until: Duration::ZERO,
-            sentence: None,
-            started: now,
-            spent: (0, Duration::ZERO),
+            ignored_since: None,
+            avoid_until: Duration::ZERO,
+            stop_reason: None,
+            spawned_at: now,
+            unreported: (0, Duration::ZERO),
         }
     }
 
-    /// Whether it counts as one of the workers that the pool wants to have.
-    pub(super) fn is_of_use(&self) -> bool {
-        matches!(self.life, Life::Starting | Life::Ready)
+    /// Returns whether it counts as one of the pool's workers: it works, or will soon.
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self.phase, WorkerPhase::Starting | WorkerPhase::Ready)
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.life == Life::Ready
+        self.phase == WorkerPhase::Ready
     }
 
-    /// How many tasks it holds.
+    /// Returns whether it works and was not asked to go before its tasks are done.
+    pub(super) fn is_serving(&self) -> bool {
+        matches!(self.phase, WorkerPhase::Ready | WorkerPhase::Retiring)
+    }
+
+    /// Returns whether it can be sent a task: it is ready, and no revoke or stop is under way.
+    pub(super) fn can_be_sent(&self) -> bool {
+        self.is_ready() && !self.is_revoking && self.stop_reason.is_none()
+    }
+
+    /// Returns whether it can be sent tasks of any job: it is idle, or completes those that it has.
+    pub(super) fn can_take_more(&self) -> bool {
+        self.can_be_sent() && self.pinned.is_empty() && (self.load == 0 || self.has_completed)
+    }
+
+    /// Returns the number of tasks that it holds.
     pub(super) fn load(&self) -> u64 {
         self.load
     }
 
-    /// How many of them it may not have begun.
-    pub(super) fn unbegun(&self) -> u64 {
-        self.load - self.begun.max(1).min(self.load)
+    /// Returns the number of held tasks that it may not have started.
+    pub(super) fn unstarted(&self) -> u64 {
+        self.load - self.started.max(1).min(self.load)
     }
 
-    /// Whether it may be sent more: when it has nothing to do, or is seen to get on with what it has.
-    pub(super) fn takes_more(&self) -> bool {
-        self.is_at_hand() && self.pinned.is_empty() && (self.load == 0 || self.has_answered)
-    }
-
-    /// Whether it can be sent something: it is ready, and nothing is being found out about it.
-    pub(super) fn is_at_hand(&self) -> bool {
-        self.is_ready() && !self.is_recalling && self.sentence.is_none()
-    }
-
-    /// Until when it may take to go, if it was asked to.
-    pub(super) fn goes_until(&self) -> Option<Duration> {
-        match self.life {
-            Life::Leaving { until } | Life::Condemned { until } => Some(until),
+    /// Returns when it is killed, if it was asked to go.
+    pub(super) fn kill_at(&self) -> Option<Duration> {
+        match self.phase {
+            WorkerPhase::Leaving { until } | WorkerPhase::Stopping { until } => Some(until),
             _ => None,
         }
     }
 
-    /// The task that it runs, or is about to run.
+    /// Returns the task that it runs, or will run next.
     pub(super) fn front(&self) -> Option<TaskId> {
-        self.held.front().map(|waiting| waiting.tasks.head())
+        self.front_range().map(TaskRange::head)
     }
 
-    /// The last task that it is known to have begun. It runs that one, or others that it has begun together with it; those before
-    /// have come to their end, whether that was heard or not.
-    pub(super) fn last_begun(&self) -> Option<TaskId> {
-        let mut before = self.begun.checked_sub(1)?;
-        for Waiting { tasks, .. } in &self.held {
+    /// Returns the tasks of one chunk that it runs, or will run next.
+    pub(super) fn front_range(&self) -> Option<TaskRange> {
+        self.held.front().map(|queued| queued.tasks)
+    }
+
+    /// Returns the last task that it is known to have started. It runs that one, or others of its chunk; those before have ended,
+    /// whether their results were read or not.
+    pub(super) fn last_started(&self) -> Option<TaskId> {
+        let mut before = self.started.checked_sub(1)?;
+        for QueuedTasks { tasks, .. } in &self.held {
             if before < tasks.count {
                 return Some(TaskId { job: tasks.job, index: tasks.first + before });
             }
@@ -157,117 +166,109 @@ impl Worker {
         None
     }
 
-    /// Whether its first task must have come to its end, although that was not heard: it has begun more than it begins at once.
+    /// Returns whether its first task must have ended, although its result was not read: it has started more than one chunk.
     pub(super) fn is_past_front(&self) -> bool {
-        self.held.front().is_some_and(|front| self.begun > front.unit.min(front.tasks.count))
+        self.held.front().is_some_and(|front| self.started > front.chunk_size.min(front.tasks.count))
     }
 
-    /// The tasks of one chunk that it runs, or is about to run.
-    pub(super) fn front_span(&self) -> Option<Span> {
-        self.held.front().map(|waiting| waiting.tasks)
-    }
-
-    /// Since when it has left the first of its tasks alone, as far as known, if it has not begun it.
+    /// Returns since when it has left the first of its tasks alone, as far as known.
     pub(super) fn silent_since(&self) -> Option<Duration> {
-        let is_silent = self.load > 0 && self.begun == 0 && self.running.is_none();
-        is_silent.then(|| self.unheeded.unwrap_or(self.stirred))
+        let is_silent = self.load > 0 && self.started == 0 && self.running_since.is_none();
+        is_silent.then(|| self.ignored_since.unwrap_or(self.last_progress))
     }
 
-    /// Whether it holds tasks of a job.
+    /// Returns whether it holds tasks of a job.
     pub(super) fn holds(&self, job: JobId) -> bool {
-        self.held.iter().inspect(|_| steps::count()).any(|waiting| waiting.tasks.job == job)
+        self.held().any(|queued| queued.tasks.job == job)
     }
 
-    /// Whether nobody has asked it to go.
-    pub(super) fn is_free(&self) -> bool {
-        matches!(self.life, Life::Ready | Life::Retiring)
-    }
-
-    pub(super) fn held(&self) -> impl Iterator<Item = &Waiting> {
+    pub(super) fn held(&self) -> impl Iterator<Item = &QueuedTasks> {
         self.held.iter().inspect(|_| steps::count())
     }
 
-    /// Whether something that it has not begun should have begun by now.
+    /// Returns when the first of its tasks expires that it has not started.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        self.expiries().map(|(_, until)| until).min()
+        self.expiries().map(|(_, at)| at).min()
     }
 
-    /// By when the tasks should have begun that it has not, and whose they are.
+    /// Returns the jobs of those tasks that it has not started and that expire, and when they do.
     pub(super) fn expiries(&self) -> impl Iterator<Item = (JobId, Duration)> {
-        let mut begun = self.begun;
-        let unbegun = self.held.iter().inspect(|_| steps::count()).filter(move |waiting| {
-            let is_unbegun = waiting.tasks.count > begun;
-            begun = begun.saturating_sub(waiting.tasks.count);
-            is_unbegun
+        let mut started = self.started;
+        let unstarted = self.held().filter(move |queued| {
+            let is_unstarted = queued.tasks.count > started;
+            started = started.saturating_sub(queued.tasks.count);
+            is_unstarted
         });
-        unbegun.filter_map(|waiting| Some((waiting.tasks.job, waiting.until?)))
+        unstarted.filter_map(|queued| Some((queued.tasks.job, queued.expires_at?)))
     }
 
-    pub(super) fn give(&mut self, waiting: Waiting, now: Duration) {
+    /// Records that tasks are sent to it.
+    pub(super) fn assign(&mut self, queued: QueuedTasks, now: Duration) {
         if self.load == 0 {
-            self.unheeded = None;
-            self.stirred = now;
+            self.ignored_since = None;
+            self.last_progress = now;
         }
-        self.load += waiting.tasks.count;
-        self.has_answered = false;
-        self.held.push_back(Waiting { since: now, ..waiting });
+        self.load += queued.tasks.count;
+        self.has_completed = false;
+        self.held.push_back(QueuedTasks { queued_at: now, ..queued });
     }
 
-    /// Takes off the first `count` tasks, which it has answered. `None` when it does not hold so many.
-    pub(super) fn answered(&mut self, count: u64, now: Duration) -> Option<Vec<Span>> {
+    /// Removes the first `count` tasks, which it has completed. `None` if it does not hold as many.
+    pub(super) fn completed(&mut self, count: u64, now: Duration) -> Option<Vec<TaskRange>> {
         if count > self.load {
             return None;
         }
-        self.spent = (self.spent.0 + count, self.spent.1 + now.saturating_sub(self.stirred));
-        self.stirred = now;
-        self.running = None;
-        (self.unheeded, self.deaf_until) = (None, Duration::ZERO);
-        self.sentence = self.sentence.filter(|sentence| *sentence != Sentence::Deaf);
-        self.has_answered = true;
+        let (unreported, time) = self.unreported;
+        self.unreported = (unreported + count, time + now.saturating_sub(self.last_progress));
+        self.last_progress = now;
+        self.running_since = None;
+        (self.ignored_since, self.avoid_until) = (None, Duration::ZERO);
+        self.stop_reason = self.stop_reason.filter(|reason| *reason != StopReason::Unresponsive);
+        self.has_completed = true;
         self.done += count;
-        self.begun = self.begun.saturating_sub(count);
-        let spans = self.take_front(count);
-        self.last_job = spans.last().map(|tasks| tasks.job);
-        Some(spans)
+        self.started = self.started.saturating_sub(count);
+        let ranges = self.remove_first(count);
+        self.last_job = ranges.last().map(|tasks| tasks.job);
+        Some(ranges)
     }
 
-    /// Learns that tasks ran for `each`. Answers how much longer each of those took that it was heard of since the last time.
-    pub(super) fn paced(&mut self, each: Duration) -> Duration {
-        let (count, time) = std::mem::take(&mut self.spent);
+    /// Records that tasks ran for `each`. Returns the time in transit of each task that was completed since the last report.
+    pub(super) fn timed(&mut self, each: Duration) -> Duration {
+        let (count, time) = std::mem::take(&mut self.unreported);
         let whole = time / u32::try_from(count).unwrap_or(u32::MAX).max(1);
         whole.saturating_sub(each)
     }
 
-    /// Takes off the last `count` tasks, the last first.
-    pub(super) fn take_back(&mut self, count: u64) -> Vec<Waiting> {
+    /// Removes the last `count` tasks, the last first.
+    pub(super) fn remove_last(&mut self, count: u64) -> Vec<QueuedTasks> {
         let mut left = count.min(self.load);
         self.load -= left;
-        let mut taken = Vec::new();
+        let mut removed = Vec::new();
         while left > 0 {
             let Some(last) = self.held.back_mut() else { break };
             let tasks = last.tasks.split_back(left);
             left -= tasks.count;
-            taken.push(Waiting { tasks, ..*last });
+            removed.push(QueuedTasks { tasks, ..*last });
             if last.tasks.count == 0 {
                 self.held.pop_back();
             }
         }
-        taken
+        removed
     }
 
-    fn take_front(&mut self, count: u64) -> Vec<Span> {
+    fn remove_first(&mut self, count: u64) -> Vec<TaskRange> {
         let mut left = count;
         self.load -= count;
-        let mut taken = Vec::with_capacity(1);
+        let mut removed = Vec::with_capacity(1);
         while left > 0 {
             let Some(front) = self.held.front_mut() else { break };
             let tasks = front.tasks.split_front(left);
             left -= tasks.count;
-            taken.push(tasks);
+            removed.push(tasks);
             if front.tasks.count == 0 {
                 self.held.pop_front();
             }
         }
-        taken
+        removed
     }
 }

@@ -1,95 +1,111 @@
-//! The claim: one word in which the pool says which tasks a worker may begin, and the worker which it has begun.
+//! The claim: one word of shared memory that says which tasks a worker may start, and which it has started.
 //!
 //! Tasks are numbered in the order in which they were sent, modulo 2^24. The word holds three numbers:
 //!
 //! ```text
 //! 63      48 47      24 23       0
-//! recalls    granted    begun         tasks from `begun` up to `granted` may be begun, or taken back
+//! revokes    granted    started       tasks from `started` up to `granted` may be started, or revoked
 //! ```
 //!
-//! Whoever changes it does so in one step and only if nobody else has, so each task is either begun or taken back. The count of
-//! recalls makes sure that a worker cannot mistake a number that was taken back and given again for the old one.
+//! Each side changes the word by one compare-and-swap, so each task is either started or revoked. The count of revokes makes sure
+//! that a worker does not mistake a number that was revoked and granted again for the old one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Numbers of tasks are taken modulo this.
+/// Task numbers are taken modulo this.
 const ROUND: u64 = 1 << 24;
-/// The most tasks that a worker may hold, so that numbers cannot be confused.
-pub(crate) const MOST_HELD: u64 = 1 << 20;
+/// The largest number of tasks that a worker may hold, so that numbers stay unambiguous.
+pub(crate) const MAX_TASKS_HELD: u64 = 1 << 20;
 
-/// What the word said at one moment.
+/// The word at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim(u64);
 
 impl Claim {
     #[inline]
-    fn new(recalls: u64, granted: u64, begun: u64) -> Claim {
-        Claim((recalls << 48) | ((granted % ROUND) << 24) | (begun % ROUND))
+    fn new(revokes: u64, granted: u64, started: u64) -> Claim {
+        Claim((revokes << 48) | ((granted % ROUND) << 24) | (started % ROUND))
     }
 
-    /// What the word says now.
     #[inline]
     pub(crate) fn read(word: &AtomicU64) -> Claim {
+        // Pairs with the AcqRel in `update`: what was granted can be read in the ring, and what was started is seen as started.
         Claim(word.load(Ordering::Acquire))
     }
 
-    /// The number of the next task to be begun.
+    /// Returns the number of the next task to start.
     #[inline]
-    pub(crate) fn begun(self) -> u64 {
+    pub(crate) fn started(self) -> u64 {
         self.0 % ROUND
     }
 
-    /// The number of the next task to be granted.
+    /// Returns the number of the next task to be granted.
     #[inline]
     pub(crate) fn granted(self) -> u64 {
         (self.0 >> 24) % ROUND
     }
 
-    /// How many tasks may be begun.
+    /// Returns the number of tasks that may be started.
     #[inline]
     pub(crate) fn open(self) -> u64 {
-        distance(self.begun(), self.granted())
+        distance(self.started(), self.granted())
     }
 
-    /// Begins the next `count` tasks, of at least as many open ones. Answers whether nothing has changed in between.
+    /// Starts the next `count` tasks, of at least as many open ones. Returns `false` if the word has changed since it was read.
     #[inline]
-    pub(crate) fn begin(self, word: &AtomicU64, count: u64) -> bool {
-        let next = Claim::new(self.0 >> 48, self.granted(), self.begun() + count);
+    pub(crate) fn start(self, word: &AtomicU64, count: u64) -> bool {
+        let next = Claim::new(self.0 >> 48, self.granted(), self.started() + count);
+        // Release pairs with `read` and `update` in the pool, which must see `running_since` of the task before. A failure reads
+        // nothing: the worker reads the word again.
         word.compare_exchange(self.0, next.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
-/// Lets the worker begin `count` more tasks, which it can already read.
+/// Grants the worker credit to start `count` more tasks, which it can already read.
 #[inline]
 pub(crate) fn grant(word: &AtomicU64, count: u64) {
-    update(word, |old| (Claim::new(old.0 >> 48, old.granted() + count, old.begun()), ()));
+    update(word, |old| (Claim::new(old.0 >> 48, old.granted() + count, old.started()), ()));
 }
 
-/// Takes back up to `count` of the last tasks that were not begun, and answers how many.
-pub(crate) fn recall(word: &AtomicU64, count: u64) -> u64 {
+/// Revokes up to `count` of the last tasks that were not started, and returns their number.
+pub(crate) fn revoke(word: &AtomicU64, count: u64) -> u64 {
     update(word, |old| {
-        let taken = count.min(old.open());
-        (Claim::new((old.0 >> 48).wrapping_add(1) & 0xffff, old.granted() + ROUND - taken, old.begun()), taken)
+        let revoked = count.min(old.open());
+        let revokes = (old.0 >> 48).wrapping_add(1) & 0xffff;
+        (Claim::new(revokes, minus(old.granted(), revoked), old.started()), revoked)
     })
 }
 
-/// How far it is from one number to a later one.
+/// Returns the distance from one number to a later one.
 #[inline]
 pub(crate) fn distance(from: u64, to: u64) -> u64 {
     to.wrapping_sub(from) % ROUND
 }
 
-/// Whether a task comes at or after another one, as their numbers go round.
+/// Returns the number `count` tasks after another one.
+#[inline]
+pub(crate) fn plus(number: u64, count: u64) -> u64 {
+    (number + count) % ROUND
+}
+
+/// Returns the number `count` tasks before another one.
+pub(crate) fn minus(number: u64, count: u64) -> u64 {
+    (number + ROUND - count) % ROUND
+}
+
+/// Returns whether a task comes at or after another one, as their numbers wrap around.
 pub(crate) fn is_at_or_after(number: u64, other: u64) -> bool {
     distance(other, number) < ROUND / 2
 }
 
 fn update<T>(word: &AtomicU64, mut change: impl FnMut(Claim) -> (Claim, T)) -> T {
+    // Pairs with the Release in `Claim::start`.
     let mut old = word.load(Ordering::Acquire);
     loop {
-        let (new, answer) = change(Claim(old));
+        let (new, result) = change(Claim(old));
+        // Release pairs with `Claim::read` in the worker: the chunks are in the ring before they are granted.
         match word.compare_exchange_weak(old, new.0, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return answer,
+            Ok(_) => return result,
             Err(now) => old = now,
         }
     }
@@ -102,50 +118,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_go_round() {
+    fn numbers_wrap_around() {
         let word = AtomicU64::new(0);
         for _ in 0..40 {
-            grant(&word, MOST_HELD);
+            grant(&word, MAX_TASKS_HELD);
             let claim = Claim::read(&word);
-            assert_eq!(claim.open(), MOST_HELD);
-            assert!(claim.begin(&word, MOST_HELD - 5));
-            assert_eq!(recall(&word, 3), 3);
-            assert_eq!(recall(&word, 100), 2);
+            assert_eq!(claim.open(), MAX_TASKS_HELD);
+            assert!(claim.start(&word, MAX_TASKS_HELD - 5));
+            assert_eq!(revoke(&word, 3), 3);
+            assert_eq!(revoke(&word, 100), 2);
             assert_eq!(Claim::read(&word).open(), 0);
         }
+        assert_eq!((plus(ROUND - 1, 2), minus(1, 2)), (1, ROUND - 1));
     }
 
     #[test]
-    fn a_claim_seen_before_a_recall_begins_nothing() {
+    fn a_claim_read_before_a_revoke_starts_nothing() {
         let word = AtomicU64::new(0);
         grant(&word, 4);
         let stale = Claim::read(&word);
-        assert_eq!(recall(&word, 4), 4);
+        assert_eq!(revoke(&word, 4), 4);
         grant(&word, 4);
-        assert!(!stale.begin(&word, 1), "it may have read the old task of that number");
+        assert!(!stale.start(&word, 1), "it may have read the old task of that number");
     }
 
     #[test]
-    fn each_task_is_begun_or_taken_back() {
+    fn each_task_is_started_or_revoked() {
         let word = AtomicU64::new(0);
-        let (begun, taken) = thread::scope(|scope| {
+        let (started, revoked) = thread::scope(|scope| {
             let worker = scope.spawn(|| {
-                let mut begun = 0;
+                let mut started = 0;
                 loop {
                     let claim = Claim::read(&word);
                     if claim.0 >> 48 == 0xffff {
-                        return begun;
+                        return started;
                     }
-                    begun += u64::from(claim.open() > 0 && claim.begin(&word, 1));
+                    started += u64::from(claim.open() > 0 && claim.start(&word, 1));
                 }
             });
-            let mut taken = 0;
+            let mut revoked = 0;
             for _ in 0..0xffff {
                 grant(&word, 3);
-                taken += recall(&word, 2);
+                revoked += revoke(&word, 2);
             }
-            (worker.join().unwrap(), taken)
+            (worker.join().unwrap(), revoked)
         });
-        assert_eq!(begun + taken + Claim::read(&word).open(), 3 * 0xffff);
+        assert_eq!(started + revoked + Claim::read(&word).open(), 3 * 0xffff);
     }
 }

@@ -1,4 +1,4 @@
-//! What a worker does before its first task, and after its last one.
+//! The steps of a worker before its first task and after its last one.
 
 use std::any::Any;
 use std::io;
@@ -8,11 +8,13 @@ use procession_core::os::priority;
 use procession_core::{Method, Operand};
 use procession_process::{Panic, panics};
 
-use crate::wire::protocol::{Call, InitFailure, Initializer, Maker, Step, Why};
+use crate::model::init_failure::{Cause, InitFailure, Step};
+use crate::wire::messages::{Call, Initializer, StateFactory};
 
-/// Takes the place among the processes that was asked for.
-pub(super) fn place(processor: Option<usize>, niceness: Option<i32>) -> Result<(), InitFailure> {
-    let failed = |what: String, error: io::Error| Step::Place.failed(Why::NotRun(format!("cannot {what}: {error}")));
+/// Sets the processor and the niceness that the pool's builder asked for.
+pub(super) fn apply_placement(processor: Option<usize>, niceness: Option<i32>) -> Result<(), InitFailure> {
+    let failed =
+        |what: String, error: io::Error| Step::Placement.failed(Cause::NotRun(format!("cannot {what}: {error}")));
     if let Some(processor) = processor {
         priority::pin_to(processor).map_err(|error| failed(format!("run on processor {processor}"), error))?;
     }
@@ -21,38 +23,36 @@ pub(super) fn place(processor: Option<usize>, niceness: Option<i32>) -> Result<(
         .map_err(|error| failed("have the niceness that was asked for".to_owned(), error))
 }
 
-/// Runs the initializer.
-pub(super) fn prepare(initializer: Initializer) -> Result<(), InitFailure> {
-    let Initializer { call: Call { function, argument }, verdict } = initializer;
-    let ran = panics::catch(|| function.call(argument, None).and_then(|result| verdict.call(result, None)));
-    judge(ran).map_err(|why| Step::Initializer.failed(why))
+pub(super) fn run_initializer(initializer: Initializer) -> Result<(), InitFailure> {
+    let Initializer { call: Call { function, argument }, error_text } = initializer;
+    let ran = panics::catch(|| function.call(argument, None).and_then(|result| error_text.call(result, None)));
+    check(ran).map_err(|cause| Step::Initializer.failed(cause))
 }
 
-/// Runs the finalizer.
-pub(super) fn finalize(Call { function, argument }: Call) -> Result<(), InitFailure> {
-    let result = panics::catch(|| function.call(argument, None)).map_err(Why::Panicked);
-    let result = result.and_then(|result| result.map_err(|error| Why::NotRun(error.to_string())));
-    result.map(drop).map_err(|why| Step::Finalizer.failed(why))
+pub(super) fn run_finalizer(Call { function, argument }: Call) -> Result<(), InitFailure> {
+    let result = panics::catch(|| function.call(argument, None)).map_err(Cause::Panicked);
+    let result = result.and_then(|result| result.map_err(|error| Cause::NotRun(error.to_string())));
+    result.map(drop).map_err(|cause| Step::Finalizer.failed(cause))
 }
 
-/// Makes what this worker is to keep.
-pub(super) fn make(Maker { method, argument }: Maker) -> Result<(), InitFailure> {
+/// Makes a state, which the method keeps where tasks find it.
+pub(super) fn make_state(StateFactory { method, argument }: StateFactory) -> Result<(), InitFailure> {
     let (payload, descriptors) = argument.into_parts();
     let made = panics::catch(|| method.call(Operand::Shared(&()), &payload, descriptors, Vec::new()));
-    judge(made.map(|made| made.map(Option::unwrap_or_default))).map_err(|why| Step::State.failed(why))
+    check(made.map(|made| made.map(Option::unwrap_or_default))).map_err(|cause| Step::State.failed(cause))
 }
 
-/// What a call has come to whose result is the text of an error, if there was one.
-fn judge<E: ToString>(ran: Result<Result<Message, E>, Panic>) -> Result<(), Why> {
-    let verdict = ran.map_err(Why::Panicked)?.map_err(|error| Why::NotRun(error.to_string()))?;
-    let verdict: Result<Option<String>, DecodeError> = codec::decode(verdict);
-    verdict.map_err(|error| Why::NotRun(error.to_string()))?.map_or(Ok(()), |text| Err(Why::Error(text)))
+/// Decodes the result of a call that returns the text of an error, if there was one.
+fn check<E: ToString>(ran: Result<Result<Message, E>, Panic>) -> Result<(), Cause> {
+    let result = ran.map_err(Cause::Panicked)?.map_err(|error| Cause::NotRun(error.to_string()))?;
+    let text: Result<Option<String>, DecodeError> = codec::decode(result);
+    text.map_err(|error| Cause::NotRun(error.to_string()))?.map_or(Ok(()), |text| Err(Cause::Error(text)))
 }
 
 /// Makes the context of a job.
-pub(super) fn made(method: Method, argument: Message) -> Result<Box<dyn Any + Send + Sync>, String> {
-    let mut place = None;
+pub(super) fn make_context(method: Method, argument: Message) -> Result<Box<dyn Any + Send + Sync>, String> {
+    let mut made = None;
     let (payload, descriptors) = argument.into_parts();
-    method.call(Operand::New(&mut place), &payload, descriptors, Vec::new()).map_err(|error| error.to_string())?;
-    place.ok_or_else(|| "it made nothing".to_owned())
+    method.call(Operand::New(&mut made), &payload, descriptors, Vec::new()).map_err(|error| error.to_string())?;
+    made.ok_or_else(|| "it made nothing".to_owned())
 }

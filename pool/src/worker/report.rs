@@ -1,48 +1,44 @@
-//! How a worker tells what became of its tasks.
+//! How a worker publishes the outcomes of its tasks and notifies the pool.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use procession_core::codec::Handles;
-use procession_core::codec::{self, Message};
+use procession_core::codec::{self, Handles, Message};
 use procession_core::os::clock;
 use procession_core::{LinkError, Ring};
 
 use super::{Worker, spin};
-use crate::wire::Bell;
+use crate::model::tuning::{BUFFER_THRESHOLD, MAX_KEPT_SCRATCH, MAX_UNREPORTED_TASKS, MAX_UNREPORTED_TIME};
+use crate::wire::channel::{Doorbell, set_flag, take_flag};
 use crate::wire::claim::Claim;
-use crate::wire::item::{self, Head, ItemKind, LARGE, MAX_HEAD};
-use crate::wire::protocol::{Answer, Report};
-
-/// Their times are told at the latest after so many of them, or so much time.
-const TOLD: u64 = 1024;
-/// The longest buffer for a result that is kept for the next one, in bytes.
-const MOST_KEPT: usize = 8 << 20;
-const TOLD_TIME: Duration = Duration::from_micros(200);
+use crate::wire::item::{self, ItemHead, ItemKind, MAX_HEAD_LEN};
+use crate::wire::messages::{Report, RunError};
 
 impl Worker {
-    /// Reports what became of a task. A result that cannot travel is told as that.
+    /// Reports the outcome of a task, whose result lies in the scratch buffer.
     #[inline]
-    pub(super) fn report(&mut self, outcome: Result<(), Box<Answer>>) -> Result<(), LinkError> {
+    pub(super) fn report(&mut self, outcome: Result<(), Box<RunError>>) -> Result<(), LinkError> {
         match outcome {
             Ok(()) if !self.descriptors.is_empty() => self.report_with_descriptors(),
-            Ok(()) if self.scratch.len() >= LARGE => self.report_large(),
+            Ok(()) if self.scratch.len() >= BUFFER_THRESHOLD => self.report_in_buffer(),
             Ok(()) => self.publish(ItemKind::Value),
-            Err(answer) => self.report_trouble(&answer),
+            Err(error) => self.report_error(&error),
         }
     }
 
-    /// Lends a result. One that cannot be lent goes through the ring, piece by piece.
+    /// Puts a large result into a buffer. One for which there is no buffer goes through the ring in pieces.
     #[cold]
-    fn report_large(&mut self) -> Result<(), LinkError> {
-        let Ok(loan) = self.lender.publish(&self.scratch[MAX_HEAD..]) else { return self.publish(ItemKind::Value) };
-        self.scratch.truncate(MAX_HEAD);
-        if self.scratch.capacity() > MOST_KEPT {
-            self.scratch.shrink_to(LARGE);
+    fn report_in_buffer(&mut self) -> Result<(), LinkError> {
+        let Ok(handle) = self.result_buffers.publish(&self.scratch[MAX_HEAD_LEN..]) else {
+            return self.publish(ItemKind::Value);
+        };
+        self.scratch.truncate(MAX_HEAD_LEN);
+        if self.scratch.capacity() > MAX_KEPT_SCRATCH {
+            self.scratch.shrink_to(BUFFER_THRESHOLD);
         }
-        // It is two numbers.
-        let _numbers = codec::append(&loan, &mut self.scratch);
-        self.publish(ItemKind::Lent)
+        // Cannot fail: a handle is two numbers.
+        let _numbers = codec::append(&handle, &mut self.scratch);
+        self.publish(ItemKind::InBuffer)
     }
 
     #[cold]
@@ -51,96 +47,100 @@ impl Worker {
         match self.control.send(&Report::Descriptors(Message::new(Vec::new(), descriptors))) {
             Ok(()) => self.publish(ItemKind::WithDescriptors),
             Err(LinkError::Disconnected) => Err(LinkError::Disconnected),
-            Err(error) => self.report_trouble(&Answer::BadResult(error.to_string())),
+            Err(error) => self.report_error(&RunError::BadResult(error.to_string())),
         }
     }
 
     #[cold]
-    pub(super) fn report_trouble(&mut self, answer: &Answer) -> Result<(), LinkError> {
-        // Somebody may have waited for nothing but this.
-        self.last_bell = Duration::ZERO;
+    fn report_error(&mut self, error: &RunError) -> Result<(), LinkError> {
+        // The caller may wait for the first error alone, so this notification is not delayed.
+        self.last_notify = Duration::ZERO;
         self.descriptors = Handles::new();
         self.scratch.clear();
-        self.scratch.extend_from_slice(&[0; MAX_HEAD]);
-        // It is made of text, and text can be encoded.
-        let _text = codec::append(answer, &mut self.scratch);
-        self.publish(ItemKind::Trouble)
+        self.scratch.extend_from_slice(&[0; MAX_HEAD_LEN]);
+        // Cannot fail: an error is made of text.
+        let _text = codec::append(error, &mut self.scratch);
+        self.publish(ItemKind::Failure)
     }
 
-    /// Publishes what is in the scratch buffer.
+    /// Publishes the scratch buffer, whose first bytes are reserved for the head.
     #[inline]
-    pub(super) fn publish(&mut self, kind: ItemKind) -> Result<(), LinkError> {
-        let head = Head::new(kind, self.scratch.len() - MAX_HEAD);
-        let begin = MAX_HEAD - head.bytes().len();
-        self.scratch[begin..MAX_HEAD].copy_from_slice(head.bytes());
-        let written = begin + self.lines.reports.write(&self.scratch[begin..]);
-        self.lines.reports.publish();
-        if written == self.scratch.len() { Ok(()) } else { self.publish_slowly(written) }
+    fn publish(&mut self, kind: ItemKind) -> Result<(), LinkError> {
+        let head = ItemHead::new(kind, self.scratch.len() - MAX_HEAD_LEN);
+        let begin = MAX_HEAD_LEN - head.bytes().len();
+        self.scratch[begin..MAX_HEAD_LEN].copy_from_slice(head.bytes());
+        let written = begin + self.rings.result_ring.write(&self.scratch[begin..]);
+        self.rings.result_ring.publish();
+        if written == self.scratch.len() { Ok(()) } else { self.publish_rest(written) }
     }
 
-    /// Publishes the rest, waiting for room.
+    /// Publishes the rest as the pool makes space for it.
     #[cold]
-    fn publish_slowly(&mut self, mut written: usize) -> Result<(), LinkError> {
+    fn publish_rest(&mut self, mut written: usize) -> Result<(), LinkError> {
         while written < self.scratch.len() {
-            self.wait_for_room()?;
-            written += self.lines.reports.write(&self.scratch[written..]);
-            self.lines.reports.publish();
+            self.wait_for_space()?;
+            written += self.rings.result_ring.write(&self.scratch[written..]);
+            self.rings.result_ring.publish();
         }
         Ok(())
     }
 
-    pub(super) fn wait_for_room(&mut self) -> Result<(), LinkError> {
-        self.ring_if_asleep(Duration::ZERO)?;
-        if self.may_spin {
-            let reports = &mut self.lines.reports;
-            if spin(|| reports.free() > 0) {
-                return Ok(());
-            }
+    fn wait_for_space(&mut self) -> Result<(), LinkError> {
+        self.notify_if_asleep(Duration::ZERO)?;
+        let ring = &mut self.rings.result_ring;
+        if self.may_spin && spin(|| ring.free() > 0) {
+            return Ok(());
         }
-        self.lines.worker_wants_room().store(1, Ordering::SeqCst);
+        set_flag(self.rings.worker_wants_space());
+        // Pairs with the fence in `WorkerChannel::take_worker_wants_space`: either the pool sees the flag, or this side the space.
         Ring::full_fence();
-        if self.lines.reports.free() == 0 {
-            self.listen()?;
-            if self.leaving {
+        if self.rings.result_ring.free() == 0 {
+            self.recv_and_handle()?;
+            if self.is_leaving {
                 return Err(LinkError::Disconnected);
             }
         }
-        self.lines.worker_wants_room().store(0, Ordering::SeqCst);
+        take_flag(self.rings.worker_wants_space());
         Ok(())
     }
 
-    /// Tells how long tasks take, now and then.
-    pub(super) fn tell_time(&mut self) {
-        let (count, time) = self.pace.untold;
-        let is_enough = count >= TOLD || time >= TOLD_TIME || self.inbox.is_empty();
-        if count == 0 || !is_enough || self.lines.reports.free() < MAX_HEAD {
+    /// Reports how long tasks took, after many of them or when there is nothing more to run.
+    pub(super) fn report_durations(&mut self) {
+        let (count, time) = self.clock.unreported;
+        let is_due = count >= MAX_UNREPORTED_TASKS || time >= MAX_UNREPORTED_TIME || self.tasks.is_empty();
+        // It is no loss if there is no space: the next report contains these tasks.
+        if count == 0 || !is_due || self.rings.result_ring.free() < MAX_HEAD_LEN {
             return;
         }
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.lines.reports.write(&item::time(count, nanos));
-        self.lines.reports.publish();
-        self.pace.untold = (0, Duration::ZERO);
+        self.rings.result_ring.write(&item::time(count, nanos));
+        self.rings.result_ring.publish();
+        self.clock.unreported = (0, Duration::ZERO);
     }
 
-    /// Wakes the pool if it sleeps; while there is more to do, at most once in such a time, or in a longer one if the pool does not
-    /// mind. Whether this worker rings does not depend on when the pool has asked for it: it looks again after the next task, and
-    /// when it has no more, it has nothing to wait for.
+    /// Wakes the pool if it sleeps. While there is more to do, at least `interval` passes between two notifications, and more if
+    /// the pool's doorbell is lazy. A delayed one is made up for after the next task, or before this worker sleeps.
     #[inline]
-    pub(super) fn ring_if_asleep(&mut self, pause: Duration) -> Result<(), LinkError> {
+    pub(super) fn notify_if_asleep(&mut self, interval: Duration) -> Result<(), LinkError> {
+        // Pairs with the fence in `Workers::arm`; see `Doorbell`.
         Ring::full_fence();
-        let sleeps = self.lines.pool_sleeps();
-        let bell = sleeps.load(Ordering::Relaxed);
-        if bell == 0 {
+        let doorbell = self.rings.pool_doorbell();
+        // Relaxed: the fence has ordered it behind the result.
+        let armed = doorbell.load(Ordering::Relaxed);
+        if armed == 0 {
             return Ok(());
         }
-        let is_late = bell == Bell::Late as u64 && !pause.is_zero();
-        let pause = if is_late { self.pace.late_bells(Claim::read(self.lines.claim()).open()) } else { pause };
+        let is_lazy = armed == Doorbell::Lazy as u64 && !interval.is_zero();
+        let left = || Claim::read(self.rings.claim()).open();
+        let interval = if is_lazy { self.clock.lazy_notify_interval(left()) } else { interval };
         let now = clock::monotonic();
-        let has_more = !self.inbox.is_empty() || !self.lines.orders.is_empty();
-        if has_more && now.saturating_sub(self.last_bell) < pause || sleeps.swap(0, Ordering::SeqCst) == 0 {
+        let has_more = !self.tasks.is_empty() || !self.rings.task_ring.is_empty();
+        let is_delayed = has_more && now.saturating_sub(self.last_notify) < interval;
+        // The swap pairs with the store in `WorkerChannel::arm`: one notification for each time that the pool has armed.
+        if is_delayed || doorbell.swap(0, Ordering::SeqCst) == 0 {
             return Ok(());
         }
-        self.last_bell = now;
-        self.control.send(&Report::Bell)
+        self.last_notify = now;
+        self.control.send(&Report::Notify)
     }
 }

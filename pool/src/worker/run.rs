@@ -1,4 +1,4 @@
-//! How a worker runs its tasks.
+//! How a worker runs tasks that it has started.
 
 use std::io::{self, Write};
 use std::mem;
@@ -7,186 +7,186 @@ use procession_core::codec::{self, Handles};
 use procession_core::{Buffer, BufferReader, CallBatch, CallError, LinkError, MethodError, PendingDrop};
 use procession_process::{Panic, panics};
 
-use super::{Skill, Worker};
-use crate::inbox::Task;
-use crate::trace;
-use crate::wire::item::MAX_HEAD;
-use crate::wire::protocol::Answer;
+use super::task_queue::StartedTasks;
+use super::{LoadedFn, Worker};
+use crate::model::trace;
+use crate::wire::item::MAX_HEAD_LEN;
+use crate::wire::messages::RunError;
 
 impl Worker {
-    /// Runs tasks that were begun.
-    pub(super) fn run_all(&mut self, mut task: Task) -> Result<(), LinkError> {
-        if self.skill.0 != task.work && !self.change_skill(task.work)? {
+    /// Runs tasks that were started together, and reports their outcomes.
+    pub(super) fn run_started(&mut self, mut started: StartedTasks) -> Result<(), LinkError> {
+        if self.current.0 != started.function && !self.switch_function(started.function)? {
             return Ok(());
         }
-        if task.has_descriptors {
-            self.descriptors = self.enclosed(task.unit)?;
+        if started.has_descriptors {
+            self.descriptors = self.task_descriptors(started.serial)?;
         }
-        while task.count > 0 && !self.leaving {
-            match panics::catch(|| self.run_on(&mut task)) {
+        while started.count > 0 && !self.is_leaving {
+            match panics::catch(|| self.run_until_panic(&mut started)) {
                 Ok(outcome) => outcome?,
-                Err(panic) if mem::take(&mut self.parting) => {
-                    self.pass(&mut task);
-                    report_of_parting(&panic);
+                // The result was published, so its task has succeeded whatever its `Drop` does.
+                Err(panic) if mem::take(&mut self.is_dropping) => {
+                    self.count_progress(&mut started);
+                    log_drop_panic(&panic);
                 }
                 Err(panic) => {
-                    self.pass(&mut task);
-                    self.finish(&mut task, Err(Box::new(Answer::Panicked(panic))))?;
+                    self.count_progress(&mut started);
+                    self.finish(&mut started, Err(Box::new(RunError::Panicked(panic))))?;
                 }
             }
         }
-        self.inbox.settle(&task);
-        self.tell_time();
-        self.ring_if_asleep(self.pace.bells())
+        self.tasks.commit(&started);
+        self.report_durations();
+        self.notify_if_asleep(self.clock.notify_interval())
     }
 
     /// Runs the tasks that are left, until one panics.
-    fn run_on(&mut self, task: &mut Task) -> Result<(), LinkError> {
-        while task.count > 0 && !self.leaving {
-            self.pace.begin(&self.lines);
-            let before = task.count;
-            let outcome = match self.run_row(task) {
+    fn run_until_panic(&mut self, started: &mut StartedTasks) -> Result<(), LinkError> {
+        while started.count > 0 && !self.is_leaving {
+            self.clock.start(&self.rings);
+            let before = started.count;
+            let outcome = match self.run_batch(started) {
                 Some(outcome) => outcome,
-                None if task.count < before => {
-                    self.ring_between(task)?;
+                None if started.count < before => {
+                    self.notify_between(started)?;
                     continue;
                 }
-                None => self.run(task),
+                None => self.run_one(started),
             };
-            self.finish(task, outcome)?;
-            self.part();
-            self.ring_between(task)?;
+            self.finish(started, outcome)?;
+            self.drop_result();
+            self.notify_between(started)?;
         }
         Ok(())
     }
 
-    /// Drops what the last task has returned, now that its result was reported: to do so is code of the user's.
+    /// Drops the value that the last task returned, now that its result was reported: its `Drop` is code of the user's.
     #[inline]
-    fn part(&mut self) {
-        if !self.remains.is_empty() {
-            self.parting = true;
-            drop(mem::take(&mut self.remains));
-            self.parting = false;
+    fn drop_result(&mut self) {
+        if !self.pending_drop.is_empty() {
+            self.is_dropping = true;
+            drop(mem::take(&mut self.pending_drop));
+            self.is_dropping = false;
         }
     }
 
-    /// Tells of results though others of the same unit are still to come: one of them may take long.
+    /// Notifies the pool of results although other tasks of the chunk are left: one of them may take long.
     #[inline]
-    fn ring_between(&mut self, task: &Task) -> Result<(), LinkError> {
-        let has_looked = self.pace.passed == 0;
-        if has_looked && task.count > 0 { self.ring_if_asleep(self.pace.bells()) } else { Ok(()) }
+    fn notify_between(&mut self, started: &StartedTasks) -> Result<(), LinkError> {
+        let is_due = self.clock.was_read() && started.count > 0;
+        if is_due { self.notify_if_asleep(self.clock.notify_interval()) } else { Ok(()) }
     }
 
-    /// Counts the tasks of a row that have ended.
+    /// Counts the tasks of a batch that have ended.
     #[inline]
-    fn pass(&mut self, task: &mut Task) {
-        let passed = std::mem::take(&mut self.passed);
-        task.pass(passed);
-        self.pace.end(passed.count);
+    fn count_progress(&mut self, started: &mut StartedTasks) {
+        let progress = mem::take(&mut self.progress);
+        started.advance(progress);
+        self.clock.end(progress.count);
     }
 
-    /// Reports what became of the first of these tasks, and goes on to the next.
+    /// Reports the outcome of the first of these tasks, and moves on to the next.
     #[inline]
-    fn finish(&mut self, task: &mut Task, outcome: Result<(), Box<Answer>>) -> Result<(), LinkError> {
-        self.inbox.pass(task);
+    fn finish(&mut self, started: &mut StartedTasks, outcome: Result<(), Box<RunError>>) -> Result<(), LinkError> {
+        self.tasks.advance(started);
         self.report(outcome)?;
-        self.pace.end(1);
+        self.clock.end(1);
         Ok(())
     }
 
-    /// Runs and reports tasks as long as they are small and nothing unusual goes with them. `None` if it comes to an end of
-    /// them, or else what became of the last one, which is not reported, as [`run`](Worker::run) answers it.
+    /// Runs and reports tasks in one loop as long as they are small and come without descriptors. Returns the outcome of the last
+    /// one if it ran and was not reported, as [`run_one`](Worker::run_one) does, and else `None`.
     #[inline]
-    fn run_row(&mut self, task: &mut Task) -> Option<Result<(), Box<Answer>>> {
-        let Skill::Plain(function) = *self.skill.1 else { return None };
-        if trace::is_wanted() || task.is_lent || !self.descriptors.is_empty() {
+    fn run_batch(&mut self, started: &mut StartedTasks) -> Option<Result<(), Box<RunError>>> {
+        let LoadedFn::Plain(function) = *self.current.1 else { return None };
+        if trace::is_wanted() || started.is_in_buffer || !self.descriptors.is_empty() {
             return None;
         }
         self.scratch.clear();
-        self.scratch.extend_from_slice(&[0; MAX_HEAD - 1]);
+        self.scratch.extend_from_slice(&[0; MAX_HEAD_LEN - 1]);
         let outcome = function.call_batch(CallBatch {
-            arguments: self.inbox.items(task),
-            most: task.count.min(self.pace.left()),
-            passed: &mut self.passed,
-            results: &mut self.lines.reports,
+            arguments: self.tasks.items(started),
+            most: started.count.min(self.clock.left()),
+            passed: &mut self.progress,
+            results: &mut self.rings.result_ring,
             descriptors: &mut self.descriptors,
             last: &mut self.scratch,
-            remains: &mut self.remains,
-            parting: &mut self.parting,
+            remains: &mut self.pending_drop,
+            parting: &mut self.is_dropping,
         });
-        self.pass(task);
+        self.count_progress(started);
         match outcome {
             Ok(false) => None,
             Ok(true) => Some(Ok(())),
-            Err(error) => Some(Err(trouble(&error))),
+            Err(error) => Some(Err(run_error(&error))),
         }
     }
 
-    /// Runs one task. The result is in the scratch buffer, behind the room for its head; its descriptors take the place of the
-    /// argument's.
+    /// Runs one task. Its result is in the scratch buffer, behind the space for its head; its descriptors replace those of the
+    /// argument.
     #[inline]
-    fn run(&mut self, task: &Task) -> Result<(), Box<Answer>> {
-        let (argument, scratch) = (self.inbox.argument(task), &mut self.scratch);
+    fn run_one(&mut self, started: &StartedTasks) -> Result<(), Box<RunError>> {
+        let (argument, scratch) = (self.tasks.argument(started), &mut self.scratch);
         scratch.clear();
-        scratch.extend_from_slice(&[0; MAX_HEAD]);
+        scratch.extend_from_slice(&[0; MAX_HEAD_LEN]);
         let _span = trace::task();
-        if task.is_lent {
-            let argument = borrowed(&self.borrower, argument)?;
-            self.remains = apply(&self.skill.1, &argument, &mut self.descriptors, scratch)?;
-        } else {
-            self.remains = apply(&self.skill.1, argument, &mut self.descriptors, scratch)?;
-        }
+        let buffer = if started.is_in_buffer { Some(open_argument(&self.argument_buffers, argument)?) } else { None };
+        let argument = buffer.as_deref().unwrap_or(argument);
+        self.pending_drop = apply(&self.current.1, argument, &mut self.descriptors, scratch)?;
         Ok(())
     }
 }
 
-/// Says that a result, which was told and counts, has panicked when it was dropped.
+/// Writes to standard error that the `Drop` of a published result has panicked.
 #[cold]
-fn report_of_parting(panic: &Panic) {
-    // Where nobody reads it, nobody wants to know.
+fn log_drop_panic(panic: &Panic) {
+    // A closed standard error is no reason to fail.
     let _unread = writeln!(io::stderr(), "a task's result, which was told before, {panic} when it was dropped");
 }
 
 #[cold]
-fn borrowed(borrower: &BufferReader, loan: &[u8]) -> Result<Buffer, Box<Answer>> {
-    let loan = codec::decode_from(loan, Vec::new()).map_err(|error| trouble(&CallError::Argument(error)))?;
-    let missing = || Box::new(Answer::BadArgument("what its argument was to be read from was taken back".to_owned()));
-    borrower.open(loan).ok_or_else(missing)
+fn open_argument(buffers: &BufferReader, handle: &[u8]) -> Result<Buffer, Box<RunError>> {
+    let handle = codec::decode_from(handle, Vec::new()).map_err(|error| run_error(&CallError::Argument(error)))?;
+    let missing = || Box::new(RunError::BadArgument("the buffer of its argument was taken back".to_owned()));
+    buffers.open(handle).ok_or_else(missing)
 }
 
 #[inline]
 fn apply(
-    skill: &Skill,
+    function: &LoadedFn,
     argument: &[u8],
     descriptors: &mut Handles,
     result: &mut Vec<u8>,
-) -> Result<PendingDrop, Box<Answer>> {
-    match skill {
-        Skill::Plain(function) => function.call_into(argument, descriptors, result).map_err(|error| trouble(&error)),
-        Skill::With { method, context } => {
-            let mut remains = PendingDrop::default();
-            let outcome = method.call_shared(&**context, argument, mem::take(descriptors), &mut remains);
-            let (payload, with) = outcome.map_err(|error| trouble_with(&error))?.into_parts();
+) -> Result<PendingDrop, Box<RunError>> {
+    match function {
+        LoadedFn::Plain(function) => {
+            function.call_into(argument, descriptors, result).map_err(|error| run_error(&error))
+        }
+        LoadedFn::With { method, context } => {
+            let mut pending_drop = PendingDrop::default();
+            let outcome = method.call_shared(&**context, argument, mem::take(descriptors), &mut pending_drop);
+            let (payload, with) = outcome.map_err(|error| method_error(&error))?.into_parts();
             result.extend_from_slice(&payload);
             *descriptors = with;
-            Ok(remains)
+            Ok(pending_drop)
         }
-        Skill::Spoilt(text) => Err(Box::new(Answer::BadArgument(format!("its context was not made: {text}")))),
+        LoadedFn::Failed(text) => Err(Box::new(RunError::BadArgument(format!("its context was not made: {text}")))),
     }
 }
 
 #[cold]
-fn trouble(error: &CallError) -> Box<Answer> {
+fn run_error(error: &CallError) -> Box<RunError> {
     Box::new(match error {
-        CallError::Result(error) => Answer::BadResult(error.to_string()),
-        error => Answer::BadArgument(error.to_string()),
+        CallError::Result(error) => RunError::BadResult(error.to_string()),
+        error => RunError::BadArgument(error.to_string()),
     })
 }
 
 #[cold]
-fn trouble_with(error: &MethodError) -> Box<Answer> {
+fn method_error(error: &MethodError) -> Box<RunError> {
     Box::new(match error {
-        MethodError::Result(error) => Answer::BadResult(error.to_string()),
-        error => Answer::BadArgument(error.to_string()),
+        MethodError::Result(error) => RunError::BadResult(error.to_string()),
+        error => RunError::BadArgument(error.to_string()),
     })
 }

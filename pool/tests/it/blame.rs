@@ -371,9 +371,10 @@ fn a_task_with_no_time_at_all_never_begins() {
 #[test]
 fn limits_that_are_none_hold_nothing_up() {
     let limit = Duration::MAX;
-    let builder = Pool::builder().workers(2).idle_timeout(limit).max_age(limit).grace(limit).start_timeout(limit);
+    let builder =
+        Pool::builder().workers(2).idle_timeout(limit).max_age(limit).kill_timeout(limit).start_timeout(limit);
     let pool = builder.build().unwrap();
-    let job = || pool.job(|n: u8| n).timeout(limit).deadline(limit);
+    let job = || pool.job(|n: u8| n).timeout(limit).queue_timeout(limit);
     assert_eq!(job().map(0..50).unwrap().len(), 50);
     assert_eq!(job().apply_async(3).get_timeout(limit).unwrap(), Some(3));
     assert!(job().imap([1]).next_timeout(limit).unwrap().unwrap().is_ok());

@@ -108,5 +108,5 @@ fn a_pool_shows_how_it_is() {
     let pool = pool(2);
     assert_eq!(format!("{pool:?}"), "Pool { workers: 2, chunk_size: None, broken: None }");
     let results = pool.imap(|n: u8| n, [1]);
-    assert!(format!("{results:?}").starts_with("Imap { run: Some(Run { read: 0"), "{results:?}");
+    assert!(format!("{results:?}").starts_with("Imap { feed: Some(JobFeed { read: 0"), "{results:?}");
 }

@@ -16,7 +16,7 @@ fn a_task_that_was_sent_to_a_stopped_worker_expires() {
     let pool = pool(1);
     let worker = pids(&pool)[0];
     stop(worker);
-    let late = pool.job(|n: u32| n).deadline(Duration::from_millis(20)).apply_async(1);
+    let late = pool.job(|n: u32| n).queue_timeout(Duration::from_millis(20)).apply_async(1);
     assert!(late.wait_timeout(FOREVER));
     let error = late.get().unwrap_err();
     assert!(error.is_expired() && !error.started(), "{error}");

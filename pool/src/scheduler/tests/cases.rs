@@ -5,38 +5,39 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::world::{Step, World};
-use crate::ids::{JobId, Span, TaskId, WorkerId};
-use crate::scheduler::balance::BUSY_GRACE;
-use crate::scheduler::{Action, End, Event, Refusal, Scheduler, steps};
-use crate::terms::{FAREWELL, Staffing, Terms};
+use crate::model::ids::{JobId, TaskId, TaskRange, WorkerId};
+use crate::model::options::{JobOptions, PoolLimits};
+use crate::model::tuning::{EXIT_TIMEOUT, SCHEDULER_TUNING as TUNING};
+use crate::scheduler::event::{Action, Event, Outcome, Refusal};
+use crate::scheduler::{Scheduler, steps};
 
 /// A world with `wanted` workers that are ready, and a job of `count` tasks, of which `chunk` stay together.
 fn at_work(wanted: usize, chunk: usize, count: u64) -> World {
     let mut world = World::new(wanted);
     (0..wanted).for_each(|_| world.take(&Step::Ready { worker: 0 }));
-    world.open(Terms { chunk: NonZeroUsize::new(chunk), ..Terms::default() });
+    world.open(JobOptions { chunk_size: NonZeroUsize::new(chunk), ..JobOptions::default() });
     if count > 0 {
         world.take(&Step::Submit { job: 0, count, weight: 1 });
     }
     world
 }
 
-fn held(world: &World) -> Vec<Vec<u64>> {
-    world.peers.values().map(|peer| peer.inbox.iter().map(|task| task.index).collect()).collect()
+fn held_tasks(world: &World) -> Vec<Vec<u64>> {
+    world.peers.values().map(|peer| peer.held.iter().map(|task| task.index).collect()).collect()
 }
 
 #[test]
 fn a_death_costs_the_running_task_and_the_rest_comes_first_elsewhere() {
     let mut world = at_work(1, 5, 20);
-    world.take(&Step::Begin { worker: 0, count: 5 });
-    world.answer(0, 100_000);
-    world.settle();
+    world.take(&Step::Start { worker: 0, count: 5 });
+    world.complete(0, 100_000);
+    world.run();
     world.take(&Step::Die { worker: 0 });
     let lost: Vec<u64> =
-        world.ended.iter().filter(|(_, end)| matches!(end, End::Died { .. })).map(|(task, _)| task.index).collect();
+        world.ended.iter().filter(|(_, end)| matches!(end, Outcome::Died { .. })).map(|(task, _)| task.index).collect();
     assert_eq!(lost, [1]);
     world.take(&Step::Ready { worker: 0 });
-    assert!(held(&world)[0].starts_with(&[2, 3, 4]));
+    assert!(held_tasks(&world)[0].starts_with(&[2, 3, 4]));
 }
 
 #[test]
@@ -45,16 +46,16 @@ fn a_death_before_the_beginning_costs_nothing() {
     world.take(&Step::Die { worker: 0 });
     assert!(world.ended.is_empty());
     world.take(&Step::Ready { worker: 0 });
-    assert_eq!(held(&world), [[0, 1, 2, 3, 4]]);
+    assert_eq!(held_tasks(&world), [[0, 1, 2, 3, 4]]);
 }
 
 #[test]
 fn what_a_busy_worker_has_not_begun_goes_to_an_idle_one() {
     let mut world = at_work(2, 4, 8);
-    world.take(&Step::Begin { worker: 0, count: 1 });
-    (0..4).for_each(|_| world.take(&Step::Answer { worker: 1, micros: 1 }));
+    world.take(&Step::Start { worker: 0, count: 1 });
+    (0..4).for_each(|_| world.take(&Step::Complete { worker: 1, micros: 1 }));
     world.take(&Step::Pass { millis: 10 });
-    let held = held(&world);
+    let held = held_tasks(&world);
     assert_eq!((held[0].len(), held[1].len()), (2, 2), "{held:?}");
 }
 
@@ -62,32 +63,34 @@ fn what_a_busy_worker_has_not_begun_goes_to_an_idle_one() {
 fn a_task_that_runs_for_too_long_is_stopped_with_its_worker_alone() {
     let mut world = World::new(2);
     (0..2).for_each(|_| world.take(&Step::Ready { worker: 0 }));
-    world.open(Terms { timeout: Some(Duration::from_millis(100)), ..Terms::default() });
+    world.open(JobOptions { timeout: Some(Duration::from_millis(100)), ..JobOptions::default() });
     world.take(&Step::Submit { job: 0, count: 2, weight: 1 });
     world.take(&Step::Pass { millis: 500 });
-    assert!(world.peers.values().all(|peer| !peer.is_signalled), "nothing has begun");
-    world.take(&Step::Begin { worker: 0, count: 1 });
+    assert!(world.peers.values().all(|peer| !peer.is_terminated_midway), "nothing has started");
+    world.take(&Step::Start { worker: 0, count: 1 });
     world.take(&Step::Pass { millis: 99 });
     assert_eq!(world.scheduler.deadline(), Some(world.now + Duration::from_millis(1)));
     world.take(&Step::Pass { millis: 1 });
-    assert_eq!(world.peers.values().filter(|peer| peer.is_signalled).count(), 1);
+    assert_eq!(world.peers.values().filter(|peer| peer.is_terminated_midway).count(), 1);
     world.take(&Step::Pass { millis: 300 });
     assert_eq!(world.peers.values().filter(|peer| peer.is_killed).count(), 1);
     world.take(&Step::Die { worker: 0 });
-    // The other one has still not begun, and is replaced after a while; its task is not lost.
+    // The other one has still not started, and is replaced after a while; its task is not lost.
     world.take(&Step::Pass { millis: 2000 });
-    assert!(world.peers.values().any(|peer| peer.is_killed && peer.inbox.is_empty()));
-    assert!(world.ended.values().all(|end| matches!(end, End::TimedOut { attempt: 1, .. })) && world.ended.len() == 1);
+    assert!(world.peers.values().any(|peer| peer.is_killed && peer.held.is_empty()));
+    assert!(
+        world.ended.values().all(|end| matches!(end, Outcome::TimedOut { attempt: 1, .. })) && world.ended.len() == 1
+    );
 }
 
 #[test]
 fn jobs_take_turns() {
     let mut world = at_work(1, 1, 1000);
-    world.open(Terms::default());
+    world.open(JobOptions::default());
     world.take(&Step::Submit { job: 1, count: 1, weight: 1 });
-    (0..5).for_each(|_| world.take(&Step::Answer { worker: 0, micros: 5000 }));
+    (0..5).for_each(|_| world.take(&Step::Complete { worker: 0, micros: 5000 }));
     let second = TaskId { job: JobId(1), index: 0 };
-    assert!(world.peers.values().next().unwrap().inbox.contains(&second) || world.ended.contains_key(&second));
+    assert!(world.peers.values().next().unwrap().held.contains(&second) || world.ended.contains_key(&second));
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn workers_that_never_come_break_the_pool_after_a_bounded_number_of_starts() {
         assert!(deaths < 100, "restarts without end");
     }
     assert!(world.pending.is_empty());
-    assert!(world.ended.values().any(|end| matches!(end, End::Refused(Refusal::Broken))));
+    assert!(world.ended.values().any(|end| matches!(end, Outcome::Refused(Refusal::Broken))));
 }
 
 #[test]
@@ -114,9 +117,9 @@ fn an_initializer_that_fails_at_first_breaks_the_pool_at_once() {
 
 #[test]
 fn a_worker_that_never_becomes_ready_breaks_the_pool_unless_another_one_has() {
-    let sluggish = |others: bool| {
+    let late = |others: bool| {
         let start_timeout = Some(Duration::from_millis(100));
-        let mut world = World::with(Staffing { start_timeout, ..Staffing::fixed(2) });
+        let mut world = World::with(PoolLimits { start_timeout, ..PoolLimits::fixed(2) });
         if others {
             world.take(&Step::Ready { worker: 0 });
         }
@@ -125,8 +128,8 @@ fn a_worker_that_never_becomes_ready_breaks_the_pool_unless_another_one_has() {
         world.take(&Step::Pass { millis: 1 });
         world
     };
-    assert!(sluggish(false).is_broken);
-    let mut world = sluggish(true);
+    assert!(late(false).is_broken);
+    let mut world = late(true);
     assert!(!world.is_broken && world.peers.values().filter(|peer| peer.is_killed).count() == 1);
     assert_eq!(world.peers.len(), 3, "another one is on its way");
     // One that never comes for good leaves the pool to the one that works.
@@ -141,13 +144,20 @@ fn a_worker_that_never_becomes_ready_breaks_the_pool_unless_another_one_has() {
 fn what_has_no_limit_has_none_however_that_is_said() {
     let limit = Duration::MAX;
     let (idle_timeout, max_age, start_timeout) = (Some(limit), Some(limit), Some(limit));
-    let staffing = Staffing { least: 1, idle_timeout, max_age, start_timeout, grace: limit, ..Staffing::fixed(2) };
-    let mut world = World::with(staffing);
+    let limits = PoolLimits {
+        min_workers: 1,
+        idle_timeout,
+        max_age,
+        start_timeout,
+        kill_timeout: limit,
+        ..PoolLimits::fixed(2)
+    };
+    let mut world = World::with(limits);
     world.take(&Step::Pass { millis: 1 });
     world.take(&Step::Ready { worker: 0 });
-    world.open(Terms { timeout: Some(limit), patience: Some(limit), ..Terms::default() });
+    world.open(JobOptions { timeout: Some(limit), queue_timeout: Some(limit), ..JobOptions::default() });
     world.take(&Step::Submit { job: 0, count: 5, weight: 1 });
-    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Start { worker: 0, count: 1 });
     world.take(&Step::Pass { millis: 400 });
     world.take(&Step::Cancel { job: 0 });
     world.run_out();
@@ -170,25 +180,25 @@ fn one_worker_that_works_keeps_the_pool_whole() {
 #[test]
 fn a_worker_that_does_not_leave_is_killed() {
     let mut world = at_work(1, 1, 1);
-    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Start { worker: 0, count: 1 });
     world.take(&Step::Release { job: 0 });
     world.take(&Step::Close);
     assert!(!world.peers.values().next().unwrap().is_killed);
-    assert_eq!(world.scheduler.deadline(), Some(world.now + BUSY_GRACE));
+    assert_eq!(world.scheduler.deadline(), Some(world.now + TUNING.busy_exit_timeout));
     world.take(&Step::Pass { millis: 100 });
     assert!(world.peers.values().next().unwrap().is_killed);
 }
 
 #[test]
 fn a_worker_that_takes_its_leave_is_killed_when_its_pool_is_dropped_and_not_before() {
-    let mut world = World::with(Staffing { farewell: None, ..Staffing::fixed(1) });
+    let mut world = World::with(PoolLimits { exit_timeout: None, ..PoolLimits::fixed(1) });
     world.take(&Step::Ready { worker: 0 });
     world.take(&Step::Join);
     world.take(&Step::Pass { millis: 3_600_000 });
     assert!(!world.peers.values().next().unwrap().is_killed);
     world.take(&Step::Drop);
     assert!(!world.peers.values().next().unwrap().is_killed);
-    world.take(&Step::Pass { millis: FAREWELL.as_millis() as u64 });
+    world.take(&Step::Pass { millis: EXIT_TIMEOUT.as_millis() as u64 });
     assert!(world.peers.values().next().unwrap().is_killed);
 }
 
@@ -201,52 +211,53 @@ fn nothing_is_due_while_nothing_happens() {
 fn with_two_jobs() -> World {
     let mut world = World::new(1);
     world.take(&Step::Ready { worker: 0 });
-    (0..2).for_each(|_| world.open(Terms { usual: Some(Duration::from_micros(1)), ..Terms::default() }));
+    (0..2)
+        .for_each(|_| world.open(JobOptions { avg_duration: Some(Duration::from_micros(1)), ..JobOptions::default() }));
     world.take(&Step::Submit { job: 0, count: 2, weight: 1 });
-    world.take(&Step::Answer { worker: 0, micros: 1 });
+    world.take(&Step::Complete { worker: 0, micros: 1 });
     world.take(&Step::Submit { job: 1, count: 2, weight: 1 });
-    let held: Vec<u64> = world.peers.values().flat_map(|peer| peer.inbox.iter().map(|task| task.job.0)).collect();
+    let held: Vec<u64> = world.peers.values().flat_map(|peer| peer.held.iter().map(|task| task.job.0)).collect();
     assert_eq!(held, [0, 1], "the case is not what it was meant to be");
     world
 }
 
 /// How many workers were asked to end in the middle of what they do.
-fn signalled(world: &World) -> usize {
-    world.peers.values().filter(|peer| peer.is_signalled).count()
+fn stopped(world: &World) -> usize {
+    world.peers.values().filter(|peer| peer.is_terminated_midway).count()
 }
 
 #[test]
 fn a_cancelled_job_s_worker_that_is_on_to_another_job_s_task_is_not_stopped() {
     let mut world = with_two_jobs();
     // It has done the first by then, which was not heard.
-    world.take(&Step::Begin { worker: 0, count: 2 });
+    world.take(&Step::Start { worker: 0, count: 2 });
     world.take(&Step::Cancel { job: 0 });
-    assert_eq!(signalled(&world), 0);
-    world.take(&Step::Answer { worker: 0, micros: 1 });
+    assert_eq!(stopped(&world), 0);
+    world.take(&Step::Complete { worker: 0, micros: 1 });
     world.run_out();
-    assert!(world.ended.iter().all(|(task, end)| task.job == JobId(0) || *end == End::Answered));
+    assert!(world.ended.iter().all(|(task, end)| task.job == JobId(0) || *end == Outcome::Completed));
 }
 
 #[test]
 fn a_cancelled_task_is_stopped_even_where_the_end_of_the_one_before_was_not_heard() {
     let mut world = with_two_jobs();
-    world.take(&Step::Begin { worker: 0, count: 2 });
+    world.take(&Step::Start { worker: 0, count: 2 });
     world.take(&Step::Cancel { job: 1 });
-    assert_eq!(signalled(&world), 1);
+    assert_eq!(stopped(&world), 1);
 }
 
 #[test]
 fn a_task_that_could_not_be_taken_back_when_it_was_cancelled_is_taken_back_later() {
     let mut world = with_two_jobs();
-    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Start { worker: 0, count: 1 });
     world.take(&Step::Clog { worker: 0 });
     world.take(&Step::Cancel { job: 1 });
-    assert_eq!((signalled(&world), held(&world)[0].len()), (0, 2));
+    assert_eq!((stopped(&world), held_tasks(&world)[0].len()), (0, 2));
     world.take(&Step::Clog { worker: 0 });
-    world.take(&Step::Answer { worker: 0, micros: 1 });
-    assert_eq!((signalled(&world), held(&world)[0].len()), (0, 0));
+    world.take(&Step::Complete { worker: 0, micros: 1 });
+    assert_eq!((stopped(&world), held_tasks(&world)[0].len()), (0, 0));
     world.take(&Step::Submit { job: 0, count: 1, weight: 1 });
-    assert_eq!(held(&world)[0].len(), 1, "it is free again");
+    assert_eq!(held_tasks(&world)[0].len(), 1, "it is free again");
 }
 
 #[test]
@@ -254,42 +265,42 @@ fn a_task_is_not_timed_from_the_start_of_the_one_before() {
     let mut world = World::new(1);
     world.take(&Step::Ready { worker: 0 });
     world.take(&Step::Pass { millis: 5000 });
-    world.open(Terms { timeout: Some(Duration::from_millis(100)), ..Terms::default() });
+    world.open(JobOptions { timeout: Some(Duration::from_millis(100)), ..JobOptions::default() });
     world.take(&Step::Submit { job: 0, count: 1, weight: 1 });
     let peer = world.peers.values_mut().next().unwrap();
-    // It has begun and did not get to say when.
-    (peer.begun, peer.since) = (1, Duration::ZERO);
+    // It has started and did not get to say when.
+    (peer.started, peer.since) = (1, Duration::ZERO);
     world.take(&Step::Pass { millis: 99 });
-    assert_eq!(signalled(&world), 0);
+    assert_eq!(stopped(&world), 0);
     world.take(&Step::Pass { millis: 1 });
-    assert_eq!(signalled(&world), 1);
+    assert_eq!(stopped(&world), 1);
 }
 
 #[test]
 fn a_task_that_was_in_time_after_all_is_not_stopped_nor_is_the_next_one() {
     let mut world = World::new(1);
     world.take(&Step::Ready { worker: 0 });
-    world.open(Terms { timeout: Some(Duration::from_millis(100)), ..Terms::default() });
+    world.open(JobOptions { timeout: Some(Duration::from_millis(100)), ..JobOptions::default() });
     world.take(&Step::Submit { job: 0, count: 5, weight: 1 });
-    (0..2).for_each(|_| world.answer(0, 1));
-    world.settle();
-    assert!(held(&world)[0].len() > 1);
-    world.take(&Step::Begin { worker: 0, count: 1 });
+    (0..2).for_each(|_| world.complete(0, 1));
+    world.run();
+    assert!(held_tasks(&world)[0].len() > 1);
+    world.take(&Step::Start { worker: 0, count: 1 });
     // Known to run since then, and, unheard, done at the last moment.
-    world.take(&Step::Begin { worker: 0, count: 1 });
+    world.take(&Step::Start { worker: 0, count: 1 });
     world.take(&Step::Pass { millis: 150 });
-    assert_eq!(signalled(&world), 0);
+    assert_eq!(stopped(&world), 0);
     world.take(&Step::Pass { millis: 99 });
-    assert_eq!(signalled(&world), 0);
-    world.take(&Step::Answer { worker: 0, micros: 1 });
+    assert_eq!(stopped(&world), 0);
+    world.take(&Step::Complete { worker: 0, micros: 1 });
     world.run_out();
-    assert!(world.ended.values().all(|end| *end == End::Answered));
+    assert!(world.ended.values().all(|end| *end == Outcome::Completed));
 }
 
 /// How many looks it takes to open so many jobs of one task, to do a tenth of them, and to end the others in one way or the other.
-fn looks(jobs: u64, ending: impl Fn(JobId) -> Event, patience: Option<Duration>) -> u64 {
+fn looks(jobs: u64, ending: impl Fn(JobId) -> Event, queue_timeout: Option<Duration>) -> u64 {
     steps::COUNT.set(0);
-    let mut scheduler = Scheduler::new(Staffing::fixed(1));
+    let mut scheduler = Scheduler::new(PoolLimits::fixed(1), &TUNING);
     let mut now = Duration::ZERO;
     let mut answers = 0;
     let mut tell = |event: Event| {
@@ -299,10 +310,10 @@ fn looks(jobs: u64, ending: impl Fn(JobId) -> Event, patience: Option<Duration>)
         scheduler.handle(Event::Tick, now);
         while let Some(action) = scheduler.next_action() {
             match action {
-                Action::Recall { count, .. } => scheduler.handle(Event::GaveBack { worker, count, unbegun: 0 }, now),
+                Action::Revoke { count, .. } => scheduler.handle(Event::Revoked { worker, count, unstarted: 0 }, now),
                 Action::Send { tasks, .. } if answers < jobs / 10 => {
                     answers += tasks.count;
-                    scheduler.handle(Event::Answered { worker, count: tasks.count }, now);
+                    scheduler.handle(Event::Completed { worker, count: tasks.count }, now);
                 }
                 _ => {}
             }
@@ -312,8 +323,8 @@ fn looks(jobs: u64, ending: impl Fn(JobId) -> Event, patience: Option<Duration>)
     tell(Event::Tick);
     tell(Event::Ready { worker: WorkerId(1) });
     for job in (0..jobs).map(JobId) {
-        tell(Event::Open { job, terms: Terms { patience, ..Terms::default() } });
-        tell(Event::Submit { tasks: Span { job, first: 0, count: 1 }, weight: 1 });
+        tell(Event::Open { job, options: JobOptions { queue_timeout, ..JobOptions::default() } });
+        tell(Event::Submit { tasks: TaskRange { job, first: 0, count: 1 }, weight: 1 });
     }
     (0..jobs).rev().map(JobId).for_each(|job| tell(ending(job)));
     assert!(answers >= jobs / 10, "a tenth of them was done");
@@ -322,9 +333,9 @@ fn looks(jobs: u64, ending: impl Fn(JobId) -> Event, patience: Option<Duration>)
 
 #[test]
 fn a_job_costs_the_same_however_many_others_are_open() {
-    for patience in [None, Some(Duration::from_secs(600)), Some(Duration::from_millis(1))] {
+    for queue_timeout in [None, Some(Duration::from_secs(600)), Some(Duration::from_millis(1))] {
         for ending in [|job| Event::Cancel { job }, |job| Event::Release { job }] {
-            let (few, many) = (looks(100, ending, patience), looks(10_000, ending, patience));
+            let (few, many) = (looks(100, ending, queue_timeout), looks(10_000, ending, queue_timeout));
             assert!(many <= 300 * (few + 10), "{few} looks for a hundred jobs, and {many} for ten thousand");
         }
     }
@@ -334,13 +345,13 @@ fn a_job_costs_the_same_however_many_others_are_open() {
 fn looks_of_done(jobs: u64) -> u64 {
     steps::COUNT.set(0);
     let (worker, now) = (WorkerId(1), Duration::from_secs(1));
-    let mut scheduler = Scheduler::new(Staffing::fixed(1));
-    let usual = Some(Duration::from_micros(1));
+    let mut scheduler = Scheduler::new(PoolLimits::fixed(1), &TUNING);
+    let avg_duration = Some(Duration::from_micros(1));
     scheduler.handle(Event::Tick, now);
     scheduler.handle(Event::Ready { worker }, now);
     for job in (0..jobs).map(JobId) {
-        scheduler.handle(Event::Open { job, terms: Terms { usual, ..Terms::default() } }, now);
-        scheduler.handle(Event::Submit { tasks: Span { job, first: 0, count: 1 }, weight: 1 }, now);
+        scheduler.handle(Event::Open { job, options: JobOptions { avg_duration, ..JobOptions::default() } }, now);
+        scheduler.handle(Event::Submit { tasks: TaskRange { job, first: 0, count: 1 }, weight: 1 }, now);
     }
     let (mut sent, mut most, mut done) = (VecDeque::new(), 0, 0);
     while done < jobs {
@@ -353,7 +364,7 @@ fn looks_of_done(jobs: u64) -> u64 {
         most = most.max(sent.len());
         let job = sent.pop_front().expect("a worker with something to do");
         done += 1;
-        scheduler.handle(Event::Answered { worker, count: 1 }, now);
+        scheduler.handle(Event::Completed { worker, count: 1 }, now);
         scheduler.handle(Event::Release { job }, now);
     }
     assert!(most >= 30, "short tasks are sent ahead, whatever their jobs: {most}");
@@ -369,21 +380,24 @@ fn the_end_of_a_job_costs_the_same_however_many_others_a_worker_holds() {
 #[test]
 fn time_on_the_way_is_what_was_not_spent_running_since_a_worker_was_heard_of() {
     let (worker, job, at) = (WorkerId(1), JobId(0), Duration::from_millis);
-    let mut scheduler = Scheduler::new(Staffing::fixed(1));
+    let mut scheduler = Scheduler::new(PoolLimits::fixed(1), &TUNING);
     scheduler.handle(Event::Tick, at(0));
     scheduler.handle(Event::Ready { worker }, at(5));
-    scheduler.handle(Event::Open { job, terms: Terms { chunk: NonZeroUsize::new(8), ..Terms::default() } }, at(50));
-    scheduler.handle(Event::Submit { tasks: Span { job, first: 0, count: 8 }, weight: 1 }, at(50));
+    scheduler.handle(
+        Event::Open { job, options: JobOptions { chunk_size: NonZeroUsize::new(8), ..JobOptions::default() } },
+        at(50),
+    );
+    scheduler.handle(Event::Submit { tasks: TaskRange { job, first: 0, count: 8 }, weight: 1 }, at(50));
     scheduler.handle(Event::Tick, at(100));
     // Four of them are heard of after 30 ms, of which they ran for 10.
-    scheduler.handle(Event::Answered { worker, count: 4 }, at(130));
-    scheduler.handle(Event::Paced { worker, count: 4, took: at(10) }, at(130));
+    scheduler.handle(Event::Completed { worker, count: 4 }, at(130));
+    scheduler.handle(Event::Timed { worker, count: 4, took: at(10) }, at(130));
     let transfer = scheduler.times.transfer.clone();
     assert_eq!(transfer.count(), 4);
     assert!(transfer.quantile(1.0) >= at(5) && transfer.quantile(1.0) < at(10), "{transfer:?}");
     // The others have waited for those, which is nobody's way.
-    scheduler.handle(Event::Answered { worker, count: 4 }, at(140));
-    scheduler.handle(Event::Paced { worker, count: 4, took: at(10) }, at(140));
+    scheduler.handle(Event::Completed { worker, count: 4 }, at(140));
+    scheduler.handle(Event::Timed { worker, count: 4, took: at(10) }, at(140));
     let transfer = scheduler.times.transfer.clone();
     assert_eq!((transfer.count(), transfer.quantile(0.5)), (8, Duration::from_nanos(2)), "{transfer:?}");
 }

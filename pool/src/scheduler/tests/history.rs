@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::world::{Step, World};
-use crate::terms::Staffing;
+use crate::model::options::PoolLimits;
 
 /// As many cases as is asked for, or so many.
 const CASES: u32 = 500;
@@ -13,20 +13,20 @@ const CASES: u32 = 500;
 fn step() -> impl Strategy<Value = Step> {
     let which = 0..1000_usize;
     prop_oneof![
-        2 => (0..12_usize).prop_map(|terms| Step::Open { terms }),
+        2 => (0..12_usize).prop_map(|options| Step::Open { options }),
         6 => (which.clone(), 1..40_u64, prop_oneof![Just(8_usize), Just(1 << 19), Just(usize::MAX)])
             .prop_map(|(job, count, weight)| Step::Submit { job, count, weight }),
-        1 => (0..12_usize).prop_map(|terms| Step::Pin { terms }),
+        1 => (0..12_usize).prop_map(|options| Step::Pin { options }),
         1 => which.clone().prop_map(|job| Step::Release { job }),
         1 => which.clone().prop_map(|job| Step::Cancel { job }),
         6 => which.clone().prop_map(|worker| Step::Ready { worker }),
         1 => which.clone().prop_map(|worker| Step::InitFailed { worker }),
-        8 => (which.clone(), 1..4_usize).prop_map(|(worker, count)| Step::Begin { worker, count }),
-        20 => (which.clone(), 0..5_000_u64).prop_map(|(worker, micros)| Step::Answer { worker, micros }),
+        8 => (which.clone(), 1..4_usize).prop_map(|(worker, count)| Step::Start { worker, count }),
+        20 => (which.clone(), 0..5_000_u64).prop_map(|(worker, micros)| Step::Complete { worker, micros }),
         4 => (which.clone(), any::<bool>()).prop_map(|(worker, may_repeat)| Step::Fail { worker, may_repeat }),
-        1 => which.clone().prop_map(|worker| Step::AnswerTooMuch { worker }),
+        1 => which.clone().prop_map(|worker| Step::CompleteTooMuch { worker }),
         4 => which.clone().prop_map(|worker| Step::Die { worker }),
-        1 => which.clone().prop_map(|worker| Step::Outgrow { worker }),
+        1 => which.clone().prop_map(|worker| Step::ExceedMemory { worker }),
         1 => which.clone().prop_map(|worker| Step::LoseChunk { worker }),
         2 => which.prop_map(|worker| Step::Clog { worker }),
         1 => any::<bool>().prop_map(|refuse| Step::RefuseStarts { refuse }),
@@ -53,9 +53,9 @@ proptest! {
     ) {
         let idle_timeout = idle.map(Duration::from_millis);
         let start_timeout = start.map(Duration::from_secs);
-        let least = if idle.is_some() { 1 } else { most };
+        let min_workers = if idle.is_some() { 1 } else { most };
         let max_age = max_tasks.filter(|most| most % 2 == 0).map(Duration::from_secs);
-        let mut world = World::with(Staffing { least, max_tasks, idle_timeout, max_age, start_timeout, ..Staffing::fixed(most) });
+        let mut world = World::with(PoolLimits { min_workers, max_tasks, idle_timeout, max_age, start_timeout, ..PoolLimits::fixed(most) });
         for step in &steps {
             world.take(step);
         }

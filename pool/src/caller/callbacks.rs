@@ -1,0 +1,138 @@
+//! Runs callbacks on threads of their own, so that one that panics or never returns hurts no other.
+//!
+//! A callback goes to an idle thread, or else to a new one. So none waits for another. A thread that was idle for a while ends.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use procession_core::os::identity::ProcessIdentity;
+use procession_process::cpu_count;
+
+use crate::model::catch::catch;
+use crate::model::tuning::{CALLER_SPIN, POLLS_PER_YIELD, THREAD_IDLE_TIMEOUT};
+
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
+
+/// Callbacks that no thread has taken yet.
+struct Queue {
+    /// The process of the threads. A copy of it (`fork`) has none of them.
+    owner: Option<ProcessIdentity>,
+    callbacks: VecDeque<Callback>,
+    /// The number of idle threads less the number of callbacks.
+    spare: isize,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { owner: None, callbacks: VecDeque::new(), spare: 0 });
+static QUEUED: Condvar = Condvar::new();
+/// The number of callbacks, for threads that look without the lock.
+static LEN: AtomicUsize = AtomicUsize::new(0);
+static MAY_SPIN: LazyLock<bool> = LazyLock::new(|| cpu_count() > 1);
+
+/// Has a callback run soon. Never waits for it, nor for another one.
+pub(crate) fn run(callback: Callback) {
+    let mut queue = lock();
+    queue.push(callback);
+    let is_short = queue.spare < 0;
+    drop(queue);
+    if is_short {
+        // If there can be no thread, the next idle one finds the callback.
+        let _no_thread = thread::Builder::new().name("procession-callback".to_owned()).spawn(work);
+    } else {
+        QUEUED.notify_one();
+    }
+}
+
+/// Has a callback run soon on an idle thread, or gives it back if there is none.
+pub(crate) fn run_if_idle(callback: Callback) -> Result<(), Callback> {
+    let mut queue = lock();
+    if queue.spare <= 0 {
+        return Err(callback);
+    }
+    queue.push(callback);
+    drop(queue);
+    QUEUED.notify_one();
+    Ok(())
+}
+
+fn work() {
+    let mut may_spin = false;
+    while let Some(callback) = next(may_spin) {
+        may_spin = *MAY_SPIN;
+        // A panic has been written to standard error, and concerns no other callback.
+        let _panicked = catch(callback);
+    }
+}
+
+/// Polls for a callback for a moment: where one follows the other, to sleep and be woken takes longer than they do.
+fn spin() {
+    let begin = Instant::now();
+    // Relaxed: the lock that is taken next orders it.
+    while LEN.load(Ordering::Relaxed) == 0 && begin.elapsed() < CALLER_SPIN {
+        (0..POLLS_PER_YIELD).for_each(|_| std::hint::spin_loop());
+        thread::yield_now();
+    }
+}
+
+/// Waits for a callback. `None` after some time without any.
+fn next(may_spin: bool) -> Option<Callback> {
+    lock().spare += 1;
+    if may_spin {
+        spin();
+    }
+    let waited = QUEUED.wait_timeout_while(lock(), THREAD_IDLE_TIMEOUT, |queue| queue.callbacks.is_empty());
+    let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    let callback = queue.callbacks.pop_front();
+    // Relaxed: a hint for `spin`.
+    LEN.store(queue.callbacks.len(), Ordering::Relaxed);
+    if callback.is_none() {
+        queue.spare -= 1;
+    }
+    callback
+}
+
+fn lock() -> MutexGuard<'static, Queue> {
+    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+    let me = Some(ProcessIdentity::current());
+    if queue.owner != me {
+        // The callbacks of the original are left to its own threads, so they are neither run nor dropped here.
+        std::mem::forget(std::mem::take(&mut queue.callbacks));
+        (queue.owner, queue.spare) = (me, 0);
+    }
+    queue
+}
+
+impl Queue {
+    fn push(&mut self, callback: Callback) {
+        self.callbacks.push_back(callback);
+        // Relaxed: a hint for `spin`.
+        LEN.store(self.callbacks.len(), Ordering::Relaxed);
+        self.spare -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn callbacks_that_hang_or_panic_keep_no_other_from_running() {
+        let (hold, held) = mpsc::channel::<()>();
+        run(Box::new(move || held.recv().unwrap_or_default()));
+        run(Box::new(|| panic!("as expected")));
+        let (sender, receiver) = mpsc::channel();
+        for n in 0..100 {
+            let sender = sender.clone();
+            run(Box::new(move || sender.send(n).unwrap()));
+        }
+        let mut all: Vec<u32> = (0..100).map(|_| receiver.recv_timeout(Duration::from_secs(120)).unwrap()).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
+        drop(hold);
+    }
+}

@@ -1,0 +1,102 @@
+//! [`Completions`]: which of several jobs ends next. The cost for each does not grow with their number.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+use super::pending::{Pending, WakerId};
+
+/// Several jobs, each of which is reported once, when it has ended.
+pub(crate) struct Completions {
+    ready: Arc<ReadyQueue>,
+    waker_id: WakerId,
+    /// By index; `None` once it was reported.
+    jobs: Vec<Option<Arc<Pending>>>,
+    left: usize,
+}
+
+/// The indices of jobs that may have ended.
+#[derive(Default)]
+struct ReadyQueue {
+    indices: Mutex<VecDeque<usize>>,
+    not_empty: Condvar,
+}
+
+/// Puts the index of one job into the queue.
+struct ReadyWaker {
+    ready: Arc<ReadyQueue>,
+    index: usize,
+}
+
+impl Completions {
+    pub(crate) fn new(jobs: impl IntoIterator<Item = Arc<Pending>>) -> Completions {
+        let (ready, waker_id) = (Arc::new(ReadyQueue::default()), WakerId::new());
+        let jobs: Vec<_> = jobs.into_iter().map(Some).collect();
+        for (index, pending) in jobs.iter().flatten().enumerate() {
+            let waker = ReadyWaker { ready: ready.clone(), index };
+            pending.register_waker(waker_id, &Waker::from(Arc::new(waker)));
+        }
+        Completions { ready, waker_id, left: jobs.len(), jobs }
+    }
+
+    /// Returns the number of jobs that were not reported.
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Returns the index of the next job to end. `None` if the deadline passes, or all were reported.
+    pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<usize> {
+        while self.left > 0 {
+            let index = self.ready.pop(deadline)?;
+            // The queue may name a job more than once, or before its end.
+            if let Some(pending) = self.jobs[index].take_if(|pending| pending.result().is_some()) {
+                pending.remove_waker(self.waker_id);
+                self.left -= 1;
+                return Some(index);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Completions {
+    fn drop(&mut self) {
+        self.jobs.iter().flatten().for_each(|pending| pending.remove_waker(self.waker_id));
+    }
+}
+
+impl ReadyQueue {
+    fn pop(&self, deadline: Option<Instant>) -> Option<usize> {
+        let mut indices = self.lock();
+        loop {
+            if let Some(index) = indices.pop_front() {
+                return Some(index);
+            }
+            let Some(deadline) = deadline else {
+                indices = self.not_empty.wait(indices).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            indices = self.not_empty.wait_timeout(indices, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.indices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for ReadyWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ready.lock().push_back(self.index);
+        self.ready.not_empty.notify_one();
+    }
+}

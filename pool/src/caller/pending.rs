@@ -1,0 +1,324 @@
+//! [`Pending`]: a job without a thread that waits for it, and the wakers that are woken when it has ended.
+//!
+//! The thread that looks takes the outcomes out of the mailbox. The pool's own thread only wakes the wakers.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Instant;
+use std::{fmt, mem};
+
+use procession_core::os::identity::ProcessIdentity;
+
+use super::callbacks;
+use super::job_handle::JobHandle;
+use crate::dispatcher::mailbox::Listener;
+use crate::model::catch::catch;
+use crate::model::failure_info::{FailureInfo, FailureKind};
+use crate::model::failure_policy::FailurePolicy;
+use crate::model::task_error::TaskError;
+use crate::model::tuning::FUTURE_SPIN;
+use crate::wire::results::ResultBatch;
+
+/// A job that is under way, for any number of threads, tasks and callbacks that want its result.
+pub(crate) struct Pending {
+    /// The process that it belongs to. A copy of it (`fork`) must not touch its locks.
+    owner: ProcessIdentity,
+    state: Mutex<State>,
+    /// Notified when the job has ended, and when the leader has stopped waiting.
+    changed: Condvar,
+    wakers: Mutex<Vec<(WakerId, Waker)>>,
+    /// Set once, and read without a lock, because decoding the values runs code of the user's.
+    result: OnceLock<JobResult>,
+    is_cancelled_on_drop: AtomicBool,
+}
+
+/// The values in the order of the tasks, or the first error.
+pub(crate) type JobResult = Result<Vec<ResultBatch>, TaskError>;
+
+/// Names a registered waker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WakerId(u64);
+
+struct State {
+    /// `None` once the job has ended.
+    job_handle: Option<Arc<JobHandle>>,
+    /// Whether a thread, the leader, waits for the job. It takes what arrives, so no thread waits for what another one has taken.
+    has_leader: bool,
+    /// In the order of their arrival.
+    batches: Vec<ResultBatch>,
+    /// The number of tasks that have not ended.
+    missing: u64,
+    policy: FailurePolicy,
+    /// The error of the first task, of those that have failed so far.
+    failure: Option<TaskError>,
+}
+
+impl WakerId {
+    pub(crate) fn new() -> WakerId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: only the numbers have to be distinct.
+        WakerId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Pending {
+    /// Returns a job that waits for `count` outcomes. `failure` is an error of tasks that were not submitted.
+    pub(crate) fn new(
+        job_handle: JobHandle,
+        count: u64,
+        policy: FailurePolicy,
+        failure: Option<TaskError>,
+    ) -> Arc<Pending> {
+        let job_handle = Arc::new(job_handle);
+        let state =
+            State { job_handle: Some(job_handle.clone()), missing: count, policy, failure, ..State::finished() };
+        let new = Pending::with(state, OnceLock::new());
+        let weak: Weak<Pending> = Arc::downgrade(&new);
+        let wake = move || weak.upgrade().iter().for_each(|pending| pending.wake_all());
+        job_handle.mailbox.set_listener(Listener::new(wake));
+        new.collect();
+        new
+    }
+
+    /// Returns a job that has ended before it began.
+    pub(crate) fn finished(result: JobResult) -> Arc<Pending> {
+        Pending::with(State::finished(), OnceLock::from(result))
+    }
+
+    fn with(state: State, result: OnceLock<JobResult>) -> Arc<Pending> {
+        Arc::new(Pending {
+            owner: ProcessIdentity::current(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            wakers: Mutex::default(),
+            result,
+            is_cancelled_on_drop: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the result; `None` while the job has not ended.
+    pub(crate) fn result(&self) -> Option<&JobResult> {
+        match self.result.get() {
+            None if self.is_ours() => self.collect(),
+            None => {
+                let forked = TaskError::new(0, FailureInfo::of(None, FailureKind::Forked));
+                let _set_once = self.result.set(Err(forked));
+            }
+            Some(_) => {}
+        }
+        self.result.get()
+    }
+
+    /// Returns whether the result comes so soon that polling for it costs less than being woken.
+    pub(crate) fn is_instant(&self) -> bool {
+        self.is_ours() && self.state().job_handle.as_ref().is_some_and(|job_handle| job_handle.is_instant())
+    }
+
+    /// Polls for the result for a moment.
+    pub(crate) fn poll_briefly(&self) -> Option<&JobResult> {
+        self.wait(Some(Instant::now() + FUTURE_SPIN))
+    }
+
+    /// Waits until the job has ended, or until the deadline.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<&JobResult> {
+        if !self.is_ours() {
+            return self.result();
+        }
+        let mut state = self.state();
+        loop {
+            if let Some(result) = self.result.get() {
+                return Some(result);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                self.take_unless_led(state);
+                return self.result.get();
+            }
+            state = match state.job_handle.clone() {
+                Some(job_handle) if !state.has_leader => self.lead(state, &job_handle, deadline),
+                _ => self.follow(state, deadline),
+            };
+        }
+    }
+
+    /// Waits for the next outcomes on behalf of all threads.
+    fn lead<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        job_handle: &JobHandle,
+        deadline: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        state.has_leader = true;
+        let missing = state.missing;
+        drop(state);
+        job_handle.wait(missing, deadline);
+        let mut state = self.state();
+        state.has_leader = false;
+        self.changed.notify_all();
+        self.take(state);
+        self.state()
+    }
+
+    /// Waits until the leader has stopped waiting.
+    fn follow<'a>(&'a self, state: MutexGuard<'a, State>, deadline: Option<Instant>) -> MutexGuard<'a, State> {
+        let Some(deadline) = deadline else {
+            return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Registers a waker. It may be woken at once, and more than once.
+    pub(crate) fn register_waker(&self, id: WakerId, waker: &Waker) {
+        if !self.is_ours() {
+            return waker.wake_by_ref();
+        }
+        let mut wakers = self.wakers();
+        match wakers.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, present)) => present.clone_from(waker),
+            None => wakers.push((id, waker.clone())),
+        }
+        drop(wakers);
+        if self.result().is_some() {
+            waker.wake_by_ref();
+            return;
+        }
+        let job_handle = self.state().job_handle.clone();
+        job_handle.iter().for_each(|job_handle| job_handle.set_waker());
+    }
+
+    pub(crate) fn remove_waker(&self, id: WakerId) {
+        if !self.is_ours() {
+            return;
+        }
+        let removed = self.wakers().extract_if(.., |(other, _)| *other == id).next();
+        // Dropped outside of the lock, because it may own much.
+        drop(removed);
+    }
+
+    /// Cancels the job when its last handle and callback are gone.
+    pub(crate) fn cancel_on_drop(&self) {
+        // Relaxed: the drop that reads it comes after all other uses.
+        self.is_cancelled_on_drop.store(true, Ordering::Relaxed);
+    }
+
+    /// Cancels the tasks that have not ended. Returns whether there were any.
+    pub(crate) fn cancel(&self) -> bool {
+        if self.result().is_some() {
+            return false;
+        }
+        let job_handle = self.state().job_handle.clone();
+        job_handle.iter().for_each(|job_handle| job_handle.cancel());
+        job_handle.is_some()
+    }
+
+    /// Returns the state of the job as a word for debugging a hang: it waits for no lock.
+    pub(crate) fn describe(&self) -> &'static str {
+        if self.result.get().is_none()
+            && self.is_ours()
+            && let Ok(state) = self.state.try_lock()
+        {
+            self.take_unless_led(state);
+        }
+        let is_running = || self.state.try_lock().ok().and_then(|state| state.job_handle.as_ref()?.is_running());
+        match self.result.get() {
+            Some(Ok(_)) => "value",
+            Some(Err(error)) if error.is_cancelled() => "cancelled",
+            Some(Err(_)) => "error",
+            None if self.is_ours() => {
+                is_running().map_or("pending", |is_running| if is_running { "running" } else { "waiting" })
+            }
+            None => "of another process",
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.owner == ProcessIdentity::current()
+    }
+
+    fn collect(&self) {
+        self.take_unless_led(self.state());
+    }
+
+    /// Takes the outcomes that have arrived, unless there is a leader that will.
+    fn take_unless_led(&self, state: MutexGuard<'_, State>) {
+        if !state.has_leader {
+            self.take(state);
+        }
+    }
+
+    fn take(&self, mut state: MutexGuard<'_, State>) {
+        let mut batches: VecDeque<ResultBatch> = VecDeque::new();
+        match &state.job_handle {
+            Some(job_handle) => job_handle.take(&mut batches),
+            None => return,
+        }
+        let failures = batches.iter().filter_map(ResultBatch::failure).chain(state.failure.take());
+        state.failure = failures.min_by_key(TaskError::index);
+        state.missing = state.missing.saturating_sub(batches.iter().map(ResultBatch::count).sum());
+        if (state.missing == 0 || state.policy == FailurePolicy::FailFast)
+            && let Some(error) = state.failure.take()
+        {
+            return self.finish(state, Err(error));
+        }
+        state.batches.extend(batches);
+        if state.missing == 0 {
+            let mut batches = mem::take(&mut state.batches);
+            batches.sort_unstable_by_key(ResultBatch::first);
+            self.finish(state, Ok(batches));
+        }
+    }
+
+    /// Sets the result, and wakes all threads and wakers.
+    fn finish(&self, mut state: MutexGuard<'_, State>, result: JobResult) {
+        let _set_once = self.result.set(result);
+        let job_handle = state.job_handle.take();
+        let unwanted = mem::take(&mut state.batches);
+        drop(state);
+        drop((job_handle, unwanted));
+        self.changed.notify_all();
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        let wakers: Vec<Waker> = self.wakers().iter().map(|(_, waker)| waker.clone()).collect();
+        // A waker is code of the user's. Its panic has been written to standard error.
+        wakers.into_iter().for_each(|waker| drop(catch(|| waker.wake())));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<(WakerId, Waker)>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn finished() -> State {
+        let (batches, policy) = (Vec::new(), FailurePolicy::FailFast);
+        State { job_handle: None, has_leader: false, batches, missing: 0, policy, failure: None }
+    }
+}
+
+/// Its tasks run to their end, unless [`cancel_on_drop`](Pending::cancel_on_drop) was called.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job_handle) = state.job_handle.take().and_then(Arc::into_inner)
+            && job_handle.is_ours()
+        {
+            let is_cancelled = *self.is_cancelled_on_drop.get_mut();
+            // The thread may hold locks of the pool, which was waking a waker as the last handle went.
+            callbacks::run(Box::new(move || if is_cancelled { job_handle.cancel() } else { job_handle.detach() }));
+        }
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("has_ended", &self.result.get().is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! The dispatcher executes the actions of the scheduler.
+
+use procession_core::LinkError;
+
+use super::Dispatcher;
+use super::job_buffers::PendingOutcome;
+use super::worker_handle::WorkerHandle;
+use crate::model::failure_info::{FailureInfo, FailureKind};
+use crate::model::ids::{TaskId, TaskRange, WorkerId};
+use crate::model::pool_error::PoolErrorKind;
+use crate::scheduler::event::{Action, Event, Outcome, Refusal};
+
+impl Dispatcher {
+    pub(super) fn execute(&mut self, action: Action) {
+        match action {
+            Action::Start { worker } => self.start(worker),
+            Action::Send { worker, tasks, chunk_size } => self.send(worker, tasks, chunk_size),
+            Action::Revoke { worker, count } => self.revoke(worker, count),
+            Action::Finish { tasks, outcome } => self.finish(tasks, outcome),
+            Action::Retry { task } => self.retry(task),
+            Action::Leave { worker } => self.workers.with(worker, WorkerHandle::leave),
+            Action::Terminate { worker } => self.workers.with(worker, |handle| handle.child().terminate()),
+            Action::Kill { worker } => self.workers.with(worker, |handle| handle.child().kill()),
+            Action::KillLate { worker } => self.kill_late(worker),
+            Action::Break => self.set_broken(),
+            Action::End => self.driver.has_ended = true,
+        }
+    }
+
+    fn start(&mut self, worker: WorkerId) {
+        if !self.workers.spawn(worker) {
+            self.driver.emit_again(Event::StartFailed { worker });
+        }
+    }
+
+    fn send(&mut self, worker: WorkerId, tasks: TaskRange, chunk_size: u64) {
+        let (Some(handle), Some(buffers)) = (self.workers.get_mut(worker), self.jobs.get(tasks.job)) else { return };
+        let Some((batch, items)) = buffers.arguments(tasks) else { return };
+        let chunk = (buffers.function, chunk_size);
+        if let Err(error) = handle.send(chunk, &self.jobs.functions, batch, items) {
+            self.not_sent(worker, tasks, &error);
+        }
+    }
+
+    #[cold]
+    fn not_sent(&mut self, worker: WorkerId, tasks: TaskRange, error: &LinkError) {
+        if let Some(buffers) = self.jobs.get_mut(tasks.job) {
+            let failure = FailureInfo::of(None, FailureKind::Unsendable(error.to_string()));
+            buffers.set_pending(Some(PendingOutcome::Failure(failure)));
+        }
+        if !matches!(error, LinkError::Unsendable(_) | LinkError::TooManyDescriptors { .. } | LinkError::Refused(_)) {
+            // A part of the message may be on its way, so the link cannot be used any more.
+            self.workers.with(worker, |handle| handle.fail_link(error));
+        }
+        self.driver.emit_again(Event::Unsendable { worker, count: tasks.count });
+        self.execute_all();
+    }
+
+    fn revoke(&mut self, worker: WorkerId, count: u64) {
+        let Some(handle) = self.workers.get_mut(worker) else { return };
+        let count = handle.revoke(count);
+        let unstarted = handle.channel.in_transit();
+        self.driver.emit_again(Event::Revoked { worker, count, unstarted });
+    }
+
+    /// Revokes all unstarted tasks of some workers, so that the rest is known to have started. That needs nothing of a worker that
+    /// has ended or is stopped.
+    pub(super) fn revoke_unstarted(&mut self, workers: Vec<WorkerId>) {
+        workers.into_iter().for_each(|worker| self.revoke(worker, u64::MAX));
+    }
+
+    fn retry(&mut self, task: TaskId) {
+        self.status.counts.retried();
+        if let Some(buffers) = self.jobs.get_mut(task.job) {
+            buffers.set_pending(None);
+        }
+        self.driver.must_decide_again = true;
+    }
+
+    #[inline]
+    fn finish(&mut self, tasks: TaskRange, outcome: Outcome) {
+        let failure = match outcome {
+            Outcome::Completed | Outcome::Failed { .. } | Outcome::Unsendable => {
+                return self.finish_pending(tasks, outcome);
+            }
+            Outcome::Died { worker, attempt } => self.workers.exit_cause(worker).at_attempt(attempt),
+            Outcome::TimedOut { worker, attempt } => self.failure(worker, FailureKind::TimedOut).at_attempt(attempt),
+            Outcome::Expired => FailureInfo::of(None, FailureKind::Expired),
+            Outcome::Cancelled => FailureInfo::of(None, FailureKind::Cancelled),
+            Outcome::Stopped(worker) => self.failure(worker, FailureKind::Cancelled),
+            Outcome::Refused(refusal) => FailureInfo::of(None, self.refusal(refusal)),
+            Outcome::Interrupted(worker, refusal) => self.failure(worker, self.refusal(refusal)),
+        };
+        self.status.counts.failed(tasks.count);
+        self.jobs.finish(tasks, failure);
+    }
+
+    fn finish_pending(&mut self, tasks: TaskRange, outcome: Outcome) {
+        let attempt = if let Outcome::Failed { attempt } = outcome { attempt } else { 1 };
+        if outcome == Outcome::Completed {
+            self.status.counts.done(tasks.count);
+        } else {
+            self.status.counts.failed(tasks.count);
+        }
+        let missing = || FailureInfo::of(None, FailureKind::Unreadable("its worker did not send it".to_owned()));
+        self.jobs.finish_pending(tasks, attempt, missing);
+    }
+
+    fn failure(&self, worker: WorkerId, kind: FailureKind) -> FailureInfo {
+        FailureInfo::of(self.workers.info(worker), kind)
+    }
+
+    fn refusal(&self, refusal: Refusal) -> FailureKind {
+        match refusal {
+            Refusal::Closed => FailureKind::Closed,
+            Refusal::Dropped => FailureKind::Dropped,
+            // A pool that has failed ends in the same way.
+            Refusal::Terminated | Refusal::Broken => self.status.refusal(),
+        }
+    }
+
+    fn kill_late(&mut self, worker: WorkerId) {
+        let limit = self.workers.start_timeout.unwrap_or_default();
+        let Some(handle) = self.workers.get_mut(worker) else { return };
+        handle.child().kill();
+        // Its end is not to replace this reason.
+        handle.has_reported = true;
+        let worker = handle.info().name.to_string();
+        self.workers.failure = Some(PoolErrorKind::StartTimeout { worker, limit }.into());
+    }
+
+    fn set_broken(&mut self) {
+        let error = self.workers.failure.clone().unwrap_or_else(|| PoolErrorKind::Defect.into());
+        self.status.set_broken(error);
+    }
+}

@@ -1,0 +1,84 @@
+//! The dispatcher handles the ends of workers, and ends the pool.
+
+use std::io;
+
+use procession_core::os::signal::{SIGABRT, SIGKILL};
+use procession_process::ExitStatus;
+
+use super::Dispatcher;
+use super::stderr_forwarder;
+use super::worker_handle::WorkerHandle;
+use crate::model::failure_info::ExitInfo;
+use crate::model::ids::WorkerId;
+use crate::model::init_failure::{Cause, InitFailure, Step};
+use crate::model::pool_error::{PoolError, PoolErrorKind};
+use crate::model::trace;
+use crate::scheduler::event::Event;
+
+impl Dispatcher {
+    /// Removes a worker that has ended, after all that it has written was read.
+    pub(super) fn reap(&mut self, id: WorkerId) {
+        let Some(status) = self.workers.get(id).and_then(|handle| handle.child().exit_status()) else { return };
+        // What it had published before it ended is in the ring by now.
+        self.poll_control(id);
+        self.workers.read_all();
+        self.ingest(id);
+        let Some(handle) = self.workers.remove(id) else { return };
+        self.check_finalizer(&handle, status);
+        let info = handle.info().clone();
+        trace::worker_ended(&info.name, info.pid, &status, handle.is_leaving());
+        if !handle.has_reported {
+            let (worker, end) = (info.name.to_string(), status.to_string());
+            self.workers.failure = Some(PoolErrorKind::ExitedEarly { worker, end }.into());
+        }
+        let (is_killed, is_aborted) = (status.signal() == Some(SIGKILL), status.signal() == Some(SIGABRT));
+        let is_oom_kill = is_killed && self.workers.oom.take_kill();
+        let out_of_memory = is_oom_kill || is_aborted && handle.stderr_tail.reports_alloc_failure();
+        self.workers.set_exited(id, info, exit_info(&handle, status, out_of_memory));
+        self.driver.emit(Event::Unstarted { worker: id, count: handle.channel.unstarted() });
+        self.driver.emit(Event::Exited { worker: id });
+        self.execute_all();
+    }
+
+    /// Records that a finalizer has failed. It is also written to standard error, because few programs ask for such errors.
+    pub(super) fn finalizer_failed(&mut self, worker: String, failure: InitFailure) {
+        let error: PoolError = PoolErrorKind::Finalizer { worker, failure }.into();
+        stderr_forwarder::forward(format!("procession: {error}\n").as_bytes());
+        self.status.add_finalizer_error(error);
+    }
+
+    /// Records that the end of a worker has cut its finalizer off, if it did.
+    fn check_finalizer(&mut self, handle: &WorkerHandle, status: ExitStatus) {
+        let has_finalizer = self.workers.have_finalizer() && handle.has_reported;
+        if has_finalizer && handle.is_leaving() && !status.success() {
+            let text = format!("its worker ended with {status} before it had come to its end");
+            let failure = Step::Finalizer.failed(Cause::NotRun(text));
+            self.finalizer_failed(handle.info().name.to_string(), failure);
+        }
+    }
+
+    /// Ends the pool with an error of the kernel, which every task reports.
+    pub(super) fn fail(&mut self, error: io::Error) {
+        self.status.set_broken(PoolErrorKind::System("wait for its workers", error).into());
+        self.end();
+    }
+
+    /// Ends the pool: no worker is left, and no caller waits.
+    pub(super) fn end(&mut self) {
+        self.driver.emit(Event::Terminate);
+        self.execute_all();
+        self.deliver();
+        self.driver.has_ended = true;
+        for handle in self.workers.kill_all() {
+            if let Some(status) = handle.child().exit_status() {
+                self.check_finalizer(&handle, status);
+            }
+        }
+        self.status.set_ended();
+    }
+}
+
+fn exit_info(handle: &WorkerHandle, status: ExitStatus, out_of_memory: bool) -> ExitInfo {
+    let (panic, link_error) = (handle.child().panic(), handle.link_error().map(str::to_owned));
+    ExitInfo { status, panic, link_error, out_of_memory, stderr: handle.stderr_tail.text() }
+}

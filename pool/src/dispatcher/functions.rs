@@ -1,0 +1,60 @@
+//! [`FunctionTable`]: the functions that a pool's workers know, by number.
+//!
+//! A worker is told of a function once, however many jobs apply it. A program has only so many functions, so they stay registered. A
+//! function with a context is unregistered with its job.
+
+use std::collections::HashMap;
+
+use procession_core::codec::Message;
+use procession_core::{Function, Method};
+
+use crate::wire::messages::Order;
+
+/// The function that a job applies.
+#[derive(Debug)]
+pub(crate) enum TaskFn {
+    Plain(Function),
+    /// The context is made in each worker, from a message.
+    With {
+        make: Method,
+        context: Message,
+        method: Method,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct FunctionTable {
+    ids: HashMap<Function, u32>,
+    functions: HashMap<u32, TaskFn>,
+    next: u32,
+}
+
+impl FunctionTable {
+    /// Returns the number of a function, which may be a new one.
+    pub(crate) fn intern(&mut self, function: TaskFn) -> u32 {
+        if let TaskFn::Plain(function) = &function {
+            if let Some(id) = self.ids.get(function) {
+                return *id;
+            }
+            self.ids.insert(*function, self.next);
+        }
+        let id = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.functions.insert(id, function);
+        id
+    }
+
+    /// Returns the order that registers a function in a worker.
+    pub(crate) fn registration(&self, id: u32) -> Option<Order<&Message>> {
+        Some(match self.functions.get(&id)? {
+            TaskFn::Plain(function) => Order::Register { id, function: *function },
+            TaskFn::With { make, context, method } => Order::RegisterWith { id, make: *make, context, method: *method },
+        })
+    }
+
+    /// Removes a function that belongs to one job. Returns whether it was one.
+    pub(crate) fn remove(&mut self, id: u32) -> bool {
+        let is_of_one_job = matches!(self.functions.get(&id), Some(TaskFn::With { .. }));
+        is_of_one_job && self.functions.remove(&id).is_some()
+    }
+}

@@ -1,0 +1,381 @@
+//! [`Shared`]: what the threads that use a pool and the pool's own thread share, and which of them drives the dispatch.
+
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use procession_core::os::identity::ProcessIdentity;
+use procession_process::cpu_count;
+
+use super::Dispatcher;
+use super::mailbox::Mailbox;
+use super::poller::Poller;
+use super::status::Status;
+use super::worker_handle::WorkerFactory;
+use crate::model::catch::catch;
+use crate::model::ids::JobId;
+use crate::model::options::PoolLimits;
+use crate::model::pool_error::{PoolError, PoolErrorKind};
+use crate::model::stats::Stats;
+use crate::model::tuning::{
+    ALARM_SLACK, CALLER_SPIN, KERNEL_POLL_INTERVAL, POLL_INTERVAL, POLLS_PER_YIELD, SHORT_TASK,
+};
+use crate::scheduler::event::Event;
+
+/// One pool's dispatcher and its lock.
+///
+/// The thread that holds the lock works with the dispatcher. The threads are leader and followers: a caller that waits for results
+/// polls the rings itself for a while, and asks the workers for no notifications (it *drives*). A caller that goes to sleep asks them
+/// for notifications; then the pool's own thread, which sleeps over everything that the kernel reports, does the work. A caller that
+/// has its results while workers are busy will mostly be back soon. So the pool's own thread only looks now and then whether it
+/// was (*poll mode*), and takes over if it was not.
+///
+/// At each moment one of them handles what workers report, and what is due:
+///
+/// ```text
+/// a caller                                     the doorbells         the pool's own thread
+/// drives (`Shared::drive`)                     cleared at each look  does not matter
+/// submits tasks (`Locked::drive`)              cleared if it polls   polls from its next look on
+/// was woken, and its tasks are short           cleared               polls: the caller will drive
+/// stops (`Locked::stop_driving`), all done     do not matter         sleeps until the deadline (`set_alarm`)
+/// stops, other callers' tasks run              cleared               polls after `POLL_INTERVAL`; no caller drove since? sets them
+/// sleeps (`Locked::arm_and_yield`)             set                   sleeps until the deadline, or a notification
+/// registers a waker (`Locked::set_waker`)      set until it is done  as before; polls for a moment after a short task (`spin_briefly`)
+/// ```
+///
+/// All of this is under the lock except for the doorbells: [`Doorbell`](crate::wire::channel::Doorbell) says why no notification is lost.
+/// In poll mode the thread needs no alarm, because it looks soon. It stays in poll mode for one look after the last caller has
+/// stopped, because a caller that comes again and again would have to wake it each time. It also polls while callers submit tasks
+/// without ever waiting: notifications would have it take results out that the caller takes out a moment later, in its way.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The process that the pool belongs to. A copy of it (`fork`) has neither the pool's thread nor its workers, and must not touch
+    /// them.
+    owner: ProcessIdentity,
+    locked: Mutex<Locked>,
+    pub(crate) status: Arc<Status>,
+    poller: Arc<Poller>,
+    jobs: AtomicU64,
+    /// Whether another processor can run what a spinning thread waits for.
+    pub(crate) may_spin: bool,
+}
+
+/// The dispatcher, and who drives it.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    pub(crate) dispatcher: Dispatcher,
+    /// Whether a caller has driven since the pool's own thread looked last, and has not gone to sleep since then.
+    is_driven: bool,
+    is_poll_mode: bool,
+    /// Whether the pool's own thread polls the rings, and will ask for notifications when it stops.
+    is_spinning: bool,
+    /// Until when the pool's own thread sleeps; the outer `None` while it does not.
+    sleeps_until: Option<Option<Instant>>,
+}
+
+impl Shared {
+    pub(crate) fn new(factory: WorkerFactory, limits: PoolLimits) -> Result<Shared, PoolError> {
+        let status: Arc<Status> = Arc::default();
+        let poller = Arc::new(Poller::new().map_err(PoolError::system("make what it sleeps over"))?);
+        let dispatcher = Dispatcher::new(status.clone(), poller.clone(), factory, limits)?;
+        let locked =
+            Locked { dispatcher, is_driven: false, is_poll_mode: false, is_spinning: false, sleeps_until: None };
+        Ok(Shared {
+            owner: ProcessIdentity::current(),
+            locked: Mutex::new(locked),
+            status,
+            poller,
+            jobs: AtomicU64::new(0),
+            may_spin: cpu_count() > 1,
+        })
+    }
+
+    /// Returns whether this process owns the pool. Asked before the lock is taken: in a copy that was made while it was held, it is
+    /// never released.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.owner == ProcessIdentity::current()
+    }
+
+    pub(crate) fn next_job(&self) -> JobId {
+        // Relaxed: only the numbers have to be distinct.
+        JobId(self.jobs.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn lock(&self) -> LockGuard<'_> {
+        LockGuard::new(self.locked.lock().unwrap_or_else(PoisonError::into_inner), &self.poller)
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<LockGuard<'_>> {
+        self.locked.try_lock().ok().map(|locked| LockGuard::new(locked, &self.poller))
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        if self.is_ours() { self.lock().dispatcher.stats() } else { Stats::default() }
+    }
+
+    /// Handles an event of the pool's owner.
+    pub(crate) fn command(&self, event: Event) {
+        if self.is_ours() {
+            self.lock().dispatcher.command(event);
+            // The pool's own thread has to see whether the pool has ended by it.
+            self.poller.wake();
+        }
+    }
+
+    /// Waits until the mailbox has outcomes, and drives the dispatch meanwhile. Returns whether it has; else the deadline has passed.
+    /// Where tasks take long, the caller is not woken for fewer than `wanted` outcomes.
+    pub(crate) fn wait(&self, mailbox: &Mailbox, wanted: u64, deadline: Option<Instant>) -> bool {
+        if mailbox.has_some() {
+            return true;
+        }
+        // A caller of long tasks does not poll: it would take processor time from the workers.
+        let is_short = mailbox.avg_duration() <= SHORT_TASK;
+        while !(is_short && self.may_spin && self.drive(mailbox, deadline)) {
+            let has_more = self.lock().arm_and_yield();
+            if !has_more {
+                mailbox.sleep(if is_short { 1 } else { wanted }, deadline);
+            }
+            if mailbox.has_some() || deadline.is_some_and(|at| at <= Instant::now()) {
+                return mailbox.has_some();
+            }
+        }
+        true
+    }
+
+    /// Polls the rings until the mailbox has outcomes, or for [`CALLER_SPIN`] without progress. Returns whether it has.
+    fn drive(&self, mailbox: &Mailbox, deadline: Option<Instant>) -> bool {
+        let mut progress_at = Instant::now();
+        let mut kernel_polled_at = progress_at;
+        loop {
+            for _ in 0..POLLS_PER_YIELD {
+                if self.poll_rings() {
+                    progress_at = Instant::now();
+                }
+                if mailbox.has_some() {
+                    self.lock().stop_driving();
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            // Where processes outnumber cores, the others need this one.
+            thread::yield_now();
+            let now = Instant::now();
+            if now - kernel_polled_at > KERNEL_POLL_INTERVAL {
+                kernel_polled_at = now;
+                self.poll_kernel();
+            }
+            if now - progress_at > CALLER_SPIN || deadline.is_some_and(|at| at <= now) {
+                return false;
+            }
+        }
+    }
+
+    /// Returns whether the rings had anything. Another thread that holds the lock looks at them itself.
+    fn poll_rings(&self) -> bool {
+        let Some(mut locked) = self.try_lock() else { return false };
+        locked.dispatcher.disarm();
+        locked.dispatcher.pump()
+    }
+
+    fn poll_kernel(&self) {
+        // An error is left to the pool's own thread, which ends the pool for it.
+        if let Ok(readiness) = self.poller.poll()
+            && !readiness.is_empty()
+            && !self.lock().dispatcher.handle_readiness(&readiness)
+        {
+            self.poller.wake();
+        }
+    }
+
+    /// The main function of the pool's own thread.
+    pub(crate) fn run_thread(&self) {
+        let _guard = FailOnPanic(self);
+        let mut deadline = Some(Instant::now());
+        loop {
+            let readiness = self.poller.sleep(deadline);
+            let mut locked = self.lock();
+            locked.sleeps_until = None;
+            match readiness {
+                Ok(readiness) if locked.dispatcher.handle_readiness(&readiness) => {}
+                Ok(_) => return locked.dispatcher.end(),
+                Err(error) => return locked.dispatcher.fail(error),
+            }
+            deadline = locked.prepare_sleep();
+            drop(locked);
+            deadline = self.spin_briefly().unwrap_or(deadline);
+        }
+    }
+
+    /// Polls the rings for a moment after the result of a short task with a waker: its caller may soon submit more, and to sleep and be
+    /// woken takes longer than that. Returns until when to sleep, if it has polled.
+    fn spin_briefly(&self) -> Option<Option<Instant>> {
+        let mut locked = self.lock();
+        if !self.may_spin || !locked.dispatcher.jobs.take_delivered_short() {
+            return None;
+        }
+        locked.is_spinning = true;
+        drop(locked);
+        let begin = Instant::now();
+        let (mut progress_at, mut now) = (begin, begin);
+        // The kernel has to be polled in between.
+        while now - progress_at < CALLER_SPIN && now - begin < KERNEL_POLL_INTERVAL {
+            for _ in 0..POLLS_PER_YIELD {
+                let Some(mut locked) = self.try_lock() else { continue };
+                locked.dispatcher.disarm();
+                locked.dispatcher.pump();
+                if locked.dispatcher.jobs.take_delivered_short() {
+                    progress_at = Instant::now();
+                }
+                drop(locked);
+                std::hint::spin_loop();
+            }
+            thread::yield_now();
+            now = Instant::now();
+        }
+        let has_progress = progress_at > begin;
+        let mut locked = self.lock();
+        if has_progress {
+            locked.dispatcher.jobs.set_delivered_short();
+        }
+        locked.is_spinning = false;
+        let until = locked.prepare_sleep();
+        Some(if has_progress { Some(now) } else { until })
+    }
+}
+
+impl Locked {
+    /// Called by the pool's own thread before it sleeps. Returns until when.
+    fn prepare_sleep(&mut self) -> Option<Instant> {
+        // A caller that was woken will drive the dispatcher itself.
+        let is_driven = self.dispatcher.jobs.take_woke_driver() | mem::take(&mut self.is_driven);
+        self.is_poll_mode = is_driven && !self.dispatcher.jobs.has_wakers();
+        if self.is_poll_mode {
+            self.dispatcher.disarm();
+        }
+        let look = self.is_poll_mode.then(|| Instant::now() + POLL_INTERVAL);
+        while look.is_none() && self.dispatcher.arm() {
+            self.dispatcher.pump();
+        }
+        let until = self.dispatcher.deadline().into_iter().chain(look).min();
+        self.sleeps_until = Some(until);
+        until
+    }
+}
+
+/// The lock of a pool. When it is released, listeners are called: a waker is code of the user's, which may call the same pool.
+#[derive(Debug)]
+pub(crate) struct LockGuard<'a> {
+    /// `None` from the drop on.
+    locked: Option<MutexGuard<'a, Locked>>,
+    poller: &'a Poller,
+}
+
+impl<'a> LockGuard<'a> {
+    fn new(locked: MutexGuard<'a, Locked>, poller: &'a Poller) -> LockGuard<'a> {
+        LockGuard { locked: Some(locked), poller }
+    }
+
+    /// Called by a caller that submits tasks and so polls the rings by the way: it will do so again before long.
+    pub(crate) fn drive(&mut self) {
+        self.is_driven = true;
+        if self.is_poll_mode && !self.dispatcher.jobs.has_wakers() {
+            self.dispatcher.disarm();
+        }
+    }
+
+    /// Called by a caller that has its results, or gives up.
+    pub(crate) fn stop_driving(&mut self) {
+        if self.dispatcher.jobs.has_wakers() {
+            // No other thread polls the rings for callbacks and futures.
+            while self.arm_and_yield() {}
+            return;
+        }
+        self.is_driven = true;
+        if self.is_poll_mode {
+            // The pool's own thread looks soon enough for every deadline.
+            return;
+        }
+        if self.dispatcher.is_busy() {
+            self.is_poll_mode = true;
+            self.poller.wake();
+        } else {
+            self.set_alarm();
+        }
+    }
+
+    /// Called by a caller before it sleeps: from now on the workers notify the pool's own thread. Returns whether there were results
+    /// before, which have been handled; the caller then looks whether they were its own.
+    pub(crate) fn arm_and_yield(&mut self) -> bool {
+        self.is_driven = false;
+        if self.is_spinning {
+            return false;
+        }
+        self.set_alarm();
+        let has_more = self.dispatcher.arm() && self.dispatcher.pump();
+        if has_more {
+            // The results may have brought an earlier deadline.
+            self.set_alarm();
+        }
+        has_more
+    }
+
+    /// Has the workers notify the pool's own thread of a job's results, for a callback or a future.
+    pub(crate) fn set_waker(&mut self, job: JobId) {
+        self.dispatcher.jobs.set_waker(job);
+        while self.arm_and_yield() {}
+    }
+
+    /// Wakes the pool's own thread if it would sleep beyond the deadline.
+    fn set_alarm(&mut self) {
+        let Some(sleeps_until) = self.sleeps_until else { return };
+        let Some(due) = self.dispatcher.deadline() else { return };
+        if sleeps_until.is_none_or(|until| due + ALARM_SLACK < until) {
+            self.sleeps_until = None;
+            self.poller.wake();
+        }
+    }
+}
+
+impl Deref for LockGuard<'_> {
+    type Target = Locked;
+
+    #[inline]
+    fn deref(&self) -> &Locked {
+        self.locked.as_deref().expect("it is locked until it is dropped")
+    }
+}
+
+impl DerefMut for LockGuard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Locked {
+        self.locked.as_deref_mut().expect("it is locked until it is dropped")
+    }
+}
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        let Some(mut locked) = self.locked.take() else { return };
+        let listeners = locked.dispatcher.take_listeners();
+        drop(locked);
+        for listener in listeners {
+            // The panic of a waker has been written to standard error, and concerns no other caller.
+            let _panicked = catch(|| listener.call());
+        }
+    }
+}
+
+/// Fails the pool if its own thread panics, so that no caller waits for ever.
+struct FailOnPanic<'a>(&'a Shared);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.status.set_broken(PoolErrorKind::Defect.into());
+            self.0.lock().dispatcher.end();
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The dispatcher handles what workers have written: reports on their control links, and outcomes in their rings.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
+
+use procession_core::os::clock;
+use procession_core::{Buffer, codec};
+
+use super::Dispatcher;
+use super::job_buffers::PendingOutcome;
+use super::worker_handle::WorkerHandle;
+use crate::model::failure_info::{FailureInfo, FailureKind};
+use crate::model::ids::WorkerId;
+use crate::model::pool_error::PoolErrorKind;
+use crate::scheduler::event::Event;
+use crate::wire::channel::WorkerChannel;
+use crate::wire::item::{self, Item, ItemKind, ResultExtent};
+use crate::wire::messages::{Report, RunError};
+use crate::wire::results::{RawResults, ResultBatch};
+
+impl Dispatcher {
+    /// Handles all reports that a worker has sent.
+    pub(super) fn poll_control(&mut self, id: WorkerId) {
+        let Some(handle) = self.workers.get_mut(id) else { return };
+        handle.flush_link();
+        while let Some(report) = self.workers.get_mut(id).and_then(WorkerHandle::recv) {
+            self.handle_report(id, report);
+        }
+        self.workers.with(id, WorkerHandle::flush_ring);
+    }
+
+    fn handle_report(&mut self, worker: WorkerId, report: Report) {
+        match report {
+            Report::Notify => self.workers.notified_at = Some(clock::monotonic()),
+            Report::Descriptors(message) => {
+                if let Some(handle) = self.workers.get_mut(worker) {
+                    handle.descriptors.push_back(message.into_parts().1);
+                }
+            }
+            Report::Ready => {
+                self.set_reported(worker);
+                self.status.set_ready();
+                self.driver.emit(Event::Ready { worker });
+            }
+            Report::FinalizerFailed(failure) => {
+                let name = self.set_reported(worker);
+                self.finalizer_failed(name, failure);
+            }
+            Report::InitFailed(failure) => {
+                let name = self.set_reported(worker);
+                self.workers.failure = Some(PoolErrorKind::Initializer { worker: name, failure }.into());
+                self.driver.emit(Event::InitFailed { worker });
+            }
+        }
+    }
+
+    /// Records that a worker has reported whether it is ready, and returns its name.
+    fn set_reported(&mut self, worker: WorkerId) -> String {
+        let Some(handle) = self.workers.get_mut(worker) else { return String::new() };
+        handle.has_reported = true;
+        handle.info().name.to_string()
+    }
+
+    /// Handles everything that was read from the rings.
+    pub(super) fn ingest_all(&mut self) {
+        for worker in self.workers.exceeding_memory(self.driver.now) {
+            self.driver.emit(Event::MemoryExceeded { worker });
+        }
+        self.workers.ids_where(|handle| !handle.inbound.is_empty()).into_iter().for_each(|id| self.ingest(id));
+    }
+
+    /// Handles what was read from one worker's ring.
+    pub(super) fn ingest(&mut self, id: WorkerId) {
+        let Some(handle) = self.workers.get_mut(id) else { return };
+        let (mut bytes, mut offset) = (mem::take(&mut handle.inbound), 0);
+        while offset < bytes.len() {
+            // The results of one chunk at a time, because the next one may be of another job.
+            let max = self.driver.scheduler.front(id).map_or(u64::MAX, |tasks| tasks.count);
+            let extent = item::results(&bytes[offset..], max);
+            if extent.count > 0 {
+                if !self.has_descriptors(id, extent.with_descriptors) {
+                    break;
+                }
+                let (bytes, offset) = split_results(&mut bytes, &mut offset, extent.len);
+                self.ingest_results(id, bytes, offset, &extent);
+                continue;
+            }
+            let Some(Item { kind, body, len }) = item::read(&bytes[offset..]) else { break };
+            offset += len;
+            if kind == ItemKind::Time {
+                let (count, nanos) = item::read_time(body);
+                self.driver.emit(Event::Timed { worker: id, count, took: Duration::from_nanos(nanos) });
+            } else {
+                self.ingest_failure(id, body);
+            }
+        }
+        if let Some(handle) = self.workers.get_mut(id) {
+            bytes.drain(..offset);
+            handle.inbound = bytes;
+        }
+    }
+
+    /// Returns whether the descriptors of the next results are here.
+    fn has_descriptors(&mut self, id: WorkerId, count: usize) -> bool {
+        let is_missing =
+            |dispatcher: &Dispatcher| dispatcher.workers.get(id).is_some_and(|handle| handle.descriptors.len() < count);
+        if is_missing(self) {
+            // They were sent before the results, so they can be received now.
+            self.poll_control(id);
+        }
+        !is_missing(self)
+    }
+
+    /// Keeps results until the scheduler has decided about them, which it does at once.
+    fn ingest_results(&mut self, id: WorkerId, bytes: Vec<u8>, offset: usize, extent: &ResultExtent) {
+        let Some(handle) = self.workers.get_mut(id) else { return };
+        let descriptors = handle.descriptors.drain(..extent.with_descriptors).collect();
+        if let Some(tasks) = self.driver.scheduler.front(id)
+            && let Some(buffers) = self.jobs.get_mut(tasks.job)
+        {
+            let results = &bytes[offset..offset + extent.len];
+            let opened = if extent.in_buffers > 0 { open_buffers(&handle.channel, results) } else { VecDeque::new() };
+            let raw = RawResults { bytes, offset, descriptors, buffers: opened, worker: handle.info().clone() };
+            let results = ResultBatch::values(tasks.first, extent.count, raw);
+            buffers.set_pending(Some(PendingOutcome::Results(results)));
+        }
+        self.driver.emit(Event::Completed { worker: id, count: extent.count });
+        self.execute_all();
+    }
+
+    #[cold]
+    fn ingest_failure(&mut self, id: WorkerId, body: &[u8]) {
+        let info = self.workers.info(id);
+        let (kind, may_repeat) = match codec::decode_from::<RunError>(body, Vec::new()) {
+            Ok(RunError::Panicked(panic)) => (FailureKind::Panicked(panic), true),
+            Ok(RunError::BadArgument(text)) => (FailureKind::BadArgument(text), false),
+            Ok(RunError::BadResult(text)) => (FailureKind::BadResult(text), false),
+            Err(error) => (FailureKind::Unreadable(error.to_string()), false),
+        };
+        if let Some(buffers) = self.driver.scheduler.front(id).and_then(|tasks| self.jobs.get_mut(tasks.job)) {
+            buffers.set_pending(Some(PendingOutcome::Failure(FailureInfo::of(info, kind))));
+        }
+        self.driver.emit(Event::Failed { worker: id, may_repeat });
+        self.execute_all();
+    }
+
+    /// Sends the start times of running tasks that have a timeout.
+    pub(super) fn report_running_since(&mut self) {
+        for worker in self.driver.scheduler.needs_start_time() {
+            let Some(handle) = self.workers.get(worker) else { continue };
+            let load = self.driver.scheduler.front_and_load(worker).map_or(0, |(_, load)| load);
+            if handle.has_started_one_of(load) {
+                let since = handle.channel.running_since();
+                self.driver.emit(Event::Running { worker, since });
+            }
+        }
+    }
+}
+
+/// Splits the next `len` bytes off for results: the buffer itself where they are most of it, so that they are not copied, or else
+/// a copy. Returns the bytes and the offset of the results in them.
+fn split_results(bytes: &mut Vec<u8>, offset: &mut usize, len: usize) -> (Vec<u8>, usize) {
+    let end = *offset + len;
+    if 2 * len < bytes.len() {
+        let begin = mem::replace(offset, end);
+        return (bytes[begin..end].to_vec(), 0);
+    }
+    let rest = bytes.split_off(end);
+    (mem::replace(bytes, rest), mem::take(offset))
+}
+
+/// Opens the buffers of some results.
+#[cold]
+fn open_buffers(channel: &WorkerChannel, mut bytes: &[u8]) -> VecDeque<Option<Buffer>> {
+    let mut opened = VecDeque::new();
+    while let Some(item) = item::read(bytes) {
+        if item.kind == ItemKind::InBuffer {
+            opened.push_back(channel.open_buffer(&item));
+        }
+        bytes = &bytes[item.len..];
+    }
+    opened
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_that_are_most_of_the_buffer_take_it_along() {
+        let (mut bytes, mut offset) = ((0..100).collect::<Vec<u8>>(), 10);
+        let (results, begin) = split_results(&mut bytes, &mut offset, 60);
+        assert_eq!((results.len(), begin, &results[10..12]), (70, 10, &[10, 11][..]));
+        assert_eq!((bytes[0], bytes.len(), offset), (70, 30, 0));
+        let (results, begin) = split_results(&mut bytes, &mut offset, 5);
+        assert_eq!((results, begin, offset, bytes.len()), (vec![70, 71, 72, 73, 74], 0, 5, 30));
+    }
+}

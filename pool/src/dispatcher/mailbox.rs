@@ -1,0 +1,209 @@
+//! [`Mailbox`]: where the outcomes of one job wait for the thread that takes them.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::wire::results::ResultBatch;
+
+/// The outcomes of one job, in the order in which they arrived.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    inbox: Mutex<Inbox>,
+    delivered: Condvar,
+    /// Whether there are outcomes. It spares the lock.
+    has_some: AtomicBool,
+    /// The number of tasks that a worker is sent ahead; see [`Chunking`](crate::scheduler).
+    prefetch_depth: AtomicUsize,
+    /// The average duration of a task in nanoseconds; 0 if unknown.
+    avg_nanos: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inbox {
+    batches: Vec<ResultBatch>,
+    /// The number of tasks in the batches, and whether one of them has failed.
+    count: u64,
+    has_failure: bool,
+    /// The number of outcomes at which a sleeping caller is woken; a failure wakes it as well. Meaningless while none sleeps.
+    wanted: u64,
+    is_asleep: bool,
+    listener: Option<Listener>,
+}
+
+impl Inbox {
+    fn add(&mut self, batches: &mut Vec<ResultBatch>) {
+        self.count += batches.iter().map(ResultBatch::count).sum::<u64>();
+        self.has_failure |= batches.iter().any(ResultBatch::is_failure);
+        self.batches.append(batches);
+    }
+
+    fn is_enough(&self) -> bool {
+        self.count >= self.wanted.max(1) || self.has_failure
+    }
+}
+
+/// A function that is called after a delivery, when the pool's lock has been released.
+#[derive(Clone)]
+pub(crate) struct Listener(Arc<dyn Fn() + Send + Sync>);
+
+impl Listener {
+    pub(crate) fn new(listener: impl Fn() + Send + Sync + 'static) -> Listener {
+        Listener(Arc::new(listener))
+    }
+
+    pub(crate) fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").finish_non_exhaustive()
+    }
+}
+
+/// What follows from a delivery.
+#[derive(Default)]
+pub(super) struct Delivered {
+    /// Whether it wakes a caller that slept.
+    pub(super) wakes_caller: bool,
+    pub(super) listener: Option<Listener>,
+}
+
+impl Mailbox {
+    /// Adds outcomes, and wakes a caller that sleeps for them.
+    pub(super) fn deliver(&self, batches: &mut Vec<ResultBatch>) -> Delivered {
+        if batches.is_empty() {
+            return Delivered::default();
+        }
+        let mut inbox = self.lock();
+        let was_enough = inbox.is_enough();
+        inbox.add(batches);
+        let is_enough = inbox.is_enough();
+        // Pairs with the Acquire in `has_some`; the outcomes themselves are read under the lock.
+        self.has_some.store(true, Ordering::Release);
+        let listener = inbox.listener.clone();
+        let wakes_caller = is_enough && std::mem::take(&mut inbox.is_asleep);
+        drop(inbox);
+        // No caller sleeps while there is enough.
+        if is_enough && !was_enough {
+            self.delivered.notify_all();
+        }
+        Delivered { wakes_caller, listener }
+    }
+
+    /// Installs a listener, which is called after each delivery from now on, and immediately if there are outcomes.
+    pub(crate) fn set_listener(&self, listener: Listener) {
+        self.lock().listener = Some(listener.clone());
+        if self.has_some() {
+            listener.call();
+        }
+    }
+
+    /// Returns whether there are outcomes that were not taken.
+    #[inline]
+    pub(crate) fn has_some(&self) -> bool {
+        // Pairs with the Release in `deliver`.
+        self.has_some.load(Ordering::Acquire)
+    }
+
+    /// Moves the outcomes that there are to `taken`.
+    pub(crate) fn take(&self, taken: &mut VecDeque<ResultBatch>) {
+        if self.has_some() {
+            let mut inbox = self.lock();
+            // Relaxed: `deliver` sets it under the same lock.
+            self.has_some.store(false, Ordering::Relaxed);
+            (inbox.count, inbox.has_failure) = (0, false);
+            taken.extend(inbox.batches.drain(..));
+        }
+    }
+
+    /// Sleeps until `wanted` outcomes have arrived, or a failure, or the deadline has passed. Another thread must drive the
+    /// dispatch.
+    pub(super) fn sleep(&self, wanted: u64, deadline: Option<Instant>) {
+        let mut inbox = self.lock();
+        inbox.wanted = wanted;
+        while !inbox.is_enough() {
+            inbox.is_asleep = true;
+            let Some(deadline) = deadline else {
+                inbox = self.delivered.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            inbox = self.delivered.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    // Relaxed in the four below: each value is an estimate of its own.
+
+    pub(super) fn set_avg_duration(&self, avg: Duration) {
+        self.avg_nanos.store(u64::try_from(avg.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Returns the average duration of a task; zero while it is unknown.
+    pub(crate) fn avg_duration(&self) -> Duration {
+        Duration::from_nanos(self.avg_nanos.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_prefetch_depth(&self, depth: usize) {
+        self.prefetch_depth.store(depth, Ordering::Relaxed);
+    }
+
+    /// Returns the number of tasks that a worker is sent ahead. At least 1.
+    pub(crate) fn prefetch_depth(&self) -> usize {
+        self.prefetch_depth.load(Ordering::Relaxed).max(1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").field("has_some", &self.has_some()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::failure_info::{FailureInfo, FailureKind, WorkerInfo};
+    use crate::wire::results::RawResults;
+
+    fn failed(first: u64) -> ResultBatch {
+        ResultBatch::error(first, 1, FailureInfo::of(None, FailureKind::Unreadable(String::new())))
+    }
+
+    fn values(first: u64, count: u64) -> ResultBatch {
+        let worker = WorkerInfo { name: "worker".into(), pid: 1 };
+        let (descriptors, buffers) = (VecDeque::new(), VecDeque::new());
+        ResultBatch::values(first, count, RawResults { bytes: Vec::new(), offset: 0, descriptors, buffers, worker })
+    }
+
+    #[test]
+    fn a_sleeping_caller_is_woken_by_enough_outcomes_or_by_a_failure() {
+        for last in [values(3, 7), failed(3)] {
+            let (mailbox, mut taken) = (Mailbox::default(), VecDeque::new());
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    mailbox.deliver(&mut vec![values(0, 3)]);
+                    mailbox.deliver(&mut vec![last]);
+                });
+                mailbox.sleep(10, None);
+            });
+            mailbox.take(&mut taken);
+            assert_eq!(taken.len(), 2);
+            // Taken outcomes do not count a second time.
+            mailbox.deliver(&mut vec![values(10, 1)]);
+            mailbox.sleep(2, Some(Instant::now()));
+            assert!(mailbox.has_some() && !mailbox.lock().is_enough());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! [`Status`]: the state of a pool as its owner sees it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::model::failure_info::FailureKind;
+use crate::model::pool_error::PoolError;
+use crate::model::tuning::MAX_FINALIZER_ERRORS;
+
+/// The state of a pool, which threads can wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    state: Mutex<State>,
+    changed: Condvar,
+    pub(super) counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: bool,
+    terminated: bool,
+    broken: Option<PoolError>,
+    ended: bool,
+    finalizer_errors: Vec<PoolError>,
+}
+
+/// The numbers of tasks, by outcome.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    done: AtomicU64,
+    failed: AtomicU64,
+    retried: AtomicU64,
+}
+
+impl Status {
+    pub(super) fn set_ready(&self) {
+        self.change(|state| state.ready = true);
+    }
+
+    pub(super) fn set_broken(&self, error: PoolError) {
+        self.change(|state| state.broken = Some(error));
+    }
+
+    pub(crate) fn set_terminated(&self) {
+        self.change(|state| state.terminated = true);
+    }
+
+    /// Keeps the error of a finalizer, unless there are many already.
+    pub(super) fn add_finalizer_error(&self, error: PoolError) {
+        let mut state = self.lock();
+        if state.finalizer_errors.len() < MAX_FINALIZER_ERRORS {
+            state.finalizer_errors.push(error);
+        }
+    }
+
+    pub(crate) fn finalizer_errors(&self) -> Vec<PoolError> {
+        self.lock().finalizer_errors.clone()
+    }
+
+    pub(super) fn set_ended(&self) {
+        self.change(|state| state.ended = true);
+    }
+
+    /// Waits until a worker is ready, or the pool is broken.
+    pub(crate) fn wait_ready(&self) -> Result<(), PoolError> {
+        let is_open = |state: &mut State| !state.ready && state.broken.is_none() && !state.ended;
+        let state = self.changed.wait_while(self.lock(), is_open).unwrap_or_else(PoisonError::into_inner);
+        state.broken.clone().map_or(Ok(()), Err)
+    }
+
+    /// Waits until the pool has ended, or until the deadline. Returns whether it has.
+    pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        while !state.ended {
+            let Some(deadline) = deadline else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Returns why a terminated or broken pool accepts nothing.
+    pub(super) fn refusal(&self) -> FailureKind {
+        let state = self.lock();
+        match &state.broken {
+            Some(error) => FailureKind::Broken(error.clone()),
+            None if state.terminated => FailureKind::Terminated,
+            None => FailureKind::Closed,
+        }
+    }
+
+    pub(crate) fn broken(&self) -> Option<PoolError> {
+        self.lock().broken.clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Relaxed: the counts are statistics, and order nothing.
+impl Counts {
+    pub(super) fn done(&self, count: u64) {
+        self.done.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self, count: u64) {
+        self.failed.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn retried(&self) {
+        self.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the numbers of tasks that are done and failed, and of retries.
+    pub(super) fn all(&self) -> (u64, u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.done), read(&self.failed), read(&self.retried))
+    }
+}

@@ -1,0 +1,255 @@
+//! Constants that trade time against memory, processor time or latency.
+//!
+//! Each one states its unit, what a larger and a smaller value does, and where it was measured. "Bench" is `cargo xtask bench
+//! pool` on virtual machines with two cores; the effects are in the section "Measured, and decided" of `ARCHITECTURE.md`. A guard
+//! is not measured: it bounds what otherwise has no bound.
+
+use std::time::Duration;
+
+// How callers, the pool's own thread and workers wait.
+
+/// Time that a caller polls the rings without news before it sleeps. Larger: fewer wake-ups, and more processor time taken from
+/// workers. Smaller: `apply` pays two context switches more often. Bench group `pool-apply`.
+pub(crate) const CALLER_SPIN: Duration = Duration::from_micros(40);
+/// Average task duration up to which a caller polls the rings at all. Larger: callers take processor time from long tasks.
+/// Smaller: medium tasks pay for wake-ups. Bench groups `pool-apply` and `pool-heavy`.
+pub(crate) const SHORT_TASK: Duration = Duration::from_micros(50);
+/// Average task duration up to which a future polls for its result before it registers a waker. Larger: the executor's thread is
+/// held for longer. Smaller: a wake-up costs more than the task. Bench group `pool-async`.
+pub(crate) const INSTANT_TASK: Duration = Duration::from_micros(5);
+/// Time that a future polls where tasks are instant. Larger: blocks the executor for longer. Smaller: misses the result.
+/// Bench group `pool-async`.
+pub(crate) const FUTURE_SPIN: Duration = Duration::from_micros(10);
+/// Time between two polls of the kernel by a caller that polls the rings. Larger: deaths are noticed later. Smaller: more system
+/// calls. Bench group `pool-apply`.
+pub(crate) const KERNEL_POLL_INTERVAL: Duration = Duration::from_micros(200);
+/// Number of polls of the rings between two reads of the clock, with a `sched_yield` behind them. Larger: yields too seldom where
+/// processes outnumber cores. Smaller: 0.3 µs for a yield more often. Bench group `pool-apply`.
+pub(crate) const POLLS_PER_YIELD: u32 = 16;
+/// Time between two looks of the pool's own thread while callers drive the dispatch. Larger: the results of a caller that stopped
+/// driving are late. Smaller: more system calls while nothing needs them. Bench group `pool-chunked`.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// Difference between two deadlines below which the pool's own thread is not woken. Larger: timeouts are late. Smaller: wake-ups
+/// for nothing. Bench group `pool-chunked`.
+pub(crate) const ALARM_SLACK: Duration = Duration::from_micros(100);
+/// Time that an idle worker polls its ring before it sleeps. Larger: idle workers take processor time. Smaller: each of several
+/// short jobs pays a wake-up of 25 to 50 µs. Bench group `pool-apply`.
+pub(crate) const WORKER_SPIN: Duration = Duration::from_micros(50);
+/// Number of polls of a worker's ring between two reads of the clock, with a `sched_yield` behind them. Effects as of
+/// [`POLLS_PER_YIELD`]; larger because a worker polls one ring only. Bench group `pool-apply`.
+pub(crate) const WORKER_POLLS_PER_YIELD: u32 = 32;
+/// Time that a callback thread and the stderr thread stay without work. Larger: idle threads. Smaller: a thread is spawned for
+/// each of several callbacks. Bench group `pool-async`.
+pub(crate) const THREAD_IDLE_TIMEOUT: Duration = Duration::from_millis(200);
+
+// When a worker rings the doorbell of a pool that sleeps.
+
+/// Time between two notifications by a worker that has more short tasks to run. Larger: the pool refills too late and the worker
+/// idles. Smaller: 115 µs of the pool's processor time for each notification. Bench group `pool-heavy`.
+pub(crate) const NOTIFY_INTERVAL: Duration = Duration::from_micros(200);
+/// The longest time for which a worker that has more to run holds a notification back. The pool looks by itself after this
+/// time. Larger: a result behind a long task is late. Smaller: long tasks lose processor time to wake-ups. Bench group
+/// `pool-heavy`.
+pub(crate) const MAX_NOTIFY_DELAY: Duration = Duration::from_millis(2);
+/// Task duration from which on [`MAX_NOTIFY_DELAY`] is the interval. Larger: more wake-ups. Smaller: the worker may run dry
+/// before the pool is told. Bench group `pool-heavy`.
+pub(crate) const LONG_TASK: Duration = Duration::from_micros(100);
+/// Work that a worker has left when it notifies a pool whose caller waits for all results. Larger: more wake-ups. Smaller: the
+/// worker runs dry before it is sent more. Bench group `pool-heavy`.
+pub(crate) const LAZY_REFILL_TIME: Duration = Duration::from_millis(4);
+/// Time between two notifications of such a pool, at the longest. Larger: a wrong estimate of durations is noticed later.
+/// Smaller: more wake-ups. Bench group `pool-heavy`.
+pub(crate) const LAZY_NOTIFY_INTERVAL: Duration = Duration::from_millis(20);
+
+// How a worker measures its tasks.
+
+/// Time below which tasks are timed together. Larger: a coarser estimate. Smaller: reading the clock weighs more. Bench
+/// group `pool-chunked`.
+pub(crate) const MIN_TIMED: Duration = Duration::from_micros(2);
+/// Number of tasks that are timed together, at most. Larger: a long task behind short ones is measured late. Smaller: more
+/// reads of the clock. Bench group `pool-chunked`.
+pub(crate) const MAX_TIMED_TASKS: u64 = 64;
+/// Number of tasks, and time, after which a worker reports durations. Larger: the pool learns later. Smaller: 9 bytes of the
+/// ring more often. Bench group `pool-chunked`.
+pub(crate) const MAX_UNREPORTED_TASKS: u64 = 1024;
+pub(crate) const MAX_UNREPORTED_TIME: Duration = Duration::from_micros(200);
+
+// Memory between a pool and a worker.
+
+/// Bytes of each ring. Larger: memory for each worker. Smaller: writers wait for space. Bench group `pool-chunked`.
+pub(crate) const RING_CAPACITY: usize = 256 << 10;
+/// Bytes of an encoded value from which on it travels in shared buffers beside the ring. Larger: values are copied in pieces
+/// through the ring. Smaller: page faults for values that fit. Bench group `pool-large`.
+pub(crate) const BUFFER_THRESHOLD: usize = 64 << 10;
+/// Capacity in bytes of a worker's result buffer that is kept. Larger: idle memory. Smaller: large results fault in their pages
+/// each time. Bench group `pool-large`.
+pub(crate) const MAX_KEPT_SCRATCH: usize = 8 << 20;
+/// Time that a worker sleeps before it trims its result buffers. Larger: idle memory. Smaller: page faults after short pauses.
+/// Bench group `pool-idle`.
+pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
+/// Bytes already consumed at the front of a worker's task queue that are removed at once. Larger: memory. Smaller: more copying.
+/// Bench group `pool-chunked`.
+pub(crate) const COMPACT_THRESHOLD: usize = 1 << 20;
+/// Number of unregistered functions that a worker remembers: tasks of ended jobs may still be on their way. A guard: larger costs
+/// memory; smaller lets a late task wait for a function that never comes.
+pub(crate) const MAX_UNREGISTERED: usize = 256;
+/// Bytes that a descriptor counts as, because descriptors are scarcer than memory. Larger: fewer in flight. Smaller: the limit of
+/// open files is reached. A guard.
+pub(crate) const DESCRIPTOR_WEIGHT: usize = 1 << 20;
+
+// How far the caller's input is read ahead.
+
+/// Chunks for each worker: one that runs, one that follows, and one for the fastest. Larger: more memory. Smaller: workers wait
+/// for the caller. Bench group `pool-chunked`.
+pub(crate) const CHUNKS_PER_WORKER: usize = 3;
+/// Tasks in flight, at most. Larger: memory where tasks are tiny. Smaller: tiny tasks starve. Bench group `pool-flat`.
+pub(crate) const MAX_TASKS_IN_FLIGHT: usize = 1 << 16;
+/// Bytes in flight for all workers, beyond one task each. Larger: memory. Smaller: large values do not overlap. Bench group
+/// `pool-large`; the documentation of `imap` names it.
+pub(crate) const MAX_BYTES_IN_FLIGHT: usize = 64 << 20;
+/// Bytes in flight for each worker. Larger: values leave the processor's caches before they are read, 6 instead of 9 GB/s.
+/// Smaller: workers wait. Bench group `pool-large`.
+pub(crate) const WARM_BYTES_PER_WORKER: usize = 4 << 20;
+/// Tasks in flight for each worker even where they weigh more than that. Larger: memory. Smaller: a worker waits between two
+/// heavy tasks. Bench group `pool-large`.
+pub(crate) const MIN_TASKS_PER_WORKER: usize = 2;
+/// Tasks that are submitted together, at most, and in the first batch. Larger: workers start later. Smaller: a lock more often.
+/// Bench group `pool-chunked`.
+pub(crate) const MAX_BATCH_TASKS: usize = 2048;
+pub(crate) const FIRST_BATCH_TASKS: usize = 64;
+/// Bytes, and time spent reading, after which a batch is submitted. Larger: workers start later. Smaller: a lock more often. Bench
+/// group `pool-chunked`.
+pub(crate) const MAX_BATCH_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BATCH_TIME: Duration = Duration::from_micros(200);
+/// Bytes of an argument after which the window is checked at once. Larger: the window is overshot. Smaller: a check for each
+/// argument. Bench group `pool-large`.
+pub(crate) const HEAVY_ARGUMENT_BYTES: usize = 4 << 10;
+/// Results that are given out between two checks whether to read on. Larger: the window empties further. Smaller: a check
+/// more often. Bench group `pool-chunked`.
+pub(crate) const MAX_RESULTS_PER_REFILL_CHECK: u64 = 64;
+/// Initial credit in tasks where the function's duration is known from earlier jobs. Larger: unread results pile up. Smaller: the
+/// window grows from nothing again. Bench group `pool-flat`.
+pub(crate) const KNOWN_FUNCTION_CREDIT: u64 = 1024;
+/// Results that space is reserved for before they come. A guard against inputs that claim to be huge.
+pub(crate) const MAX_RESERVED_RESULTS: usize = 1 << 20;
+/// The same in one batch of results, whose count a worker claims.
+pub(crate) const MAX_RESERVED_BATCH: usize = 1 << 16;
+/// Bytes of arguments that space is reserved for before they come. A guard, as the one before.
+pub(crate) const MAX_RESERVED_BYTES: usize = 4 << 20;
+
+// What counts as an input that may block.
+
+/// Time that an item takes from which on the input is slow. Larger: results wait behind it. Smaller: a busy machine looks slow.
+/// Chosen; tests `lazy`.
+pub(crate) const SLOW_ITEM: Duration = Duration::from_millis(1);
+/// Time that an item takes up to which the input is quick. Larger: blocking inputs are trusted sooner. Smaller: quick ones
+/// later. Chosen; tests `lazy`.
+pub(crate) const QUICK_ITEM: Duration = Duration::from_micros(10);
+/// Quick items in a row after which an input is trusted, at first and at most. Larger: one item at a time for longer. Smaller: a
+/// burst passes for a quick input. Chosen; tests `lazy`.
+pub(crate) const MIN_QUICK_ITEMS: u32 = 8;
+pub(crate) const MAX_QUICK_ITEMS: u32 = 1 << 12;
+/// Nanoseconds that a byte takes to encode in a debug build: not the input's time. Larger: slow inputs are overlooked. Smaller:
+/// large items look slow. Measured on a debug build of `wire/arguments.rs`.
+pub(crate) const ENCODE_NANOS_PER_BYTE: u64 = 10;
+/// Part of the remaining wait budget that one wait for a result takes. Larger: shorter waits. Smaller: one long task uses the budget
+/// up. Chosen; tests `lazy`.
+pub(crate) const RESULT_WAIT_DIVISOR: u32 = 8;
+/// Items read between two reads of the clock, at most. Larger: a slow item is noticed late. Smaller: it is read more often. Bench
+/// group `pool-chunked`.
+pub(crate) const MAX_ITEMS_PER_CLOCK: usize = 64;
+
+// How long a pool waits for the end of processes and threads. All are guards: larger makes an end hang for longer where the
+// kernel or a reader of standard error does not let go; smaller cuts off what a busy machine would still have finished.
+
+/// Time that an idle worker without a finalizer takes to leave, and any worker of a dropped pool.
+pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Default time from SIGTERM to SIGKILL for a task that is stopped.
+pub(crate) const KILL_TIMEOUT: Duration = Duration::from_millis(200);
+/// Time that killed workers, all together, have until the pool has ended.
+pub(crate) const REAP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time that dropping a pool waits for workers that the kernel does not let go of.
+pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time that an ended pool waits until its workers' standard error was forwarded.
+pub(crate) const STDERR_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
+
+// What is kept of a worker's standard error, and of failures. Guards on memory.
+
+/// Bytes of a worker's standard error that errors show: a long backtrace and the text before it.
+pub(crate) const MAX_STDERR_TAIL_BYTES: usize = 32 << 10;
+/// Bytes read at once, and reads before other workers get their turn.
+pub(crate) const STDERR_READ_BYTES: usize = 4096;
+pub(crate) const MAX_STDERR_READS: usize = 16;
+/// Bytes that wait for a slow reader of this process's standard error; the documentation of `capture_stderr` names it.
+pub(crate) const MAX_BUFFERED_STDERR: usize = 256 << 10;
+/// Errors of finalizers that are kept.
+pub(crate) const MAX_FINALIZER_ERRORS: usize = 64;
+/// Time between two measurements of the workers' memory. Larger: a worker outgrows its limit by more. Smaller: reading
+/// `/proc` weighs more. Bench group `pool-chunked`.
+pub(crate) const MEMORY_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The scheduler's constants. It takes them as an argument, so that tests can vary them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SchedulerTuning {
+    /// Work that a worker holds. Larger: more to take back when others idle. Smaller: more messages. Bench group `pool-chunked`.
+    pub(crate) prefetch_time: Duration,
+    /// The same where the caller waits for all results: the pool is woken less often. Bench group `pool-heavy`.
+    pub(crate) prefetch_time_collect_all: Duration,
+    /// Tasks that a worker holds, at most. Larger: memory. Smaller: tiny tasks run dry. Bench group `pool-chunked`.
+    pub(crate) max_prefetch: u64,
+    /// Tasks that a worker holds once they were measured. Larger: long tasks wait behind each other. Smaller: a pause between
+    /// two tasks. Bench group `pool-heavy`.
+    pub(crate) min_prefetch: u64,
+    /// Nanoseconds of work below which it is not shared among workers. Larger: one worker does what two could. Smaller: the
+    /// transfer, 3 µs, takes longer than the work. Bench group `pool-flat`.
+    pub(crate) min_shared_nanos: u64,
+    /// Nanoseconds of a task below which [`tiny_chunk_size`](Self::tiny_chunk_size) of them start together. Larger: more tasks
+    /// cannot be taken back. Smaller: an atomic operation for each. Bench group `pool-chunked`.
+    pub(crate) tiny_task_nanos: u64,
+    /// Tiny tasks that start together. Larger: fewer can be taken back. Smaller: an atomic operation more often. Bench group `pool-chunked`.
+    pub(crate) tiny_chunk_size: u64,
+    /// Bytes in a chunk of more than one task. Larger: a chunk fills the ring. Smaller: more messages. Bench group `pool-large`.
+    pub(crate) max_chunk_bytes: usize,
+    /// Work not started that is worth being taken back for an idle worker. Larger: idle workers. Smaller: tasks travel back and
+    /// forth. Bench group `pool-heavy`.
+    pub(crate) min_stolen_work: Duration,
+    /// Silence after which a worker's tasks are taken back whatever they usually take. Larger: a long task holds up the others.
+    /// Smaller: as of `min_stolen_work`. Bench group `pool-heavy`.
+    pub(crate) steal_after_silence: Duration,
+    /// Time that a worker leaves its tasks alone until they are taken back for idle workers. Larger: a stopped worker holds tasks
+    /// up. Smaller: a busy machine looks like a stopped worker. Test `stopped`.
+    pub(crate) revoke_after_silence: Duration,
+    /// Time until the next attempt to take back tasks behind a full ring. Larger: expiry is late. Smaller: attempts for nothing.
+    /// A guard.
+    pub(crate) retry_revoke_after: Duration,
+    /// Time without a start after which a worker counts as stopped. Larger: timeouts of its tasks are late. Smaller: a busy machine
+    /// looks like a stopped worker. Test `stopped`.
+    pub(crate) unresponsive_after: Duration,
+    /// Time that a worker which runs a task that no caller waits for has to leave. A guard.
+    pub(crate) busy_exit_timeout: Duration,
+    /// Consecutive workers that end without having run a task before the next start is delayed. Larger: more starts for nothing.
+    /// Smaller: an accident delays the pool. A guard.
+    pub(crate) free_idle_exits: u32,
+    /// The longest delay of a start. Larger: a slow recovery. Smaller: more starts for nothing. A guard.
+    pub(crate) max_start_delay: Duration,
+}
+
+/// The values that pools use.
+pub(crate) static SCHEDULER_TUNING: SchedulerTuning = SchedulerTuning {
+    prefetch_time: Duration::from_millis(4),
+    prefetch_time_collect_all: Duration::from_millis(12),
+    max_prefetch: 32768,
+    min_prefetch: 2,
+    min_shared_nanos: 10_000,
+    tiny_task_nanos: 400,
+    tiny_chunk_size: 32,
+    max_chunk_bytes: 32 << 10,
+    min_stolen_work: Duration::from_micros(200),
+    steal_after_silence: Duration::from_micros(500),
+    revoke_after_silence: Duration::from_millis(50),
+    retry_revoke_after: Duration::from_millis(1),
+    unresponsive_after: Duration::from_secs(1),
+    busy_exit_timeout: Duration::from_millis(100),
+    free_idle_exits: 3,
+    max_start_delay: Duration::from_millis(256),
+};

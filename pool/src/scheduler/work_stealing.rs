@@ -1,0 +1,60 @@
+//! Revokes tasks from busy workers for idle ones.
+
+use std::time::Duration;
+
+use super::Scheduler;
+use super::event::Action;
+use super::worker::Worker;
+use crate::model::ids::WorkerId;
+
+impl Scheduler {
+    /// Revokes tasks from the worker with the most unstarted ones, when others are idle and nothing waits.
+    pub(super) fn steal_work(&mut self, now: Duration) {
+        let idle = self.workers.idle(now);
+        if idle == 0 || !self.run_queue.is_empty() {
+            return;
+        }
+        let unresponsive: Vec<_> = self.workers.unresponsive().filter(|(_, at)| *at <= now).map(|(id, _)| id).collect();
+        unresponsive.into_iter().for_each(|id| self.revoke_all(id));
+        let victims = self.victims().filter(|(_, worker)| worker.revoke_after <= now).filter(|(_, worker)| {
+            // A worker that was silent may be in a long task, whatever its tasks usually take.
+            worker.last_progress + self.tuning.steal_after_silence <= now || self.is_worth_stealing(worker)
+        });
+        let victim = victims.max_by_key(|(_, worker)| worker.unstarted());
+        let Some((id, unstarted)) = victim.map(|(id, worker)| (id, worker.unstarted())) else { return };
+        self.revoke(id, (unstarted * idle).div_ceil(idle + 1));
+    }
+
+    /// Returns when a worker will have been silent for so long that idle ones get its tasks.
+    pub(super) fn next_steal(&self) -> Option<Duration> {
+        let idle_from = self.workers.next_idle().filter(|_| self.run_queue.is_empty())?;
+        let silence = self.tuning.steal_after_silence;
+        let victims = self.victims().map(|(_, worker)| (worker.last_progress + silence).max(worker.revoke_after));
+        victims.chain(self.workers.unresponsive().map(|(_, at)| at)).min().map(|at| at.max(idle_from))
+    }
+
+    fn victims(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.iter().filter(|(_, worker)| !worker.is_revoking && worker.unstarted() > 0)
+    }
+
+    fn is_worth_stealing(&self, worker: &Worker) -> bool {
+        let avg_duration = worker.front().and_then(|task| self.avg_duration(task.job));
+        let count = u32::try_from(worker.unstarted()).unwrap_or(u32::MAX);
+        avg_duration.is_none_or(|avg| avg.saturating_mul(count) >= self.tuning.min_stolen_work)
+    }
+
+    /// Revokes up to `count` tasks that a worker has not started.
+    fn revoke(&mut self, id: WorkerId, count: u64) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        if count > 0 && !worker.is_revoking {
+            worker.is_revoking = true;
+            self.actions.push_back(Action::Revoke { worker: id, count });
+        }
+    }
+
+    /// Revokes all tasks that a worker has not started.
+    pub(super) fn revoke_all(&mut self, id: WorkerId) {
+        let load = self.workers.get(id).map_or(0, Worker::load);
+        self.revoke(id, load);
+    }
+}

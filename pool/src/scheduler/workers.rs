@@ -1,0 +1,269 @@
+//! [`WorkerSet`]: the workers as the scheduler sees them, and how many in a row have failed to start or ended idle.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::worker::{Worker, WorkerPhase};
+use crate::model::ids::{JobId, TaskId, WorkerId};
+use crate::model::options::PoolLimits;
+use crate::model::tuning::SchedulerTuning;
+
+/// All workers that have not ended.
+#[derive(Debug)]
+pub(super) struct WorkerSet {
+    pub(super) limits: PoolLimits,
+    tuning: &'static SchedulerTuning,
+    workers: BTreeMap<WorkerId, Worker>,
+    /// The number of workers that were ever started.
+    spawned: u64,
+    /// Whether any worker has ever been ready.
+    pub(super) has_been_ready: bool,
+    /// Consecutive workers that ended before they were ready.
+    failed_starts: u32,
+    /// Consecutive workers that ended without having run a task.
+    idle_exits: u32,
+    /// No worker is started before this.
+    pub(super) next_start: Duration,
+}
+
+impl WorkerSet {
+    pub(super) fn new(limits: PoolLimits, tuning: &'static SchedulerTuning) -> WorkerSet {
+        WorkerSet {
+            limits,
+            tuning,
+            workers: BTreeMap::new(),
+            spawned: 0,
+            has_been_ready: false,
+            failed_starts: 0,
+            idle_exits: 0,
+            next_start: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn get(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: WorkerId) -> Option<&mut Worker> {
+        self.workers.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.workers.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (WorkerId, &mut Worker)> {
+        self.workers.iter_mut().map(|(id, worker)| (*id, worker))
+    }
+
+    /// Returns the workers for which a condition holds, in their order.
+    pub(super) fn ids(&self, condition: impl Fn(&Worker) -> bool) -> Vec<WorkerId> {
+        self.iter().filter(|(_, worker)| condition(worker)).map(|(id, _)| id).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// Returns the number of workers that can be sent tasks, now or soon.
+    pub(super) fn active(&self) -> usize {
+        self.workers.values().filter(|worker| worker.is_active()).count()
+    }
+
+    /// Returns the number of workers among which tasks are shared. At least 1.
+    pub(super) fn available(&self) -> u64 {
+        self.active().max(1) as u64
+    }
+
+    /// Returns the workers that hold tasks of a job.
+    pub(super) fn holders(&self, job: JobId) -> Vec<WorkerId> {
+        self.ids(|worker| worker.holds(job))
+    }
+
+    /// Returns the workers that may be sent tasks, with their loads: the idlest first, and among equals the last to have worked,
+    /// which is the least likely to sleep.
+    pub(super) fn by_load(&self, now: Duration) -> Vec<(u64, WorkerId)> {
+        // A worker that may be stopped gets tasks only when there is no other.
+        let responds = |worker: &Worker| worker.avoid_until <= now;
+        let any_responds = self.workers.values().any(|worker| worker.is_ready() && responds(worker));
+        let ready = self.iter().filter(|(_, worker)| worker.can_take_more() && (!any_responds || responds(worker)));
+        let mut ready: Vec<_> = ready.map(|(id, worker)| (worker.load(), Reverse(worker.last_progress), id)).collect();
+        ready.sort_unstable();
+        ready.into_iter().map(|(load, _, id)| (load, id)).collect()
+    }
+
+    /// Returns the number of workers that are ready and hold no tasks.
+    pub(super) fn idle(&self, now: Duration) -> u64 {
+        self.idle_from().filter(|from| *from <= now).count() as u64
+    }
+
+    /// Returns when the next worker counts as idle.
+    pub(super) fn next_idle(&self) -> Option<Duration> {
+        self.idle_from().min()
+    }
+
+    fn idle_from(&self) -> impl Iterator<Item = Duration> {
+        let is_idle = |worker: &&Worker| worker.is_ready() && !worker.is_revoking && worker.load() == 0;
+        self.workers.values().filter(is_idle).map(|worker| worker.avoid_until)
+    }
+
+    /// Returns the workers that leave their tasks alone, and when those may be revoked.
+    pub(super) fn unresponsive(&self) -> impl Iterator<Item = (WorkerId, Duration)> {
+        let revocable = |worker: &Worker| !worker.is_revoking && worker.is_serving() && worker.stop_reason.is_none();
+        self.iter().filter(move |(_, worker)| revocable(worker)).filter_map(|(id, worker)| {
+            let silent_until = worker.silent_since()?.saturating_add(self.tuning.revoke_after_silence);
+            Some((id, silent_until.max(worker.revoke_after)))
+        })
+    }
+
+    /// Returns the number of workers to be started where `queued` tasks wait.
+    pub(super) fn missing(&self, queued: u64) -> usize {
+        let busy = self.workers.values().filter(|worker| worker.is_active() && worker.load() > 0).count();
+        let PoolLimits { min_workers, max_workers, idle_timeout, .. } = self.limits;
+        let demand = busy.saturating_add(usize::try_from(queued).unwrap_or(usize::MAX));
+        let target = if idle_timeout.is_none() { max_workers } else { demand.clamp(min_workers, max_workers) };
+        target.saturating_sub(self.active())
+    }
+
+    /// Returns the workers that are not needed: too many, or idle for too long.
+    pub(super) fn excess(&self, now: Duration) -> Vec<WorkerId> {
+        let mut active: Vec<_> = self.iter().filter(|(_, worker)| worker.is_active()).collect();
+        active.sort_by_key(|(id, worker)| (worker.load(), worker.is_ready(), worker.last_progress, *id));
+        let too_many = active.len().saturating_sub(self.limits.max_workers);
+        let beyond_min = active.len().saturating_sub(self.limits.min_workers);
+        let is_idle = |worker: &Worker| self.idle_until(worker).is_some_and(|until| until <= now);
+        let chosen = active
+            .iter()
+            .enumerate()
+            .filter(|(number, (_, worker))| *number < too_many || *number < beyond_min && is_idle(worker));
+        chosen.map(|(_, (id, _))| *id).collect()
+    }
+
+    /// Returns when the next worker has been idle for too long.
+    pub(super) fn next_idle_exit(&self) -> Option<Duration> {
+        let next = self.workers.values().filter_map(|worker| self.idle_until(worker)).min();
+        next.filter(|_| self.active() > self.limits.min_workers)
+    }
+
+    /// Returns whether any worker is still starting.
+    pub(super) fn has_starting(&self) -> bool {
+        self.workers.values().any(|worker| worker.phase == WorkerPhase::Starting)
+    }
+
+    pub(super) fn spawn(&mut self, now: Duration) -> WorkerId {
+        self.spawned += 1;
+        let id = WorkerId(self.spawned);
+        self.workers.insert(id, Worker::starting(now));
+        id
+    }
+
+    /// Records that a worker is ready. Returns `false` if it had said so before.
+    pub(super) fn set_ready(&mut self, id: WorkerId, now: Duration) -> bool {
+        let Some(worker) = self.workers.get_mut(&id) else { return true };
+        worker.last_progress = now;
+        match worker.phase {
+            WorkerPhase::Ready | WorkerPhase::Retiring => return false,
+            WorkerPhase::Starting => worker.phase = WorkerPhase::Ready,
+            // It was asked to go before it was ready.
+            WorkerPhase::Leaving { .. } | WorkerPhase::Stopping { .. } | WorkerPhase::Killed => {}
+        }
+        self.has_been_ready = true;
+        self.failed_starts = 0;
+        true
+    }
+
+    /// Records that a worker has completed a task.
+    pub(super) fn reset_idle_exits(&mut self) {
+        self.idle_exits = 0;
+    }
+
+    /// Removes a worker that has ended, and counts it if it was no use.
+    pub(super) fn remove(&mut self, id: WorkerId, now: Duration) -> Option<Worker> {
+        let worker = self.workers.remove(&id)?;
+        if worker.is_active() {
+            self.failed_starts = self.failed_starts.saturating_add(u32::from(!worker.is_ready()));
+            if worker.done > 0 || worker.load() > 0 {
+                self.idle_exits = 0;
+            } else {
+                self.delay_start(now);
+            }
+        }
+        Some(worker)
+    }
+
+    /// Records that a worker which has not become ready is killed for it.
+    pub(super) fn fail_start(&mut self, id: WorkerId, now: Duration) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.phase = WorkerPhase::Killed;
+        self.failed_starts = self.failed_starts.saturating_add(1);
+        self.delay_start(now);
+    }
+
+    /// Returns whether so many workers in a row have failed to start, while no other is left, that it is no accident.
+    pub(super) fn cannot_start(&self) -> bool {
+        let max_workers = u32::try_from(self.limits.max_workers).unwrap_or(u32::MAX);
+        let limit = max_workers.saturating_mul(2).saturating_add(8);
+        self.failed_starts >= limit && !self.workers.values().any(Worker::is_ready)
+    }
+
+    /// Returns the workers that were asked to go and should have gone by now.
+    pub(super) fn overdue(&self, now: Duration) -> Vec<WorkerId> {
+        self.ids(|worker| worker.kill_at().is_some_and(|at| at <= now))
+    }
+
+    pub(super) fn next_overdue(&self) -> Option<Duration> {
+        self.workers.values().filter_map(Worker::kill_at).min()
+    }
+
+    /// Returns the workers that should have been ready by now.
+    pub(super) fn late_starts(&self, now: Duration) -> Vec<WorkerId> {
+        self.ids(|worker| self.ready_by(worker).is_some_and(|by| by <= now))
+    }
+
+    pub(super) fn next_late_start(&self) -> Option<Duration> {
+        self.workers.values().filter_map(|worker| self.ready_by(worker)).min()
+    }
+
+    fn ready_by(&self, worker: &Worker) -> Option<Duration> {
+        let limit = self.limits.start_timeout.filter(|_| worker.phase == WorkerPhase::Starting)?;
+        Some(worker.spawned_at.saturating_add(limit))
+    }
+
+    /// Returns each worker with the task that it holds first.
+    pub(super) fn fronts(&self) -> impl Iterator<Item = (WorkerId, &Worker, TaskId)> {
+        self.iter().filter_map(|(id, worker)| Some((id, worker, worker.front()?)))
+    }
+
+    fn idle_until(&self, worker: &Worker) -> Option<Duration> {
+        let is_idle = worker.is_ready() && worker.load() == 0;
+        self.limits.idle_timeout.filter(|_| is_idle).map(|timeout| worker.last_progress.saturating_add(timeout))
+    }
+
+    fn delay_start(&mut self, now: Duration) {
+        self.idle_exits = self.idle_exits.saturating_add(1);
+        self.next_start = now + self.delay();
+    }
+
+    /// Returns the delay of the next start: none for a few idle exits, then doubling from 2 ms on.
+    fn delay(&self) -> Duration {
+        match self.idle_exits.saturating_sub(self.tuning.free_idle_exits) {
+            0 => Duration::ZERO,
+            doublings => (Duration::from_millis(1) * (1 << doublings.min(16))).min(self.tuning.max_start_delay),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tuning::SCHEDULER_TUNING as TUNING;
+
+    #[test]
+    fn a_few_early_deaths_cost_no_time_and_many_cost_little() {
+        let delay = |idle_exits| WorkerSet { idle_exits, ..WorkerSet::new(PoolLimits::fixed(1), &TUNING) }.delay();
+        assert_eq!(delay(TUNING.free_idle_exits), Duration::ZERO);
+        assert_eq!(delay(TUNING.free_idle_exits + 1), Duration::from_millis(2));
+        assert_eq!(delay(u32::MAX), TUNING.max_start_delay);
+    }
+}
