@@ -14,28 +14,32 @@ pub(crate) const YIELD_AFTER: Duration = Duration::from_micros(5);
 /// (`channels-idle`); a smaller one gives spinning up after one slow peer.
 pub(crate) const MAX_MISSES: u32 = 4;
 
-/// After [`MAX_MISSES`], one wait in this many still spins. A larger value notices later that spinning pays again.
+/// After [`MAX_MISSES`], one wait in this many still spins. A larger value notices later that
+/// spinning pays again; a smaller one burns processor time in slow channels.
 pub(crate) const WAITS_PER_SPIN: u32 = 16;
 
 /// Most pauses of the processor before the first look, about 1 µs. A larger value lets the peer fill the cache line undisturbed but
 /// delays single items; a smaller one takes the line away from it (`channels-stream`).
 pub(crate) const MAX_PAUSES: u32 = 64;
 
-/// Waits without pauses, after which pauses are tried once. A smaller value tries more often where they do not pay.
+/// Waits without pauses, after which pauses are tried once. A larger value finds a steady stream later; a smaller one tries more often where
+/// pauses do not pay (`channels-stream`).
 pub(crate) const WAITS_PER_TRIAL: u32 = 64;
 
-/// Looks between two readings of the clock, which costs about 25 ns. A larger value overshoots [`SPIN_TIMEOUT`].
+/// Looks between two readings of the clock, which costs about 25 ns. A larger value overshoots [`SPIN_TIMEOUT`]; a smaller one looks less
+/// often at the channel.
 pub(crate) const LOOKS_PER_CLOCK_READ: u32 = 16;
 
-/// Looks before all else: a busy peer answers within 1 µs. A smaller value reads the clock while the answer arrives
-/// (`channels-round-trip`).
+/// Looks before all else: a busy peer answers within 1 µs. A larger value yields later to a peer on the same core; a smaller one
+/// reads the clock while the answer arrives (`channels-round-trip`).
 pub(crate) const EAGER_LOOKS: u32 = 64;
 
 /// First sleep of a sender that waits for space, which may be there although it is too little for a wake-up. A smaller value wakes idle
 /// senders more often (`channels-idle`); a larger one delays them after a receiver was killed before its wake-up.
 pub(crate) const FIRST_SLEEP: Duration = Duration::from_millis(50);
 
-/// Longest sleep of a sender that waits for space; sleeps double up to it. A smaller value costs processor time (`channels-idle`).
+/// Longest sleep of a sender that waits for space; sleeps double up to it. A larger value delays it after a receiver was killed before its
+/// wake-up; a smaller one costs processor time (`channels-idle`).
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(3200);
 
 /// How long a call without waiting tries to take a lock. A running holder is done within microseconds, or within a few milliseconds where
@@ -52,10 +56,11 @@ pub(crate) const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 pub(crate) const TASK_WAKE_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Messages without a sign of life of the receivers, after which the kernel is asked whether any is left. The question costs 0.5 µs: a
-/// smaller value slows senders (`channels-stream`); a larger one fills more memory for nobody.
+/// smaller value slows senders (`channels-stream`); a larger one fills more memory for receivers that are dead.
 pub(crate) const SENDS_PER_LIVENESS_CHECK: u64 = 32;
 
-/// Bytes of a message that count as one more message for [`SENDS_PER_LIVENESS_CHECK`]. A larger value fills more memory for nobody.
+/// Bytes of a message that count as one more message for [`SENDS_PER_LIVENESS_CHECK`]. A larger value fills more
+/// memory for receivers that are dead; a smaller one asks the kernel more often (`channels-1mib`).
 pub(crate) const BYTES_PER_COUNTED_SEND: usize = 64 << 10;
 
 /// Values that [`send_many`](crate::Sender::send_many) encodes before it adds them together. A larger value needs more memory and makes
@@ -66,8 +71,8 @@ pub(crate) const VALUES_PER_BATCH: usize = 128;
 /// a smaller one allocates for messages that are cheap to copy.
 pub(crate) const MAX_INLINE_BYTES: usize = 16 << 10;
 
-/// Bytes of a small block and of a large one. Two or three small ones stay in the cache (`channels-stream`); large ones serve deep queues
-/// with fewer allocations.
+/// Bytes of a small block and of a large one. Two or three small ones stay in the cache, larger values leave it (`channels-stream`); smaller
+/// values allocate more often in deep queues.
 pub(crate) const BLOCK_BYTES: [u64; 2] = [64 << 10, 1 << 20];
 
 /// Number of extents from which on new blocks are large. A smaller value leaves the cache earlier; a larger one allocates more often.
@@ -77,18 +82,20 @@ pub(crate) const LARGE_BLOCKS_FROM: u32 = 64;
 /// smaller one makes sender and receiver wait for each other.
 pub(crate) const PIPE_CAPACITY_BYTES: u64 = 256 << 10;
 
-/// Fewest bytes of free memory that are kept. A smaller value gives blocks back that are needed again at once: a fresh page costs seven
-/// times as much as a warm one.
+/// Fewest bytes of free memory that are kept. A larger value keeps more in idle channels; a smaller one gives blocks back that are needed
+/// again at once, and a fresh page costs seven times as much as a warm one.
 pub(crate) const MIN_SPARE_BYTES: u64 = 1 << 20;
 
 /// Messages up to this size count as moderate: memory for four is kept rather than for three. A larger value keeps more memory in idle
-/// channels (`channels-1mib`).
+/// channels; with a smaller one, messages touch fresh pages after each pause (`channels-1mib`).
 pub(crate) const MODERATE_MESSAGE_BYTES: u64 = 4 << 20;
 
-/// Bytes that are reserved behind a large block of a value for the few numbers that usually follow. A smaller value moves the message.
+/// Bytes that are reserved behind a large block of a value for the few numbers that usually follow. A larger
+/// value takes memory for nothing; a smaller one moves the message (`channels-64mib`).
 pub(crate) const BYTES_AFTER_BLOCK: u64 = 4096;
 
-/// Largest buffer that a thread keeps for the bytes of small messages. A larger value keeps more memory per thread.
+/// Largest buffer that a thread keeps for the bytes of small messages. A larger value keeps more memory per thread; with a
+/// smaller one, threads with larger values allocate for each.
 pub(crate) const MAX_KEPT_BUFFER_BYTES: usize = 1 << 20;
 
 #[cfg(feature = "net")]
@@ -98,30 +105,46 @@ pub(crate) use net::*;
 mod net {
     use std::time::Duration;
 
-    /// How long connecting may take unless another time was set. A smaller value gives up busy listeners.
+    /// How long connecting may take unless another time was set. A larger value notices a dead address
+    /// later; a smaller one gives up busy listeners.
     pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// How long a handshake may take unless another time was set. A larger value lets strangers hold descriptors for longer.
+    /// How long a handshake may take unless another time was set. A larger value lets strangers hold descriptors for longer; a smaller one
+    /// refuses slow peers.
     pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Handshakes that may be under way at once unless another number was set. A larger value lets strangers hold more descriptors.
+    /// Handshakes that may be under way at once unless another number was set. A larger value lets strangers hold more
+    /// descriptors; a smaller one drops honest peers during a flood.
     pub(crate) const MAX_PENDING_HANDSHAKES: usize = 128;
 
-    /// Connections that are accepted before the handshakes under way get a turn. A larger value lets a flood of strangers delay them.
+    /// Connections that are accepted before the handshakes under way get a turn. A larger value lets a flood of strangers
+    /// delay them; a smaller one costs more system calls.
     pub(crate) const ACCEPTS_PER_TURN: usize = 16;
 
-    /// Refused connections that a listener remembers. A larger value lets strangers fill more memory.
+    /// Refused connections that a listener remembers. A larger value lets strangers fill more memory; a smaller one forgets sooner.
     pub(crate) const MAX_REFUSALS: usize = 64;
 
-    /// How long the machine of a peer may be silent unless another time was set. A smaller value gives up peers behind slow networks.
+    /// How long the machine of a peer may be silent unless another time was set. A larger value notices a lost machine later; a smaller
+    /// one gives up peers behind slow networks.
     pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// Longest message that is received, in bytes, unless another maximum was set. A larger value lets a peer take more memory.
+    /// Longest message that is received, in bytes, unless another maximum was set. A larger value lets a peer take more
+    /// memory; a smaller one refuses honest messages.
     pub(crate) const MAX_MESSAGE_BYTES: usize = 256 << 20;
 
-    /// Bytes by which the memory for an arriving message grows at least. A larger value takes memory for bytes that may not come.
+    /// Bytes by which the memory for an arriving message grows at least. A larger value takes memory for bytes that may not
+    /// come; a smaller one copies more often.
     pub(crate) const MIN_GROWTH_BYTES: usize = 64 << 10;
 
-    /// How long a listener waits for others that replace a dead socket in the same folder.
+    /// How long a listener waits for others that replace a dead socket in the same folder. A larger value lets a process that holds the lock
+    /// for ever delay listening; with a smaller one, two listeners may replace the same socket.
     pub(crate) const FOLDER_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+    /// Shortest pause between two retransmissions that can be set for one socket. A bound of the kernel (`tcp_rto_max_ms`): it refuses a
+    /// smaller value; a larger one leaves the older limit to more sockets.
+    pub(crate) const MIN_RETRANSMISSION_PAUSE: Duration = Duration::from_secs(1);
+
+    /// Longest pause between two retransmissions that can be set for one socket. A bound of the kernel: it refuses a larger value; a smaller
+    /// one gives up peers too early.
+    pub(crate) const MAX_RETRANSMISSION_PAUSE: Duration = Duration::from_secs(120);
 }

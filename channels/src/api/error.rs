@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::channel_error::ChannelError;
-use crate::ends::raw_receiver::RawRecvError;
-use crate::ends::raw_sender::RawSendError;
+use crate::ends::error::RawRecvError;
+use crate::ends::error::RawSendError;
 
 /// Why a value was not sent, from [`send`](crate::Sender::send). The value is inside.
 ///

@@ -21,7 +21,7 @@ use super::queue::queue;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::ends::backoff::BackoffTimer;
-use crate::ends::raw_receiver::RawRecvError;
+use crate::ends::error::RawRecvError;
 use crate::memory::outstanding::{Completion, JoinState};
 use crate::memory::shared_memory::Memory;
 use crate::memory::until::Until;
@@ -156,7 +156,7 @@ impl<T> JoinableSender<T> {
             if until.is_over() {
                 return Err(JoinError::Timeout { unfinished });
             }
-            // In slices, because a process that dies wakes nobody.
+            // In slices, because the death of a process wakes no sleeper.
             let _looks_again_anyway = futex::wait(epoch, before, timer.next_wake());
         }
     }
@@ -315,7 +315,7 @@ impl<T: DeserializeOwned> JoinableReceiver<T> {
     ///
     /// # Errors
     ///
-    /// - [`TryRecvError::Empty`]: there is none.
+    /// - [`TryRecvError::Empty`]: there is no message.
     /// - [`TryRecvError::Disconnected`] and [`TryRecvError::Failed`]: as for [`recv`](Self::recv).
     ///
     /// # Examples
@@ -333,7 +333,7 @@ impl<T: DeserializeOwned> JoinableReceiver<T> {
     ///
     /// # Errors
     ///
-    /// - [`RecvTimeoutError::Timeout`]: there was none until then.
+    /// - [`RecvTimeoutError::Timeout`]: there was no message until then.
     /// - [`RecvTimeoutError::Disconnected`] and [`RecvTimeoutError::Failed`]: as for [`recv`](Self::recv).
     ///
     /// # Examples

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::{RecvError, RecvManyError, RecvTimeoutError, TryRecvError};
-use crate::ends::raw_receiver::{RawReceiver, RawRecvError};
+use crate::ends::error::RawRecvError;
+use crate::ends::raw_receiver::RawReceiver;
 use crate::memory::until::Until;
 
 /// The end of a queue or pipe where values come out.
@@ -162,7 +163,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// - [`TryRecvError::Empty`]: there is none.
+    /// - [`TryRecvError::Empty`]: there is no message.
     /// - [`TryRecvError::Disconnected`] and [`TryRecvError::Failed`]: as for [`recv`](Self::recv).
     ///
     /// # Examples
@@ -184,7 +185,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// - [`RecvTimeoutError::Timeout`]: there was none until then.
+    /// - [`RecvTimeoutError::Timeout`]: there was no message until then.
     /// - [`RecvTimeoutError::Disconnected`] and [`RecvTimeoutError::Failed`]: as for [`recv`](Self::recv).
     ///
     /// # Examples
@@ -201,7 +202,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         Ok(self.recv_until(Until::after(timeout))?)
     }
 
-    /// Receives up to `most` values that are there, at once: cheaper than one by one. Waits for the first; `most` of 0 counts as 1.
+    /// Receives up to `max` values that are there, at once: cheaper than one by one. Waits for the first; `max` of 0 counts as 1.
     ///
     /// Large values come one at a time.
     ///
@@ -217,8 +218,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// assert_eq!(receiver.recv_many(20)?, (0..20).collect::<Vec<_>>());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn recv_many(&self, most: usize) -> Result<Vec<T>, RecvManyError<T>> {
-        match self.raw.recv_values(most.max(1), Until::FOREVER) {
+    pub fn recv_many(&self, max: usize) -> Result<Vec<T>, RecvManyError<T>> {
+        match self.raw.recv_values(max.max(1), Until::FOREVER) {
             (values, Ok(())) => Ok(values),
             (received, Err(error)) => Err(RecvManyError { received, reason: error.into() }),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use super::in_place::Loaned;
 use super::receiver::Receiver;
-use crate::ends::raw_receiver::RawRecvError;
+use crate::ends::error::RawRecvError;
 use crate::memory::until::Until;
 
 impl<T> Receiver<T> {
@@ -50,7 +50,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// - [`TryRecvError::Empty`]: there is none.
+    /// - [`TryRecvError::Empty`]: there is no message.
     /// - [`TryRecvError::Disconnected`] and [`TryRecvError::Failed`]: as for [`recv_bytes`](Self::recv_bytes).
     ///
     /// # Examples
@@ -70,7 +70,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// - [`RecvTimeoutError::Timeout`]: there was none until then.
+    /// - [`RecvTimeoutError::Timeout`]: there was no message until then.
     /// - [`RecvTimeoutError::Disconnected`] and [`RecvTimeoutError::Failed`]: as for [`recv_bytes`](Self::recv_bytes).
     ///
     /// # Examples
@@ -145,7 +145,7 @@ impl<T> Receiver<T> {
         Ok(Loaned::new(self.raw.recv_in_place(Until::FOREVER)?))
     }
 
-    /// Receives up to `most` messages of plain bytes that are there, and waits for the first. Appends them to `buffer`, and to `ends`
+    /// Receives up to `max` messages of plain bytes that are there, and waits for the first. Appends them to `buffer`, and to `ends`
     /// where each ends in it. Returns their number. A large message comes alone.
     ///
     /// # Errors
@@ -163,13 +163,8 @@ impl<T> Receiver<T> {
     /// assert_eq!((&buffer[..], &ends[..]), (&b"onethree"[..], &[3, 8][..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn recv_many_bytes(
-        &self,
-        most: usize,
-        buffer: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
-    ) -> Result<usize, RecvError> {
-        Ok(self.raw.recv_many_bytes(most, buffer, ends, Until::FOREVER)?)
+    pub fn recv_many_bytes(&self, max: usize, buffer: &mut Vec<u8>, ends: &mut Vec<usize>) -> Result<usize, RecvError> {
+        Ok(self.raw.recv_many_bytes(max, buffer, ends, Until::FOREVER)?)
     }
 
     /// Receives messages as [`recv_many_bytes`](Self::recv_many_bytes) does, without waiting.
@@ -187,11 +182,11 @@ impl<T> Receiver<T> {
     /// ```
     pub fn try_recv_many_bytes(
         &self,
-        most: usize,
+        max: usize,
         buffer: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) -> Result<usize, TryRecvError> {
-        Ok(self.raw.recv_many_bytes(most, buffer, ends, Until::Now)?)
+        Ok(self.raw.recv_many_bytes(max, buffer, ends, Until::Now)?)
     }
 
     /// Throws the next message away, whatever it is, without waiting, and returns its length in bytes: the way past a message that is
@@ -199,7 +194,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// - [`TryRecvError::Empty`]: there is none.
+    /// - [`TryRecvError::Empty`]: there is no message.
     /// - [`TryRecvError::Disconnected`]: everything was received, and all senders are gone.
     /// - [`TryRecvError::Failed`]: its descriptors are lost. The message is gone as well.
     ///
@@ -228,7 +223,7 @@ impl<T> Receiver<T> {
     /// Makes the descriptor readable when there is something to receive. Returns `true` if there is already, or never will be.
     ///
     /// Returns `None` if that could not be done, because a process takes its time in the middle of sending: it may have been stopped. The
-    /// descriptor may stay unreadable then, so look again before long. This takes a few milliseconds at most.
+    /// descriptor may stay unreadable then, so look again before long. This takes a few milliseconds at max.
     #[doc(hidden)]
     #[must_use]
     pub fn try_arm_for_items(&self) -> Option<bool> {

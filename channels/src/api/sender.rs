@@ -136,7 +136,7 @@ impl<T> Sender<T> {
 }
 
 impl<T: Serialize> Sender<T> {
-    /// Sends a value, and waits for space if there is none.
+    /// Sends a value, and waits for space if the channel is full.
     ///
     /// It is encoded before this returns, so what happens to it afterwards changes nothing, and a process that has sent may
     /// end at once: the value stays in the channel.

@@ -7,11 +7,11 @@ use procession_core::os::poll::Pollable;
 
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::sender::Sender;
-use crate::ends::raw_sender::RawSendError;
+use crate::ends::error::RawSendError;
 use crate::memory::until::Until;
 
 impl<T> Sender<T> {
-    /// Sends bytes as one message, and waits for space if there is none. An empty message is a message.
+    /// Sends bytes as one message, and waits for space if the channel is full. An empty message is a message.
     ///
     /// # Errors
     ///

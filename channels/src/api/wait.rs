@@ -42,7 +42,7 @@ use crate::tuning::RETRY_INTERVAL;
 ///
 ///     assert!(wait(&[&here], Duration::from_millis(1))?.is_empty());
 ///     child.join()?;
-///     // There is a letter, nobody has written to the pipe, and the process has ended.
+///     // There is a letter, nothing was sent through the pipe, and the process has ended.
 ///     assert_eq!(wait(&[&post, &here, &child], None)?, [0, 2]);
 ///     Ok(())
 /// }

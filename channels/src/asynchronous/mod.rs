@@ -5,4 +5,6 @@
 
 mod periodic_waker;
 mod queue;
-pub(crate) mod ready;
+mod ready;
+#[cfg(feature = "net")]
+mod sockets;

@@ -79,7 +79,7 @@ pub(crate) async fn when_ready<R>(
         return Ok(result);
     }
     let mut watch = Watch::new(what, Interest::READABLE, coverage)?;
-    let mut was_in_vain = false;
+    let mut lost_race = false;
     loop {
         let is_ready = match what.arm() {
             Some(is_ready) => is_ready,
@@ -89,14 +89,14 @@ pub(crate) async fn when_ready<R>(
         if !is_ready {
             watch.set_periodic(coverage == Coverage::Partial || what.is_unsure());
             watch.ready(Interest::READABLE).await?;
-        } else if was_in_vain {
+        } else if lost_race {
             // Other receivers may be faster again and again; that must not keep the other tasks of this thread from running.
             yield_now().await;
         }
         if let Some(result) = attempt() {
             return Ok(result);
         }
-        was_in_vain = is_ready && !was_in_vain;
+        lost_race = is_ready && !lost_race;
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod batch;
+pub(crate) mod error;
 pub(crate) mod packets;
 pub(crate) mod raw_receiver;
 pub(crate) mod raw_sender;

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, compiler_fence, fence};
 use std::thread;
 
 use procession_core::codec::Handles;
-use procession_core::packet::{Packet, Received};
+use procession_core::packet::Packet;
 
 use super::backoff::AdaptiveSpin;
 use super::batch::Batch;
-use super::packets::{FD_PACKET, NUMBERED_BYTES, is_before, is_fd_packet};
+use super::error::RawRecvError;
+use super::packets;
 use crate::memory::chain::{Head, Tail, Taken};
 use crate::memory::copy_target::CopyTarget;
 use crate::memory::error::ChainError;
@@ -22,7 +23,7 @@ use crate::memory::until::Until;
 #[derive(Debug)]
 pub(crate) struct RawReceiver {
     memory: Memory,
-    which: usize,
+    pub(super) which: usize,
     socket: Option<Packet>,
     spin: AdaptiveSpin,
     /// Whether a wake-up may be in the socket.
@@ -32,17 +33,7 @@ pub(crate) struct RawReceiver {
     /// Whether arming failed the last time, so that the socket may not become readable.
     is_unarmed: AtomicBool,
     /// Longest message of plain bytes that is taken.
-    max_len: AtomicU64,
-}
-
-/// Why no message was received.
-#[derive(Debug)]
-pub(crate) enum RawRecvError {
-    /// There is none, and the time is over.
-    Empty,
-    /// There will be none.
-    Disconnected,
-    Failed(ChainError),
+    pub(super) max_len: AtomicU64,
 }
 
 /// A message that was received.
@@ -76,22 +67,8 @@ impl RawReceiver {
         &self.memory
     }
 
-    pub(crate) fn which(&self) -> usize {
-        self.which
-    }
-
     pub(crate) fn socket(&self) -> &Packet {
         self.socket.as_ref().expect("there is one until the drop")
-    }
-
-    pub(crate) fn set_max_len(&self, bytes: u64) {
-        self.max_len.store(bytes, Relaxed);
-    }
-
-    /// Refuses messages of plain bytes that are too long.
-    pub(crate) fn check_len(&self, len: u64) -> Result<(), ChainError> {
-        let limit = self.max_len.load(Relaxed);
-        if len > limit { Err(ChainError::TooLong { len, limit }) } else { Ok(()) }
     }
 
     /// Receives a message, and copies a small one to the target. `check` is called before, under the lock, with its length: what it refuses
@@ -155,7 +132,7 @@ impl RawReceiver {
             // under the lock of the tail.
             self.chain().waiters.receivers.store(ARMED, Relaxed);
             if self.may_have_wakeup.swap(false, Relaxed) {
-                self.discard_wakeups();
+                packets::discard_wakeups(self.socket());
             }
         }
         drop(head);
@@ -254,16 +231,14 @@ impl RawReceiver {
                 drop(head);
                 None
             }
-            Some(Taken::Bytes { fd_packet }) => {
-                let descriptors = fd_packet.map_or(Ok(Handles::new()), |number| self.recv_fds(number));
-                head.publish(None);
-                Some(RawMessage { extent: None, descriptors: descriptors? })
-            }
-            Some(Taken::Extent { extent, len, fd_packet }) => {
-                let descriptors = fd_packet.map_or(Ok(Handles::new()), |number| self.recv_fds(number));
-                head.publish(Some(extent));
-                let extent = ExtentRef::new(self.memory.clone(), extent, len);
-                Some(RawMessage { extent: Some(extent), descriptors: descriptors? })
+            Some(Taken { extent, fd_packet }) => {
+                // Under the lock, so that of several receivers each takes the descriptors of its own message.
+                let descriptors =
+                    fd_packet.map_or(Ok(Handles::new()), |number| packets::recv_fds(self.socket(), number));
+                head.publish(extent.map(|(extent, _)| extent));
+                // Made before the error returns: a message without its descriptors is given back as well.
+                let extent = extent.map(|(extent, len)| ExtentRef::new(self.memory.clone(), extent, len));
+                Some(RawMessage { extent, descriptors: descriptors? })
             }
         };
         self.after_taking(owner_died, received.is_some());
@@ -279,7 +254,7 @@ impl RawReceiver {
     ) -> Result<bool, RawRecvError> {
         let mut head = Head::lock(&self.memory, self.chain(), until).ok_or(RawRecvError::Empty)?;
         let owner_died = head.owner_died();
-        // Items that come after this look are left: without one before them, the caller would be told that there were none.
+        // Items that come after this look are left: the caller must not learn both that the queue was empty and of an item.
         let has_item = head.has_item();
         let before = batch.ends.len();
         while has_item && batch.ends.len() - before < max {
@@ -330,38 +305,6 @@ impl RawReceiver {
             let _either_way = self.socket().ring();
         }
     }
-
-    /// Takes the descriptors of a message out of the socket. The caller has the lock of the head.
-    #[cold]
-    fn recv_fds(&self, number: u64) -> Result<Handles, ChainError> {
-        let mut packet = [0; NUMBERED_BYTES];
-        loop {
-            // What lies behind them stays: the receiver that took them has died.
-            let len = self.socket().peek(&mut packet);
-            if len.is_none_or(|len| len == NUMBERED_BYTES && !is_before(packet, number)) {
-                return Err(ChainError::LostDescriptors);
-            }
-            match self.socket().take(&mut packet) {
-                Ok(Received::Packet(NUMBERED_BYTES, descriptors)) if is_fd_packet(packet, number) => {
-                    return Ok(descriptors);
-                }
-                Ok(Received::Bare(_, error)) if is_fd_packet(packet, number) => {
-                    return Err(ChainError::Unopened(error));
-                }
-                // A wake-up, behind which there is another one; or descriptors of a sender that died before it added the message.
-                Ok(Received::Packet(..) | Received::Bare(..)) => {}
-                Ok(Received::Nothing | Received::End) => return Err(ChainError::LostDescriptors),
-                Err(error) => return Err(ChainError::Unopened(error)),
-            }
-        }
-    }
-
-    /// Takes a wake-up out of the socket, and descriptors in front of it, which a dead sender has left there. The caller has both locks,
-    /// and the queue is empty.
-    fn discard_wakeups(&self) {
-        // One is enough: more of them only wake a receiver once more.
-        while self.socket().skip() == Some(FD_PACKET) {}
-    }
 }
 
 impl Drop for RawReceiver {
@@ -369,11 +312,5 @@ impl Drop for RawReceiver {
         self.socket = None;
         // SeqCst, after the socket was closed: a sender that sees it finds the socket closed.
         self.chain().waiters.receiver_dropped.store(1, SeqCst);
-    }
-}
-
-impl From<ChainError> for RawRecvError {
-    fn from(error: ChainError) -> RawRecvError {
-        RawRecvError::Failed(error)
     }
 }

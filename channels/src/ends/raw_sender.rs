@@ -8,6 +8,7 @@ use procession_core::codec::Handles;
 use procession_core::packet::{MOST_DESCRIPTORS, Packet, Received};
 
 use super::backoff::{AdaptiveSpin, BackoffTimer, note_wakeup};
+use super::error::RawSendError;
 use super::packets;
 use crate::memory::chain::Tail;
 use crate::memory::error::ChainError;
@@ -21,25 +22,13 @@ use crate::tuning::{BYTES_PER_COUNTED_SEND, MAX_INLINE_BYTES, SENDS_PER_LIVENESS
 #[derive(Debug)]
 pub(crate) struct RawSender {
     memory: Memory,
-    which: usize,
+    pub(super) which: usize,
     socket: Packet,
     spin: AdaptiveSpin,
     /// Number of messages that were sent since the receivers were last seen to take one; a large message counts as many.
     unseen: AtomicU64,
     /// The head's commit word at that time.
     seen_commit: AtomicU64,
-}
-
-/// Why a message was not sent.
-#[derive(Debug)]
-pub(crate) enum RawSendError {
-    /// There is no space, and the time is over.
-    Full,
-    /// As many descriptors are on their way as the kernel lets a channel hold.
-    FdLimit,
-    /// All receivers are gone.
-    Disconnected,
-    Failed(ChainError),
 }
 
 impl RawSender {
@@ -56,10 +45,6 @@ impl RawSender {
 
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
-    }
-
-    pub(crate) fn which(&self) -> usize {
-        self.which
     }
 
     pub(crate) fn socket(&self) -> &Packet {
@@ -89,9 +74,7 @@ impl RawSender {
         let Some(mut tail) = Tail::lock(&self.memory, self.chain(), Until::Now) else { return Ok(false) };
         let owner_died = tail.owner_died();
         let has_space = tail.has_space(true);
-        if has_space {
-            tail.push(bytes, None)?;
-        }
+        has_space.then(|| tail.push(bytes, None)).transpose()?;
         tail.publish();
         if owner_died {
             self.memory.recover_if_needed();
@@ -262,11 +245,10 @@ impl RawSender {
     /// may not have seen yet.
     fn repeat_wakeup(&self, number: u64) -> io::Result<()> {
         let state = &self.chain().waiters.receivers;
-        if state.load(Relaxed) != 0 {
-            packets::send_wakeup(&self.socket, number)?;
-            state.store(NOTIFIED, Relaxed);
+        if state.load(Relaxed) == 0 {
+            return Ok(());
         }
-        Ok(())
+        packets::send_wakeup(&self.socket, number).inspect(|()| state.store(NOTIFIED, Relaxed))
     }
 
     /// Wakes receivers. The caller has the lock of the tail, so that none falls asleep meanwhile.
@@ -320,12 +302,5 @@ impl RawSender {
             self.socket.wait(timer.next_wake())?;
         }
         Ok(())
-    }
-}
-
-impl From<ChainError> for RawSendError {
-    #[cold]
-    fn from(error: ChainError) -> RawSendError {
-        if matches!(error, ChainError::Busy) { RawSendError::Full } else { RawSendError::Failed(error) }
     }
 }

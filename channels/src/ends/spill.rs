@@ -2,7 +2,8 @@
 
 use procession_core::codec::Spill;
 
-use super::raw_sender::{RawSendError, RawSender};
+use super::error::RawSendError;
+use super::raw_sender::RawSender;
 use crate::memory::large_message::LargeMessage;
 use crate::memory::until::Until;
 use crate::tuning::BYTES_AFTER_BLOCK;

@@ -48,7 +48,7 @@ fn decode<'de, D: Deserializer<'de>>(from: D) -> Result<(Memory, Packet, usize),
 
 impl Serialize for RawSender {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        encode(self.memory(), self.socket(), self.which(), serializer)
+        encode(self.memory(), self.socket(), self.which, serializer)
     }
 }
 
@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for RawSender {
 
 impl Serialize for RawReceiver {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        encode(self.memory(), self.socket(), self.which(), serializer)
+        encode(self.memory(), self.socket(), self.which, serializer)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Values and plain bytes in and out of the untyped ends.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use procession_core::codec;
 use procession_core::codec::Handles;
 use procession_core::os::large;
@@ -8,8 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::batch::{Batch, with_buffer};
-use super::raw_receiver::{RawMessage, RawReceiver, RawRecvError};
-use super::raw_sender::{RawSendError, RawSender};
+use super::error::{RawRecvError, RawSendError};
+use super::raw_receiver::{RawMessage, RawReceiver};
+use super::raw_sender::RawSender;
 use super::spill::SpillTarget;
 use crate::memory::chain::Tail;
 use crate::memory::copy_target::{CopyTarget, Discard, SliceTarget};
@@ -178,6 +181,17 @@ impl RawReceiver {
         let decode = |bytes| codec::decode_from(bytes, Vec::new()).map_err(|error| ChainError::from(error).into());
         batch.messages().for_each(|bytes| keep(decode(bytes)));
         (values, result)
+    }
+
+    /// Sets the longest message of plain bytes that is taken.
+    pub(crate) fn set_max_len(&self, bytes: u64) {
+        // Relaxed: calls that are under way in other threads may still use the limit before.
+        self.max_len.store(bytes, Relaxed);
+    }
+
+    fn check_len(&self, len: u64) -> Result<(), ChainError> {
+        let limit = self.max_len.load(Relaxed);
+        if len > limit { Err(ChainError::TooLong { len, limit }) } else { Ok(()) }
     }
 
     /// Receives the bytes of a message.

@@ -5,80 +5,18 @@
 //! nothing, and its lock is taken over. After the store everything has happened. What it may leave behind are leaked extents: the
 //! process that takes the lock over has them reclaimed.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-
-use procession_sync::RobustGuard;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::copy_target::CopyTarget;
 use super::error::ChainError;
 use super::extents::Extent;
-use super::layout::{ChainState, End, QUEUED};
+use super::layout::{ChainState, QUEUED};
 use super::limits::Limits;
+use super::locked_end::LockedEnd;
 use super::record::{ParsedRecord, Position, Record};
 use super::shared_memory::Memory;
 use super::until::Until;
 use crate::tuning::LARGE_BLOCKS_FROM;
-
-/// The state of an end that is locked.
-#[derive(Debug)]
-struct LockedEnd<'a> {
-    end: &'a End,
-    _guard: RobustGuard<'a>,
-    /// Whether the holder before has died.
-    owner_died: bool,
-    count: u64,
-    valid: usize,
-    position: Position,
-}
-
-impl<'a> LockedEnd<'a> {
-    #[inline]
-    fn lock(memory: &Memory, end: &'a End, until: Until) -> Option<LockedEnd<'a>> {
-        let guard = until.lock(&end.lock)?;
-        let owner_died = guard.after_a_death();
-        if owner_died {
-            // SeqCst, and before the death is forgotten: if this process dies too, the next one still finds the flag.
-            memory.header().allocator.needs_recovery.store(1, SeqCst);
-            end.help_complete();
-            guard.clear_poison();
-        }
-        // Relaxed: the lock orders what its holders did.
-        let commit = end.commit.load(Relaxed);
-        let valid = (commit & 1) as usize;
-        let position = Position(end.positions[valid].load(Relaxed));
-        Some(LockedEnd { end, _guard: guard, owner_died, count: commit >> 1, valid, position })
-    }
-
-    /// Makes it true that `count` items have passed and the end is at `position`.
-    #[inline]
-    fn commit(&mut self, count: u64, position: Position) {
-        self.valid ^= 1;
-        self.end.positions[self.valid].store(position.0, Relaxed);
-        // Pairs with the Acquire in `Head::has_item`, `Tail::has_space`, `ChainState::len` and `End::help_complete`.
-        self.end.commit.store(count << 1 | self.valid as u64, Release);
-        (self.count, self.position) = (count, position);
-    }
-
-    /// Prepares a commit, so that other processes can help to complete it.
-    fn announce(&self, count: u64, position: Position) {
-        let next = self.valid ^ 1;
-        self.end.positions[next].store(position.0, Relaxed);
-        // Pairs with the Acquire in `End::help_complete`: a helper commits only items that are written.
-        self.end.announced.store(count << 1 | next as u64, Release);
-    }
-}
-
-impl End {
-    /// Completes the commit that the lock holder, which may be stopped or dead, has announced.
-    pub(crate) fn help_complete(&self) {
-        // Pair with the Release in `LockedEnd::commit` and `LockedEnd::announce`.
-        let (commit, announced) = (self.commit.load(Acquire), self.announced.load(Acquire));
-        if announced >> 1 > commit >> 1 {
-            // Fails if the holder, or another helper, was faster. Release hands on what the announcement published.
-            let _was_faster = self.commit.compare_exchange(commit, announced, AcqRel, Relaxed);
-        }
-    }
-}
 
 /// The end where items are added.
 #[derive(Debug)]
@@ -216,11 +154,10 @@ impl<'a> Tail<'a> {
 
 /// One item that was taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Taken {
-    /// Its bytes were copied.
-    Bytes { fd_packet: Option<u64> },
-    /// Its bytes lie in an extent, which belongs to this process from the next commit on.
-    Extent { extent: Extent, len: u64, fd_packet: Option<u64> },
+pub(crate) struct Taken {
+    /// Where its bytes lie, and their number; `None` if they were copied. The extent belongs to this process from the next commit on.
+    pub(crate) extent: Option<(Extent, u64)>,
+    pub(crate) fd_packet: Option<u64>,
 }
 
 /// The end where items are taken.
@@ -267,7 +204,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Takes an item, and copies its bytes if it is small. Returns `None` if there is none. With `only_bytes`, also `None` if the
+    /// Takes an item, and copies its bytes if it is small. Returns `None` if the queue is empty. With `only_bytes`, also `None` if the
     /// next one is large or has descriptors. `check` is called before, with its length; what it refuses is not taken.
     #[inline]
     pub(crate) fn take(
@@ -289,29 +226,41 @@ impl<'a> Head<'a> {
             self.position = position;
             parsed = self.memory.record(position).ok_or_else(|| self.memory.unmapped())?;
         }
-        let ParsedRecord { record, fd_packet, next } = parsed;
-        let (taken, len) = match record {
-            Record::Jump(_) => return Err(ChainError::Corrupt),
-            Record::Extent { .. } if only_bytes => return Ok(None),
-            Record::Bytes { .. } if only_bytes && fd_packet.is_some() => return Ok(None),
+        let Some((taken, len)) = self.take_record(&parsed, target, only_bytes, check)? else { return Ok(None) };
+        self.position = parsed.next;
+        self.taken += 1;
+        self.bytes = self.bytes.wrapping_add(len);
+        Ok(Some(taken))
+    }
+
+    /// Takes what a record describes, and returns its length too.
+    #[inline]
+    fn take_record(
+        &self,
+        parsed: &ParsedRecord,
+        target: &mut impl CopyTarget,
+        only_bytes: bool,
+        check: &impl Fn(&Memory, u64) -> Result<(), ChainError>,
+    ) -> Result<Option<(Taken, u64)>, ChainError> {
+        let fd_packet = parsed.fd_packet;
+        match parsed.record {
+            Record::Jump(_) => Err(ChainError::Corrupt),
+            Record::Extent { .. } if only_bytes => Ok(None),
+            Record::Bytes { .. } if only_bytes && fd_packet.is_some() => Ok(None),
             Record::Bytes { at, len } => {
                 let bytes = self.memory.bytes(at, len).ok_or_else(|| self.memory.unmapped())?;
                 check(self.memory, len)?;
                 target.copy_from(bytes)?;
-                (Taken::Bytes { fd_packet }, len)
+                Ok(Some((Taken { extent: None, fd_packet }, len)))
             }
             Record::Extent { number, len } => {
                 let extent = self.memory.extent(number, len).ok_or(ChainError::Corrupt)?;
                 // Mapped here, where it may fail: the holder of the extent reads it without an error.
                 self.memory.bytes(extent.at, len).ok_or_else(|| self.memory.unmapped())?;
                 check(self.memory, len)?;
-                (Taken::Extent { extent, len, fd_packet }, len)
+                Ok(Some((Taken { extent: Some((extent, len)), fd_packet }, len)))
             }
-        };
-        self.position = next;
-        self.taken += 1;
-        self.bytes = self.bytes.wrapping_add(len);
-        Ok(Some(taken))
+        }
     }
 
     /// Makes it true that the items are taken. The extent `last` becomes this process's.
@@ -349,7 +298,8 @@ mod tests {
         assert_eq!(chain.len(), 1);
         let mut head = Head::lock(&memory, chain, Until::FOREVER).expect("it is free");
         let mut buffer = Vec::new();
-        assert!(matches!(head.take(&mut buffer, false, &|_, _| Ok(())), Ok(Some(Taken::Bytes { fd_packet: None }))));
+        let taken = head.take(&mut buffer, false, &|_, _| Ok(())).expect("a record");
+        assert!(taken.is_some_and(|taken| taken.extent.is_none() && taken.fd_packet.is_none()));
         head.publish(None);
         assert_eq!(buffer, b"one");
         // The lock holder goes on as if nothing had been.

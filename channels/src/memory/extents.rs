@@ -4,7 +4,7 @@
 //! first. Free memory beyond need is punched out: it goes back to the machine, the extent stays for later.
 //!
 //! Giving an extent back takes no lock: it goes on a stack, and the next lock holder puts it into its list. So a process that was
-//! stopped with the lock delays those that want an extent, and nobody who is done with one.
+//! stopped with the lock delays those that want an extent, and not those that are done with one.
 //!
 //! The entry of an extent names its owner. A death can only spoil the lists, which are rebuilt from the entries, and leak extents,
 //! which `recovery.rs` finds.

@@ -92,7 +92,7 @@ pub(crate) struct Waiters {
     pub(crate) byte_capacity: AtomicU64,
 }
 
-/// State of [`Waiters`]: nobody needs a wake-up is 0; this one means that somebody is about to sleep.
+/// State of [`Waiters`]: a waiter is about to sleep, and needs a wake-up. In state 0 none does.
 pub(crate) const ARMED: u32 = 1;
 /// State of [`Waiters`]: the wake-up was sent.
 pub(crate) const NOTIFIED: u32 = 2;

@@ -8,6 +8,7 @@ pub(crate) mod extents;
 pub(crate) mod large_message;
 pub(crate) mod layout;
 pub(crate) mod limits;
+mod locked_end;
 pub(crate) mod outstanding;
 pub(crate) mod record;
 pub(crate) mod recovery;

@@ -87,7 +87,7 @@ impl Memory {
     pub(crate) fn join_state(&self) -> JoinState {
         let outstanding = self.outstanding();
         let completed = outstanding.sum(|holder| &holder.completed);
-        // After the sum: whoever completed an item has counted its loss before. Pairs with the Release in `complete_one`.
+        // After the sum: the loss of an item is counted before its completion. Pairs with the Release in `complete_one`.
         let lost = outstanding.lost.load(Acquire);
         // Loaded last: nothing is completed before it was sent. Pairs with the Release in `LockedEnd::commit`.
         let sent = self.header().chains[0].tail.commit.load(Acquire) >> 1;
@@ -111,6 +111,7 @@ impl Memory {
             let lost = holder.held();
             if lost > 0 {
                 outstanding.last_lost_by.store(holder.process.load(Relaxed), Relaxed);
+                // Pairs with the Acquire in `join_state`, which then sees who lost it.
                 outstanding.lost.fetch_add(lost, Release);
             }
             // Pairs with the Acquire in `Outstanding::sum`: a sender that sees the completion sees the loss.
@@ -154,13 +155,15 @@ impl Outstanding {
 
 impl Holder {
     fn held(&self) -> u64 {
-        // Completed items first: each was taken before, so the difference is not negative.
+        // Completed items first: each was taken before, so the difference is not negative. Pairs with the AcqRel in `complete` and the
+        // Release in `count_taken`.
         let completed = self.completed.load(Acquire);
         self.taken.load(Acquire).saturating_sub(completed)
     }
 
-    /// Completes one of the items that the process holds. Returns `false` if there is none.
+    /// Completes one of the items that the process holds. Returns `false` if it holds no item.
     fn complete(&self, me: u64) -> bool {
+        // Pairs with the AcqRel below, of other threads.
         let mut completed = self.completed.load(Acquire);
         loop {
             // Pairs with the Release in `count_taken`. In this order: while `completed` stays as it is, an item is held, and no

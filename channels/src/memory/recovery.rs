@@ -1,7 +1,7 @@
 //! Recovery after a death in the middle of a change: extents that belong to no chain and to no living process are freed.
 //!
 //! It takes all locks of the channel, in one order, and looks at every queued item; only deaths at the wrong microsecond cause it. Where
-//! a lock is not to be had because its holder was stopped, recovery is put off: nobody depends on it.
+//! a lock is not to be had because its holder was stopped, recovery is put off: no call depends on it.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 

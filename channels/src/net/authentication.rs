@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_key_is_told_to_both() {
+    fn a_wrong_key_is_reported_to_both() {
         let (listener, client) = talk(&secret(b"swordfish", false), &secret(b"sawfish", false));
         assert_eq!(listener, Some(Step::Fail(Some(FAILURE.to_vec()), HandshakeFault::WrongKey)));
         assert_eq!(client, Some(Step::Fail(None, HandshakeFault::Rejected)));

@@ -94,9 +94,9 @@ impl Client {
 /// use procession_channels::{Address, Client, ConnectError};
 /// use std::time::Duration;
 ///
-/// let nobody: Address = "@nobody is here".parse()?;
+/// let unused: Address = "@not in use".parse()?;
 /// let builder = Client::builder().key("the key").connect_timeout(Duration::from_secs(1)).legacy(true);
-/// assert!(matches!(builder.connect(nobody), Err(ConnectError::Io { .. })));
+/// assert!(matches!(builder.connect(unused), Err(ConnectError::Io { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ impl ClientBuilder {
     /// use std::time::Duration;
     ///
     /// let client = Client::builder().key("the key").connect_timeout(Duration::from_secs(1));
-    /// assert!(client.connect("@nobody listens here".parse::<Address>()?).is_err());
+    /// assert!(client.connect("@not in use".parse::<Address>()?).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -138,7 +138,7 @@ impl ClientBuilder {
     /// ```
     /// use procession_channels::{Address, Client, ConnectError};
     ///
-    /// let address = "@nobody listens here".parse::<Address>()?;
+    /// let address = "@not in use".parse::<Address>()?;
     /// assert!(Client::builder().key("the key").connect(address.clone()).is_err());
     /// assert!(matches!(Client::builder().connect(address), Err(ConnectError::NoKey)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -46,10 +46,8 @@ use crate::tuning::{MAX_MESSAGE_BYTES, PEER_TIMEOUT};
 ///
 /// ```
 /// use procession_channels::SocketConnection;
-/// use std::os::unix::net::UnixStream;
 ///
-/// let (here, there) = UnixStream::pair()?;
-/// let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+/// let (here, there) = SocketConnection::pair()?;
 /// here.send_bytes(b"hello")?;
 /// here.send(&("seven", 7))?;
 /// assert_eq!(there.recv_bytes()?, b"hello");
@@ -62,12 +60,12 @@ pub struct SocketConnection {
     pub(super) socket: OwnedFd,
     pub(super) max_message: usize,
     pub(super) receiving: DeadlineMutex<Decoder>,
-    pub(super) sending: DeadlineMutex<SendState>,
+    pub(crate) sending: DeadlineMutex<SendState>,
 }
 
 /// The state of the sending direction.
 #[derive(Debug, Default)]
-pub(super) struct SendState {
+pub(crate) struct SendState {
     /// A message was sent in part, so what follows would be taken for the rest of it.
     pub(super) is_cut_off: bool,
 }
@@ -78,16 +76,34 @@ impl SocketConnection {
         SocketConnection { socket, max_message, receiving, sending: DeadlineMutex::new(SendState::default()) }
     }
 
+    /// Makes two connected ends, as [`UnixStream::pair`] does.
+    ///
+    /// # Errors
+    ///
+    /// The error of the kernel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (here, there) = procession_channels::SocketConnection::pair()?;
+    /// here.send_bytes(b"hello")?;
+    /// assert_eq!(there.recv_bytes()?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pair() -> io::Result<(SocketConnection, SocketConnection)> {
+        let (one, other) = UnixStream::pair()?;
+        Ok((one.into(), other.into()))
+    }
+
     /// Sets the longest message that is received, in bytes. It is 256 MiB by default.
     ///
     /// # Examples
     ///
     /// ```
     /// use procession_channels::{SocketConnection, SocketRecvError};
-    /// use std::os::unix::net::UnixStream;
     ///
-    /// let (here, there) = UnixStream::pair()?;
-    /// let (here, there) = (SocketConnection::from(here), SocketConnection::from(there).with_max_message(3));
+    /// let (here, there) = SocketConnection::pair()?;
+    /// let there = there.with_max_message(3);
     /// here.send_bytes(b"four")?;
     /// assert!(matches!(there.recv_bytes(), Err(SocketRecvError::TooLong { len: 4, max: 3 })));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -110,10 +126,9 @@ impl SocketConnection {
     ///
     /// ```
     /// use procession_channels::SocketConnection;
-    /// use std::{os::unix::net::UnixStream, time::Duration};
+    /// use std::time::Duration;
     ///
-    /// let (here, there) = UnixStream::pair()?;
-    /// let here = SocketConnection::from(here);
+    /// let (here, there) = SocketConnection::pair()?;
     /// assert!(!here.poll(Duration::ZERO)?);
     /// drop(there);
     /// assert!(here.poll(Duration::from_secs(60))?);
@@ -162,10 +177,8 @@ impl SocketConnection {
     ///
     /// ```
     /// use procession_channels::{SocketConnection, SocketRecvError};
-    /// use std::os::unix::net::UnixStream;
     ///
-    /// let (here, _there) = UnixStream::pair()?;
-    /// let here = SocketConnection::from(here);
+    /// let (here, _there) = SocketConnection::pair()?;
     /// std::thread::scope(|s| {
     ///     let waiting = s.spawn(|| here.recv_bytes());
     ///     here.shutdown().unwrap();
@@ -185,8 +198,8 @@ impl SocketConnection {
     /// # Examples
     ///
     /// ```
-    /// # let (here, _there) = std::os::unix::net::UnixStream::pair()?;
-    /// assert_eq!(procession_channels::SocketConnection::from(here).peer(), None);
+    /// let (here, _there) = procession_channels::SocketConnection::pair()?;
+    /// assert_eq!(here.peer(), None);
     /// # std::io::Result::Ok(())
     /// ```
     #[doc(alias = "last_accepted")]

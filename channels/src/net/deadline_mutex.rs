@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// A mutex that is held while messages are sent or received, which may take long. So locking it has a deadline.
 #[derive(Debug)]
-pub(super) struct DeadlineMutex<T> {
+pub(crate) struct DeadlineMutex<T> {
     state: Mutex<State<T>>,
     unlocked: Condvar,
 }
@@ -24,7 +24,7 @@ struct State<T> {
 
 /// Gives access to the value, and unlocks it when it is dropped.
 #[derive(Debug)]
-pub(super) struct DeadlineGuard<'a, T> {
+pub(crate) struct DeadlineGuard<'a, T> {
     mutex: &'a DeadlineMutex<T>,
     value: Option<T>,
 }
@@ -56,7 +56,7 @@ impl<T> DeadlineMutex<T> {
 
     /// Locks the value, or has the task woken when it is unlocked.
     #[cfg(feature = "tokio")]
-    pub(super) fn poll_lock(&self, waker: &Waker) -> Poll<DeadlineGuard<'_, T>> {
+    pub(crate) fn poll_lock(&self, waker: &Waker) -> Poll<DeadlineGuard<'_, T>> {
         let mut state = self.state();
         match state.value.take() {
             Some(value) => Poll::Ready(DeadlineGuard { mutex: self, value: Some(value) }),

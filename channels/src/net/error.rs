@@ -15,7 +15,7 @@ use super::wire::WireError;
 /// use procession_channels::{Address, Listener};
 ///
 /// let error = Listener::bind("@an example of an empty key".parse::<Address>()?, "").unwrap_err();
-/// assert_eq!(error.to_string(), "the key is empty, which anybody could guess: give one, or say `without_key`");
+/// assert_eq!(error.to_string(), "the key is empty, which could be guessed: give one, or say `without_key`");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl fmt::Display for BindError {
         match self {
             BindError::NoKey => f.write_str("no key was given: call `key`, or `without_key` to let everybody in"),
             BindError::EmptyKey => {
-                f.write_str("the key is empty, which anybody could guess: give one, or say `without_key`")
+                f.write_str("the key is empty, which could be guessed: give one, or say `without_key`")
             }
             BindError::InUse { address } => {
                 write!(f, "cannot listen on {address}: it is in use; choose another, or end the program that has it")
@@ -64,8 +64,8 @@ impl std::error::Error for BindError {}
 /// ```
 /// use procession_channels::{Address, Client, ConnectError};
 ///
-/// let nobody: Address = "@nobody listens here".parse()?;
-/// assert!(matches!(Client::connect(nobody, "a key"), Err(ConnectError::Io { .. })));
+/// let unused: Address = "@not in use".parse()?;
+/// assert!(matches!(Client::connect(unused, "a key"), Err(ConnectError::Io { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl fmt::Display for ConnectError {
                 f.write_str("no key was given: call `key`, or `without_key` for a listener that lets everybody in")
             }
             ConnectError::EmptyKey => {
-                f.write_str("the key is empty, which anybody could guess: give one, or say `without_key`")
+                f.write_str("the key is empty, which could be guessed: give one, or say `without_key`")
             }
             ConnectError::TimedOut { address } => write!(f, "{address} did not take the connection in time"),
             ConnectError::Io { address, source } => write!(f, "cannot connect to {address}: {source}"),

@@ -25,7 +25,7 @@ const LISTENING_SOCKET: u64 = 0;
 /// Accepts connections, from a [`Client`](crate::Client) or from Python's.
 ///
 /// Both sides prove that they know the key before [`accept`](Self::accept) returns a connection. All handshakes
-/// advance at once, inside `accept`, so a silent stranger delays nobody. Each has a deadline, and their number is
+/// advance at once, inside `accept`, so a silent stranger delays no other. Each has a deadline, and their number is
 /// bounded: when there are too many, the one that has been silent for longest is dropped. A
 /// handshake that fails is never an error of `accept`; it is [counted and remembered](Self::take_refusals).
 ///
@@ -34,7 +34,7 @@ const LISTENING_SOCKET: u64 = 0;
 /// A socket file is unlinked when the listener is dropped. One that a killed process left behind is replaced; one that is in use is not.
 ///
 /// As a descriptor ([`AsFd`]) a listener is ready when there is something to do: then call
-/// [`accept_timeout`](Self::accept_timeout) with a timeout of zero, which may accept nobody yet.
+/// [`accept_timeout`](Self::accept_timeout) with a timeout of zero, which may return no connection yet.
 ///
 /// # Differences from Python's `Listener`
 ///

@@ -11,11 +11,10 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname, setsockopt, sockopt};
 use procession_core::os::tcp;
 
+use crate::tuning::{MAX_RETRANSMISSION_PAUSE, MIN_RETRANSMISSION_PAUSE};
+
 /// Retransmissions of the same bytes after which the kernel gives up (`tcp_retries2`).
 const MAX_RETRANSMISSIONS: u32 = 15;
-/// Bounds of the kernel for the pause between two retransmissions.
-const MIN_RETRANSMISSION_PAUSE: Duration = Duration::from_secs(1);
-const MAX_RETRANSMISSION_PAUSE: Duration = Duration::from_secs(120);
 /// Bounds of the kernel for probes.
 const MAX_SECONDS: u64 = 32_767;
 const MAX_PROBES: u64 = 127;

@@ -92,7 +92,7 @@ macro_rules! shared_options {
                 self
             }
 
-            /// Leaves the handshake out: the listener accepts everybody who can reach its address. Nothing tells one side that the other has
+            /// Leaves the handshake out: the listener accepts everybody who can reach its address. One side does not notice whether the other has
             /// chosen this, so choose the same on both.
             ///
             /// # Examples
@@ -100,7 +100,7 @@ macro_rules! shared_options {
             /// ```
             /// use procession_channels::{Client, Listener};
             ///
-            /// let folder = tempfile::tempdir()?; // which nobody else can enter
+            /// let folder = tempfile::tempdir()?; // which no other user can enter
             /// let listener = Listener::builder().without_key().bind(folder.path().join("socket"))?;
             /// let client = Client::builder().without_key().connect(listener.address())?;
             /// listener.accept()?.send_bytes(b"welcome")?;
@@ -138,7 +138,7 @@ macro_rules! shared_options {
             /// use procession_channels::{Address, Client, Listener};
             /// use std::time::Duration;
             ///
-            /// // It accepts nobody.
+            /// // It never accepts.
             /// let listener = Listener::bind("@".parse::<Address>()?, "the key")?;
             /// let client = Client::builder().key("the key").handshake_timeout(Duration::from_millis(10));
             /// assert!(client.connect(listener.address()).is_err());

@@ -27,9 +27,7 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::SocketConnection;
-    /// # use std::os::unix::net::UnixStream;
-    /// # let (here, there) = UnixStream::pair()?;
-    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// # let (here, there) = SocketConnection::pair()?;
     /// here.send_bytes(b"one")?;
     /// here.send_bytes(b"")?;
     /// assert_eq!((there.recv_bytes()?, there.recv_bytes()?), (b"one".to_vec(), Vec::new()));
@@ -50,10 +48,10 @@ impl SocketConnection {
     ///
     /// ```
     /// use procession_channels::{SocketConnection, SocketRecvError};
-    /// use std::{os::unix::net::UnixStream, time::Duration};
+    /// use std::time::Duration;
     ///
-    /// let (here, _there) = UnixStream::pair()?;
-    /// let error = SocketConnection::from(here).recv_bytes_timeout(Duration::from_millis(1)).unwrap_err();
+    /// let (here, _there) = SocketConnection::pair()?;
+    /// let error = here.recv_bytes_timeout(Duration::from_millis(1)).unwrap_err();
     /// assert!(matches!(error, SocketRecvError::TimedOut));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -71,10 +69,8 @@ impl SocketConnection {
     ///
     /// ```
     /// use procession_channels::SocketConnection;
-    /// use std::os::unix::net::UnixStream;
     ///
-    /// let (here, there) = UnixStream::pair()?;
-    /// let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// let (here, there) = SocketConnection::pair()?;
     /// here.send_bytes(b"hello")?;
     /// assert!(there.recv_bytes_max(4).is_err());
     /// assert_eq!(there.recv_bytes_max(5)?, b"hello");
@@ -95,10 +91,8 @@ impl SocketConnection {
     ///
     /// ```
     /// use procession_channels::SocketConnection;
-    /// use std::os::unix::net::UnixStream;
     ///
-    /// let (here, there) = UnixStream::pair()?;
-    /// let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// let (here, there) = SocketConnection::pair()?;
     /// let mut buffer = Vec::new();
     /// for word in ["some", "words"] {
     ///     here.send_bytes(word.as_bytes())?;
@@ -123,10 +117,10 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::SocketConnection;
-    /// # use std::{os::unix::net::UnixStream, time::Duration};
-    /// # let (here, _there) = UnixStream::pair()?;
+    /// # use std::time::Duration;
+    /// # let (here, _there) = SocketConnection::pair()?;
     /// let mut buffer = vec![1, 2, 3];
-    /// assert!(SocketConnection::from(here).recv_bytes_into_timeout(&mut buffer, Duration::ZERO).is_err());
+    /// assert!(here.recv_bytes_into_timeout(&mut buffer, Duration::ZERO).is_err());
     /// assert!(buffer.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -146,9 +140,7 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::SocketConnection;
-    /// # use std::os::unix::net::UnixStream;
-    /// # let (here, there) = UnixStream::pair()?;
-    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// # let (here, there) = SocketConnection::pair()?;
     /// here.send(&vec![1, 2, 3])?;
     /// assert_eq!(there.recv::<Vec<i32>>()?, [1, 2, 3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -168,9 +160,9 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::{SocketConnection, SocketRecvError};
-    /// # use std::{os::unix::net::UnixStream, time::Duration};
-    /// # let (here, _there) = UnixStream::pair()?;
-    /// let result = SocketConnection::from(here).recv_timeout::<u32>(Duration::ZERO);
+    /// # use std::time::Duration;
+    /// # let (here, _there) = SocketConnection::pair()?;
+    /// let result = here.recv_timeout::<u32>(Duration::ZERO);
     /// assert!(matches!(result, Err(SocketRecvError::TimedOut)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -28,9 +28,7 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::SocketConnection;
-    /// # use std::os::unix::net::UnixStream;
-    /// # let (here, there) = UnixStream::pair()?;
-    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// # let (here, there) = SocketConnection::pair()?;
     /// here.send_bytes(b"as it is")?;
     /// assert_eq!(there.recv_bytes()?, b"as it is");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,12 +49,11 @@ impl SocketConnection {
     ///
     /// ```
     /// use procession_channels::{SocketConnection, SocketSendError};
-    /// use std::{os::unix::net::UnixStream, time::Duration};
+    /// use std::time::Duration;
     ///
-    /// let (here, _there) = UnixStream::pair()?;
-    /// let here = SocketConnection::from(here);
+    /// let (here, _there) = SocketConnection::pair()?;
     /// let error = here.send_bytes_timeout(&[0; 10 << 20], Duration::from_millis(1)).unwrap_err();
-    /// assert!(matches!(error, SocketSendError::CutOff), "nobody reads");
+    /// assert!(matches!(error, SocketSendError::CutOff), "the other side does not read");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), SocketSendError> {
@@ -75,9 +72,7 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::SocketConnection;
-    /// # use std::os::unix::net::UnixStream;
-    /// # let (here, there) = UnixStream::pair()?;
-    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// # let (here, there) = SocketConnection::pair()?;
     /// here.send(&("seven", 7_u8))?;
     /// assert_eq!(there.recv::<(String, u8)>()?, ("seven".to_owned(), 7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -96,9 +91,9 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::SocketConnection;
-    /// # use std::{os::unix::net::UnixStream, time::Duration};
-    /// # let (here, _there) = UnixStream::pair()?;
-    /// SocketConnection::from(here).send_timeout("a word", Duration::from_secs(1))?;
+    /// # use std::time::Duration;
+    /// # let (here, _there) = SocketConnection::pair()?;
+    /// here.send_timeout("a word", Duration::from_secs(1))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_timeout<T: Serialize + ?Sized>(&self, value: &T, timeout: Duration) -> Result<(), SocketSendError> {
@@ -118,14 +113,14 @@ impl SocketConnection {
 }
 
 /// A message while it is being sent. If it is dropped in the middle, it is cut off.
-pub(super) struct PartialSend<'a> {
+pub(crate) struct PartialSend<'a> {
     connection: &'a SocketConnection,
     sending: DeadlineGuard<'a, SendState>,
     outgoing: Outgoing<'a>,
 }
 
 impl<'a> PartialSend<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         connection: &'a SocketConnection,
         sending: DeadlineGuard<'a, SendState>,
         bytes: &'a [u8],
@@ -137,7 +132,7 @@ impl<'a> PartialSend<'a> {
     }
 
     /// Sends what the kernel has space for. Returns whether that was all.
-    pub(super) fn advance(&mut self, blocking: Blocking) -> Result<bool, SocketSendError> {
+    pub(crate) fn advance(&mut self, blocking: Blocking) -> Result<bool, SocketSendError> {
         while !self.outgoing.is_sent() {
             match transmit(self.connection.as_fd(), &self.outgoing.slices(), blocking)? {
                 Some(count) => self.outgoing.advance(count),
@@ -163,7 +158,7 @@ impl Drop for PartialSend<'_> {
     }
 }
 
-pub(super) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, SocketSendError> {
+pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, SocketSendError> {
     let (payload, descriptors) = codec::portable::encode(value)?.into_parts();
     if descriptors.is_empty() { Ok(payload.into_vec()) } else { Err(SocketSendError::Descriptors(descriptors.len())) }
 }

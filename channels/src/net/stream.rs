@@ -12,7 +12,7 @@ use procession_core::os::poll::{Pollable, poll};
 
 /// Whether a call may sleep in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blocking {
+pub(crate) enum Blocking {
     No,
     Yes,
 }
@@ -36,7 +36,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>, space: &mut [u8], blocking: Blocki
     retried(|| socket::recv(socket.as_raw_fd(), space, blocking.flags()))
 }
 
-/// Writes as much as there is space for. Returns `None` if there is none.
+/// Writes as much as there is space for. Returns `None` if the buffer is full.
 pub(super) fn transmit(socket: BorrowedFd<'_>, bytes: &[IoSlice<'_>], blocking: Blocking) -> io::Result<Option<usize>> {
     retried(|| socket::sendmsg::<()>(socket.as_raw_fd(), bytes, &[], blocking.flags(), None))
 }

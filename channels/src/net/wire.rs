@@ -1,6 +1,6 @@
 //! Python's framing: where one message ends in a stream and the next begins. Pure, without I/O.
 //!
-//! A message is a big-endian 32-bit length and so many bytes. Lengths above `i32::MAX` are written as -1 and a 64-bit length.
+//! A message is a big-endian 32-bit length and its bytes. Lengths above `i32::MAX` are written as -1 and a 64-bit length.
 
 use std::io::IoSlice;
 use std::mem;
@@ -237,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_anywhere_inside_is_told_from_an_end(
+        fn a_cut_anywhere_inside_differs_from_an_end(
             payload in vec(any::<u8>(), 1..300), long in any::<bool>(), cut in any::<prop::sample::Index>(),
         ) {
             let stream = if long { long_form(&payload) } else { written(&payload) };

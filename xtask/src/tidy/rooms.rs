@@ -7,7 +7,7 @@ type Floors = &'static [&'static [&'static str]];
 pub(super) const CRATES: &[(&str, Floors)] = &[
     ("core", &[&["code"], &["memory"], &["bytes"], &["os"]]),
     ("sync", &[&["*"], &["raw"], &["tuning"]]),
-    ("channels", &[&["net", "asynchronous"], &["api"], &["ends"], &["memory"]]),
+    ("channels", &[&["asynchronous"], &["net"], &["api"], &["ends"], &["memory"], &["tuning"]]),
     ("pool", &[&["api"], &["caller"], &["dispatcher"], &["scheduler"], &["worker"], &["wire"], &["model"]]),
     ("manager", &[&["remote", "pool"], &["api"], &["objects"], &["client"], &["server"], &["table"]]),
 ];

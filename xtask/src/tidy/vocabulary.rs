@@ -76,7 +76,6 @@ const BANNED: &[Banned] = &[
             ("vain", "misses"),
             ("Door", "PendingHandshakes"),
             ("Manners", "HandshakeLimits"),
-            ("Crowded", "Backlog"),
             ("Gate", "DeadlineMutex"),
             ("Place", "BoundSocket"),
             ("footprint", "SocketFile"),

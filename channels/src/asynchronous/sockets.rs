@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 
-use super::connection::SocketConnection;
-use super::error::{AcceptError, SocketRecvError, SocketSendError};
-use super::listener::Listener;
-use super::sending::{PartialSend, encoded};
-use super::stream::Blocking;
-use crate::asynchronous::ready::{Coverage, Watch, when_ready};
+use super::ready::{Coverage, Watch, when_ready};
+use crate::net::connection::SocketConnection;
+use crate::net::error::{AcceptError, SocketRecvError, SocketSendError};
+use crate::net::listener::Listener;
+use crate::net::sending::{PartialSend, encoded};
+use crate::net::stream::Blocking;
 
 impl SocketConnection {
     /// Receives as [`recv_bytes`](Self::recv_bytes) does, and lets other tasks run meanwhile.
@@ -33,12 +33,10 @@ impl SocketConnection {
     ///
     /// ```
     /// use procession_channels::SocketConnection;
-    /// use std::os::unix::net::UnixStream;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let (here, there) = UnixStream::pair()?;
-    /// let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// let (here, there) = SocketConnection::pair()?;
     /// let (sent, received) = tokio::join!(here.send_bytes_async(b"bytes"), there.recv_bytes_async());
     /// sent?;
     /// assert_eq!(received?, b"bytes");
@@ -69,11 +67,9 @@ impl SocketConnection {
     ///
     /// ```
     /// # use procession_channels::SocketConnection;
-    /// # use std::os::unix::net::UnixStream;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (here, there) = UnixStream::pair()?;
-    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// # let (here, there) = SocketConnection::pair()?;
     /// here.send_async(&("seven", 7)).await?;
     /// assert_eq!(there.recv_async::<(String, i32)>().await?, ("seven".into(), 7));
     /// # Ok(())
@@ -103,9 +99,7 @@ impl SocketConnection {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use procession_channels::SocketConnection;
-    /// # use std::os::unix::net::UnixStream;
-    /// # let (here, there) = UnixStream::pair()?;
-    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// # let (here, there) = SocketConnection::pair()?;
     /// // More than the socket has room for: both sides take turns.
     /// let (sent, received) = tokio::join!(here.send_bytes_async(&[7; 1 << 20]), there.recv_bytes_async());
     /// sent?;
@@ -143,9 +137,7 @@ impl SocketConnection {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use procession_channels::SocketConnection;
-    /// # use std::os::unix::net::UnixStream;
-    /// # let (here, there) = UnixStream::pair()?;
-    /// # let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    /// # let (here, there) = SocketConnection::pair()?;
     /// here.send_async("a text").await?;
     /// assert_eq!(there.recv_async::<String>().await?, "a text");
     /// # Ok(())
