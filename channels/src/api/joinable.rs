@@ -20,7 +20,7 @@ use super::join_error::{JoinError, TaskDoneError};
 use super::queue::queue;
 use super::receiver::Receiver;
 use super::sender::Sender;
-use crate::ends::backoff::BackoffTimer;
+use crate::ends::backoff::timer;
 use crate::ends::error::RawRecvError;
 use crate::memory::outstanding::{Completion, JoinState};
 use crate::memory::shared_memory::Memory;
@@ -137,7 +137,7 @@ impl<T> JoinableSender<T> {
 
     fn join_until(&self, until: Until) -> Result<(), JoinError> {
         let memory = self.memory();
-        let mut timer = BackoffTimer::new(until);
+        let mut sleeps = timer(until);
         loop {
             let epoch = &memory.outstanding().epoch;
             // Pairs with the SeqCst in `Memory::complete_one`, which changes it after the completion: what is completed after the
@@ -157,7 +157,7 @@ impl<T> JoinableSender<T> {
                 return Err(JoinError::Timeout { unfinished });
             }
             // In slices, because the death of a process wakes no sleeper.
-            let _looks_again_anyway = futex::wait(epoch, before, timer.next_wake());
+            let _looks_again_anyway = futex::wait(epoch, before, sleeps.next_sleep());
         }
     }
 

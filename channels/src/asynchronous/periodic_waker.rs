@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 use std::thread;
+
+use procession_core::os::mutex::{ignore_poison, lock};
 
 use crate::tuning::TASK_WAKE_INTERVAL;
 
@@ -70,7 +72,7 @@ fn serve() {
     loop {
         let is_needed = |registry: &mut Registry| registry.wakers.as_ref().is_some_and(|wakers| !wakers.is_empty());
         let waited = EMPTIED.wait_timeout_while(registry, TASK_WAKE_INTERVAL, is_needed);
-        registry = waited.unwrap_or_else(PoisonError::into_inner).0;
+        registry = ignore_poison(waited).0;
         let wakers = registry.wakers.take().unwrap_or_default();
         registry.round += 1;
         if wakers.is_empty() {
@@ -85,5 +87,5 @@ fn serve() {
 }
 
 fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&REGISTRY)
 }

@@ -1,10 +1,11 @@
 //! How an end waits: spinning for as long as that pays, then sleeping. Senders that wait for space sleep in growing slices.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use procession_core::os::backoff::{AdaptiveSpin, BackoffTimer, has_other_cores};
 
 use crate::memory::until::Until;
 use crate::tuning::{
@@ -22,36 +23,17 @@ pub(crate) fn note_wakeup() {
     SENT_WAKEUP.set(true);
 }
 
-/// The ends of the slices in which one call sleeps.
-#[derive(Debug)]
-pub(crate) struct BackoffTimer {
-    deadline: Option<Instant>,
-    sleep: Duration,
+/// Makes the timer of a call that sleeps in slices.
+pub(crate) fn timer(until: Until) -> BackoffTimer {
+    BackoffTimer::new(until.deadline(), FIRST_SLEEP, LONGEST_SLEEP)
 }
 
-impl BackoffTimer {
-    pub(crate) fn new(until: Until) -> BackoffTimer {
-        BackoffTimer { deadline: until.deadline(), sleep: FIRST_SLEEP }
-    }
-
-    /// Returns when the sleep that begins now shall end.
-    pub(crate) fn next_wake(&mut self) -> Option<Instant> {
-        let end = Instant::now().checked_add(self.sleep);
-        self.sleep = (self.sleep * 2).min(LONGEST_SLEEP);
-        match (self.deadline, end) {
-            (Some(deadline), Some(end)) => Some(deadline.min(end)),
-            (deadline, end) => end.or(deadline),
-        }
-    }
-}
-
-/// Spins, and remembers whether that has paid lately.
+/// Spins until an item comes, and remembers how the items have come lately.
 ///
 /// Its counters are shared by the threads that use one end, and are only hints: all accesses are Relaxed.
-#[derive(Debug, Default)]
-pub(crate) struct AdaptiveSpin {
-    /// Number of spins in a row that saw nothing.
-    misses: AtomicU32,
+#[derive(Debug)]
+pub(crate) struct ItemSpin {
+    adaptive: AdaptiveSpin,
     /// Number of pauses before the first look. A look takes a cache line away from the peer that is about to write to it. So while
     /// items come one upon the other, it pays to wait for a few.
     pauses: AtomicU32,
@@ -61,16 +43,21 @@ pub(crate) struct AdaptiveSpin {
     shares_core: AtomicBool,
 }
 
-impl AdaptiveSpin {
+impl ItemSpin {
+    pub(crate) fn new() -> ItemSpin {
+        ItemSpin {
+            adaptive: AdaptiveSpin::new(MAX_MISSES, WAITS_PER_SPIN),
+            pauses: AtomicU32::new(0),
+            waits_without_pauses: AtomicU32::new(0),
+            shares_core: AtomicBool::new(false),
+        }
+    }
+
     /// Spins until something is there. `look` returns how many items are.
     pub(crate) fn spin(&self, mut look: impl FnMut() -> u64) -> bool {
-        let misses = self.misses.load(Relaxed);
-        if !has_other_cores() || (misses >= MAX_MISSES && !misses.is_multiple_of(WAITS_PER_SPIN)) {
-            self.misses.store(misses.wrapping_add(1), Relaxed);
-            return false;
-        }
-        let seen = self.look_after_pauses(&mut look) || self.look_eagerly(look);
-        self.misses.store(if seen { 0 } else { misses.wrapping_add(1).max(1) }, Relaxed);
+        let may_spin = has_other_cores() && self.adaptive.should_spin();
+        let seen = may_spin && (self.look_after_pauses(&mut look) || self.look_eagerly(look));
+        self.adaptive.record(seen);
         seen
     }
 
@@ -145,10 +132,4 @@ fn pause_and(pauses: u32, look: &mut impl FnMut() -> u64) -> u64 {
         std::hint::spin_loop();
     }
     look()
-}
-
-/// Returns whether this process has more than one core, as far as its affinity and quota tell.
-fn has_other_cores() -> bool {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from)) > 1
 }

@@ -7,7 +7,7 @@ use std::thread;
 use procession_core::codec::Handles;
 use procession_core::packet::Packet;
 
-use super::backoff::AdaptiveSpin;
+use super::backoff::ItemSpin;
 use super::batch::Batch;
 use super::error::RawRecvError;
 use super::packets;
@@ -25,7 +25,7 @@ pub(crate) struct RawReceiver {
     memory: Memory,
     pub(super) which: usize,
     socket: Option<Packet>,
-    spin: AdaptiveSpin,
+    spin: ItemSpin,
     /// Whether a wake-up may be in the socket.
     may_have_wakeup: AtomicBool,
     /// Whether all senders were found gone.
@@ -50,7 +50,7 @@ impl RawReceiver {
             memory,
             which,
             socket: Some(socket),
-            spin: AdaptiveSpin::default(),
+            spin: ItemSpin::new(),
             may_have_wakeup: AtomicBool::new(true),
             senders_are_gone: AtomicBool::new(false),
             is_unarmed: AtomicBool::new(false),

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU64, fence};
 
 use procession_core::codec::Handles;
+use procession_core::os::backoff::BackoffTimer;
 use procession_core::packet::{MOST_DESCRIPTORS, Packet, Received};
 
-use super::backoff::{AdaptiveSpin, BackoffTimer, note_wakeup};
+use super::backoff::{ItemSpin, note_wakeup, timer};
 use super::error::RawSendError;
 use super::packets;
 use crate::memory::chain::Tail;
@@ -24,7 +25,7 @@ pub(crate) struct RawSender {
     memory: Memory,
     pub(super) which: usize,
     socket: Packet,
-    spin: AdaptiveSpin,
+    spin: ItemSpin,
     /// Number of messages that were sent since the receivers were last seen to take one; a large message counts as many.
     unseen: AtomicU64,
     /// The head's commit word at that time.
@@ -35,7 +36,7 @@ impl RawSender {
     pub(crate) fn new(memory: Memory, which: usize, socket: Packet) -> RawSender {
         // The first message asks the kernel whether any receiver is left.
         let (unseen, seen_commit) = (AtomicU64::new(SENDS_PER_LIVENESS_CHECK), AtomicU64::new(0));
-        RawSender { memory, which, socket, spin: AdaptiveSpin::default(), unseen, seen_commit }
+        RawSender { memory, which, socket, spin: ItemSpin::new(), unseen, seen_commit }
     }
 
     #[inline]
@@ -159,10 +160,10 @@ impl RawSender {
         if self.receivers_are_gone(len) {
             return Err(RawSendError::Disconnected);
         }
-        let mut timer = None;
+        let mut sleeps = None;
         loop {
             // Before the first sleep, space for several items is waited for; afterwards any space will do.
-            let ample = until != Until::Now && timer.is_none();
+            let ample = until != Until::Now && sleeps.is_none();
             if self.try_insert(descriptors, ample, until, &mut push)? {
                 return Ok(());
             }
@@ -173,8 +174,8 @@ impl RawSender {
                 let added = ample && self.try_insert(descriptors, false, until, &mut push)?;
                 return if added { Ok(()) } else { Err(RawSendError::Full) };
             }
-            let timer = timer.get_or_insert_with(|| BackoffTimer::new(until));
-            self.wait_for_space(timer).map_err(ChainError::from)?;
+            let sleeps = sleeps.get_or_insert_with(|| timer(until));
+            self.wait_for_space(sleeps).map_err(ChainError::from)?;
         }
     }
 
@@ -292,14 +293,14 @@ impl RawSender {
         gone
     }
 
-    fn wait_for_space(&self, timer: &mut BackoffTimer) -> io::Result<()> {
+    fn wait_for_space(&self, sleeps: &mut BackoffTimer) -> io::Result<()> {
         // Space for one item is not waited for: each item would cost a look at what the receivers do.
         if self.spin.spin(|| 2 * u64::from(self.chain().has_ample_space())) {
             return Ok(());
         }
         self.memory.recover_if_needed();
         if !self.arm() {
-            self.socket.wait(timer.next_wake())?;
+            self.socket.wait(sleeps.next_sleep())?;
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! [`DeadlineMutex`]: a mutex inside one process that is waited for until a deadline.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
 #[cfg(feature = "tokio")]
 use std::task::Poll;
 use std::task::Waker;
 use std::time::Instant;
+
+use procession_core::os::mutex::{lock, wait_for};
 
 /// A mutex that is held while messages are sent or received, which may take long. So locking it has a deadline.
 #[derive(Debug)]
@@ -36,28 +38,14 @@ impl<T> DeadlineMutex<T> {
 
     /// Locks the value, and waits until the deadline; for ever without one.
     pub(super) fn lock(&self, deadline: Option<Instant>) -> Option<DeadlineGuard<'_, T>> {
-        let mut state = self.state();
-        loop {
-            if let Some(value) = state.value.take() {
-                return Some(DeadlineGuard { mutex: self, value: Some(value) });
-            }
-            state = match deadline {
-                None => self.unlocked.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let left = at.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    self.unlocked.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
+        let taken = wait_for(&self.unlocked, lock(&self.state), deadline, |state| state.value.take());
+        taken.1.map(|value| DeadlineGuard { mutex: self, value: Some(value) })
     }
 
     /// Locks the value, or has the task woken when it is unlocked.
     #[cfg(feature = "tokio")]
     pub(crate) fn poll_lock(&self, waker: &Waker) -> Poll<DeadlineGuard<'_, T>> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         match state.value.take() {
             Some(value) => Poll::Ready(DeadlineGuard { mutex: self, value: Some(value) }),
             None => {
@@ -65,11 +53,6 @@ impl<T> DeadlineMutex<T> {
                 Poll::Pending
             }
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        // No code of the user runs under the inner mutex, so what it guards is whole even if it is poisoned.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,7 +72,7 @@ impl<T> DerefMut for DeadlineGuard<'_, T> {
 
 impl<T> Drop for DeadlineGuard<'_, T> {
     fn drop(&mut self) {
-        let mut state = self.mutex.state();
+        let mut state = lock(&self.mutex.state);
         state.value = self.value.take();
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);

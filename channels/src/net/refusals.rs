@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, Once};
+
+use procession_core::os::mutex::lock;
 
 use super::address::Address;
 use super::error::HandshakeError;
@@ -41,28 +43,24 @@ pub(super) struct Refusals(Mutex<(u64, VecDeque<Refusal>)>);
 
 impl Refusals {
     pub(super) fn count(&self) -> u64 {
-        self.lock().0
+        lock(&self.0).0
     }
 
     pub(super) fn take(&self) -> Vec<Refusal> {
-        self.lock().1.drain(..).collect()
+        lock(&self.0).1.drain(..).collect()
     }
 
     pub(super) fn add(&self, peer: Option<Address>, error: HandshakeError) {
         if matches!(error, HandshakeError::Legacy) {
             warn_about_legacy_peer(peer.as_ref());
         }
-        let mut locked = self.lock();
+        let mut locked = lock(&self.0);
         let (count, latest) = &mut *locked;
         *count += 1;
         if latest.len() == MAX_REFUSALS {
             latest.pop_front();
         }
         latest.push_back(Refusal { peer, error });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (u64, VecDeque<Refusal>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
