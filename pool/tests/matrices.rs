@@ -15,7 +15,7 @@ fn every_cell_of_the_endings_is_right() {
 #[test]
 fn every_cell_of_the_seams_is_right() {
     let said = run("seams");
-    assert!(said.contains("71 cells, 0 of them wrong"), "{said}");
+    assert!(said.contains("203 cells, 0 of them wrong"), "{said}");
 }
 
 /// Runs such a program. It guards itself against hanging.

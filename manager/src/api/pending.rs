@@ -5,12 +5,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use procession_core::codec::{self, Message};
+use procession_core::codec::Message;
 use procession_core::os::poll::deadline_after;
 use serde::de::DeserializeOwned;
 
 use crate::client::handle::{Handle, Posted, Route};
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 
 /// The result of a call that was sent with [`Proxy::post`](crate::Proxy::post).
 ///
@@ -221,7 +221,7 @@ impl<R> Pending<R> {
     {
         let handle = Arc::clone(&self.handle);
         let finish = move |answer: Result<Message, CallError>| {
-            callback(answer.and_then(|message| Ok(codec::decode(message)?)));
+            callback(answer.and_then(decoded));
             // Up to here the object has stayed, because somebody waited for its answer.
             drop(handle);
         };
@@ -237,7 +237,7 @@ impl<R> Pending<R> {
         R: DeserializeOwned,
     {
         let posted = self.posted.take().ok_or(CallError::ManagerGone)?;
-        Ok(codec::decode(self.handle.wait(posted, deadline)?)?)
+        decoded(self.handle.wait(posted, deadline)?)
     }
 }
 

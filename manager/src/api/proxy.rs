@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::api::pending::Pending;
 use crate::client::connection::MethodRef;
 use crate::client::handle::Handle;
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 use crate::wire::protocol::RequestKind;
 
 /// A value of type `T` that lives in a manager.
@@ -270,7 +270,7 @@ impl<T: Any> Proxy<T> {
     ) -> Result<R, CallError> {
         let deadline = deadline.or_else(|| self.deadline());
         let result = self.handle.call(kind, MethodRef::Named(method?), codec::encode(argument)?, deadline)?;
-        Ok(codec::decode(result)?)
+        decoded(result)
     }
 
     /// As `perform`, for a call that gives its caller something. If it should come to do so after it was given up, `undo` gives it

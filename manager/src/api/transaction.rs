@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::api::proxy::Proxy;
 use crate::client::connection::{MethodRef, Request};
 use crate::client::handle::{Handle, Route};
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 use crate::wire::ids::ObjectId;
 use crate::wire::protocol::{self, RequestKind};
 
@@ -255,6 +255,6 @@ impl Results {
     pub fn take<R: DeserializeOwned>(&mut self, step: Step<R>) -> Result<R, CallError> {
         let result = self.0.get_mut(step.index).and_then(Option::take);
         let result = result.ok_or_else(|| CallError::Unknown("the step is of another transaction".to_owned()))?;
-        Ok(codec::decode(result)?)
+        decoded(result)
     }
 }

@@ -3,12 +3,12 @@
 use std::any::type_name;
 use std::collections::BTreeMap;
 
-use procession_core::codec;
+use procession_core::codec::{self, Message};
 
 use super::collection::Item;
 use super::macros::{proxy_type, remote_methods};
 use crate::api::proxy::Proxy;
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 
 /// Values of any types in a manager, each with a name.
 ///
@@ -112,7 +112,7 @@ impl Namespace {
         if kind != type_name::<T>() {
             return Err(CallError::WrongType(kind));
         }
-        Ok(Some(codec::decode_from(&bytes, Vec::new())?))
+        decoded(Message::new(bytes, Vec::new())).map(Some)
     }
 
     /// Removes a name. Answers whether it was there.

@@ -15,7 +15,7 @@ use super::registry::Registry;
 use crate::api::pending::Pending;
 use crate::client::connection::MethodRef;
 use crate::client::handle::Handle;
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 use crate::wire::protocol::RequestKind;
 
 /// An object that a [`RemoteManager`](crate::RemoteManager) has made. Its methods are called by the names that they have in the
@@ -177,7 +177,7 @@ impl<T: Any> RemoteProxy<T> {
         R: DeserializeOwned,
     {
         let (kind, method_ref) = self.find::<A, R>(method)?;
-        Ok(codec::decode(self.handle.call(kind, method_ref, codec::encode(argument)?, deadline)?)?)
+        decoded(self.handle.call(kind, method_ref, codec::encode(argument)?, deadline)?)
     }
 
     fn find<A, R>(&self, method: &str) -> Result<(RequestKind, MethodRef), CallError> {

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 
-use procession_core::codec::{DecodeError, EncodeError};
+use procession_core::codec::{self, DecodeError, EncodeError, Message};
 use procession_core::os::limits;
 use procession_core::{FunctionError, LinkError};
-use procession_process::panics::Asked;
+use procession_process::panics::{self, Asked};
 use procession_process::{Panic, SpawnError};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -215,6 +217,13 @@ impl From<DecodeError> for CallError {
     fn from(error: DecodeError) -> CallError {
         CallError::Result(error.to_string())
     }
+}
+
+/// Reads a result. That is code of the user's: a panic of it is the call's error, and no callback is lost.
+pub(crate) fn decoded<R: DeserializeOwned>(result: Message) -> Result<R, CallError> {
+    let decoded = panic::catch_unwind(AssertUnwindSafe(|| codec::decode(result)));
+    let panicked = |payload| CallError::Result(format!("it {}", panics::of_payload(payload)));
+    Ok(decoded.map_err(panicked)??)
 }
 
 impl From<FunctionError> for CallError {

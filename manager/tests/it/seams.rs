@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use procession_manager::{CallError, Counter, Deferred, Manager, Proxy};
+use procession_manager::{CallError, Counter, Deferred, Manager, Proxy, Transaction};
 use procession_process::panics;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -268,6 +268,40 @@ fn callbacks_may_do_what_they_like() {
     let same = number.clone();
     number.post(|n, ()| *n, ()).unwrap().on_done(move |_| tell.send(same.get()).unwrap());
     assert_eq!(told.recv_timeout(LONG).unwrap(), Ok(1), "a callback may call");
+}
+
+/// Panics where its reader is the caller.
+#[derive(Debug, Serialize)]
+struct Unreadable(bool);
+
+impl<'de> Deserialize<'de> for Unreadable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Unreadable, D::Error> {
+        let has_a_bomb = bool::deserialize(deserializer)?;
+        if has_a_bomb { std::panic::panic_any(Bomb) } else { panic!("as expected") }
+    }
+}
+
+#[test]
+fn a_result_whose_reading_panics_is_the_error_of_its_call_and_told_to_its_callback() {
+    let manager = Manager::start().unwrap();
+    let number = manager.create(|n: u8| n, 1).unwrap();
+    let (told, tell) = std::sync::mpsc::channel();
+    for has_a_bomb in [false, true] {
+        let give = |_: &mut u8, has_a_bomb: bool| Unreadable(has_a_bomb);
+        let right = |outcome: Result<Unreadable, CallError>| {
+            let text = if has_a_bomb { "it panicked: Box<dyn Any>" } else { "it panicked: as expected" };
+            assert_eq!(outcome.map(drop), Err(CallError::Result(text.to_owned())));
+        };
+        right(number.call(give, has_a_bomb));
+        right(number.post(give, has_a_bomb).unwrap().wait());
+        let told = told.clone();
+        number.post(give, has_a_bomb).unwrap().on_done(move |outcome| told.send(outcome).unwrap());
+        right(tell.recv_timeout(LONG).expect("no callback is lost"));
+        let mut steps = Transaction::new();
+        let step = steps.call(&number, give, has_a_bomb).unwrap();
+        right(steps.commit().unwrap().take(step));
+        assert_eq!(number.get(), Ok(1));
+    }
 }
 
 #[test]

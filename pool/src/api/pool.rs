@@ -208,8 +208,9 @@ impl Pool {
         self.join_until(deadline_after(timeout))
     }
 
-    /// Returns the errors of [finalizers](crate::PoolBuilder::finalizer) that panicked or were cut off, as far as known: all of them once
-    /// the pool was joined, up to 64.
+    /// Returns the errors of [finalizers](crate::PoolBuilder::finalizer) that panicked or were cut off, and of
+    /// [states](crate::PoolBuilder::local_state) whose `Drop` panicked or ended the worker, as far as known: all of them once the pool was
+    /// joined, up to 64.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -260,6 +261,11 @@ impl Pool {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
+        if self.shared.is_own_thread() {
+            // A waker that it calls ends the pool, or drops it.
+            self.shared.drive_own(|| self.shared.status.has_ended(), deadline);
+            return self.shared.status.has_ended();
+        }
         let has_ended = self.shared.status.wait_ended(deadline);
         if has_ended {
             let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();

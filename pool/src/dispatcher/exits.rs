@@ -24,7 +24,7 @@ impl Dispatcher {
         self.workers.read_all();
         self.ingest(id);
         let Some(handle) = self.workers.remove(id) else { return };
-        self.check_finalizer(&handle, status);
+        self.check_exit_steps(&handle, status);
         let info = handle.info().clone();
         trace::worker_ended(&info.name, info.pid, &status, handle.is_leaving());
         if !handle.has_reported {
@@ -40,20 +40,26 @@ impl Dispatcher {
         self.execute_all();
     }
 
-    /// Records that a finalizer has failed. It is also written to standard error, because few programs ask for such errors.
-    pub(super) fn finalizer_failed(&mut self, worker: String, failure: InitFailure) {
+    /// Records that a finalizer, or the drop of a state, has failed. It is also written to standard error, because few programs ask for such errors.
+    pub(super) fn exit_step_failed(&mut self, worker: String, failure: InitFailure) {
         let error: PoolError = PoolErrorKind::Finalizer { worker, failure }.into();
         stderr_forwarder::forward(format!("procession: {error}\n").as_bytes());
         self.status.add_finalizer_error(error);
     }
 
-    /// Records that the end of a worker has cut its finalizer off, if it did.
-    fn check_finalizer(&mut self, handle: &WorkerHandle, status: ExitStatus) {
-        let has_finalizer = self.workers.have_finalizer() && handle.has_reported;
-        if has_finalizer && handle.is_leaving() && !status.success() {
+    /// Records that the end of a worker has cut its finalizer off, or the drop of its state, if it did.
+    fn check_exit_steps(&mut self, handle: &WorkerHandle, status: ExitStatus) {
+        let (finalizes, drops_state) = self.workers.exit_steps();
+        let (step, has_step) = if handle.has_finalized || !finalizes {
+            // The pool itself kills workers without waiting for destructors, and reports no such kill.
+            (Step::DropState, drops_state && status.signal() != Some(SIGKILL))
+        } else {
+            (Step::Finalizer, true)
+        };
+        if has_step && handle.has_reported && handle.is_leaving() && !status.success() {
             let text = format!("its worker ended with {status} before it had come to its end");
-            let failure = Step::Finalizer.failed(Cause::NotRun(text));
-            self.finalizer_failed(handle.info().name.to_string(), failure);
+            let failure = step.failed(Cause::NotRun(text));
+            self.exit_step_failed(handle.info().name.to_string(), failure);
         }
     }
 
@@ -71,7 +77,7 @@ impl Dispatcher {
         self.driver.has_ended = true;
         for handle in self.workers.kill_all() {
             if let Some(status) = handle.child().exit_status() {
-                self.check_finalizer(&handle, status);
+                self.check_exit_steps(&handle, status);
             }
         }
         self.status.set_ended();

@@ -1,10 +1,10 @@
 //! [`Shared`]: what the threads that use a pool and the pool's own thread share, and which of them drives the dispatch.
 
 use std::mem;
-use std::ops::{Deref, DerefMut};
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use procession_core::os::identity::ProcessIdentity;
@@ -55,6 +55,7 @@ pub(crate) struct Shared {
     /// The process that the pool belongs to. A copy of it (`fork`) has neither the pool's thread nor its workers, and must not touch
     /// them.
     owner: ProcessIdentity,
+    own_thread: OnceLock<ThreadId>,
     locked: Mutex<Locked>,
     pub(crate) status: Arc<Status>,
     poller: Arc<Poller>,
@@ -85,6 +86,7 @@ impl Shared {
             Locked { dispatcher, is_driven: false, is_poll_mode: false, is_spinning: false, sleeps_until: None };
         Ok(Shared {
             owner: ProcessIdentity::current(),
+            own_thread: OnceLock::new(),
             locked: Mutex::new(locked),
             status,
             poller,
@@ -131,6 +133,10 @@ impl Shared {
     pub(crate) fn wait(&self, mailbox: &Mailbox, wanted: u64, deadline: Option<Instant>) -> bool {
         if mailbox.has_some() {
             return true;
+        }
+        if self.is_own_thread() {
+            self.drive_own(|| mailbox.has_some(), deadline);
+            return mailbox.has_some();
         }
         // A caller of long tasks does not poll: it would take processor time from the workers.
         let is_short = mailbox.avg_duration() <= SHORT_TASK;
@@ -194,20 +200,51 @@ impl Shared {
     /// The main function of the pool's own thread.
     pub(crate) fn run_thread(&self) {
         let _guard = FailOnPanic(self);
+        // A pool has one such thread.
+        let _is_first = self.own_thread.set(thread::current().id());
         let mut deadline = Some(Instant::now());
-        loop {
-            let readiness = self.poller.sleep(deadline);
-            let mut locked = self.lock();
-            locked.sleeps_until = None;
-            match readiness {
-                Ok(readiness) if locked.dispatcher.handle_readiness(&readiness) => {}
-                Ok(_) => return locked.dispatcher.end(),
-                Err(error) => return locked.dispatcher.fail(error),
-            }
-            deadline = locked.prepare_sleep();
-            drop(locked);
-            deadline = self.spin_briefly().unwrap_or(deadline);
+        while let ControlFlow::Continue(next) = self.turn(deadline) {
+            deadline = next;
         }
+    }
+
+    /// Sleeps until `deadline` or until a descriptor is ready, and handles it. Returns until when to sleep next, unless the pool has ended.
+    fn turn(&self, deadline: Option<Instant>) -> ControlFlow<(), Option<Instant>> {
+        let readiness = self.poller.sleep(deadline);
+        let mut locked = self.lock();
+        locked.sleeps_until = None;
+        match readiness {
+            Ok(readiness) if locked.dispatcher.handle_readiness(&readiness) => {}
+            Ok(_) => {
+                locked.dispatcher.end();
+                return ControlFlow::Break(());
+            }
+            Err(error) => {
+                locked.dispatcher.fail(error);
+                return ControlFlow::Break(());
+            }
+        }
+        let deadline = locked.prepare_sleep();
+        drop(locked);
+        ControlFlow::Continue(self.spin_briefly().unwrap_or(deadline))
+    }
+
+    /// Returns whether the calling thread is the pool's own: a waker, which it calls, may use the pool and wait for it.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.own_thread.get() == Some(&thread::current().id())
+    }
+
+    /// Takes turns of the pool's own thread until `is_done` or `deadline`, in place of waiting for that thread, which is this one.
+    pub(crate) fn drive_own(&self, is_done: impl Fn() -> bool, deadline: Option<Instant>) {
+        let mut until = Some(Instant::now());
+        while !is_done() && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            match self.turn(until.into_iter().chain(deadline).min()) {
+                ControlFlow::Continue(next) => until = next,
+                ControlFlow::Break(()) => break,
+            }
+        }
+        // The turn that called the waker has computed its deadline before all this.
+        self.poller.wake();
     }
 
     /// Polls the rings for a moment after the result of a short task with a waker: its caller may soon submit more, and to sleep and be

@@ -43,9 +43,11 @@ impl Dispatcher {
                 self.status.set_ready();
                 self.driver.emit(Event::Ready { worker });
             }
-            Report::FinalizerFailed(failure) => {
+            Report::Finalized => self.workers.with(worker, |handle| handle.has_finalized = true),
+            Report::ExitStepFailed(failure) => {
+                self.workers.with(worker, |handle| handle.has_finalized = true);
                 let name = self.set_reported(worker);
-                self.finalizer_failed(name, failure);
+                self.exit_step_failed(name, failure);
             }
             Report::InitFailed(failure) => {
                 let name = self.set_reported(worker);

@@ -69,6 +69,10 @@ impl Status {
         state.broken.clone().map_or(Ok(()), Err)
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
     /// Waits until the pool has ended, or until the deadline. Returns whether it has.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();

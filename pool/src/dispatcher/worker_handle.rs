@@ -50,6 +50,8 @@ pub(crate) struct WorkerHandle {
     descriptor_tasks: VecDeque<(u64, u32)>,
     /// Whether it has reported that it is ready, or that it never will be.
     pub(super) has_reported: bool,
+    /// Whether its finalizer has returned.
+    pub(super) has_finalized: bool,
     /// Whether its link may bring more reports.
     is_readable: bool,
     is_leaving: bool,
@@ -83,6 +85,7 @@ impl WorkerFactory {
             descriptors: VecDeque::new(),
             descriptor_tasks: VecDeque::new(),
             has_reported: false,
+            has_finalized: false,
             is_readable: true,
             is_leaving: false,
             link_error: None,

@@ -146,9 +146,10 @@ impl Workers {
         self.ids_where(|handle| resident_memory(handle.info().pid).is_some_and(|memory| memory > max))
     }
 
-    /// Returns whether workers run a finalizer before they leave.
-    pub(super) fn have_finalizer(&self) -> bool {
-        self.factory.preparation.finalizer.is_some()
+    /// Returns whether workers run a finalizer before they leave, and whether they drop a state then.
+    pub(super) fn exit_steps(&self) -> (bool, bool) {
+        let preparation = &self.factory.preparation;
+        (preparation.finalizer.is_some(), preparation.local_state.is_some())
     }
 
     pub(super) fn info(&self, id: WorkerId) -> Option<WorkerInfo> {

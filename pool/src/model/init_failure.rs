@@ -20,6 +20,8 @@ pub(crate) enum Step {
     Initializer,
     State,
     Finalizer,
+    /// The state that the worker keeps for its tasks alone is dropped.
+    DropState,
 }
 
 /// The reason of an [`InitFailure`].
@@ -45,6 +47,7 @@ impl InitFailure {
             Step::Placement => format!("worker `{worker}` cannot take its place"),
             Step::Initializer => format!("the initializer failed in worker `{worker}`"),
             Step::Finalizer => format!("the finalizer failed in worker `{worker}`"),
+            Step::DropState => format!("the state could not be dropped in worker `{worker}`"),
             Step::State => format!("the state could not be made in worker `{worker}`"),
         };
         format!("{what}: {}", self.cause)

@@ -92,8 +92,10 @@ pub(crate) enum Order<M> {
 pub(crate) enum Report {
     Ready,
     InitFailed(InitFailure),
-    /// The worker leaves now.
-    FinalizerFailed(InitFailure),
+    /// The finalizer has returned.
+    Finalized,
+    /// The worker leaves now, and its finalizer or the drop of its state has failed.
+    ExitStepFailed(InitFailure),
     /// The descriptors of the next result whose item announces some.
     Descriptors(Message),
     /// Look at the rings.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! control       pool ──► worker   Setup, then Register, Unregister, Descriptors, Revoke, Leave, Notify
-//!               worker ──► pool   Ready | InitFailed, then Descriptors, Notify, FinalizerFailed
+//!               worker ──► pool   Ready | InitFailed, then Descriptors, Notify, Finalized | ExitStepFailed
 //! task ring     pool ──► worker   chunks: a header, and the arguments of consecutive tasks of one job
 //! result ring   worker ──► pool   one item for each task, in the order of the chunks
 //! words         the claim (which tasks the worker may start, and has started), who sleeps, since when a task runs

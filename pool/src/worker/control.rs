@@ -6,13 +6,32 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use procession_core::codec::{Handles, Message};
-use procession_core::{LinkError, TryRecv};
+use procession_core::{LinkError, Method, TryRecv};
 use procession_process::panics;
 
 use super::prepare::make_context;
 use super::{LoadedFn, Worker};
 use crate::model::tuning::{MAX_UNREGISTERED, TRIM_AFTER};
 use crate::wire::messages::Order;
+
+/// The context of a job whose first task has not started here. It is decoded for that task: `Deserialize` is code of the user's, which
+/// may block or end the worker, and the task's time limit and error are the place for that.
+pub(super) struct EncodedContext {
+    make: Method,
+    context: Message,
+    method: Method,
+}
+
+impl EncodedContext {
+    fn load(self) -> LoadedFn {
+        let EncodedContext { make, context, method } = self;
+        match panics::catch(|| make_context(make, context)) {
+            Ok(Ok(context)) => LoadedFn::With { method, context },
+            Ok(Err(text)) => LoadedFn::Failed(text),
+            Err(panic) => LoadedFn::Failed(panic.to_string()),
+        }
+    }
+}
 
 impl Worker {
     /// Handles all orders that have come, without waiting.
@@ -53,12 +72,7 @@ impl Worker {
         match order {
             Order::Register { id, function } => drop(self.functions.insert(id, Rc::new(LoadedFn::Plain(function)))),
             Order::RegisterWith { id, make, context, method } => {
-                let function = match panics::catch(|| make_context(make, context)) {
-                    Ok(Ok(context)) => LoadedFn::With { method, context },
-                    Ok(Err(text)) => LoadedFn::Failed(text),
-                    Err(panic) => LoadedFn::Failed(panic.to_string()),
-                };
-                self.functions.insert(id, Rc::new(function));
+                drop(self.contexts.insert(id, EncodedContext { make, context, method }));
             }
             Order::Unregister { id } => self.unregister(id),
             Order::Descriptors { serial, with } => drop(self.descriptors_by_serial.insert(serial, with.into_parts().1)),
@@ -70,6 +84,7 @@ impl Worker {
 
     /// Drops the context of a job that has ended: it may hold descriptors open whose end another process waits for.
     fn unregister(&mut self, id: u32) {
+        drop(self.contexts.remove(&id));
         let current = (self.current.0 == id).then(|| mem::replace(&mut self.current, (u32::MAX, unknown_function())));
         // Tasks of the job may still be on their way that could not be revoked, so the number stays known.
         let dropped = (self.functions.insert(id, unknown_function()), current);
@@ -85,6 +100,9 @@ impl Worker {
     #[cold]
     pub(super) fn switch_function(&mut self, id: u32) -> Result<bool, LinkError> {
         while !self.is_leaving {
+            if let Some(context) = self.contexts.remove(&id) {
+                self.functions.insert(id, Rc::new(context.load()));
+            }
             if let Some(function) = self.functions.get(&id) {
                 self.current = (id, function.clone());
                 return Ok(true);

@@ -18,9 +18,11 @@ use procession_core::os::clock;
 use procession_core::{BufferPool, BufferReader, Control, Function, LinkError, Method, PendingDrop, Progress, Ring};
 use procession_process::{cpu_count, ignore_interrupt, panics};
 
+use self::control::EncodedContext;
 use self::prepare::{apply_placement, make_state, run_finalizer, run_initializer};
 use self::task_clock::TaskClock;
 use self::task_queue::TaskQueue;
+use crate::model::init_failure::{Cause, Step};
 use crate::model::tuning::{WORKER_POLLS_PER_YIELD, WORKER_SPIN};
 use crate::wire::channel::{SharedRings, set_flag, take_flag};
 use crate::wire::claim::Claim;
@@ -43,11 +45,15 @@ pub(crate) fn run(mut control: Control, (): ()) {
         let mut worker = Worker::new(control, rings);
         // The worker leaves whether the loop ended by an order or by an error of the link.
         let _gone = worker.run_loop();
-        if let Err(failure) = finalizer.map_or(Ok(()), run_finalizer) {
-            // A pool that is gone reads no report.
-            let _gone = worker.control.send(&Report::FinalizerFailed(failure));
+        // A pool that is gone reads no report.
+        if let Some(finalizer) = finalizer {
+            let report = run_finalizer(finalizer).map_or_else(Report::ExitStepFailed, |()| Report::Finalized);
+            let _gone = worker.control.send(&report);
         }
-        let _outcome = panics::catch(state::drop_local);
+        if let Err(panic) = panics::catch(state::drop_local) {
+            let failure = Step::DropState.failed(Cause::Panicked(panic));
+            let _gone = worker.control.send(&Report::ExitStepFailed(failure));
+        }
     }
 }
 
@@ -70,6 +76,7 @@ struct Worker {
     argument_buffers: BufferReader,
     tasks: TaskQueue,
     functions: HashMap<u32, Rc<LoadedFn>>,
+    contexts: HashMap<u32, EncodedContext>,
     /// The functions that were unregistered last.
     unregistered: VecDeque<u32>,
     /// The number of the function that ran last, and the function.
@@ -101,6 +108,7 @@ impl Worker {
             rings,
             tasks: TaskQueue::default(),
             functions: HashMap::new(),
+            contexts: HashMap::new(),
             unregistered: VecDeque::new(),
             current: (u32::MAX, control::unknown_function()),
             descriptors_by_serial: HashMap::new(),

@@ -59,3 +59,29 @@ fn a_finalizer_that_panics_is_told_of() {
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].panic().unwrap().message(), "farewell");
 }
+
+/// Panics, or ends the worker, when it is dropped.
+struct Parting(bool);
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        if self.0 {
+            std::process::abort();
+        }
+        panic!("no farewell");
+    }
+}
+
+#[test]
+fn a_state_whose_end_goes_wrong_is_told_of_and_no_finalizer_is_blamed() {
+    for (aborts, right) in [(false, "no farewell"), (true, "signal 6")] {
+        let builder = Pool::builder().workers(1).local_state(Parting, aborts).finalizer(|_: u8| (), 1);
+        let pool = builder.build().unwrap();
+        assert_eq!(pool.apply(|n: u32| n, 1).unwrap(), 1);
+        pool.join();
+        let errors: Vec<String> = pool.finalizer_errors().iter().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with("the state could not be dropped in worker `PoolWorker-"), "{errors:?}");
+        assert!(errors[0].contains(right), "{errors:?}");
+    }
+}

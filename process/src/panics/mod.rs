@@ -176,8 +176,15 @@ fn told(payload: Box<dyn Any + Send>, seen: Option<Sighting>) -> Panic {
     panic
 }
 
-/// A panic that was caught where the program's own hook has had its say.
-pub(crate) fn of_payload(payload: Box<dyn Any + Send>) -> Panic {
+/// A panic that was caught where the program's own hook has had its say. The payload is dropped, whatever that does.
+///
+/// ```
+/// use procession_process::panics::of_payload;
+///
+/// let payload = std::panic::catch_unwind(|| panic!("no bread")).unwrap_err();
+/// assert_eq!(of_payload(payload).message(), "no bread");
+/// ```
+pub fn of_payload(payload: Box<dyn Any + Send>) -> Panic {
     told(payload, None)
 }
 
