@@ -17,6 +17,9 @@ const PAGE: usize = 2 << 20;
 #[inline]
 #[must_use]
 pub fn copied(bytes: &[u8]) -> Vec<u8> {
+    if bytes.len() < LARGE {
+        return bytes.to_vec();
+    }
     let mut copy = Vec::new();
     append(&mut copy, bytes);
     copy

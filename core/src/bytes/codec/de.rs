@@ -8,7 +8,7 @@ use super::MAX_DEPTH;
 use super::check::{Check, kind};
 use super::cursor::Cursor;
 use super::error::Fault;
-use super::names::{Label, Shape, chosen};
+use super::names::chosen;
 use super::read::{Fields, Items, Variant};
 use super::ser::too_deep;
 
@@ -90,11 +90,12 @@ impl<'de, C: Check> Reader<'_, 'de, C> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         self.input.check.note(kind::STRUCT);
-        let written = self.input.cursor.array()?;
-        if written == Shape::of(fields).to_bytes() {
+        if self.input.cursor.skip_shape(fields) {
             return self.parts(fields.len(), visitor);
         }
-        self.named_fields(name, fields, written, visitor)
+        // Unwrapped, so that both ways do not share a place in memory: a struct read in the usual way stays in registers.
+        let value = self.named_fields(name, fields, visitor)?;
+        Ok(value)
     }
 
     /// Some were left out, or names stand for the same field: told by their names.
@@ -104,9 +105,9 @@ impl<'de, C: Check> Reader<'_, 'de, C> {
         self,
         name: &'static str,
         fields: &'static [&'static str],
-        written: [u8; Shape::SIZE],
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        let written = self.input.cursor.array()?;
         let names = chosen(fields, written).ok_or_else(|| other_fields(name, fields))?;
         let mut parts = Items::new(self.deeper()?, names.len(), &names);
         let value = visitor.visit_map(Fields(&mut parts))?;
@@ -149,11 +150,11 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
         deserialize_u32: U32, u32 => visit_u32;
         deserialize_u64: U64, u64 => visit_u64;
         deserialize_u128: U128, u128 => visit_u128;
-        deserialize_f32: F32, f32 => visit_f32;
-        deserialize_f64: F64, f64 => visit_f64;
     }
 
     copied! {
+        deserialize_f32: F32, f32 => visit_f32;
+        deserialize_f64: F64, f64 => visit_f64;
         deserialize_char: CHAR, character => visit_char;
         deserialize_str: TEXT, text => visit_string;
         deserialize_string: TEXT, text => visit_string;
@@ -241,8 +242,7 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         self.input.check.note(kind::VARIANT);
-        let index = self.input.cursor.scalar()?;
-        let label = Label::from_bytes(self.input.cursor.array()?);
+        let (index, label) = self.input.cursor.variant()?;
         visitor.visit_enum(Variant { reader: self.deeper()?, name, variants, index, label })
     }
 

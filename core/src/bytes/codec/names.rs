@@ -17,7 +17,11 @@ const MOST_KNOWN: usize = 256;
 /// A number for a name: the same in each build of each program.
 #[inline]
 pub(super) fn number(name: &str) -> u32 {
-    let bytes = name.as_bytes();
+    hash(name.as_bytes())
+}
+
+#[inline]
+fn hash(bytes: &[u8]) -> u32 {
     let hash = match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(first), Some(last)) => {
             let ends = mixed(u64::from_le_bytes(*first), u64::from_le_bytes(*last));
@@ -73,20 +77,7 @@ impl Shape {
     /// Of a type's list, which mostly has been asked for before.
     #[inline]
     pub(super) fn of(fields: &'static [&'static str]) -> Self {
-        let (address, len) = (fields.as_ptr() as usize, fields.len());
-        SHAPES.with(|shapes| {
-            let place = &shapes[(address >> 4) % MOST_SHAPES];
-            let (known, known_len, shape) = place.get();
-            if known == address && known_len == len { shape } else { Self::remember(place, fields) }
-        })
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn remember(place: &Cell<(usize, usize, Self)>, fields: &'static [&'static str]) -> Self {
-        let shape = Self::new(fields);
-        place.set((fields.as_ptr() as usize, fields.len(), shape));
-        shape
+        Self(SHAPES.with(|known| known.get(fields, |fields| Self::new(fields).0)))
     }
 
     /// With one more field behind the others, by its number.
@@ -103,12 +94,38 @@ impl Shape {
     }
 }
 
-/// How many lists of fields a thread remembers the shapes of: a power of two.
-const MOST_SHAPES: usize = 64;
+/// How many numbers of lists, and of names, a thread remembers: a power of two.
+const MOST_MEMORIZED: usize = 64;
+
+/// Numbers of what a type's code lists, by its address and length. What shares a place with another is computed anew each time.
+struct Memo([Cell<(usize, usize, u32)>; MOST_MEMORIZED]);
 
 thread_local! {
-    /// Shapes by the address and length of the list.
-    static SHAPES: [Cell<(usize, usize, Shape)>; MOST_SHAPES] = const { [const { Cell::new((0, 0, Shape::EMPTY)) }; MOST_SHAPES] };
+    static SHAPES: Memo = const { Memo::EMPTY };
+    static NUMBERS: Memo = const { Memo::EMPTY };
+}
+
+impl Memo {
+    const EMPTY: Self = Self([const { Cell::new((0, 0, 0)) }; MOST_MEMORIZED]);
+
+    #[inline]
+    fn get<T>(&self, of: &'static [T], compute: fn(&'static [T]) -> u32) -> u32 {
+        let (address, len) = (of.as_ptr() as usize, of.len());
+        // Lists are aligned to eight bytes, and names lie one behind another.
+        let place = &self.0[(address ^ address >> 4) % MOST_MEMORIZED];
+        match place.get() {
+            (known, known_len, number) if known == address && known_len == len => number,
+            _ => Self::remember(place, of, compute),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember<T>(place: &Cell<(usize, usize, u32)>, of: &'static [T], compute: fn(&'static [T]) -> u32) -> u32 {
+        let number = compute(of);
+        place.set((of.as_ptr() as usize, of.len(), number));
+        number
+    }
 }
 
 type Known = HashMap<(usize, usize, [u8; Shape::SIZE]), Rc<[&'static str]>>;
@@ -204,14 +221,21 @@ impl Label {
         self.0.to_le_bytes()
     }
 
+    /// Returns whether the variant has this style, without a look into a table.
     #[inline]
+    pub(super) fn has_style(self, style: Style) -> bool {
+        self.0 & Self::STYLE == style as u16
+    }
+
+    #[cold]
     pub(super) fn style(self) -> Style {
         [Style::Unit, Style::Newtype, Style::Tuple, Style::Struct][usize::from(self.0 & Self::STYLE)]
     }
 
     #[inline]
-    fn names(self, name: &str) -> bool {
-        (number(name) as u16 ^ self.0) & !Self::STYLE == 0
+    fn names(self, name: &'static str) -> bool {
+        let number = NUMBERS.with(|known| known.get(name.as_bytes(), hash));
+        (number as u16 ^ self.0) & !Self::STYLE == 0
     }
 
     /// The variant of that name. Mostly it is where it was numbered; where variants are skipped or have aliases, it lies elsewhere.

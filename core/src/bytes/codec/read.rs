@@ -122,11 +122,7 @@ pub(super) struct Variant<'a, 'de, C> {
 impl<C: Check> Variant<'_, '_, C> {
     #[inline]
     fn expect(&self, style: Style) -> Result<(), Fault> {
-        if self.label.style() == style {
-            Ok(())
-        } else {
-            Err(other_style(self.name, self.index, self.label.style(), style))
-        }
+        if self.label.has_style(style) { Ok(()) } else { Err(other_style(self.name, self.index, self.label, style)) }
     }
 }
 
@@ -138,7 +134,7 @@ impl<'de, C: Check> de::EnumAccess<'de> for Variant<'_, 'de, C> {
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
         let variant = match self.label.find(self.variants, self.index) {
             Some(name) => seed.deserialize(Identifier { name, index: self.index })?,
-            None => seed.deserialize(Stranger { index: self.index, is_listed: !self.variants.is_empty() })?,
+            None => unlisted(seed, Stranger { index: self.index, is_listed: !self.variants.is_empty() })?,
         };
         Ok((variant, self))
     }
@@ -206,6 +202,12 @@ impl<'de> de::Deserializer<'de> for Identifier {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn unlisted<'de, S: DeserializeSeed<'de>>(seed: S, variant: Stranger) -> Result<S::Value, Fault> {
+    seed.deserialize(variant)
+}
+
 /// A variant that is not among those that its type says it can read. If it says nothing, the number must do.
 struct Stranger {
     index: u32,
@@ -240,8 +242,8 @@ fn no_value() -> Fault {
 }
 
 #[cold]
-fn other_style(name: &str, index: u32, written: Style, read: Style) -> Fault {
-    let (written, read) = (format!("{written:?}").to_lowercase(), format!("{read:?}").to_lowercase());
+fn other_style(name: &str, index: u32, written: Label, read: Style) -> Fault {
+    let (written, read) = (format!("{:?}", written.style()).to_lowercase(), format!("{read:?}").to_lowercase());
     Fault::text(format!(
         "variant {index} of `{name}` was written as a {written} variant and is read as a {read} variant"
     ))
