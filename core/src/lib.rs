@@ -101,15 +101,19 @@ pub use bytes::{frame, packet};
 #[doc(hidden)]
 pub use code::call_batch::{CallBatch, Progress};
 #[doc(hidden)]
+pub use code::call_error::CallError;
+#[doc(hidden)]
 pub use code::control::Control;
 #[doc(hidden)]
 pub use code::control_listener::{ControlListener, ControlTicket};
 #[doc(hidden)]
-pub use code::function::{CallError, Function, FunctionError};
+pub use code::function::Function;
 #[doc(hidden)]
 pub use code::image::Image;
 #[doc(hidden)]
 pub use code::method::{Method, MethodError};
+#[doc(hidden)]
+pub use code::name::FunctionError;
 #[doc(hidden)]
 pub use code::pending_drop::PendingDrop;
 #[doc(hidden)]

@@ -1,6 +1,10 @@
 //! The numbers that were chosen, each with its unit and what moves when it moves.
 
-/// Above this size, in bytes, a message travels in a memory file and not through the socket.
+use std::time::Duration;
+
+/// Size in bytes above which a message travels in a memory file and not through the socket.
+///
+/// A larger value lets a sender wait for its reader, because a socket holds some 200 KiB. A smaller one costs a file, 10 µs, for more messages.
 ///
 /// ```
 /// use procession_core::{Link, SPILL, codec};
@@ -12,3 +16,45 @@
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub const SPILL: usize = 64 * 1024;
+
+/// Levels of values inside one another.
+///
+/// A hostile message could otherwise nest a recursive type so deep that reading it overflows the stack. A larger value needs larger stacks: a
+/// debug build takes 1 to 3 KiB for a level, and threads have 2 MiB. A smaller one refuses more of what users send.
+pub(crate) const MAX_DEPTH: u32 = 512;
+
+/// First allocation of an encoder, in bytes.
+///
+/// Most messages are small, and growing from nothing takes several steps. A larger value wastes memory, a smaller one allocates twice.
+pub(crate) const FIRST_ALLOCATION: usize = 64;
+
+/// Size in bytes from which blocks of bytes and texts are written to their place at once, and not by way of a buffer.
+///
+/// A smaller value interrupts the buffer more often, which costs more than the copy that it saves. A larger one copies more.
+pub(crate) const SPILLED_BLOCK: usize = 64 << 10;
+
+/// Number of values without bytes that one message may bring, all its sequences together: no length of a message bounds them.
+///
+/// A processor counts so far in half a second. A larger value lets a hostile message cost more, a smaller one refuses honest ones.
+pub(crate) const MAX_EMPTY: usize = 1 << 28;
+
+/// Memory in bytes that such values may take up together, if they take up memory.
+///
+/// A larger value lets a hostile message allocate more, a smaller one refuses honest ones.
+pub(crate) const MAX_EMPTY_BYTES: usize = 1 << 24;
+
+/// Time that a sender waits until others have received some of the descriptors that are on their way, which no event announces.
+///
+/// A larger value sends later, a smaller one looks more often.
+pub(crate) const DESCRIPTOR_RETRY: Duration = Duration::from_millis(1);
+
+/// Time that a process that has ended may be on its way out before its status is there.
+///
+/// A larger value delays the answer where the kernel never has the status. A smaller one misses it on a busy machine.
+pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// Time that a caller stays awake for an event that is likely to happen at once.
+///
+/// Being woken costs up to 50 µs on a virtual machine, and a process of little work takes three times as long. A larger value takes more of
+/// the processor, a smaller one sleeps through more starts. Measured with the benchmark of processes, start to join.
+pub(crate) const POLL_SPIN: Duration = Duration::from_micros(150);

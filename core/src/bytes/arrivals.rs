@@ -33,8 +33,8 @@ impl Arrivals {
             return Ok(());
         }
         // As long as the header is not complete, each of its bytes may have brought a piece.
-        let most = incoming.begun().map_or_else(|bytes| bytes, |count| pieces_of(usize::from(count & !SPILLED)));
-        if self.0.len() > most {
+        let max = incoming.begun().map_or_else(|bytes| bytes, |count| pieces_of(usize::from(count & !SPILLED)));
+        if self.0.len() > max {
             return Err(LinkError::Garbled("descriptors that it has not announced".to_owned()));
         }
         Ok(())

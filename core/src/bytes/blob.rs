@@ -11,7 +11,8 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bytes::codec::{Kind, Lent, Numbered};
+use crate::bytes::codec::handles::Kind;
+use crate::bytes::codec::numbered::{Lent, Numbered};
 use crate::os::memfd::{self, MemoryFault};
 use crate::os::region::Region;
 

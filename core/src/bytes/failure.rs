@@ -236,8 +236,8 @@ impl From<Failure> for io::Error {
 /// The text; with `{:#}` those of the whole chain, joined with colons.
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let most = if f.alternate() { usize::MAX } else { 1 };
-        self.chain().take(most).enumerate().try_for_each(|(at, text)| {
+        let max = if f.alternate() { usize::MAX } else { 1 };
+        self.chain().take(max).enumerate().try_for_each(|(at, text)| {
             f.write_str(if at > 0 { ": " } else { "" })?;
             f.write_str(text)
         })

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::bytes::arrivals::Arrivals;
 use crate::bytes::blob::Blob;
@@ -20,6 +20,7 @@ use crate::os::descriptors::above_standard;
 use crate::os::passing::{self, Room};
 use crate::os::poll::{Pollable, poll};
 use crate::os::refusal::refused;
+use crate::tuning::DESCRIPTOR_RETRY;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 /// What a look at a link has found.
@@ -68,9 +69,6 @@ pub struct Link {
     /// Where the kernel writes the numbers of descriptors.
     room: Box<Room>,
 }
-
-/// How long a sender waits until others have received some of the descriptors that are on their way.
-const SHORTLY: Duration = Duration::from_millis(1);
 
 impl Link {
     /// Makes a connection and answers both ends.
@@ -291,7 +289,7 @@ impl Link {
         let until_there_is_any = poll(&[self.pollable()], None).map(drop).map_err(LinkError::Io);
         if self.outgoing.front().is_some_and(Outgoing::has_begun) {
             // The socket may well have room, and the kernel none for descriptors on their way.
-            thread::sleep(SHORTLY);
+            thread::sleep(DESCRIPTOR_RETRY);
         }
         until_there_is_any
     }

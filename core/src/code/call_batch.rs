@@ -1,7 +1,7 @@
 //! [`CallBatch`]: a function applied to many short arguments, one after another.
 //!
 //! ```text
-//! n     one byte: how long the value is, at most SHORT
+//! n     one byte: how long the value is, at most MAX_SHORT
 //! body  so many bytes
 //! n     ...
 //! ```
@@ -15,13 +15,11 @@ use std::mem::needs_drop;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bytes::codec::short::{MAX_SHORT, short};
 use crate::bytes::codec::{self, Handles};
-use crate::code::function::CallError;
+use crate::code::call_error::CallError;
 use crate::code::pending_drop::PendingDrop;
 use crate::memory::ring::Ring;
-
-/// The longest value in a row, in bytes.
-pub(crate) const SHORT: usize = 23;
 
 /// What [`Function::call_batch`](crate::code::function::Function::call_batch) works on.
 ///
@@ -44,7 +42,7 @@ pub(crate) const SHORT: usize = 23;
 /// }
 /// let row = CallBatch {
 ///     arguments: &arguments,
-///     most: 10,
+///     max: 10,
 ///     passed: &mut passed,
 ///     results: &mut results,
 ///     descriptors: &mut Handles::new(),
@@ -66,7 +64,7 @@ pub struct CallBatch<'a> {
     /// Arguments one behind another.
     pub arguments: &'a [u8],
     /// How many of them are to be passed at most.
-    pub most: u64,
+    pub max: u64,
     /// How many were passed. It is right at every moment, also after a panic of the function.
     pub passed: &'a mut Progress,
     /// Where each result is written and published.
@@ -105,7 +103,7 @@ impl CallBatch<'_> {
         let begin = self.last.len();
         // This process becomes the writer before a function can copy it: a copy would else be the first to write, and the only one.
         let _room = self.results.fits(0);
-        while self.passed.count < self.most
+        while self.passed.count < self.max
             && let Some(argument) = self.arguments.get(self.passed.bytes..).and_then(short)
         {
             let value = codec::decode_from(argument, Vec::new()).map_err(CallError::Argument)?;
@@ -114,7 +112,7 @@ impl CallBatch<'_> {
             let returned = function(value);
             let descriptors = codec::append(&returned, self.last).map_err(CallError::Result)?;
             let len = self.last.len() - begin;
-            if len > 1 + SHORT || !descriptors.is_empty() || !self.results.fits(len) {
+            if len > 1 + MAX_SHORT || !descriptors.is_empty() || !self.results.fits(len) {
                 *self.descriptors = descriptors;
                 *self.remains = PendingDrop::of(returned);
                 return Ok(true);
@@ -135,13 +133,6 @@ impl CallBatch<'_> {
     }
 }
 
-/// The short value at the beginning of a row.
-#[inline]
-pub(crate) fn short(row: &[u8]) -> Option<&[u8]> {
-    let (&len, rest) = row.split_first()?;
-    if usize::from(len) > SHORT { None } else { rest.get(..usize::from(len)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,14 +149,14 @@ mod tests {
     fn run(
         function: Function,
         arguments: &[u8],
-        most: u64,
+        max: u64,
         room: usize,
     ) -> (Result<bool, String>, Progress, Vec<u8>, Vec<u8>) {
         let mut results = Ring::with_label("procession: test", room).unwrap();
         let (mut passed, mut last, mut descriptors) = (Progress::default(), vec![7], Handles::new());
         let row = CallBatch {
             arguments,
-            most,
+            max,
             passed: &mut passed,
             results: &mut results,
             descriptors: &mut descriptors,
@@ -224,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_that_does_not_decode_is_told_and_not_passed() {
+    fn an_argument_that_does_not_decode_is_an_error_and_not_passed() {
         let next = Function::of(|n: bool| !n).unwrap();
         let arguments = [row([true]), row([9_u8]), row([false])].concat();
         let (outcome, passed, _, read) = run(next, &arguments, 9, 4096);
@@ -240,7 +231,7 @@ mod tests {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             check.call_batch(CallBatch {
                 arguments: &row([1_u8, 2, 3, 1]),
-                most: 9,
+                max: 9,
                 passed: &mut passed,
                 results: &mut results,
                 descriptors: &mut Handles::new(),
@@ -272,14 +263,14 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_out_before_its_value_is_dropped_and_a_panic_of_that_is_told_from_one_of_the_next_call() {
+    fn a_result_is_out_before_its_value_is_dropped_and_a_panic_of_that_differs_from_one_of_the_next_call() {
         let odd = Function::of(|n: u8| Odd(n)).unwrap();
         let mut results = Ring::with_label("procession: test", 4096).unwrap();
         let (mut passed, mut parting) = (Progress::default(), false);
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             odd.call_batch(CallBatch {
                 arguments: &row([1_u8, 2, 3]),
-                most: 9,
+                max: 9,
                 passed: &mut passed,
                 results: &mut results,
                 descriptors: &mut Handles::new(),

@@ -20,7 +20,7 @@ use crate::os::fork::{Forked, fork};
 use crate::os::poll::Pollable;
 
 /// What vouches for an end inside a message.
-const VOUCHER: u64 = u64::from_le_bytes(*b"control ");
+const TRUSTED_KIND: u64 = u64::from_le_bytes(*b"control ");
 
 /// What an end is beside a message.
 const KIND: codec::Kind = codec::Kind::own(*b"control ");
@@ -278,7 +278,7 @@ fn value<T: DeserializeOwned>(message: codec::Message) -> Result<T, LinkError> {
 impl Serialize for Control {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let place = codec::put(KIND, self.socket().as_fd()).map_err(S::Error::custom)?;
-        let number = codec::vouch(VOUCHER, [place.into(), 0])
+        let number = codec::put_trusted(TRUSTED_KIND, [place.into(), 0])
             .ok_or_else(|| S::Error::custom("a control link can only be sent over another control link"))?;
         number.serialize(serializer)
     }
@@ -286,8 +286,8 @@ impl Serialize for Control {
 
 impl<'de> Deserialize<'de> for Control {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Control, D::Error> {
-        let place =
-            codec::vouched(VOUCHER, u32::deserialize(deserializer)?).and_then(|[place, _]| place.try_into().ok());
+        let place = codec::take_trusted(TRUSTED_KIND, u32::deserialize(deserializer)?)
+            .and_then(|[place, _]| place.try_into().ok());
         let none = || D::Error::custom("a control link can only be received over another control link");
         codec::take(KIND, place.ok_or_else(none)?).map(Control::from_socket).map_err(D::Error::custom)
     }

@@ -9,15 +9,14 @@
 //! have checked that they run the same [`Image`](crate::code::image::Image); and there it does not lie among the bytes of the value but
 //! beside them, where nothing but this crate's types writes.
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::ser::Error as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use thiserror::Error;
 
-use crate::bytes::codec::{self, DecodeError, EncodeError, Handles, Message};
+use crate::bytes::codec::{self, Handles, Message};
 use crate::code::call_batch::CallBatch;
+use crate::code::call_error::CallError;
 use crate::code::control::Control;
-use crate::code::image::Place;
+use crate::code::name::{FunctionError, Name};
 use crate::code::pending_drop::PendingDrop;
 use crate::os::exit::exit_now;
 use crate::os::identity::ProcessIdentity;
@@ -33,53 +32,7 @@ use crate::os::identity::ProcessIdentity;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Function {
-    thunk: Place,
-    function: Place,
-}
-
-/// A function cannot be named.
-///
-/// ```
-/// use procession_core::FunctionError;
-///
-/// let error = FunctionError::NotInProgram("fn(i32) -> i32");
-/// assert!(error.to_string().contains("in a shared library"));
-/// ```
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum FunctionError {
-    /// It is not part of the main program.
-    #[error(
-        "the function `{0}` does not lie in the main executable but in a shared library, whose place differs from process \
-         to process; link the crate that defines it statically, or wrap it in a function of the main program"
-    )]
-    NotInProgram(&'static str),
-}
-
-/// A call came to no result.
-///
-/// ```
-/// use procession_core::{CallError, Function, codec};
-///
-/// let double = Function::of(|n: u64| n * 2)?;
-/// let outcome = double.call(codec::encode(&())?, None);
-/// assert!(matches!(outcome, Err(CallError::Argument(_))), "nothing is no number");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CallError {
-    /// The argument could not be decoded. The function has not run.
-    #[error("the function was not called: {0}")]
-    Argument(DecodeError),
-    /// The function has run, and its result could not be encoded.
-    #[error("the function returned, but {0}")]
-    Result(EncodeError),
-    /// The function takes a control link, and the call brought none; or the other way round.
-    #[error("the function was called without the control link that it takes")]
-    Link,
-}
+pub struct Function(Name);
 
 /// The code between a message and a function, whose address is the first argument. Answers whether there is a result in the
 /// buffer.
@@ -101,8 +54,8 @@ struct One<'a> {
     remains: &'a mut PendingDrop,
 }
 
-/// What vouches for a name inside a message.
-const VOUCHER: u64 = u64::from_le_bytes(*b"function");
+/// The kind of its entry beside a message.
+const TRUSTED_KIND: u64 = u64::from_le_bytes(*b"function");
 
 impl Function {
     /// Names a plain function: a function, a method path, or a closure that captures nothing.
@@ -278,7 +231,7 @@ impl Function {
     /// let descriptors = &mut Handles::new();
     /// let (remains, parting) = (&mut PendingDrop::default(), &mut false);
     /// let row = CallBatch {
-    ///     arguments: &arguments, most: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last, remains, parting,
+    ///     arguments: &arguments, max: 3, passed: &mut passed, results: &mut results, descriptors, last: &mut last, remains, parting,
     /// };
     /// assert!(repeat.call_batch(row)?, "the second result is too long for the row");
     /// assert_eq!(passed.count, 1);
@@ -294,14 +247,13 @@ impl Function {
     fn run(&self, call: Call<'_>) -> Result<bool, CallError> {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
-        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
+        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
         let _original = EndCopy(ProcessIdentity::current());
-        thunk(self.function.pointer(), call)
+        thunk(self.0.function(), call)
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Function, FunctionError> {
-        let place = |address| Place::of(address).ok_or(FunctionError::NotInProgram(types));
-        Ok(Function { thunk: place(thunk as *const ())?, function: place(function)? })
+        Name::new(thunk as *const (), function, types).map(Function)
     }
 }
 
@@ -373,20 +325,13 @@ fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
 
 impl Serialize for Function {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = codec::vouch(VOUCHER, [self.thunk.offset(), self.function.offset()])
-            .ok_or_else(|| S::Error::custom("the name of a function can only be sent over a control link"))?;
-        number.serialize(serializer)
+        self.0.serialize_as(TRUSTED_KIND, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Function {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Function, D::Error> {
-        let [thunk, function] = codec::vouched(VOUCHER, u32::deserialize(deserializer)?)
-            .ok_or_else(|| D::Error::custom("the name of a function can only be received over a control link"))?;
-        match (Place::at(thunk), Place::at(function)) {
-            (Some(thunk), Some(function)) => Ok(Function { thunk, function }),
-            _ => Err(D::Error::custom("the name of a function points outside the code of this program")),
-        }
+        Name::deserialize_as(TRUSTED_KIND, deserializer).map(Function)
     }
 }
 

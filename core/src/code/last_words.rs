@@ -117,6 +117,7 @@ pub fn prepare<T: Serialize + ?Sized>(value: &T) {
     compiler_fence(Ordering::SeqCst);
     if let Some(frame) = frame(value) {
         WORDS.set(frame);
+        // Pairs with the look of the handler at `READY`: it finds the whole frame.
         compiler_fence(Ordering::SeqCst);
         READY.set(true);
     }

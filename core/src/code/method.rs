@@ -8,15 +8,12 @@
 
 use std::any::{Any, type_name};
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::ser::Error as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::bytes::codec::{self, DecodeError, EncodeError, Handles, Message};
-use crate::code::function::FunctionError;
-use crate::code::image::Place;
-use crate::code::method_thunk::{self as thunk, Call, Thunk};
+use crate::code::name::{FunctionError, Name};
 use crate::code::pending_drop::PendingDrop;
 
 /// The name of a function that works on a value where it is.
@@ -33,10 +30,7 @@ use crate::code::pending_drop::PendingDrop;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Method {
-    thunk: Place,
-    function: Place,
-}
+pub struct Method(Name);
 
 /// What a method is called on.
 ///
@@ -121,8 +115,8 @@ pub trait ApplyOn<T, A, R> {
     fn apply_on(value: &T, function: fn(A) -> R, argument: Self::Argument) -> Self::Result;
 }
 
-/// What vouches for a name inside a message; another than a function's, which must not be taken for a method's.
-const VOUCHER: u64 = u64::from_le_bytes(*b"method  ");
+/// The kind of its entry beside a message: not the one of functions, which must not be taken for methods.
+const TRUSTED_KIND: u64 = u64::from_le_bytes(*b"method  ");
 
 impl Method {
     /// Names a function that makes a value out of its argument.
@@ -141,7 +135,7 @@ impl Method {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn maker<A: DeserializeOwned, T: Any + Send + Sync>(function: fn(A) -> T) -> Result<Method, FunctionError> {
-        Method::new(thunk::make::<A, T>, function as *const (), type_name::<fn(A) -> T>())
+        Method::new(make_thunk::<A, T>, function as *const (), type_name::<fn(A) -> T>())
     }
 
     /// Names a function that may change the value.
@@ -162,7 +156,7 @@ impl Method {
     pub fn exclusive<T: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&mut T, A) -> R,
     ) -> Result<Method, FunctionError> {
-        Method::new(thunk::exclusive::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> R>())
+        Method::new(exclusive_thunk::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> R>())
     }
 
     /// Names a function that only reads the value.
@@ -183,7 +177,7 @@ impl Method {
     pub fn shared<T: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&T, A) -> R,
     ) -> Result<Method, FunctionError> {
-        Method::new(thunk::shared::<T, A, R>, function as *const (), type_name::<fn(&T, A) -> R>())
+        Method::new(shared_thunk::<T, A, R>, function as *const (), type_name::<fn(&T, A) -> R>())
     }
 
     /// Names a function that may change the value, or answer `None` to say that it is not its turn yet.
@@ -207,7 +201,7 @@ impl Method {
     pub fn conditional<T: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&mut T, A) -> Option<R>,
     ) -> Result<Method, FunctionError> {
-        Method::new(thunk::conditional::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> Option<R>>())
+        Method::new(conditional_thunk::<T, A, R>, function as *const (), type_name::<fn(&mut T, A) -> Option<R>>())
     }
 
     /// Names a function that may change two values at once.
@@ -228,7 +222,7 @@ impl Method {
     pub fn both<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(
         function: fn(&mut T, &mut U, A) -> R,
     ) -> Result<Method, FunctionError> {
-        Method::new(thunk::both::<T, U, A, R>, function as *const (), type_name::<fn(&mut T, &mut U, A) -> R>())
+        Method::new(both_thunk::<T, U, A, R>, function as *const (), type_name::<fn(&mut T, &mut U, A) -> R>())
     }
 
     /// Names the copying out of a value: the result is the value itself. The argument is `()`.
@@ -248,7 +242,7 @@ impl Method {
     /// ```
     pub fn snapshot<T: Any + Serialize>() -> Result<Method, FunctionError> {
         // The thunk needs no function; any place in the code will do.
-        Method::new(thunk::snapshot::<T>, thunk::snapshot::<T> as *const (), type_name::<fn(&T) -> T>())
+        Method::new(snapshot_thunk::<T>, snapshot_thunk::<T> as *const (), type_name::<fn(&T) -> T>())
     }
 
     /// Names a function that is not called on the value, but given to it: what is then done is up to `G`.
@@ -278,7 +272,7 @@ impl Method {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn apply_on<G: ApplyOn<T, A, R>, T: Any, A, R>(function: fn(A) -> R) -> Result<Method, FunctionError> {
-        Method::new(thunk::apply_on::<G, T, A, R>, function as *const (), type_name::<fn(A) -> R>())
+        Method::new(apply_on_thunk::<G, T, A, R>, function as *const (), type_name::<fn(A) -> R>())
     }
 
     /// Calls it in this process, with an argument as [`codec::encode`] wrote it. The result is written into `buffer`. A panic
@@ -342,41 +336,127 @@ impl Method {
     fn run(&self, call: Call<'_>) -> Result<Option<Message>, MethodError> {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
-        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.thunk.pointer()) };
-        thunk(self.function.pointer(), call)
+        let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
+        thunk(self.0.function(), call)
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Method, FunctionError> {
-        let place = |address| Place::of(address).ok_or(FunctionError::NotInProgram(types));
-        Ok(Method { thunk: place(thunk as *const ())?, function: place(function)? })
+        Name::new(thunk as *const (), function, types).map(Method)
     }
 }
 
 impl Serialize for Method {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = codec::vouch(VOUCHER, [self.thunk.offset(), self.function.offset()])
-            .ok_or_else(|| S::Error::custom("the name of a method can only be sent over a control link"))?;
-        number.serialize(serializer)
+        self.0.serialize_as(TRUSTED_KIND, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Method {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
-        let [thunk, function] = codec::vouched(VOUCHER, u32::deserialize(deserializer)?)
-            .ok_or_else(|| D::Error::custom("the name of a method can only be received over a control link"))?;
-        match (Place::at(thunk), Place::at(function)) {
-            (Some(thunk), Some(function)) => Ok(Method { thunk, function }),
-            _ => Err(D::Error::custom("the name of a method points outside the code of this program")),
-        }
+        Name::deserialize_as(TRUSTED_KIND, deserializer).map(Method)
     }
 }
 
+/// What a call brings: `None` from a conditional method that is not to have happened yet.
+type Outcome = Result<Option<Message>, MethodError>;
+
+/// The code between a message and a function, whose address is the first argument.
+type Thunk = fn(*const (), Call<'_>) -> Outcome;
+
+/// What a function is called on and with, and a buffer to re-use.
+struct Call<'a> {
+    target: Operand<'a>,
+    argument: &'a [u8],
+    descriptors: Handles,
+    buffer: Vec<u8>,
+    /// Where what the function returns goes, if its caller wants to drop it.
+    remains: Option<&'a mut PendingDrop>,
+}
+
+fn make_thunk<A: DeserializeOwned, T: Any + Send + Sync>(function: *const (), call: Call<'_>) -> Outcome {
+    // SAFETY: `Method::maker` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> T`.
+    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> T>(function) };
+    let Operand::New(place) = call.target else { return Err(MethodError::WrongType(type_name::<T>())) };
+    *place = Some(Box::new(function(decoded(call.argument, call.descriptors)?)));
+    encoded(&(), call.buffer)
+}
+
+fn exclusive_thunk<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
+    // SAFETY: `Method::exclusive` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> R>(function) };
+    let value = value_mut::<T>(call.target)?;
+    encoded(&function(value, decoded(call.argument, call.descriptors)?), call.buffer)
+}
+
+fn shared_thunk<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
+    // SAFETY: `Method::shared` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
+    let value = value_ref::<T>(&call.target)?;
+    let returned = function(value, decoded(call.argument, call.descriptors)?);
+    let message = encoded(&returned, call.buffer)?;
+    if let Some(remains) = call.remains {
+        *remains = PendingDrop::of(returned);
+    }
+    Ok(message)
+}
+
+fn apply_on_thunk<G: ApplyOn<T, A, R>, T: Any, A, R>(function: *const (), call: Call<'_>) -> Outcome {
+    // SAFETY: `Method::apply_on` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
+    let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
+    let value = value_ref::<T>(&call.target)?;
+    encoded(&G::apply_on(value, function, decoded(call.argument, call.descriptors)?), call.buffer)
+}
+
+fn snapshot_thunk<T: Any + Serialize>(_: *const (), call: Call<'_>) -> Outcome {
+    let () = decoded(call.argument, call.descriptors)?;
+    encoded(value_ref::<T>(&call.target)?, call.buffer)
+}
+
+fn both_thunk<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
+    // SAFETY: `Method::both` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, &mut U, A) -> R>(function) };
+    let Operand::Both(first, second) = call.target else { return Err(MethodError::WrongType(type_name::<(T, U)>())) };
+    let first = first.downcast_mut::<T>().ok_or(MethodError::WrongType(type_name::<T>()))?;
+    let second = second.downcast_mut::<U>().ok_or(MethodError::WrongType(type_name::<U>()))?;
+    encoded(&function(first, second, decoded(call.argument, call.descriptors)?), call.buffer)
+}
+
+fn conditional_thunk<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
+    // SAFETY: `Method::conditional` is the only place that pairs this thunk with a function, and it takes this type.
+    let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> Option<R>>(function) };
+    let value = value_mut::<T>(call.target)?;
+    match function(value, decoded(call.argument, call.descriptors)?) {
+        Some(result) => encoded(&result, call.buffer),
+        None => Ok(None),
+    }
+}
+
+fn value_mut<T: Any>(target: Operand<'_>) -> Result<&mut T, MethodError> {
+    let value = if let Operand::Exclusive(value) = target { value.downcast_mut::<T>() } else { None };
+    value.ok_or(MethodError::WrongType(type_name::<T>()))
+}
+
+fn value_ref<'a, T: Any>(target: &'a Operand<'_>) -> Result<&'a T, MethodError> {
+    let value = match target {
+        Operand::Shared(value) => value.downcast_ref::<T>(),
+        Operand::Exclusive(value) => value.downcast_ref::<T>(),
+        Operand::New(_) | Operand::Both(..) => None,
+    };
+    value.ok_or(MethodError::WrongType(type_name::<T>()))
+}
+
+fn decoded<A: DeserializeOwned>(argument: &[u8], descriptors: Handles) -> Result<A, MethodError> {
+    codec::decode_from(argument, descriptors).map_err(MethodError::Argument)
+}
+
+fn encoded<R: Serialize>(result: &R, buffer: Vec<u8>) -> Outcome {
+    codec::encode_into(result, buffer).map(Some).map_err(MethodError::Result)
+}
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::code::control::Control;
     use crate::code::function::Function;
-    use crate::code::method_thunk::Outcome;
 
     fn call(method: Method, target: Operand<'_>, argument: &impl Serialize) -> Outcome {
         let argument = codec::encode(argument).unwrap();

@@ -5,10 +5,11 @@ pub mod last_words;
 pub mod start;
 
 pub(crate) mod call_batch;
+pub(crate) mod call_error;
 pub(crate) mod control;
 pub(crate) mod control_listener;
 pub(crate) mod function;
 pub(crate) mod image;
 pub(crate) mod method;
-mod method_thunk;
+pub(crate) mod name;
 pub(crate) mod pending_drop;

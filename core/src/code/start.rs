@@ -134,6 +134,7 @@ fn too_large(error: &io::Error, environment: &[CString]) -> io::Error {
 pub fn inherited() -> io::Result<Option<Control>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let Some(variable) = env::var_os(MARK) else { return Ok(None) };
+    // Pairs with itself: of all callers one takes the descriptor. It publishes nothing.
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Ok(None);
     }

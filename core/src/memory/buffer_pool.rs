@@ -40,7 +40,7 @@ const LEAST: u64 = 64 << 10;
 /// Pieces end here.
 const END: u64 = 1 << 45;
 /// The memory of longer loans, in bytes, goes back to the system at once; and of shorter ones so much is kept by one who rests.
-const KEPT: u64 = 8 << 20;
+const MAX_IDLE_BYTES: u64 = 8 << 20;
 
 /// Lends bytes to the one process that has a [`BufferReader`] of the same memory.
 ///
@@ -163,6 +163,7 @@ impl BufferPool {
         let line = line(&self.memory, loan.piece).ok_or_else(unmapped)?;
         line.offset.store(offset, Ordering::Relaxed);
         line.len.store(len, Ordering::Relaxed);
+        // Pairs with the AcqRel in `swap`, by which a reader opens the buffer: it sees offset, length and bytes.
         line.state.store(LENT, Ordering::Release);
         Ok(loan)
     }
@@ -201,7 +202,7 @@ impl BufferPool {
             let Piece { offset, backed, .. } = self.pieces[number];
             kept += backed;
             // Memory that cannot be given back now will be used again.
-            if kept > KEPT && self.is_free(number) && self.memory.punch(offset, backed).is_ok() {
+            if kept > MAX_IDLE_BYTES && self.is_free(number) && self.memory.punch(offset, backed).is_ok() {
                 kept -= backed;
                 self.pieces[number].backed = 0;
             }
@@ -217,7 +218,7 @@ impl BufferPool {
     /// ```
     #[must_use]
     pub fn has_spare(&self) -> bool {
-        self.memory_in_use() > KEPT
+        self.memory_in_use() > MAX_IDLE_BYTES
     }
 
     /// How many bytes of memory the pieces take up, lent or free.
@@ -242,7 +243,7 @@ impl BufferPool {
         let number = free.map_or_else(|| self.new_piece(needed), Ok)?;
         let piece = &mut self.pieces[number];
         // Of a long loan the reader may have given the memory back.
-        if needed > piece.backed || piece.backed > KEPT {
+        if needed > piece.backed || piece.backed > MAX_IDLE_BYTES {
             piece.backed = needed.next_multiple_of(PAGE);
             self.memory.back(piece.offset, piece.backed).inspect_err(|_| piece.backed = 0)?;
         }
@@ -370,17 +371,19 @@ impl Drop for Buffer {
             return;
         }
         let BufferHandle { piece, len } = self.loan;
-        if len > KEPT {
+        if len > MAX_IDLE_BYTES {
             // The pool sees to it that it is there when it is needed. What cannot be given back is used again.
             let _kept = self.memory.punch(self.offset, len.next_multiple_of(PAGE));
         }
         if let Some(line) = line(&self.memory, piece) {
+            // Pairs with the Acquire of the pool's look at the state: the reader is done with the bytes before they are used again.
             line.state.store(FREE, Ordering::Release);
         }
     }
 }
 
 fn swap(state: &AtomicU64, from: u64, to: u64) -> bool {
+    // The Acquire pairs with the Release in `publish`; the Release with the look of the other side at the new state.
     state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
@@ -431,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_lender() {
+    fn there_is_one_publisher() {
         let memory = BufferMemory::with_label("procession: test").unwrap();
         let copy = codec::decode(codec::encode(&memory).unwrap()).unwrap();
         let (mut first, mut others) =
@@ -456,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loan_outlives_its_lender() {
+    fn a_buffer_outlives_its_pool() {
         let (mut pool, reader) = both();
         let open = reader.open(pool.publish(&[7; 1 << 20]).unwrap()).unwrap();
         drop((pool, reader));
@@ -497,7 +500,7 @@ mod tests {
                     prop_assert!(borrowed[..] == vec![*byte; *len]);
                 }
             }
-            let bound = 400_000 * (open.len() as u64 + 1) + KEPT + 2 * LEAST;
+            let bound = 400_000 * (open.len() as u64 + 1) + MAX_IDLE_BYTES + 2 * LEAST;
             drop(open);
             pool.trim();
             prop_assert!(pool.memory_in_use() <= bound);

@@ -80,6 +80,7 @@ impl Ring {
     pub fn with_label(label: &str, capacity: usize) -> Result<Ring, MappingError> {
         let capacity = capacity.max(64).next_power_of_two();
         let ring = Ring::over(Mapping::with_label(HEADER + capacity, label)?, capacity);
+        // Pairs with the Acquire in `deserialize`: a process that finds the mark finds a whole ring.
         ring.line(0).store(MARK, Ordering::Release);
         Ok(ring)
     }
@@ -133,6 +134,8 @@ impl Ring {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        // Both pair with the Release of the other side, in `publish` and in `read`, as `read` and `free` do: what a caller does after this look
+        // comes after what it has seen.
         self.tail().load(Ordering::Acquire) == self.head().load(Ordering::Acquire)
     }
 
@@ -178,6 +181,7 @@ impl Ring {
     #[inline]
     #[must_use]
     pub fn free(&mut self) -> usize {
+        // Pairs with the Release in `read`: bytes are overwritten only after the reader has copied them.
         self.seen_head = self.head().load(Ordering::Acquire);
         if self.is_writer() { self.seen_room() } else { 0 }
     }
@@ -213,6 +217,7 @@ impl Ring {
     #[inline]
     pub fn publish(&self) {
         if self.writes.is_held() {
+            // Pairs with the Acquire in `read`: a reader that sees this tail sees the bytes before it.
             self.tail().store(self.written, Ordering::Release);
         }
     }
@@ -234,7 +239,9 @@ impl Ring {
     /// ```
     #[inline]
     pub fn read(&mut self, bytes: &mut Vec<u8>) -> bool {
+        // Relaxed: only the reader writes the head, and that is this handle.
         let head = self.head().load(Ordering::Relaxed);
+        // Pairs with the Release in `publish`.
         let tail = self.tail().load(Ordering::Acquire);
         if head == tail || !self.is_reader() {
             return false;
@@ -247,6 +254,7 @@ impl Ring {
         if first < count {
             self.get(0, count - first, bytes);
         }
+        // Pairs with the Acquire in `free`: the bytes were copied before their room is given back.
         self.head().store(tail, Ordering::Release);
         true
     }
@@ -270,12 +278,14 @@ impl Ring {
     /// ```
     #[inline]
     pub fn full_fence() {
+        // Pairs with the same call on the other side: of two sides that each store and then look, at least one sees the store of the other.
         fence(Ordering::SeqCst);
     }
 
     fn over(memory: Mapping, capacity: usize) -> Ring {
         let (writes, reads) = (Role::default(), Role::default());
         let mut ring = Ring { memory, mask: capacity as u64 - 1, written: 0, seen_head: 0, writes, reads };
+        // Pair with the Release in `publish` and `read` of earlier holders of the roles, whose work this handle may take up.
         ring.written = ring.tail().load(Ordering::Acquire);
         ring.seen_head = ring.head().load(Ordering::Acquire);
         ring
@@ -389,6 +399,7 @@ impl<'de> Deserialize<'de> for Ring {
         let capacity = memory.len().checked_sub(HEADER).filter(|capacity| capacity.is_power_of_two());
         let capacity = capacity.ok_or_else(|| D::Error::custom("the memory has not the size of a ring"))?;
         let ring = Ring::over(memory, capacity);
+        // Pairs with the Release in `with_label`.
         if ring.line(0).load(Ordering::Acquire) != MARK {
             return Err(D::Error::custom("the memory holds no ring, or one of another version"));
         }

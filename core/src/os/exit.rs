@@ -7,6 +7,7 @@ use std::{io, process};
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
 
+use super::mutex::lock;
 use super::{profile, stdio};
 
 /// What runs at exit, the newest first.
@@ -43,6 +44,7 @@ unsafe extern "C" {
 /// ```
 pub fn at_exit(function: fn()) -> io::Result<()> {
     lock(&AT_EXIT).push(function);
+    // Pairs with the load in `run_at_exit`; of all callers one registers it. The list has a lock of its own.
     if HOOKED.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
@@ -71,6 +73,7 @@ pub fn at_exit(function: fn()) -> io::Result<()> {
 /// ```
 pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
     lock(&ON_STATUS).push(function);
+    // Pairs with itself: of all callers one registers the hook. The list has a lock of its own.
     if STATUS_HOOKED.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
@@ -149,6 +152,7 @@ fn registered(result: libc::c_int) -> io::Result<()> {
 
 extern "C" fn run_at_exit() {
     // Taking the lock writes to a page that a fresh copy would have to copy.
+    // Pairs with the swap in `at_exit`.
     if !HOOKED.load(Ordering::SeqCst) {
         return;
     }
@@ -162,8 +166,4 @@ extern "C" fn run_on_status(status: libc::c_int, _argument: *mut libc::c_void) {
     while let Some(function) = { lock(&ON_STATUS).pop() } {
         function(status);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -88,6 +88,7 @@ impl Lifeline {
 impl Drop for Lifeline {
     fn drop(&mut self) {
         let word = self.word();
+        // Pairs with the load in `let_go`, which runs on the thread that forks: SeqCst, for it is seldom and no order has to be thought about.
         let _none = HELD.iter().find(|one| one.compare_exchange(word, 0, SeqCst, SeqCst).is_ok());
     }
 }
@@ -96,6 +97,7 @@ impl Drop for Lifeline {
 /// children of its original alive. The numbers stay taken, because their owners are copied too.
 fn let_go_in_copies() -> io::Result<()> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
+    // Pairs with itself: of all callers one registers the handler. It publishes nothing.
     if REGISTERED.swap(true, SeqCst) {
         return Ok(());
     }
@@ -108,6 +110,7 @@ fn let_go_in_copies() -> io::Result<()> {
 
 unsafe extern "C" fn let_go() {
     for held in &HELD {
+        // Pairs with the exchanges that take and give back a place.
         let word = held.load(SeqCst);
         if word != 0 {
             let (writer, reader) = ((word >> 32) as libc::c_int, word as u32 as libc::c_int);

@@ -113,9 +113,9 @@ pub fn memory_limits() -> Option<String> {
     let limits = [(Resource::RLIMIT_AS, "RLIMIT_AS", "ulimit -v"), (Resource::RLIMIT_DATA, "RLIMIT_DATA", "ulimit -d")];
     let is_set = |one: &Resource| getrlimit(*one).is_ok_and(|(soft, _)| soft != libc::RLIM_INFINITY);
     let set = limits.iter().filter(|(resource, ..)| is_set(resource));
-    let told: Vec<String> =
+    let reached: Vec<String> =
         set.map(|(resource, name, remedy)| format!("{name} = {} bytes, see `{remedy}`", soft(*resource))).collect();
-    (!told.is_empty()).then(|| told.join("; "))
+    (!reached.is_empty()).then(|| reached.join("; "))
 }
 
 /// A failed fork does not say which of the limits on processes it hit: name them all with their values.

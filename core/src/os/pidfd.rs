@@ -215,7 +215,7 @@ impl PidFd {
 
     /// The status of a process that is not, or no longer, a child of this one.
     fn taken_by_others(&self) -> io::Result<Option<Exit>> {
-        Ok(self.has_ended()?.then(|| pidfd_info::exit(self.as_fd()).unwrap_or(Exit::Lost)))
+        Ok(self.has_ended()?.then(|| pidfd_info::status(self.as_fd()).map_or(Exit::Lost, Exit::of_status)))
     }
 
     /// Whether it is a child of this process whose status is still to be had.

@@ -1,11 +1,11 @@
 //! What the kernel still knows of a process whose status somebody else has taken (Linux 6.15: `PIDFD_GET_INFO`).
 
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::libc;
 
-use super::pidfd::Exit;
+use crate::tuning::STATUS_TIMEOUT;
 
 /// The kernel's `struct pidfd_info` in its first form (`PIDFD_INFO_SIZE_VER0`), which later kernels take as well.
 #[repr(C)]
@@ -23,19 +23,16 @@ const EXIT: u64 = 1 << 3;
 /// `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`.
 const GET_INFO: libc::c_ulong = 3 << 30 | (size_of::<Info>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
 
-/// How long a process that has ended may be on its way out before its status is there.
-const LEAVING: Duration = Duration::from_millis(20);
-
-/// How a process ended that has been waited for; `None` where the kernel does not tell.
-pub(super) fn exit(pidfd: BorrowedFd<'_>) -> Option<Exit> {
+/// Returns the status, as `wait` would, of a process that has been waited for; `None` where the kernel does not keep it.
+pub(super) fn status(pidfd: BorrowedFd<'_>) -> Option<i32> {
     let asked = Instant::now();
     loop {
         let info = ask(pidfd)?;
         if info.mask & EXIT != 0 {
-            return Some(Exit::of_status(info.exit_code));
+            return Some(info.exit_code);
         }
         // One that nobody waits for takes leave by itself, a moment after its descriptor has become readable.
-        if asked.elapsed() > LEAVING {
+        if asked.elapsed() > STATUS_TIMEOUT {
             return None;
         }
         std::thread::yield_now();
@@ -45,8 +42,8 @@ pub(super) fn exit(pidfd: BorrowedFd<'_>) -> Option<Exit> {
 fn ask(pidfd: BorrowedFd<'_>) -> Option<Info> {
     let mut info = Info { mask: EXIT, ..Info::default() };
     // SAFETY: the kernel reads the mask and writes at most the size that is part of the request.
-    let told = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO, &raw mut info) };
-    (told == 0).then_some(info)
+    let outcome = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO, &raw mut info) };
+    (outcome == 0).then_some(info)
 }
 
 /// Whether this kernel keeps what is asked for.

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 
+use super::backoff::Backoff;
+use crate::tuning::POLL_SPIN;
+
 /// Something that [`poll`] can wait for. It shows whether it is ready, and lends nothing else of the descriptor.
 ///
 /// ```
@@ -144,10 +147,6 @@ pub fn poll(what: &[Pollable<'_>], deadline: Option<Instant>) -> io::Result<Vec<
     }
 }
 
-/// How long a caller stays awake for something that is likely to happen at once. Being woken costs up to 50 microseconds, on
-/// a virtual machine, and a process of little work takes three times as long.
-const BRIEFLY: Duration = Duration::from_micros(150);
-
 /// Looks for a moment whether one becomes ready, giving way to others between the looks: cheaper than sleeping and being
 /// woken when it does, and a waste of that moment when it does not.
 ///
@@ -166,14 +165,16 @@ const BRIEFLY: Duration = Duration::from_micros(150);
 /// ```
 pub fn poll_briefly(what: Pollable<'_>, deadline: Option<Instant>) -> io::Result<bool> {
     let start = Instant::now();
-    let end = deadline.map_or(start + BRIEFLY, |deadline| deadline.min(start + BRIEFLY));
-    while Instant::now() < end {
+    let left = deadline.map_or(POLL_SPIN, |deadline| deadline.saturating_duration_since(start).min(POLL_SPIN));
+    let mut backoff = Backoff::new(left, 1);
+    loop {
         if poll(&[what], Some(start))?[0] {
             return Ok(true);
         }
-        std::thread::yield_now();
+        if backoff.pause().is_some_and(|now| backoff.is_over(now)) {
+            return Ok(false);
+        }
     }
-    Ok(false)
 }
 
 /// The deadline that lies `timeout` ahead; `None`, which is for ever, when the clock cannot express it.

@@ -26,27 +26,25 @@ pub struct Rights {
     credentials: [u32; 6],
     limits: [(u64, u64); RESOURCES.len()],
     /// The lines of the kernel's file about this thread that are about rights.
-    told: Vec<u8>,
+    status: Vec<u8>,
     secure_bits: i32,
     root: Option<(u64, u64)>,
     namespaces: Namespaces,
     group_and_session: (i32, i32),
 }
 
-/// All that the kernel has.
-const RESOURCES: [Resource; 16] = [
+/// All that the kernel applies: it keeps those for locks and for resident memory, and looks at neither.
+const RESOURCES: [Resource; 14] = [
     Resource::RLIMIT_AS,
     Resource::RLIMIT_CORE,
     Resource::RLIMIT_CPU,
     Resource::RLIMIT_DATA,
     Resource::RLIMIT_FSIZE,
-    Resource::RLIMIT_LOCKS,
     Resource::RLIMIT_MEMLOCK,
     Resource::RLIMIT_MSGQUEUE,
     Resource::RLIMIT_NICE,
     Resource::RLIMIT_NOFILE,
     Resource::RLIMIT_NPROC,
-    Resource::RLIMIT_RSS,
     Resource::RLIMIT_RTPRIO,
     Resource::RLIMIT_RTTIME,
     Resource::RLIMIT_SIGPENDING,
@@ -80,12 +78,12 @@ impl Rights {
     /// ```
     #[must_use]
     pub fn current() -> Rights {
-        let told = read_told().unwrap_or_default();
-        let namespaces = namespaces(if may_enter_namespaces(&told) { &NAMESPACES } else { &NAMESPACES[..1] });
+        let status = read_status().unwrap_or_default();
+        let namespaces = namespaces(if may_enter_namespaces(&status) { &NAMESPACES } else { &NAMESPACES[..1] });
         Rights {
             credentials: limits::credentials(),
             limits: RESOURCES.map(|one| getrlimit(one).unwrap_or_default()),
-            told,
+            status,
             secure_bits: secure_bits(),
             root: fs::metadata("/").ok().map(|root| (root.dev(), root.ino())),
             namespaces,
@@ -114,14 +112,14 @@ impl Rights {
 }
 
 /// Asked at every start of a process, so in as few calls as can be.
-fn read_told() -> io::Result<Vec<u8>> {
+fn read_status() -> io::Result<Vec<u8>> {
     let (mut file, mut room) = (File::open("/proc/thread-self/status")?, [0; 8192]);
     let count = file.read(&mut room)?;
-    Ok(told(&room[..count]))
+    Ok(rights_lines(&room[..count]))
 }
 
 /// The lines about rights of a `status` file.
-fn told(status: &[u8]) -> Vec<u8> {
+fn rights_lines(status: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(512);
     let lines = status.split_inclusive(|byte| *byte == b'\n');
     lines
@@ -131,8 +129,8 @@ fn told(status: &[u8]) -> Vec<u8> {
 }
 
 /// Whether a thread with these rights may enter another namespace without a new one of users.
-fn may_enter_namespaces(told: &[u8]) -> bool {
-    let effective = told.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"));
+fn may_enter_namespaces(status: &[u8]) -> bool {
+    let effective = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"));
     let digits = effective.and_then(|digits| std::str::from_utf8(digits.trim_ascii()).ok());
     let bits = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
     bits.is_none_or(|bits| bits >> SYS_ADMIN & 1 == 1)
@@ -172,7 +170,7 @@ mod tests {
     fn the_lines_about_rights_are_kept() {
         let status =
             b"Name:\tx\nUid:\t0\nGroups:\t4 7 \nVmPeak:\t1\nSigIgn:\t0\nCapEff:\t0000000000200000\nSeccomp:\t2\n";
-        let kept = told(status);
+        let kept = rights_lines(status);
         assert_eq!(kept, b"Groups:\t4 7 \nSigIgn:\t0\nCapEff:\t0000000000200000\nSeccomp:\t2\n");
         assert!(may_enter_namespaces(&kept), "bit 21");
         assert!(!may_enter_namespaces(b"CapEff:\t00000000a80425fb\n"), "what containers have");
@@ -183,7 +181,7 @@ mod tests {
         use crate::os::signal::{Disposition, SIGHUP, set};
         let before = Rights::current();
         let ignored = set(SIGHUP, Disposition::Ignore).unwrap();
-        assert_ne!(before, Rights::current());
+        assert_eq!(before == Rights::current(), ignored, "unless it was ignored before");
         set(SIGHUP, if ignored { Disposition::Ignore } else { Disposition::Default }).unwrap();
     }
 }

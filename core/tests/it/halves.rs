@@ -327,39 +327,42 @@ fn a_few_bytes_do_not_become_much_memory() {
     assert!(decode::<Vec<Vec<Large>>>(encode(&nested).unwrap()).is_err(), "all lists of a message together");
 }
 
+/// Whether what a visitor was shown is its own.
+struct Place(bool);
+struct Visitor;
+
+impl serde::de::Visitor<'_> for Visitor {
+    type Value = Place;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a text or block of its own")
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Place, E> {
+        Ok(Place(false))
+    }
+    fn visit_string<E>(self, _: String) -> Result<Place, E> {
+        Ok(Place(true))
+    }
+    fn visit_bytes<E>(self, _: &[u8]) -> Result<Place, E> {
+        Ok(Place(false))
+    }
+    fn visit_byte_buf<E>(self, _: Vec<u8>) -> Result<Place, E> {
+        Ok(Place(true))
+    }
+}
+macro_rules! reads_by {
+    ($name:ident, $method:ident) => {
+        struct $name(Place);
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.$method(Visitor).map(Self)
+            }
+        }
+    };
+}
+
 /// A text that the other side can still write must not change after it was checked. So visitors are given a copy of their own.
 #[test]
 fn texts_and_blocks_are_copied_before_they_are_looked_at() {
-    struct Place(bool);
-    struct Visitor;
-    impl serde::de::Visitor<'_> for Visitor {
-        type Value = Place;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a text or block of its own")
-        }
-        fn visit_str<E>(self, _: &str) -> Result<Place, E> {
-            Ok(Place(false))
-        }
-        fn visit_string<E>(self, _: String) -> Result<Place, E> {
-            Ok(Place(true))
-        }
-        fn visit_bytes<E>(self, _: &[u8]) -> Result<Place, E> {
-            Ok(Place(false))
-        }
-        fn visit_byte_buf<E>(self, _: Vec<u8>) -> Result<Place, E> {
-            Ok(Place(true))
-        }
-    }
-    macro_rules! reads_by {
-        ($name:ident, $method:ident) => {
-            struct $name(Place);
-            impl<'de> Deserialize<'de> for $name {
-                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    deserializer.$method(Visitor).map(Self)
-                }
-            }
-        };
-    }
     reads_by!(Str, deserialize_str);
     reads_by!(Text, deserialize_string);
     reads_by!(Bytes, deserialize_bytes);

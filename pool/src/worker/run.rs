@@ -107,7 +107,7 @@ impl Worker {
         self.scratch.extend_from_slice(&[0; MAX_HEAD_LEN - 1]);
         let outcome = function.call_batch(CallBatch {
             arguments: self.tasks.items(started),
-            most: started.count.min(self.clock.left()),
+            max: started.count.min(self.clock.left()),
             passed: &mut self.progress,
             results: &mut self.rings.result_ring,
             descriptors: &mut self.descriptors,

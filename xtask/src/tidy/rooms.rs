@@ -5,7 +5,7 @@ type Floors = &'static [&'static [&'static str]];
 
 /// The crates whose files are sorted into rooms. A name is a folder, or a file that is a room of its own; `*` is every other file.
 pub(super) const CRATES: &[(&str, Floors)] = &[
-    ("core", &[&["code"], &["memory"], &["bytes"], &["os"]]),
+    ("core", &[&["code"], &["memory"], &["bytes"], &["os"], &["tuning"]]),
     ("sync", &[&["*"], &["raw"], &["tuning"]]),
     ("channels", &[&["asynchronous"], &["net"], &["api"], &["ends"], &["memory"], &["tuning"]]),
     ("pool", &[&["api"], &["caller"], &["dispatcher"], &["scheduler"], &["worker"], &["wire"], &["model"]]),

@@ -10,6 +10,15 @@ pub(super) type Usual = Sum;
 #[cfg(not(any(debug_assertions, feature = "checked")))]
 pub(super) type Usual = Unchecked;
 
+/// Whether this build writes and compares the kinds of all numbers and texts: a debug build, or one with the feature `checked`.
+///
+/// Two programs of which only one does so do not understand each other, but for what is [`portable`].
+///
+/// ```
+/// assert!(procession_core::codec::IS_CHECKED || !cfg!(debug_assertions));
+/// ```
+pub const IS_CHECKED: bool = Usual::IS_ON;
+
 /// Takes note of what is written, or read.
 pub(super) trait Check: Default {
     /// Whether anything is noted.
@@ -58,27 +67,27 @@ impl Check for Sum {
 
 /// The kinds of things, each an arbitrary number. Units are nothing, and a newtype is what it holds.
 pub(super) mod kind {
-    pub(in super::super) const BOOL: u32 = 0x01;
-    pub(in super::super) const I8: u32 = 0x02;
-    pub(in super::super) const I16: u32 = 0x03;
-    pub(in super::super) const I32: u32 = 0x04;
-    pub(in super::super) const I64: u32 = 0x05;
-    pub(in super::super) const I128: u32 = 0x06;
-    pub(in super::super) const U8: u32 = 0x07;
-    pub(in super::super) const U16: u32 = 0x08;
-    pub(in super::super) const U32: u32 = 0x09;
-    pub(in super::super) const U64: u32 = 0x0a;
-    pub(in super::super) const U128: u32 = 0x0b;
-    pub(in super::super) const F32: u32 = 0x0c;
-    pub(in super::super) const F64: u32 = 0x0d;
-    pub(in super::super) const CHAR: u32 = 0x0e;
-    pub(in super::super) const TEXT: u32 = 0x0f;
-    pub(in super::super) const BYTES: u32 = 0x10;
-    pub(in super::super) const OPTION: u32 = 0x11;
-    pub(in super::super) const SEQUENCE: u32 = 0x12;
-    pub(in super::super) const MAP: u32 = 0x13;
-    pub(in super::super) const STRUCT: u32 = 0x14;
-    pub(in super::super) const VARIANT: u32 = 0x15;
+    pub(crate) const BOOL: u32 = 0x01;
+    pub(crate) const I8: u32 = 0x02;
+    pub(crate) const I16: u32 = 0x03;
+    pub(crate) const I32: u32 = 0x04;
+    pub(crate) const I64: u32 = 0x05;
+    pub(crate) const I128: u32 = 0x06;
+    pub(crate) const U8: u32 = 0x07;
+    pub(crate) const U16: u32 = 0x08;
+    pub(crate) const U32: u32 = 0x09;
+    pub(crate) const U64: u32 = 0x0a;
+    pub(crate) const U128: u32 = 0x0b;
+    pub(crate) const F32: u32 = 0x0c;
+    pub(crate) const F64: u32 = 0x0d;
+    pub(crate) const CHAR: u32 = 0x0e;
+    pub(crate) const TEXT: u32 = 0x0f;
+    pub(crate) const BYTES: u32 = 0x10;
+    pub(crate) const OPTION: u32 = 0x11;
+    pub(crate) const SEQUENCE: u32 = 0x12;
+    pub(crate) const MAP: u32 = 0x13;
+    pub(crate) const STRUCT: u32 = 0x14;
+    pub(crate) const VARIANT: u32 = 0x15;
     /// And so many parts.
-    pub(in super::super) const TUPLE: u32 = 0x100;
+    pub(crate) const TUPLE: u32 = 0x100;
 }

@@ -8,16 +8,10 @@ use postcard::de_flavors::Slice;
 use serde::de::Deserialize;
 
 use crate::os::large;
+use crate::tuning::{MAX_EMPTY, MAX_EMPTY_BYTES};
 
 use super::error::Fault;
 use super::names::{Label, Shape};
-
-/// How many values that take up no bytes one message may bring, all its sequences together: no length of a message bounds
-/// them, and a processor counts so far in half a second.
-pub(super) const MOST_EMPTY: usize = 1 << 28;
-
-/// How many bytes of memory such values may take up together, if they take up memory: 16 MiB.
-const MOST_EMPTY_MEMORY: usize = 1 << 24;
 
 /// What of a message has not been read.
 pub(super) struct Cursor<'de> {
@@ -30,7 +24,7 @@ pub(super) struct Cursor<'de> {
 impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Self { bytes, empty: MOST_EMPTY, empty_memory: MOST_EMPTY_MEMORY }
+        Self { bytes, empty: MAX_EMPTY, empty_memory: MAX_EMPTY_BYTES }
     }
 
     /// How many bytes are left.
@@ -164,7 +158,7 @@ fn no_character() -> Fault {
 #[cold]
 pub(super) fn too_empty() -> Fault {
     Fault::text(format!(
-        "sequences announce more than {MOST_EMPTY} elements that take up no bytes, or more than {MOST_EMPTY_MEMORY} bytes of memory \
+        "sequences announce more than {MAX_EMPTY} elements that take up no bytes, or more than {MAX_EMPTY_BYTES} bytes of memory \
          for such elements, more than the message has room for; send their number"
     ))
 }

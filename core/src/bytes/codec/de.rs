@@ -4,19 +4,19 @@
 
 use serde::de::{self, Deserialize, Visitor};
 
-use super::MAX_DEPTH;
 use super::check::{Check, kind};
 use super::cursor::Cursor;
+use super::depth::Depth;
 use super::error::Fault;
+use super::input::{Input, Reader};
 use super::names::chosen;
 use super::read::{Fields, Items, Variant};
-use super::ser::too_deep;
 
 /// Reads a value that takes up all of `bytes`.
 #[inline]
 pub(super) fn from_bytes<'de, C: Check, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
     let mut input = Input { cursor: Cursor::new(bytes), check: C::default() };
-    let value = T::deserialize(Reader { input: &mut input, depth: MAX_DEPTH })?;
+    let value = T::deserialize(Reader { input: &mut input, depth: Depth::MAX })?;
     if let Some(trailer) = input.check.trailer()
         && input.cursor.array().ok() != Some(trailer)
     {
@@ -28,33 +28,7 @@ pub(super) fn from_bytes<'de, C: Check, T: Deserialize<'de>>(bytes: &'de [u8]) -
     }
 }
 
-/// What is being read.
-pub(super) struct Input<'de, C> {
-    pub(super) cursor: Cursor<'de>,
-    pub(super) check: C,
-}
-
-/// Reads one value.
-pub(super) struct Reader<'a, 'de, C> {
-    pub(super) input: &'a mut Input<'de, C>,
-    /// How much deeper values may nest.
-    pub(super) depth: u32,
-}
-
 impl<'de, C: Check> Reader<'_, 'de, C> {
-    #[inline]
-    pub(super) fn again(&mut self) -> Reader<'_, 'de, C> {
-        Reader { input: &mut *self.input, depth: self.depth }
-    }
-
-    #[inline]
-    fn deeper(self) -> Result<Self, Fault> {
-        match self.depth {
-            0 => Err(too_deep()),
-            depth => Ok(Self { input: self.input, depth: depth - 1 }),
-        }
-    }
-
     /// Items of which the message says how many there are.
     #[inline]
     fn items(self) -> Result<Items<'static, Self>, Fault> {

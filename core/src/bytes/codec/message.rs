@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use serde::de::Error as _;
-use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::handles::{Handle, Handles, Kind};
+use super::handles::{Handle, Handles};
+use super::numbered::Lent;
 use super::{bytes, scope};
 use crate::bytes::blob::Blob;
 use crate::bytes::blob::BlobError;
@@ -226,26 +226,6 @@ impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if matches!(self.0, Bytes::Owned(_)) { "owned" } else { "sealed" };
         f.debug_struct("Payload").field("len", &self.len()).field("memory", &place).finish()
-    }
-}
-
-/// A descriptor that is written as what it is, while its owner keeps it.
-pub(crate) struct Lent<'a>(pub(crate) Kind, pub(crate) BorrowedFd<'a>);
-
-impl Serialize for Lent<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(scope::put(self.0, self.1).map_err(S::Error::custom)?)
-    }
-}
-
-/// The number of a descriptor, where its kind is told by whoever receives it.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Numbered(u32);
-
-impl Numbered {
-    pub(crate) fn take<E: serde::de::Error>(self, kind: Kind) -> Result<OwnedFd, E> {
-        scope::take(kind, self.0).map_err(E::custom)
     }
 }
 

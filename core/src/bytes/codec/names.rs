@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// How many choices of fields are tried before a struct counts as one that cannot be read.
-const MOST_TRIES: u32 = 10_000;
+const MAX_TRIES: u32 = 10_000;
 
 /// How many such choices a thread remembers.
-const MOST_KNOWN: usize = 256;
+const MAX_KNOWN: usize = 256;
 
 /// A number for a name: the same in each build of each program.
 #[inline]
@@ -95,24 +95,26 @@ impl Shape {
 }
 
 /// How many numbers of lists, and of names, a thread remembers: a power of two.
-const MOST_MEMORIZED: usize = 64;
+const MAX_MEMORIZED: usize = 64;
 
 /// Numbers of what a type's code lists, by its address and length. What shares a place with another is computed anew each time.
-struct Memo([Cell<(usize, usize, u32)>; MOST_MEMORIZED]);
+struct Memo([Cell<(usize, usize, u32)>; MAX_MEMORIZED]);
 
 thread_local! {
-    static SHAPES: Memo = const { Memo::EMPTY };
-    static NUMBERS: Memo = const { Memo::EMPTY };
+    static SHAPES: Memo = const { Memo::new() };
+    static NUMBERS: Memo = const { Memo::new() };
 }
 
 impl Memo {
-    const EMPTY: Self = Self([const { Cell::new((0, 0, 0)) }; MOST_MEMORIZED]);
+    const fn new() -> Self {
+        Self([const { Cell::new((0, 0, 0)) }; MAX_MEMORIZED])
+    }
 
     #[inline]
     fn get<T>(&self, of: &'static [T], compute: fn(&'static [T]) -> u32) -> u32 {
         let (address, len) = (of.as_ptr() as usize, of.len());
         // Lists are aligned to eight bytes, and names lie one behind another.
-        let place = &self.0[(address ^ address >> 4) % MOST_MEMORIZED];
+        let place = &self.0[(address ^ address >> 4) % MAX_MEMORIZED];
         match place.get() {
             (known, known_len, number) if known == address && known_len == len => number,
             _ => Self::remember(place, of, compute),
@@ -144,7 +146,7 @@ pub(super) fn chosen(fields: &'static [&'static str], written: [u8; Shape::SIZE]
     }
     let found: Rc<[&'static str]> = search(fields, written)?.into();
     KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MOST_KNOWN {
+        if known.len() >= MAX_KNOWN {
             known.clear();
         }
         known.insert(key, Rc::clone(&found));
@@ -154,7 +156,7 @@ pub(super) fn chosen(fields: &'static [&'static str], written: [u8; Shape::SIZE]
 
 /// Tries to leave out no field, then one, and so on, since mostly few are.
 fn search(fields: &'static [&'static str], written: [u8; Shape::SIZE]) -> Option<Vec<&'static str>> {
-    let mut search = Search { numbers: fields.iter().map(|name| number(name)).collect(), written, tries: MOST_TRIES };
+    let mut search = Search { numbers: fields.iter().map(|name| number(name)).collect(), written, tries: MAX_TRIES };
     let mut kept = Vec::new();
     let found = (0..=fields.len()).any(|omitted| search.from(0, Shape::EMPTY, omitted, &mut kept));
     (found && search.tries > 0).then(|| kept.into_iter().rev().map(|at| fields[at]).collect())

@@ -16,8 +16,12 @@ use serde::de::DeserializeOwned;
 use std::any::type_name;
 
 use super::check::{Check, Sum, Unchecked, Usual};
-use super::error::Fault;
-use super::{DecodeError, EncodeError, FIRST_ALLOCATION, Handles, Message, append_checked, decode_checked};
+use super::decode::decode_checked;
+use super::encode::append_checked;
+use super::error::{DecodeError, EncodeError, Fault};
+use super::handles::Handles;
+use super::message::Message;
+use crate::tuning::FIRST_ALLOCATION;
 
 /// What stands before a value behind which a sum stands, and what stands before others.
 const CHECKED: u8 = 1;

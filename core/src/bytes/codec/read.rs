@@ -4,8 +4,8 @@ use serde::de::{self, DeserializeSeed, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::check::Check;
-use super::de::Reader;
 use super::error::Fault;
+use super::input::Reader;
 use super::names::{Label, Style};
 
 /// Parts that lie one behind another, and how many there still are.

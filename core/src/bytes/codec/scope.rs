@@ -23,22 +23,22 @@ thread_local! {
     ///
     /// It needs no destructor, because whoever opens a scope also closes it; and without one it can be used as long as
     /// the thread lives.
-    static GOODS: Cell<ManuallyDrop<Option<Box<Goods>>>> = const { Cell::new(ManuallyDrop::new(None)) };
+    static ANCILLARY: Cell<ManuallyDrop<Option<Box<Ancillary>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 /// What kind of message is in the making, or in the unmaking.
 #[derive(Clone, Copy, Debug)]
 struct Scope {
     direction: Direction,
-    /// Whether this crate's own types may vouch for something: the message goes along a link on which functions are named.
+    /// Whether this crate's own types may add trusted entries: the message goes along a link on which functions are named.
     is_trusted: bool,
 }
 
 /// What one message carries beside its bytes.
 #[derive(Debug, Default)]
-pub(super) struct Goods {
-    /// What this crate's own types have vouched for.
-    pub(super) vouchers: Vec<Voucher>,
+pub(super) struct Ancillary {
+    /// The entries that this crate's own types have added.
+    pub(super) trusted: Vec<TrustedEntry>,
     /// The descriptors by their numbers; one that was taken leaves its place empty.
     table: Vec<Option<Handle>>,
     /// Whether a limit on descriptors was reached.
@@ -48,7 +48,7 @@ pub(super) struct Goods {
 /// Something that only this crate's own types put into a message. It travels beside the value's bytes, so whatever a value
 /// writes there, it cannot be taken for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Voucher {
+pub(crate) struct TrustedEntry {
     pub(crate) kind: u64,
     pub(crate) what: [u64; 2],
 }
@@ -63,34 +63,34 @@ enum Direction {
 
 /// Runs `work` while a message is being written on this thread, and answers what goes with it, if anything does.
 #[inline]
-pub(super) fn sending<R>(is_trusted: bool, work: impl FnOnce() -> R) -> (R, Option<Box<Goods>>) {
+pub(super) fn sending<R>(is_trusted: bool, work: impl FnOnce() -> R) -> (R, Option<Box<Ancillary>>) {
     within(Scope { direction: Direction::Sending, is_trusted }, work)
 }
 
 /// Runs `work` while a message that carries nothing but bytes is being read on this thread.
 #[inline]
-pub(super) fn receiving_nothing<R>(work: impl FnOnce() -> R) -> (R, Option<Box<Goods>>) {
+pub(super) fn receiving_nothing<R>(work: impl FnOnce() -> R) -> (R, Option<Box<Ancillary>>) {
     within(Scope { direction: Direction::Receiving, is_trusted: false }, work)
 }
 
-/// Runs `work` while a message with these descriptors, and what was vouched for on its link if that is trusted, is being read
+/// Runs `work` while a message with these descriptors, and the trusted entries of its link if there are any, is being read
 /// on this thread. Answers what nobody took.
 pub(super) fn receiving<R>(
-    vouchers: Option<Vec<Voucher>>,
+    trusted: Option<Vec<TrustedEntry>>,
     descriptors: Handles,
     work: impl FnOnce() -> R,
-) -> (R, Option<Box<Goods>>) {
-    let scope = Scope { direction: Direction::Receiving, is_trusted: vouchers.is_some() };
-    let (vouchers, table) = (vouchers.unwrap_or_default(), descriptors.0.into_iter().map(Some).collect());
+) -> (R, Option<Box<Ancillary>>) {
+    let scope = Scope { direction: Direction::Receiving, is_trusted: trusted.is_some() };
+    let (trusted, table) = (trusted.unwrap_or_default(), descriptors.0.into_iter().map(Some).collect());
     within(scope, || {
-        drop(swap(Some(Box::new(Goods { vouchers, table, ran_out: false }))));
+        drop(swap(Some(Box::new(Ancillary { trusted, table, ran_out: false }))));
         work()
     })
 }
 
 #[inline(always)]
-fn within<R>(scope: Scope, work: impl FnOnce() -> R) -> (R, Option<Box<Goods>>) {
-    let outer = Outer { scope: CURRENT.replace(scope), goods: swap(None) };
+fn within<R>(scope: Scope, work: impl FnOnce() -> R) -> (R, Option<Box<Ancillary>>) {
+    let outer = Outer { scope: CURRENT.replace(scope), ancillary: swap(None) };
     let answer = work();
     (answer, outer.restore())
 }
@@ -99,7 +99,7 @@ impl Scope {
     const NONE: Self = Self { direction: Direction::None, is_trusted: false };
 }
 
-impl Goods {
+impl Ancillary {
     /// The descriptors to send, or those that nobody took.
     pub(super) fn into_descriptors(self) -> Handles {
         Handles(self.table.into_iter().flatten().collect())
@@ -163,55 +163,55 @@ fn unavailable(index: u32, wanted: Option<Kind>, found: Option<&Handle>) -> Faul
     })
 }
 
-/// Puts a voucher beside the message that is being encoded, and gives its number there; `None` where none may be.
-pub(crate) fn vouch(kind: u64, what: [u64; 2]) -> Option<u32> {
-    with(|scope, goods| {
+/// Puts a entry beside the message that is being encoded, and gives its number there; `None` where none may be.
+pub(crate) fn put_trusted(kind: u64, what: [u64; 2]) -> Option<u32> {
+    with(|scope, ancillary| {
         if !scope.is_trusted || scope.direction != Direction::Sending {
             return None;
         }
-        goods.vouchers.push(Voucher { kind, what });
-        u32::try_from(goods.vouchers.len() - 1).ok()
+        ancillary.trusted.push(TrustedEntry { kind, what });
+        u32::try_from(ancillary.trusted.len() - 1).ok()
     })
 }
 
 /// What came with the message that is being decoded under a number; `None` where nothing of that kind did.
-pub(crate) fn vouched(kind: u64, number: u32) -> Option<[u64; 2]> {
-    with(|scope, goods| {
+pub(crate) fn take_trusted(kind: u64, number: u32) -> Option<[u64; 2]> {
+    with(|scope, ancillary| {
         if !scope.is_trusted || scope.direction != Direction::Receiving {
             return None;
         }
-        goods.vouchers.get(number as usize).filter(|one| one.kind == kind).map(|one| one.what)
+        ancillary.trusted.get(number as usize).filter(|one| one.kind == kind).map(|one| one.what)
     })
 }
 
 /// Duplicates a descriptor into the open table, as something of this kind, and returns its number there.
 pub(crate) fn put(kind: Kind, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
-    with(|scope, goods| goods.put(scope.direction, kind, fd))
+    with(|scope, ancillary| ancillary.put(scope.direction, kind, fd))
 }
 
 /// Takes a descriptor of this kind out of the open table.
 pub(crate) fn take(kind: Kind, index: u32) -> Result<OwnedFd, Fault> {
-    with(|scope, goods| goods.take(scope.direction, Some(kind), index)).map(|handle| handle.fd)
+    with(|scope, ancillary| ancillary.take(scope.direction, Some(kind), index)).map(|handle| handle.fd)
 }
 
 /// Takes a descriptor out of the open table as what it is, for a message inside of the message.
 pub(super) fn take_any(index: u32) -> Result<Handle, Fault> {
-    with(|scope, goods| goods.take(scope.direction, None, index))
+    with(|scope, ancillary| ancillary.take(scope.direction, None, index))
 }
 
 /// Puts the outer scope back, whatever ended the inner one.
 struct Outer {
     scope: Scope,
-    goods: Option<Box<Goods>>,
+    ancillary: Option<Box<Ancillary>>,
 }
 
 impl Outer {
     /// Answers what the inner one has left.
     #[inline]
-    fn restore(self) -> Option<Box<Goods>> {
+    fn restore(self) -> Option<Box<Ancillary>> {
         let mut outer = ManuallyDrop::new(self);
         CURRENT.set(outer.scope);
-        swap(outer.goods.take())
+        swap(outer.ancillary.take())
     }
 }
 
@@ -219,23 +219,23 @@ impl Outer {
 impl Drop for Outer {
     fn drop(&mut self) {
         CURRENT.set(self.scope);
-        drop(swap(self.goods.take()));
+        drop(swap(self.ancillary.take()));
     }
 }
 
-fn with<R>(work: impl FnOnce(Scope, &mut Goods) -> R) -> R {
+fn with<R>(work: impl FnOnce(Scope, &mut Ancillary) -> R) -> R {
     let scope = CURRENT.get();
-    let mut goods = swap(None).unwrap_or_default();
-    let answer = work(scope, &mut goods);
+    let mut ancillary = swap(None).unwrap_or_default();
+    let answer = work(scope, &mut ancillary);
     if scope.direction != Direction::None {
-        swap(Some(goods));
+        swap(Some(ancillary));
     }
     answer
 }
 
 #[inline]
-fn swap(goods: Option<Box<Goods>>) -> Option<Box<Goods>> {
-    ManuallyDrop::into_inner(GOODS.replace(ManuallyDrop::new(goods)))
+fn swap(ancillary: Option<Box<Ancillary>>) -> Option<Box<Ancillary>> {
+    ManuallyDrop::into_inner(ANCILLARY.replace(ManuallyDrop::new(ancillary)))
 }
 
 #[cfg(test)]
@@ -247,17 +247,17 @@ mod tests {
 
     #[test]
     fn trust_does_not_reach_an_inner_scope_and_comes_back_after_it() {
-        assert_eq!(vouch(1, [2, 3]), None);
-        let (_, goods) = sending(true, || {
-            assert_eq!(vouch(1, [2, 3]), Some(0));
-            receiving(None, Handles::new(), || assert_eq!(vouched(1, 0), None));
-            sending(false, || assert_eq!(vouch(1, [2, 3]), None));
-            assert_eq!(vouch(4, [5, 6]), Some(1));
+        assert_eq!(put_trusted(1, [2, 3]), None);
+        let (_, ancillary) = sending(true, || {
+            assert_eq!(put_trusted(1, [2, 3]), Some(0));
+            receiving(None, Handles::new(), || assert_eq!(take_trusted(1, 0), None));
+            sending(false, || assert_eq!(put_trusted(1, [2, 3]), None));
+            assert_eq!(put_trusted(4, [5, 6]), Some(1));
         });
-        receiving(Some(goods.unwrap().vouchers), Handles::new(), || {
-            assert_eq!((vouched(1, 0), vouched(4, 1)), (Some([2, 3]), Some([5, 6])));
-            assert_eq!((vouched(4, 0), vouched(1, 2)), (None, None));
-            assert_eq!(vouch(1, [2, 3]), None);
+        receiving(Some(ancillary.unwrap().trusted), Handles::new(), || {
+            assert_eq!((take_trusted(1, 0), take_trusted(4, 1)), (Some([2, 3]), Some([5, 6])));
+            assert_eq!((take_trusted(4, 0), take_trusted(1, 2)), (None, None));
+            assert_eq!(put_trusted(1, [2, 3]), None);
         });
     }
 
@@ -280,7 +280,7 @@ mod tests {
         sending(true, || {
             let panicked = catch_unwind(|| sending(false, || panic!("on purpose")));
             assert!(panicked.is_err());
-            assert!(vouch(1, [2, 3]).is_some());
+            assert!(put_trusted(1, [2, 3]).is_some());
         });
         assert!(put(Kind::PLAIN, std::io::stdin().as_fd()).is_err());
     }

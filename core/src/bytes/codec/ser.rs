@@ -5,17 +5,14 @@
 
 use std::fmt::{Display, Write as _};
 
-use postcard::Serializer as Postcard;
 use serde::ser::{Serialize, Serializer};
 
-use crate::os::large;
-
-use super::MAX_DEPTH;
-use super::buffer::Buffer;
 use super::check::{Check, kind};
+use super::depth::Depth;
 use super::error::Fault;
-use super::names::{Label, Style};
-use super::spill::{SPILLED, Spill};
+use super::names::Style;
+use super::output::{Output, Writer, packed};
+use super::spill::Spill;
 use super::written::{Fields, Items, Tuple};
 
 /// Writes `value` behind what `buffer` holds. After an error or a panic the buffer holds what it held.
@@ -25,178 +22,10 @@ pub(super) fn append<'a, C: Check, T: Serialize + ?Sized>(
     buffer: &'a mut Vec<u8>,
     spill: Option<&'a mut (dyn Spill + 'a)>,
 ) -> Result<(), Fault> {
-    let before = buffer.len();
-    let postcard = Postcard { output: Buffer(buffer) };
-    let mut output =
-        Output { before, postcard, is_whole: false, check: C::default(), spill, spilled: 0, is_kept: false };
-    value.serialize(Writer { output: &mut output, depth: MAX_DEPTH })?;
-    if let Some(trailer) = output.check.trailer() {
-        output.bytes().extend_from_slice(&trailer);
-    }
-    output.is_whole = true;
+    let mut output = Output::<C>::new(buffer, spill);
+    value.serialize(Writer { output: &mut output, depth: Depth::MAX })?;
+    output.finish();
     Ok(())
-}
-
-/// A vector that is being filled. It may have been used before.
-pub(super) struct Output<'a, C> {
-    postcard: Postcard<Buffer<'a>>,
-    /// How much it held.
-    before: usize,
-    is_whole: bool,
-    check: C,
-    /// Where large blocks go.
-    spill: Option<&'a mut (dyn Spill + 'a)>,
-    /// How many bytes have gone there.
-    spilled: usize,
-    /// Whether nothing goes there any more, because what is being written may have to be moved.
-    is_kept: bool,
-}
-
-impl<C> Output<'_, C> {
-    #[inline]
-    fn bytes(&mut self) -> &mut Vec<u8> {
-        self.postcard.output.0
-    }
-
-    /// Where the next byte is written to. What was spilled counts as if it still lay in the vector.
-    #[inline]
-    pub(super) fn place(&self) -> usize {
-        self.spilled + self.postcard.output.0.len()
-    }
-
-    /// Where a place is in the vector, if it was not spilled.
-    #[inline]
-    fn kept(&self, place: usize) -> Option<usize> {
-        place.checked_sub(self.spilled).filter(|at| *at >= self.before)
-    }
-
-    #[inline]
-    pub(super) fn push_array<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.bytes().extend_from_slice(&bytes);
-    }
-
-    /// Writes over what was written at a place.
-    #[inline]
-    pub(super) fn amend<const N: usize>(&mut self, place: usize, bytes: [u8; N]) {
-        match self.kept(place).and_then(|at| self.bytes().get_mut(at..at + N)) {
-            Some(written) => written.copy_from_slice(&bytes),
-            None => self.amend_spilled(place, &bytes),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn amend_spilled(&mut self, place: usize, bytes: &[u8]) {
-        if let Some(spill) = &mut self.spill {
-            spill.amend(place - self.before, bytes);
-        }
-    }
-}
-
-impl<C: Check> Output<'_, C> {
-    /// How many there are of something.
-    #[inline]
-    pub(super) fn count(&mut self, count: usize) -> Result<(), Fault> {
-        match packed(count as u64) {
-            Some((bytes, len)) => self.push_packed(bytes, len),
-            None => self.postcard.serialize_u64(count as u64)?,
-        }
-        Ok(())
-    }
-
-    /// Writes a count anew, with what stands behind it.
-    #[cold]
-    pub(super) fn count_anew(&mut self, count: usize, [place, begin]: [usize; 2]) -> Result<(), Fault> {
-        let (Some(place), Some(begin)) = (self.kept(place), self.kept(begin)) else { return Err(other_length()) };
-        let end = self.bytes().len();
-        self.count(count)?;
-        let number = self.bytes().split_off(end);
-        self.bytes().splice(place..begin, number);
-        Ok(())
-    }
-
-    #[inline]
-    fn push_packed(&mut self, bytes: [u8; 8], len: usize) {
-        let buffer = self.bytes();
-        let end = buffer.len() + len;
-        buffer.extend_from_slice(&bytes);
-        buffer.truncate(end);
-    }
-
-    #[inline]
-    fn block(&mut self, block: &[u8]) -> Result<(), Fault> {
-        if block.len() >= SPILLED {
-            return self.large_block(block);
-        }
-        Ok(self.postcard.serialize_bytes(block)?)
-    }
-
-    #[cold]
-    fn large_block(&mut self, block: &[u8]) -> Result<(), Fault> {
-        self.count(block.len())?;
-        let (bytes, before) = (&mut *self.postcard.output.0, self.before);
-        let spill = self.spill.as_mut().filter(|_| !self.is_kept);
-        if spill.is_some_and(|spill| spill.spill(&bytes[before..], block)) {
-            self.spilled += bytes.len() - before + block.len();
-            bytes.truncate(before);
-        } else {
-            large::append(bytes, block);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn variant(&mut self, index: u32, name: &str, style: Style) -> Result<(), Fault> {
-        self.check.note(kind::VARIANT);
-        self.count(index as usize)?;
-        self.push_array(Label::new(name, style).to_bytes());
-        Ok(())
-    }
-}
-
-/// Takes back half a value.
-impl<C> Drop for Output<'_, C> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.is_whole {
-            let before = self.before;
-            self.bytes().truncate(before);
-        }
-    }
-}
-
-/// Such an integer as bytes, and how many of them count; `None` where eight are not enough.
-///
-/// They are put together in a register: a processor is slow to load several bytes that it has stored one by one.
-#[inline]
-fn packed(mut rest: u64) -> Option<([u8; 8], usize)> {
-    let (mut bytes, mut shift) = (0, 0);
-    while rest > 0x7f {
-        if shift == 56 {
-            return None;
-        }
-        bytes |= (rest & 0x7f | 0x80) << shift;
-        rest >>= 7;
-        shift += 8;
-    }
-    Some(((bytes | rest << shift).to_le_bytes(), shift / 8 + 1))
-}
-
-/// Writes one value.
-pub(super) struct Writer<'a, 'b, C> {
-    pub(super) output: &'a mut Output<'b, C>,
-    /// How much deeper values may nest.
-    pub(super) depth: u32,
-}
-
-impl<C: Check> Writer<'_, '_, C> {
-    #[inline]
-    fn deeper(self) -> Result<Self, Fault> {
-        match self.depth {
-            0 => Err(too_deep()),
-            depth => Ok(Self { output: self.output, depth: depth - 1 }),
-        }
-    }
 }
 
 macro_rules! scalars {
@@ -379,16 +208,6 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
         write!(text, "{value}").map_err(|_| Fault::text("the value's `Display` failed"))?;
         self.serialize_str(&text)
     }
-}
-
-#[cold]
-fn other_length() -> Fault {
-    Fault::text("a sequence or map with a large block has another length than it announced; collect it first")
-}
-
-#[cold]
-pub(super) fn too_deep() -> Fault {
-    Fault::text(format!("values are nested more than {MAX_DEPTH} levels deep; send them as a flat list"))
 }
 
 /// Whoever flattens a struct makes such a map.

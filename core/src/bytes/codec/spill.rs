@@ -1,8 +1,5 @@
 //! [`Spill`]: a place for large blocks of a value, so that they are copied once and not twice.
 
-/// Blocks of bytes and texts from this size on, in bytes, are spilled.
-pub(super) const SPILLED: usize = 64 << 10;
-
 /// Where a message begins whose value has a large block of bytes, or a long text: shared memory, for example, to which the rest of the
 /// message would be copied in the end anyway. See [`append_spilling`](super::append_spilling).
 ///

@@ -3,10 +3,11 @@
 use serde::ser::{self, Serialize};
 
 use super::check::Check;
-use super::cursor::{MOST_EMPTY, too_empty};
+use super::cursor::too_empty;
 use super::error::Fault;
 use super::names::{Shape, number};
-use super::ser::Writer;
+use super::output::Writer;
+use crate::tuning::MAX_EMPTY;
 
 /// A sequence or map: its length stands before it. Where it turns out to be another one, it is put right at the end.
 pub(super) struct Items<'a, 'b, C> {
@@ -28,15 +29,15 @@ impl<'a, 'b, C: Check> Items<'a, 'b, C> {
 
     #[inline]
     fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
-        value.serialize(Writer { output: &mut *self.writer.output, depth: self.writer.depth })
+        value.serialize(self.writer.again())
     }
 
     /// After the first one is known whether they take up bytes.
     #[inline]
     fn counted(&mut self) -> Result<(), Fault> {
         self.count += 1;
-        let most = self.announced.max(self.count);
-        if most > MOST_EMPTY && self.writer.output.place() == self.place[1] { Err(too_empty()) } else { Ok(()) }
+        let max = self.announced.max(self.count);
+        if max > MAX_EMPTY && self.writer.output.place() == self.place[1] { Err(too_empty()) } else { Ok(()) }
     }
 
     #[inline]
@@ -97,7 +98,7 @@ impl<'a, 'b, C: Check> Tuple<'a, 'b, C> {
     #[inline]
     fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
         self.missing = self.missing.checked_sub(1).ok_or_else(too_many)?;
-        value.serialize(Writer { output: &mut *self.writer.output, depth: self.writer.depth })
+        value.serialize(self.writer.again())
     }
 
     #[inline]
@@ -150,7 +151,7 @@ impl<'a, 'b, C: Check> Fields<'a, 'b, C> {
     #[inline]
     fn write<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Fault> {
         self.shape = self.shape.and(number(name));
-        value.serialize(Writer { output: &mut *self.writer.output, depth: self.writer.depth })
+        value.serialize(self.writer.again())
     }
 
     #[inline]

@@ -2,7 +2,29 @@
 
 use std::mem;
 
-use super::{Frame, FrameError, FrameHeader};
+use super::error::FrameError;
+use super::header::FrameHeader;
+
+/// One message as it was cut out of the stream.
+///
+/// # Examples
+///
+/// ```
+/// use procession_core::frame::{FrameDecoder, FrameHeader};
+///
+/// let mut decoder = FrameDecoder::new(10);
+/// decoder.push(&FrameHeader::new(0, 1)?.encode());
+/// let frame = decoder.next()?.unwrap();
+/// assert_eq!((frame.payload.len(), frame.descriptors), (0, 1));
+/// # Ok::<(), procession_core::frame::FrameError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The bytes of the message.
+    pub payload: Vec<u8>,
+    /// How many descriptors belong to it.
+    pub descriptors: u16,
+}
 
 /// The least free space, in bytes, that is offered for reading into: at first, and at most.
 const FIRST_SPACE: usize = 1 << 10;

@@ -1,6 +1,6 @@
 //! The header of a frame, and the checksum in it.
 
-use super::FrameError;
+use super::error::FrameError;
 
 /// What comes before each payload: its length, the number of descriptors beside it, and a checksum over both.
 ///

@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod mark;
 mod read;
 mod write;
 
@@ -30,7 +31,6 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::bytes;
-use super::error::Fault;
 
 /// A value that travels in a form that says what comes next, so that serde's `untagged`, `flatten` and `tag` work, and types like
 /// `serde_json::Value`.
@@ -131,75 +131,4 @@ pub fn serialize<T: Serialize + ?Sized, S: Serializer>(value: &T, serializer: S)
 pub fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let written: Vec<u8> = bytes::deserialize(deserializer)?;
     read::from_bytes(&written).map_err(D::Error::custom)
-}
-
-/// What stands before each thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Mark {
-    /// Of a sequence or map.
-    End,
-    Unit,
-    False,
-    True,
-    /// At most 64 bits, not negative.
-    Number,
-    /// At most 64 bits, as how much it is below -1.
-    Negative,
-    Large,
-    LargeNegative,
-    F32,
-    F64,
-    Char,
-    Text,
-    Bytes,
-    None,
-    Some,
-    Sequence,
-    Map,
-    /// Its name.
-    UnitVariant,
-    /// Its name, and what it holds.
-    Variant,
-}
-
-impl Mark {
-    const ALL: [Self; 19] = [
-        Self::End,
-        Self::Unit,
-        Self::False,
-        Self::True,
-        Self::Number,
-        Self::Negative,
-        Self::Large,
-        Self::LargeNegative,
-        Self::F32,
-        Self::F64,
-        Self::Char,
-        Self::Text,
-        Self::Bytes,
-        Self::None,
-        Self::Some,
-        Self::Sequence,
-        Self::Map,
-        Self::UnitVariant,
-        Self::Variant,
-    ];
-
-    fn from_byte(byte: u8) -> Result<Self, Fault> {
-        Self::ALL.get(usize::from(byte)).copied().ok_or_else(|| Fault::text("the bytes describe no value"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_mark_is_read_as_itself() {
-        for (byte, mark) in Mark::ALL.into_iter().enumerate() {
-            assert_eq!((mark as usize, Mark::from_byte(byte as u8).ok()), (byte, Some(mark)));
-        }
-        assert!(Mark::from_byte(Mark::ALL.len() as u8).is_err());
-    }
 }

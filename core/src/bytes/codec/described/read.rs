@@ -3,15 +3,14 @@
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::super::MAX_DEPTH;
-use super::super::cursor::Cursor;
-use super::super::error::Fault;
-use super::super::ser::too_deep;
-use super::Mark;
+use super::mark::Mark;
+use crate::bytes::codec::cursor::Cursor;
+use crate::bytes::codec::depth::Depth;
+use crate::bytes::codec::error::Fault;
 
 pub(super) fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     let mut cursor = Cursor::new(bytes);
-    let value = T::deserialize(Reader { cursor: &mut cursor, depth: MAX_DEPTH })?;
+    let value = T::deserialize(Reader { cursor: &mut cursor, depth: Depth::MAX })?;
     match cursor.len() {
         0 => Ok(value),
         left => Err(Fault::text(format!("{left} bytes are left over after the value"))),
@@ -26,8 +25,7 @@ fn signed<N: TryInto<S>, S>(number: N) -> Result<S, Fault> {
 /// Reads one value.
 struct Reader<'a, 'b> {
     cursor: &'a mut Cursor<'b>,
-    /// How much deeper values may nest.
-    depth: u32,
+    depth: Depth,
 }
 
 impl<'b> Reader<'_, 'b> {
@@ -49,10 +47,7 @@ impl<'b> Reader<'_, 'b> {
     }
 
     fn deeper(self) -> Result<Self, Fault> {
-        match self.depth {
-            0 => Err(too_deep()),
-            depth => Ok(Self { cursor: self.cursor, depth: depth - 1 }),
-        }
+        Ok(Self { depth: self.depth.deeper()?, cursor: self.cursor })
     }
 
     /// For a type that is none that may be missing, what may be missing is what it is.

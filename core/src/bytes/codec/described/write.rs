@@ -3,23 +3,21 @@
 use postcard::Serializer as Postcard;
 use serde::ser::{self, Serialize, Serializer};
 
-use super::super::MAX_DEPTH;
-use super::super::buffer::Buffer;
-use super::super::error::Fault;
-use super::super::ser::too_deep;
-use super::Mark;
+use super::mark::Mark;
+use crate::bytes::codec::buffer::Buffer;
+use crate::bytes::codec::depth::Depth;
+use crate::bytes::codec::error::Fault;
 
 pub(super) fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    value.serialize(Writer { bytes: &mut bytes, depth: MAX_DEPTH })?;
+    value.serialize(Writer { bytes: &mut bytes, depth: Depth::MAX })?;
     Ok(bytes)
 }
 
 /// Writes one value.
 struct Writer<'a> {
     bytes: &'a mut Vec<u8>,
-    /// How much deeper values may nest.
-    depth: u32,
+    depth: Depth,
 }
 
 impl<'a> Writer<'a> {
@@ -38,10 +36,7 @@ impl<'a> Writer<'a> {
     }
 
     fn deeper(self) -> Result<Self, Fault> {
-        match self.depth {
-            0 => Err(too_deep()),
-            depth => Ok(Self { bytes: self.bytes, depth: depth - 1 }),
-        }
+        Ok(Self { depth: self.depth.deeper()?, bytes: self.bytes })
     }
 
     fn parts(mut self, mark: Mark) -> Result<Parts<'a>, Fault> {

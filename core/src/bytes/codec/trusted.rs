@@ -1,36 +1,36 @@
-//! How vouchers travel: behind the bytes of the value, and behind them their number.
+//! How trusted entries travel: behind the bytes of the value, and behind them their number.
 
-use super::scope::Voucher;
+use super::scope::TrustedEntry;
 
 const WORD: usize = size_of::<u64>();
 /// A kind and two numbers.
 const SIZE: usize = 3 * WORD;
 
-/// Writes the vouchers behind a value's bytes.
-pub(super) fn append(vouchers: &[Voucher], bytes: &mut Vec<u8>) {
-    for Voucher { kind, what: [first, second] } in vouchers {
+/// Writes the entries behind a value's bytes.
+pub(super) fn append(trusted: &[TrustedEntry], bytes: &mut Vec<u8>) {
+    for TrustedEntry { kind, what: [first, second] } in trusted {
         for word in [kind, first, second] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
     }
-    bytes.extend_from_slice(&(vouchers.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&(trusted.len() as u64).to_le_bytes());
 }
 
-/// Takes the vouchers off what has arrived; `None` when it is too short to hold as many as it says.
-pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], Vec<Voucher>)> {
+/// Takes the entries off the end of `bytes`; `None` when it is too short to hold as many as it says.
+pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], Vec<TrustedEntry>)> {
     let (bytes, count) = bytes.split_last_chunk::<WORD>()?;
     let len = usize::try_from(u64::from_le_bytes(*count)).ok()?.checked_mul(SIZE)?;
     let (value, table) = bytes.split_at_checked(bytes.len().checked_sub(len)?)?;
-    Some((value, table.chunks_exact(SIZE).map(voucher).collect()))
+    Some((value, table.chunks_exact(SIZE).map(entry).collect()))
 }
 
-fn voucher(bytes: &[u8]) -> Voucher {
+fn entry(bytes: &[u8]) -> TrustedEntry {
     let word = |place: usize| {
         let mut word = [0; WORD];
         word.copy_from_slice(&bytes[place * WORD..(place + 1) * WORD]);
         u64::from_le_bytes(word)
     };
-    Voucher { kind: word(0), what: [word(1), word(2)] }
+    TrustedEntry { kind: word(0), what: [word(1), word(2)] }
 }
 
 #[cfg(test)]
@@ -40,10 +40,10 @@ mod tests {
     #[test]
     fn what_is_appended_is_split_off_again() {
         for count in 0..4 {
-            let vouchers: Vec<_> = (0..count).map(|n| Voucher { kind: n, what: [n + 1, u64::MAX - n] }).collect();
+            let trusted: Vec<_> = (0..count).map(|n| TrustedEntry { kind: n, what: [n + 1, u64::MAX - n] }).collect();
             let mut bytes = b"value".to_vec();
-            append(&vouchers, &mut bytes);
-            assert_eq!(split(&bytes), Some((&b"value"[..], vouchers)));
+            append(&trusted, &mut bytes);
+            assert_eq!(split(&bytes), Some((&b"value"[..], trusted)));
         }
     }
 
