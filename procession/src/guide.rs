@@ -1,17 +1,18 @@
-//! The guide: what this library is like, chapter by chapter. Every block of code in it is run by the tests.
+//! The guide to this library, chapter by chapter. The tests run every block of code in it.
 //!
-//! 1. [Coming from Python](coming_from_python): each name of `multiprocessing`, and what it is here.
+//! 1. [Coming from Python](coming_from_python): each name of `multiprocessing`, and its counterpart here.
 //! 2. [Which one do I want?](choosing): pipe, queue, shared memory, manager.
 //! 3. [Processes and start methods](processes)
 //! 4. [Sharing data](sharing_data)
 //! 5. [Pools in depth](pools)
-//! 6. [When things die](when_things_die)
-//! 7. [Performance](performance)
-//! 8. [Security](security)
-//! 9. [Limits and platforms](limits)
+//! 6. [With tokio](with_tokio)
+//! 7. [When things die](when_things_die)
+//! 8. [Performance](performance)
+//! 9. [Security](security)
+//! 10. [Limits and platforms](limits)
 
 #[doc = include_str!("../guide/from-python.md")]
-// What was declined, or has no place of its own, is found here, with the reason.
+// The search finds declined names here, with the reason.
 #[doc(alias = "fileno")]
 #[doc(alias = "closed")]
 #[doc(alias = "readable")]
@@ -84,7 +85,7 @@ pub mod security {}
 #[doc = include_str!("../guide/limits.md")]
 pub mod limits {}
 
-/// The READMEs of the repository and of this crate, whose blocks of code are run as well.
+/// The READMEs of the repository and of this crate. The tests run their code as well.
 #[cfg(doctest)]
 mod readmes {
     #[doc = include_str!("../../README.md")]

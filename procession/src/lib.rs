@@ -18,7 +18,7 @@
 //!
 //! # A tour
 //!
-//! One function in a process of its own. `join` brings its value, or says how it ended:
+//! One function in a process of its own. `join` returns its value, or an error that says how it ended:
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,7 +58,7 @@
 //! let (sender, receiver) = queue::<String>(8)?;
 //! let child = Process::spawn(|sender: Sender<String>| {
 //!     for word in ["so", "it", "goes"] {
-//!         sender.send(word.into()).expect("somebody listens");
+//!         sender.send(word.into()).expect("a receiver");
 //!     }
 //! }, sender)?;
 //! let words: Vec<String> = receiver.iter().collect::<Result<_, _>>()?;
@@ -68,7 +68,7 @@
 //! # }
 //! ```
 //!
-//! Anything else can live in a manager, and is worked on where it lives:
+//! Any other value can live in a manager, and calls run where it lives:
 //!
 //! ```
 //! use procession::manager::Manager;
@@ -97,13 +97,13 @@
 //!
 //! # The guide
 //!
-//! [`guide`] is the book: coming from Python, which part is for what, processes, sharing, pools, what happens when things die,
+//! [`guide`] is the book: coming from Python, choosing the right part, processes, sharing, pools, tokio, the deaths of processes,
 //! performance, security, limits.
 //!
 //! # Features
 //!
-//! `channels`, `net` and `manager` are on by default. Who wants a pool alone leaves them out (`default-features = false`) and compiles half
-//! as many crates.
+//! `channels`, `net` and `manager` are on by default. A program that needs only a pool leaves them out (`default-features = false`) and
+//! compiles half as many crates.
 //!
 //! | feature | default | what for |
 //! | --- | --- | --- |
@@ -119,11 +119,11 @@
 //! Linux 5.10 or newer, x86-64 and aarch64, glibc.
 #![forbid(unsafe_code)]
 
-// Its chapters speak of all parts, and their code is run.
+// Its chapters cover all parts, and the tests run their code.
 #[cfg(feature = "manager")]
 pub mod guide;
 
-// Inlined, so that the pages of the facade alone hold all that it offers, and a search finds it.
+// Inlined, so that the pages of the facade alone hold its whole API, and a search finds it.
 #[cfg(feature = "channels")]
 #[doc(inline)]
 pub use procession_channels as channels;

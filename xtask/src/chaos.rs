@@ -21,8 +21,8 @@ pub(crate) const COMMAND: Command = Command {
         "\
 Without a name it runs all of: channels, manager, pool, process, sync.
 
-  --seconds N   how long each goes on; 20 when nothing is said
-  --kills N     go on until so many processes were killed instead
+  --seconds N   how long each goes on; 20 by default
+  --kills N     go on until N processes were killed instead
   --seed N      where the random choices begin; a failure says which seed repeats it
 ",
     ),
@@ -44,12 +44,12 @@ struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
     Seconds(u64),
-    /// After so many kills, however long they take.
+    /// After this number of kills, however long they take.
     Kills(u64),
 }
 
 impl Length {
-    /// As a program is told.
+    /// As arguments of a program.
     fn arguments(self) -> [String; 2] {
         match self {
             Length::Seconds(count) => ["--seconds".into(), count.to_string()],
@@ -73,7 +73,7 @@ fn run(arguments: Parser) -> Result<(), Failure> {
     torment_all(&parse(arguments, now())?)
 }
 
-/// Every component, for so many seconds each, from a fresh seed.
+/// Runs every component for `seconds` seconds, from a fresh seed.
 pub(crate) fn run_all(seconds: u64) -> Result<(), Failure> {
     torment_all(&Options { components: COMPONENTS.into(), length: Length::Seconds(seconds), seed: now() })
 }

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// Checks all pages below a folder; at least so many there must be.
+/// Checks all pages below a folder, of which there must be `least` or more.
 pub(crate) fn check(root: &Path, least: usize) -> Result<(), Failure> {
     let pages = read(root)?;
     if pages.len() < least {

@@ -34,7 +34,7 @@ struct Matrix {
 const MATRICES: &[Matrix] =
     &[Matrix { name: "endings", package: "procession-pool" }, Matrix { name: "seams", package: "procession-pool" }];
 
-/// How long a program may take before it counts as hung. Each guards its cells, so this is for what nobody has thought of.
+/// How long a program may take before it counts as hung. Each guards its cells, so this is for unforeseen hangs.
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// The profile of the root manifest in which panics abort.

@@ -19,7 +19,7 @@ use crate::step;
 pub(crate) const COMMAND: Command = Command {
     name: "properties",
     takes: "[--cases N]",
-    about: "runs every property test, each with so many cases",
+    about: "runs every property test, each with a number of cases",
     details: Some("  --cases N   how many cases each test tries; 256 when nothing is said\n"),
     run,
 };

@@ -1,4 +1,4 @@
-//! One command that xtask runs for somebody: where it runs, how it is announced, what its failure says.
+//! One command that xtask runs: where it runs, how it is announced, what its failure says.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

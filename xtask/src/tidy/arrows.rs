@@ -44,7 +44,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { package: PROCESS, ours: &[CORE], optional: &[], others: &["backtrace", "log", "serde", "thiserror"] },
     // The traits of bytemuck say what shared memory needs, and their derives check it.
     Arrows { package: SYNC, ours: &[CORE], optional: &["bytemuck"], others: &["serde", "thiserror"] },
-    // Sockets come from nix; the handshake of a listener needs digests, and random bytes that nobody can guess.
+    // Sockets come from nix; the handshake of a listener needs digests, and random bytes that no stranger can guess.
     Arrows {
         package: CHANNELS,
         ours: &[SYNC, CORE],

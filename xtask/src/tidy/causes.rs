@@ -1,6 +1,6 @@
 //! The rule about causes: the text of an error either contains that of its source, or `source` returns it, never both.
 //!
-//! Whoever prints a chain of errors would print the same words twice.
+//! A printer of error chains would print the same words twice.
 
 use super::problem::Problem;
 use super::source::Source;
@@ -17,7 +17,7 @@ fn told_twice(source: &Source) -> impl Iterator<Item = Problem> + '_ {
     let twice: Vec<usize> = texts.filter(|at| has_a_source(&lines[at + 1..])).collect();
     twice.into_iter().map(|at| {
         let advice =
-            "the text tells its source, and so does `source()`: leave the mark away, or the text, or be `transparent`";
+            "the text contains its source, and `source()` returns it: leave the mark away, or the text, or be `transparent`";
         source.problem(at + 1, advice)
     })
 }

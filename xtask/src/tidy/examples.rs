@@ -1,4 +1,4 @@
-//! The rule about examples: whoever looks up a public item sees at once how it is used.
+//! The rule about examples: the page of a public item shows at once how it is used.
 //!
 //! It speaks of functions, types, traits, constants and macros, and of the methods and constants of types. Variants, fields and
 //! what implements a trait are explained by what they belong to, and a module by what is in it.

@@ -112,7 +112,7 @@ fn heights(sources: &[&Source]) -> Vec<usize> {
     heights
 }
 
-/// The value below which so many of a hundred lie.
+/// Returns the value below which `percent` of a hundred values lie.
 fn percentile(sorted: &[usize], percent: usize) -> usize {
     let last = sorted.len().saturating_sub(1);
     sorted.get(last * percent / 100).copied().unwrap_or(0)

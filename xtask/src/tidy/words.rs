@@ -36,7 +36,7 @@ fn ignored_test(rest: &[TokenTree]) -> Option<String> {
     let inside: Vec<_> = attribute(rest)?.into_iter().collect();
     let conditional = is_word(inside.first()?, "cfg_attr");
     let ignored = if conditional { has_word(&inside, "ignore") } else { is_word(&inside[0], "ignore") };
-    ignored.then(|| "a test that nobody runs guards nothing: make it run, or delete it".into())
+    ignored.then(|| "a test that never runs guards nothing: make it run, or delete it".into())
 }
 
 /// Code in documentation that is never compiled.
