@@ -64,13 +64,13 @@ impl RawSender {
         values: impl IntoIterator<Item = T>,
     ) -> Result<usize, (usize, Vec<T>, RawSendError)> {
         let mut values = values.into_iter().fuse();
-        let (mut sent, mut group) = (0, Vec::new());
+        let (mut sent, mut group, mut batch) = (0, Vec::new(), Batch::default());
         loop {
             group.extend(values.by_ref().take(VALUES_PER_BATCH));
             if group.is_empty() {
                 return Ok(sent);
             }
-            let (done, result) = self.send_group(&group);
+            let (done, result) = self.send_group(&group, &mut batch);
             group.drain(..done);
             sent += done;
             if let Err(error) = result {
@@ -80,30 +80,28 @@ impl RawSender {
     }
 
     /// Sends values until one fails. Returns how many were sent.
-    fn send_group<T: Serialize>(&self, values: &[T]) -> (usize, Result<(), RawSendError>) {
-        let (mut batch, mut scratch) = (Batch::default(), Vec::new());
+    fn send_group<T: Serialize>(&self, values: &[T], batch: &mut Batch) -> (usize, Result<(), RawSendError>) {
         let mut sent = 0;
         for value in values {
-            let message = match codec::encode_into(value, std::mem::take(&mut scratch)) {
-                Ok(message) => message,
-                Err(error) => return self.flush(sent, &mut batch, Err(ChainError::from(error).into())),
+            let start = batch.bytes.len();
+            let descriptors = match codec::append(value, &mut batch.bytes) {
+                Ok(descriptors) => descriptors,
+                Err(error) => return self.flush(sent, batch, Err(ChainError::from(error).into())),
             };
-            let (payload, descriptors) = message.into_parts();
-            if descriptors.is_empty() && payload.len() <= MAX_INLINE_BYTES {
-                batch.bytes.extend_from_slice(&payload);
+            if descriptors.is_empty() && batch.bytes.len() - start <= MAX_INLINE_BYTES {
                 batch.ends.push(batch.bytes.len());
-                scratch = payload.into_vec();
                 continue;
             }
-            let flushed = self.flush(sent, &mut batch, Ok(()));
-            sent = flushed.0;
-            let result = flushed.1.and_then(|()| self.send(&payload, &descriptors, Until::FOREVER));
-            if result.is_err() {
-                return (sent, result);
+            // It goes by itself, behind those before it. Where there are none, which is usual for large ones, nothing is moved.
+            let alone = if start == 0 { std::mem::take(&mut batch.bytes) } else { batch.bytes.split_off(start) };
+            let (flushed, result) = self.flush(sent, batch, Ok(()));
+            sent = flushed;
+            if let Err(error) = result.and_then(|()| self.send(&alone, &descriptors, Until::FOREVER)) {
+                return (sent, Err(error));
             }
             sent += 1;
         }
-        self.flush(sent, &mut batch, Ok(()))
+        self.flush(sent, batch, Ok(()))
     }
 
     /// Sends what was collected. Returns how many values are sent then, and the first error, here or before.

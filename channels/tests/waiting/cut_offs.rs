@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use procession_channels::{
-    JoinableReceiver, JoinableSender, Receiver, RecvTimeoutError, SendTimeoutError, Sender, SocketConnection,
-    SocketRecvError, TryRecvError, TrySendError, joinable, queue,
+    Address, Client, JoinableReceiver, JoinableSender, Listener, Receiver, RecvTimeoutError, SendTimeoutError, Sender,
+    SocketConnection, SocketRecvError, SocketSendError, TryRecvError, TrySendError, joinable, queue,
 };
 use procession_process::Process;
 use proptest::prelude::*;
@@ -154,8 +154,7 @@ fn counted_queue_with_cut_offs(seeds: [u64; 3], capacity: usize) {
 }
 
 fn connection_with_cut_offs(seeds: [u64; 3], _: usize) {
-    let (here, there) = std::os::unix::net::UnixStream::pair().expect("a pair");
-    let (here, there) = (SocketConnection::from(here), SocketConnection::from(there));
+    let (here, there) = SocketConnection::pair().expect("a pair");
     let message = |number: u64| vec![number as u8; (number * 7919 % 3000) as usize];
     thread::scope(|scope| {
         scope.spawn(|| (0..ITEMS).for_each(|number| here.send_bytes(&message(number)).expect("somebody receives")));
@@ -175,6 +174,78 @@ fn connection_with_cut_offs(seeds: [u64; 3], _: usize) {
             next += 1;
         }
     });
+}
+
+/// Sends messages by calls that may be given up, until one is cut off in the middle. What arrives is what was sent, whole; a message that
+/// was cut off shows at the other side as such, and as nothing else.
+fn connection_whose_sends_are_cut_off(seeds: [u64; 3], _: usize) {
+    let (here, there) = SocketConnection::pair().expect("a pair");
+    // Some fit into the buffer of the socket, some do not.
+    let message = |number: u64| vec![number as u8; (number * 7919 % 400_000) as usize];
+    thread::scope(|scope| {
+        let receiver = scope.spawn(move || {
+            let mut received = Vec::new();
+            loop {
+                match there.recv_bytes_timeout(GUARD) {
+                    Ok(bytes) => received.push(bytes),
+                    Err(error) => return (received, error),
+                }
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _inside = runtime.enter();
+        let (mut dice, mut sent) = (Dice(seeds[0]), Vec::new());
+        let mut was_cut_off = false;
+        for number in 0..ITEMS {
+            let bytes = message(number);
+            let done = match dice.roll(2) {
+                0 => Some(here.send_bytes_timeout(&bytes, dice.moment())),
+                _ => poll_a_little(here.send_bytes_async(&bytes), &mut dice),
+            };
+            match done {
+                Some(Ok(())) => sent.push(bytes),
+                // Dropped: either nothing was sent, or the next call learns that it was cut off.
+                Some(Err(SocketSendError::TimedOut)) | None => {}
+                Some(Err(SocketSendError::CutOff)) => was_cut_off = true,
+                Some(Err(other)) => panic!("{other}"),
+            }
+        }
+        was_cut_off |= matches!(here.send_bytes(b"last"), Err(SocketSendError::CutOff));
+        sent.extend((!was_cut_off).then(|| b"last".to_vec()));
+        drop(here);
+        let (received, end) = receiver.join().expect("no panic");
+        assert!(received == sent, "{} messages were sent, and {} others came", sent.len(), received.len());
+        assert_eq!(matches!(end, SocketRecvError::Truncated), was_cut_off, "{end}");
+    });
+}
+
+/// Accepts connections by calls that may be given up: each client is accepted once.
+fn listener_with_cut_offs(seeds: [u64; 3], _: usize) {
+    const CLIENTS: u64 = 12;
+    let listener = Listener::bind("@".parse::<Address>().expect("an address"), "key").expect("a name");
+    let accepted = thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let address = listener.address().clone();
+            scope.spawn(move || {
+                Client::connect(address, "key").expect("it listens").send(&number).expect("it is there")
+            });
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _inside = runtime.enter();
+        let (mut dice, mut accepted, begin) = (Dice(seeds[0]), Vec::new(), Instant::now());
+        while (accepted.len() as u64) < CLIENTS {
+            assert!(begin.elapsed() < GUARD, "{} of {CLIENTS} came", accepted.len());
+            let next = match dice.roll(2) {
+                0 => listener.accept_timeout(dice.moment()).expect("no limit is reached"),
+                _ => poll_a_little(listener.accept_async(), &mut dice).map(|next| next.expect("no limit is reached")),
+            };
+            accepted.extend(next);
+        }
+        accepted
+    });
+    let numbers: BTreeSet<u64> = accepted.iter().map(|one| one.recv().expect("it was sent")).collect();
+    assert_eq!(numbers, (0..CLIENTS).collect());
+    assert_eq!(listener.refused(), 0);
 }
 
 /// Runs a course with several seeds.
@@ -202,4 +273,14 @@ fn an_item_is_counted_once_whenever_a_call_is_given_up() {
 #[test]
 fn a_message_of_a_connection_is_whole_whenever_a_call_is_given_up() {
     with_seeds(connection_with_cut_offs);
+}
+
+#[test]
+fn a_message_is_sent_whole_or_cut_off_for_both_sides_whenever_a_call_is_given_up() {
+    with_seeds(connection_whose_sends_are_cut_off);
+}
+
+#[test]
+fn a_connection_is_accepted_once_whenever_a_call_is_given_up() {
+    with_seeds(listener_with_cut_offs);
 }
