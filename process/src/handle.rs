@@ -218,8 +218,8 @@ impl Child {
             End::Running(control) => control,
         };
         let Some(exit) = self.0.pidfd.reap()? else { return Ok(None) };
-        let LastWords { outcome, code, unlogged } = last_words(control);
         let status = ExitStatus::of(exit);
+        let LastWords { outcome, code, unlogged } = last_words(control, status.success());
         let status = code.map_or(status, |code| status.with_full_code(code));
         *end = End::Over(status, outcome);
         drop(end);
@@ -320,8 +320,8 @@ struct LastWords {
     unlogged: u64,
 }
 
-/// Listens to what it has told.
-fn last_words(control: &mut Control) -> LastWords {
+/// Receives what a process that has ended has told.
+fn last_words(control: &mut Control, has_succeeded: bool) -> LastWords {
     let mut last = LastWords { outcome: Outcome::Nothing, code: None, unlogged: 0 };
     loop {
         match control.try_recv::<Report>() {
@@ -335,6 +335,11 @@ fn last_words(control: &mut Control) -> LastWords {
             Ok(TryRecv::Value(Report::Exited(told))) => last.code = Some(told),
             Ok(TryRecv::Value(Report::Started { .. })) => {}
             Ok(TryRecv::Empty | TryRecv::End) => return last,
+            // It has told all, and this process has no room for it.
+            Err(error) if has_succeeded && matches!(last.outcome, Outcome::Nothing) => {
+                let text = format!("the function returned, but its result cannot be received: {error}");
+                return LastWords { outcome: Outcome::Failed(text), ..last };
+            }
             // Killed in the middle of telling: then the function had not been told to have returned.
             Err(_garbled) => return last,
         }

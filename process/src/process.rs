@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use procession_core::Waitable;
 use procession_core::codec::{self, Message};
+use procession_core::os::limits;
 use procession_core::os::poll::Pollable;
 use procession_core::os::poll::deadline_after;
 use serde::Serialize;
@@ -167,7 +168,10 @@ impl<R: DeserializeOwned> Process<R> {
 
 /// A value of its own from what the process sent.
 fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
-    let descriptors = message.descriptors().try_clone().map_err(|error| Reason::Failed(error.to_string()))?;
+    let descriptors = message.descriptors().try_clone().map_err(|error| {
+        let error = limits::explain(&error).unwrap_or_else(|| error.to_string());
+        Reason::Failed(format!("the function returned, but a descriptor of its result cannot be duplicated: {error}"))
+    })?;
     // Code of the user's: a panic of it is the value's error, as in a pool.
     let decoded = panic::catch_unwind(AssertUnwindSafe(|| codec::decode_from(message.bytes(), descriptors)));
     let panicked = |payload| format!("its result cannot be read: it {}", panics::of_payload(payload));

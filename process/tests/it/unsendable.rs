@@ -4,9 +4,9 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::resource::{Resource, setrlimit};
 use procession_core::codec::Descriptor;
-use procession_process::Process;
+use procession_process::{Process, StartMethod};
 
-use crate::support::{Block, METHODS, quietly};
+use crate::support::{Block, METHODS, alone, quietly};
 
 fn larger_than_a_file((): ()) -> Block {
     setrlimit(Resource::RLIMIT_FSIZE, 4096, 4096).unwrap();
@@ -35,6 +35,30 @@ where
     assert!(error.is_transport() && !error.is_death(), "{error}");
     assert_eq!(error.exit_status().unwrap().code(), Some(1), "{error}");
     error.to_string()
+}
+
+fn sixty((): ()) -> Vec<Descriptor> {
+    (0..60).map(|_| Descriptor::from(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()))).collect()
+}
+
+/// What a parent is told that has no room for the result of its child, and how many descriptors were left open by that.
+fn without_room((): ()) -> (String, usize) {
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let process = quietly(StartMethod::Server, sixty, ());
+    // What it has sent may have been read by now, or not.
+    let before = open();
+    let limit = u64::try_from(before).unwrap() + 20;
+    setrlimit(Resource::RLIMIT_NOFILE, limit, limit).unwrap();
+    let error = process.join().unwrap_err();
+    assert!(error.is_transport() && !error.is_death() && error.exit_status().unwrap().success(), "{error}");
+    (error.to_string(), open().saturating_sub(before))
+}
+
+#[test]
+fn a_result_for_which_its_receiver_has_no_room_is_told_as_such() {
+    let (text, left) = alone(without_room, ());
+    assert!(text.contains("the function returned") && text.contains("RLIMIT_NOFILE"), "{text}");
+    assert_eq!(left, 0, "descriptors of it are open");
 }
 
 #[test]
