@@ -10,6 +10,7 @@ use procession_core::os::mutex::lock;
 use procession_core::{Control, ControlListener, ControlTicket, Method};
 
 use super::callbacks::Callback;
+use super::limit::{Limit, is_over};
 use super::pending_replies::Waited;
 use super::reply_reader::ReplyReader;
 use super::request_sender::{RequestSender, Transport};
@@ -160,12 +161,12 @@ impl Connection {
         objects: &[ObjectId],
         deadline: Option<Instant>,
     ) -> Result<Message, CallError> {
-        let only_tries = deadline.is_some_and(|at| at <= Instant::now());
+        let only_tries = deadline.is_some_and(is_over);
         if only_tries && sent.slot != ClaimSlot::default() {
             // Without a time of its own it has the one that giving up takes.
             return self.give_up(sent, objects, only_tries);
         }
-        match self.replies.wait(sent.number, deadline)? {
+        match self.replies.wait(sent.number, Limit::of(deadline))? {
             Waited::Reply(answer) => answer.map_err(CallError::from_failure),
             Waited::Closed => Err(CallError::ManagerGone),
             Waited::TimeIsUp | Waited::Begun => self.give_up(sent, objects, only_tries),

@@ -3,6 +3,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod handle;
+pub(crate) mod limit;
 pub(crate) mod withdraw;
 
 mod callbacks;

@@ -9,6 +9,7 @@ use procession_core::Method;
 use procession_core::codec::{self, Message};
 
 use super::connection::Connection;
+use super::limit::Limit;
 use super::pending_replies::Waited;
 use super::reply_reader::ReplyReader;
 use super::request_sender::Transport;
@@ -31,7 +32,7 @@ impl Connection {
             Arc::new(Connection::new(ManagerId::fresh(), Transport::Remote(socket), ReplyReader::remote(frames), None));
         connection.replies.expect(0, false);
         connection.sender()?.send_or_queue(&connection.replies, fingerprint.to_le_bytes().to_vec())?;
-        match connection.replies.wait(0, deadline)? {
+        match connection.replies.wait(0, Limit::of(deadline))? {
             Waited::Reply(Ok(_)) => Ok(connection),
             Waited::Reply(Err(failure)) => Err(CallError::from_failure(failure)),
             Waited::TimeIsUp => Err(CallError::Timeout { started: false }),

@@ -12,6 +12,7 @@ use procession_core::os::mutex::{lock, wait_once};
 use procession_core::os::poll::{Pollable, poll};
 
 use super::callbacks::{Callback, Due, Next};
+use super::limit::{Limit, is_over};
 use super::pending_replies::{PendingReplies, Waited};
 use super::reply_transport::ReplyTransport;
 use crate::wire::claims::{ClaimSlot, Claims};
@@ -60,8 +61,8 @@ impl ReplyReader {
     }
 
     /// Waits for an answer.
-    pub(super) fn wait(&self, number: u64, deadline: Option<Instant>) -> Result<Waited, CallError> {
-        self.wait_for(|pending| pending.look(number), deadline)
+    pub(super) fn wait(&self, number: u64, limit: Limit) -> Result<Waited, CallError> {
+        self.wait_for(|pending| pending.look(number), limit)
     }
 
     /// Waits until one of several calls is answered, and answers which; `None` when none is in time. The answer stays where
@@ -72,7 +73,7 @@ impl ReplyReader {
             found = numbers.iter().position(|number| pending.has(*number));
             found.map(|_| Waited::Begun)
         };
-        match self.wait_for(look, deadline)? {
+        match self.wait_for(look, Limit::of(deadline))? {
             Waited::Closed => Err(CallError::ManagerGone),
             _ => Ok(found),
         }
@@ -102,7 +103,7 @@ impl ReplyReader {
                 next = pending.callbacks.next();
                 (!matches!(next, Next::Wait)).then_some(Waited::Begun)
             };
-            let _lost_which_makes_all_due = self.wait_for(look, None);
+            let _lost_which_makes_all_due = self.wait_for(look, Limit::Never);
             match next {
                 Next::Call { due, is_short } => return Some((due, is_short)),
                 Next::Leave => return None,
@@ -121,13 +122,13 @@ impl ReplyReader {
     /// Waits until a call is answered, or never will be. Answers whether it was in time. The answer stays where it is.
     pub(crate) fn has_by(&self, number: u64, deadline: Option<Instant>) -> bool {
         let look = |pending: &mut PendingReplies| pending.has(number).then_some(Waited::Begun);
-        !matches!(self.wait_for(look, deadline), Ok(Waited::TimeIsUp))
+        !matches!(self.wait_for(look, Limit::of(deadline)), Ok(Waited::TimeIsUp))
     }
 
     fn wait_for(
         &self,
         mut look: impl FnMut(&mut PendingReplies) -> Option<Waited>,
-        deadline: Option<Instant>,
+        mut limit: Limit,
     ) -> Result<Waited, CallError> {
         let mut pending = self.lock();
         loop {
@@ -139,14 +140,16 @@ impl ReplyReader {
             }
             if !pending.is_read {
                 let is_late;
-                (pending, is_late) = self.read(pending, deadline)?;
+                (pending, is_late) = self.read(pending, limit)?;
                 if is_late {
                     return Ok(look(&mut pending).unwrap_or(Waited::TimeIsUp));
                 }
-            } else if deadline.is_some_and(|at| at <= Instant::now()) {
+                // What has come was another call's: from now on the clock counts.
+                limit.deadline();
+            } else if limit.deadline().is_some_and(is_over) {
                 return Ok(Waited::TimeIsUp);
             } else {
-                pending = self.sleep(pending, deadline);
+                pending = self.sleep(pending, limit.deadline());
             }
         }
     }
@@ -155,12 +158,12 @@ impl ReplyReader {
     fn read<'a>(
         &'a self,
         mut pending: MutexGuard<'a, PendingReplies>,
-        deadline: Option<Instant>,
+        limit: Limit,
     ) -> Result<(MutexGuard<'a, PendingReplies>, bool), CallError> {
         pending.is_read = true;
         drop(pending);
         let mut transport = self.transport();
-        let is_there = transport.wait(deadline);
+        let is_there = transport.wait(limit.left());
         let is_late = matches!(is_there, Ok(false));
         pending = self.lock();
         pending.is_read = false;

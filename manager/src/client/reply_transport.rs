@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use procession_channels::{PipeReceiver, RecvError, TryRecvError};
 use procession_core::codec::Message;
+use procession_core::os::backoff::{AdaptiveSpin, Backoff};
 use procession_core::os::poll::{Pollable, deadline_after, poll};
 use procession_core::{Control, TryRecv};
 
@@ -21,7 +22,7 @@ pub(super) enum ReplyTransport {
     Local(Box<LocalReplies>),
     /// From a manager of another one; with how often staying awake was in misses lately.
     #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "nothing connects to other programs"))]
-    Remote(Box<FrameReader>, u32),
+    Remote(Box<FrameReader>, AdaptiveSpin),
 }
 
 #[derive(Debug)]
@@ -51,15 +52,14 @@ impl ReplyTransport {
     /// From a manager of another one.
     #[cfg(feature = "remote")]
     pub(super) fn remote(frames: FrameReader) -> ReplyTransport {
-        ReplyTransport::Remote(Box::new(frames), 0)
+        ReplyTransport::Remote(Box::new(frames), AdaptiveSpin::new(SPIN_MAX_MISSES, SPIN_RETRY_EVERY))
     }
 
     /// Waits until there is an answer, or there will never be one. Answers whether it was in time.
-    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, CallError> {
-        let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+    pub(super) fn wait(&mut self, left: Duration) -> Result<bool, CallError> {
         match self {
             ReplyTransport::Local(local) => local.wait(left),
-            ReplyTransport::Remote(frames, misses) => match wait_remote(frames, misses, left) {
+            ReplyTransport::Remote(frames, spin) => match wait_remote(frames, spin, left) {
                 // The end is something to be taken in, too.
                 Err(error) if is_end(&error) => Ok(true),
                 waited => waited.map_err(|error| CallError::from_io(&error)),
@@ -87,18 +87,21 @@ impl ReplyTransport {
 }
 
 /// Waits for a socket: awake for a moment, as long as that has paid lately, then asleep.
-fn wait_remote(frames: &mut FrameReader, misses: &mut u32, left: Duration) -> io::Result<bool> {
-    if *misses < SPIN_MAX_MISSES || misses.is_multiple_of(SPIN_RETRY_EVERY) {
-        let start = Instant::now();
-        while start.elapsed() < SPIN_TIME.min(left) {
+fn wait_remote(frames: &mut FrameReader, spin: &AdaptiveSpin, left: Duration) -> io::Result<bool> {
+    if spin.should_spin() {
+        // A look is a system call, so the clock is read, and the core yielded, after each.
+        let mut backoff = Backoff::new(SPIN_TIME.min(left), 1);
+        loop {
             if frames.pull()? {
-                *misses = 0;
+                spin.record(true);
                 return Ok(true);
             }
-            std::thread::yield_now();
+            if backoff.pause().is_some_and(|now| backoff.is_over(now)) {
+                break;
+            }
         }
     }
-    *misses = misses.wrapping_add(1);
+    spin.record(false);
     Ok(poll(&[Pollable::readable(frames.as_fd())], deadline_after(left))?[0])
 }
 

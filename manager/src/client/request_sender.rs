@@ -3,7 +3,7 @@
 //! Nothing here waits for longer than a moment: who may wait longer tries again, and lets others in meanwhile. What must go out
 //! whatever happens, and finds no room, stays in the *backlog*, before everything that comes later.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -19,6 +19,7 @@ use super::reply_reader::ReplyReader;
 use crate::tuning::FRAMES_PER_DRAIN;
 use crate::wire::error::CallError;
 use crate::wire::frame_reader;
+use crate::wire::ids::IdMap;
 use crate::wire::protocol::ControlMessage;
 
 /// How calls leave this process. One thread at a time sends.
@@ -26,7 +27,7 @@ use crate::wire::protocol::ControlMessage;
 pub(super) struct RequestSender {
     transport: Transport,
     /// The numbers of the methods that the manager knows.
-    learned: HashMap<Method, u32>,
+    learned: IdMap<Method, u32>,
     /// How many frames there were.
     frames: u64,
     /// What there was no room for. An empty frame for a manager of this program goes out after what it announces.
@@ -47,7 +48,7 @@ pub(super) enum Transport {
 
 impl RequestSender {
     pub(super) fn new(transport: Transport) -> RequestSender {
-        RequestSender { transport, learned: HashMap::new(), frames: 0, backlog: VecDeque::new(), has_flusher: false }
+        RequestSender { transport, learned: IdMap::default(), frames: 0, backlog: VecDeque::new(), has_flusher: false }
     }
 
     pub(super) fn is_remote(&self) -> bool {

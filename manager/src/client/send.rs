@@ -8,6 +8,7 @@ use procession_core::codec::Message;
 use procession_core::os::mutex::lock;
 
 use super::connection::{Connection, MethodRef, Request, Sent};
+use super::limit::SendLimit;
 use super::reply_reader::ReplyReader;
 use super::request_sender::{RequestSender, not_over_a_network};
 use crate::tuning::{SEND_RETRY_INTERVAL, SEND_SLICE};
@@ -24,13 +25,12 @@ impl Connection {
         argument: Message,
         deadline: Option<Instant>,
     ) -> Result<Sent, CallError> {
-        // Whoever only tries has time enough to send it.
-        let deadline = deadline.map(|at| at.max(Instant::now() + SEND_SLICE));
-        let mut sent = self.expect(deadline.is_some() || request.may_be_limited);
+        let limit = SendLimit::of(deadline);
+        let mut sent = self.expect(limit.is_limited() || request.may_be_limited);
         sent.makes = matches!(request.kind, RequestKind::Make | RequestKind::Open);
         let Request { kind, target, .. } = *request;
         let header = RequestHeader { kind, method: 0, target, number: sent.number, slot: sent.slot };
-        match self.transmit(request.method_ref, argument, header, deadline) {
+        match self.transmit(request.method_ref, argument, header, limit) {
             Ok(true) => Ok(sent),
             failed => {
                 // What was posted and is not out yet must not be done when it arrives.
@@ -81,12 +81,12 @@ impl Connection {
         method_ref: MethodRef,
         argument: Message,
         mut header: RequestHeader,
-        deadline: Option<Instant>,
+        mut limit: SendLimit,
     ) -> Result<bool, CallError> {
         let (payload, descriptors) = argument.into_parts();
         let (mut bytes, mut is_whole) = (payload.into_vec(), false);
         loop {
-            let Some(mut sender) = self.sender_until(deadline)? else { return Ok(false) };
+            let Some(mut sender) = self.sender_until(&mut limit)? else { return Ok(false) };
             if sender.flush_backlog(&self.replies, SEND_SLICE)? {
                 if !is_whole {
                     header.method = sender.number_of_which(&self.replies, method_ref)?;
@@ -107,7 +107,7 @@ impl Connection {
                 }
             }
             drop(sender);
-            if deadline.is_some_and(|at| at <= Instant::now()) {
+            if limit.is_over() {
                 return Ok(false);
             }
         }
@@ -128,14 +128,16 @@ impl Connection {
     }
 
     /// The way out, unless others are there until then. Nobody is there for longer than a moment at a time.
-    fn sender_until(&self, deadline: Option<Instant>) -> Result<Option<MutexGuard<'_, RequestSender>>, CallError> {
-        let Some(at) = deadline else { return self.sender().map(Some) };
+    fn sender_until(&self, limit: &mut SendLimit) -> Result<Option<MutexGuard<'_, RequestSender>>, CallError> {
+        if !limit.is_limited() {
+            return self.sender().map(Some);
+        }
         self.check_owner()?;
         loop {
             match self.sender.try_lock() {
                 Ok(sender) => return Ok(Some(sender)),
                 Err(TryLockError::Poisoned(sender)) => return Ok(Some(sender.into_inner())),
-                Err(TryLockError::WouldBlock) if at <= Instant::now() => return Ok(None),
+                Err(TryLockError::WouldBlock) if limit.is_over() => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(SEND_RETRY_INTERVAL),
             }
         }

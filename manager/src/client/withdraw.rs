@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use procession_core::codec::{self, Message};
 
 use super::connection::{Connection, MethodRef, Request, Sent};
+use super::limit::Limit;
 use super::pending_replies::Waited;
 use crate::tuning::{REMOTE_CANCEL_TIMEOUT, RUNNING_CALL_TIMEOUT, STAGE_POLL_INTERVAL, TRY_TIMEOUT};
 use crate::wire::claims::{ClaimSlot, Claims, Stage};
@@ -28,17 +29,21 @@ impl Connection {
         let Some(claims) = self.claims.as_ref().filter(|_| sent.slot != ClaimSlot::default()) else {
             return self.take_back(sent, objects);
         };
+        // Most tries end here, and pay for no look at the clock.
+        if only_tries && let Some(reply) = self.look_for(sent, STAGE_POLL_INTERVAL)? {
+            return reply;
+        }
         let since = Instant::now();
-        let mut is_stopped = false;
+        let mut is_stopped = only_tries && self.is_stopped();
         while since.elapsed() < more(claims.stage(sent.slot, sent.number), only_tries, is_stopped) {
-            if let Some(answer) = self.look_until(sent, Instant::now() + STAGE_POLL_INTERVAL)? {
-                return answer;
+            if let Some(reply) = self.look_for(sent, STAGE_POLL_INTERVAL)? {
+                return reply;
             }
             is_stopped = self.is_stopped();
         }
         let was = self.withdraw(sent);
-        if let Some(answer) = self.look_until(sent, since)? {
-            return answer;
+        if let Some(reply) = self.look_for(sent, Duration::ZERO)? {
+            return reply;
         }
         if was == Stage::Running {
             return self.leave(sent);
@@ -54,7 +59,7 @@ impl Connection {
         self.cancel(sent, objects)?;
         let mut until = Instant::now() + REMOTE_CANCEL_TIMEOUT;
         loop {
-            match self.replies.wait(sent.number, Some(until))? {
+            match self.replies.wait(sent.number, Limit::At(until))? {
                 Waited::Reply(answer) => return answer.map_err(CallError::from_failure),
                 Waited::Closed => return Err(CallError::ManagerGone),
                 Waited::Begun => until = until.min(Instant::now() + RUNNING_CALL_TIMEOUT),
@@ -90,8 +95,8 @@ impl Connection {
         self.claims.as_ref().and_then(Claims::manager_pid).is_some_and(is_stopped_process)
     }
 
-    fn look_until(&self, sent: Sent, deadline: Instant) -> Result<Option<Result<Message, CallError>>, CallError> {
-        match self.replies.wait(sent.number, Some(deadline))? {
+    fn look_for(&self, sent: Sent, limit: Duration) -> Result<Option<Result<Message, CallError>>, CallError> {
+        match self.replies.wait(sent.number, Limit::For(limit))? {
             Waited::Reply(answer) => Ok(Some(answer.map_err(CallError::from_failure))),
             Waited::Closed => Err(CallError::ManagerGone),
             Waited::Begun | Waited::TimeIsUp => Ok(None),

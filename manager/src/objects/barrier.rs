@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::macros::{proxy_type, remote_methods};
 use super::owner::{self, Owner};
 use crate::api::proxy::Proxy;
+use crate::client::limit::at_once;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
 
@@ -168,7 +169,7 @@ impl Barrier {
     /// Breaks the barrier, unless all have come. Answers whether they have.
     fn give_up(&self, entry: RoundEntry) -> Result<bool, CallError> {
         let give_up = Method::exclusive(BarrierState::give_up);
-        let given_up = self.proxy.perform(RequestKind::Exclusive, give_up, &entry, owner::now());
+        let given_up = self.proxy.perform(RequestKind::Exclusive, give_up, &entry, Some(at_once()));
         if matches!(given_up, Err(CallError::Timeout { .. })) {
             // The others will be reported, when the manager hears of it.
             self.leave(entry.number);

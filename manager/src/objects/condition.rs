@@ -9,8 +9,9 @@ use procession_core::os::poll::deadline_after;
 use super::guard::{Acquire, AcquireState, Guard, acquire_methods};
 use super::lock::LockState;
 use super::macros::proxy_type;
-use super::owner::{self, Owner};
+use super::owner::Owner;
 use crate::api::proxy::Proxy;
+use crate::client::limit::at_once;
 use crate::tuning::TRY_TIMEOUT;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
@@ -194,7 +195,7 @@ impl Guard<'_, Condition> {
         let look = |kind, method, deadline| self.proxy().perform(kind, method, &self.number, deadline);
         loop {
             let method = Method::exclusive(ConditionState::give_up);
-            if let Some(notified) = look(RequestKind::Exclusive, method, owner::now())? {
+            if let Some(notified) = look(RequestKind::Exclusive, method, Some(at_once()))? {
                 return Ok(notified);
             }
             let method = Method::conditional(ConditionState::await_lock);

@@ -9,6 +9,7 @@ use procession_core::Method;
 
 use super::owner;
 use crate::api::proxy::Proxy;
+use crate::client::limit::at_once;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
 
@@ -86,7 +87,7 @@ pub(super) fn acquire_in_time<K: Acquire>(
 /// Acquires it if it is free now.
 pub(super) fn try_acquire<K: Acquire>(object: &K) -> Result<Option<Guard<'_, K>>, CallError> {
     let method = Method::exclusive(<K::State as AcquireState>::acquire);
-    let (number, acquired): (u64, Option<bool>) = request(object, RequestKind::Exclusive, method, owner::now())?;
+    let (number, acquired): (u64, Option<bool>) = request(object, RequestKind::Exclusive, method, Some(at_once()))?;
     Ok(acquired.map(|is_inherited| Guard { object, number, is_inherited, marker: PhantomData }))
 }
 

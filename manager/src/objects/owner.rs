@@ -1,7 +1,6 @@
 //! [`Owner`]: who holds a lock: a guard or a thread of a process.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use crate::server::context;
 use crate::wire::ids::ClientId;
@@ -37,10 +36,4 @@ pub(crate) fn thread() -> u64 {
 pub(crate) fn unique() -> u64 {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     NUMBERS.fetch_add(1, Ordering::Relaxed)
-}
-
-/// When a call that only tries is to be over: it is given the time that the manager takes to hear of it.
-#[expect(clippy::unnecessary_wraps, reason = "this is what a deadline is, where there can be none")]
-pub(crate) fn now() -> Option<Instant> {
-    Some(Instant::now())
 }

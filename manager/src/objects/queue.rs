@@ -11,6 +11,7 @@ use super::macros::{proxy_type, remote_methods};
 use super::owner;
 use super::queue_state::{InFlight, QueueState};
 use crate::api::proxy::Proxy;
+use crate::client::limit::at_once;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
 
@@ -148,7 +149,7 @@ impl<T: Item> Queue<T> {
     #[doc(alias = "put_nowait")]
     pub fn try_send(&self, item: T) -> Result<bool, CallError> {
         let method = Method::exclusive(|queue: &mut QueueState<T>, (item,): (T,)| queue.push(item).is_some());
-        self.proxy.perform(RequestKind::Exclusive, method, &(item,), owner::now())
+        self.proxy.perform(RequestKind::Exclusive, method, &(item,), Some(at_once()))
     }
 
     /// Takes the first item, if there is one.
@@ -167,7 +168,7 @@ impl<T: Item> Queue<T> {
     #[doc(alias = "get_nowait")]
     pub fn try_recv(&self) -> Result<Option<T>, CallError> {
         let method = Method::exclusive(QueueState::<T>::hand_out);
-        let item: Option<InFlight<T>> = self.take(RequestKind::Exclusive, method, owner::now(), Option::is_some)?;
+        let item: Option<InFlight<T>> = self.take(RequestKind::Exclusive, method, Some(at_once()), Option::is_some)?;
         Ok(item.map(InFlight::into_inner))
     }
 

@@ -129,10 +129,17 @@ impl Claim {
         let _given_up = self.claims.swap(self.slot, self.number, Stage::Sent, Stage::Waiting);
     }
 
-    /// The call is about to run. Answers whether it may.
+    /// The call is about to run. Returns whether it may.
     pub(crate) fn try_begin(&self) -> bool {
-        let before = [Stage::Sent, Stage::Waiting, Stage::Tried];
-        before.into_iter().any(|stage| self.claims.swap(self.slot, self.number, stage, Stage::Running))
+        loop {
+            let stage = self.claims.stage(self.slot, self.number);
+            if matches!(stage, Stage::Running | Stage::Withdrawn) {
+                return false;
+            }
+            if self.claims.swap(self.slot, self.number, stage, Stage::Running) {
+                return true;
+            }
+        }
     }
 
     /// The condition of the call did not hold.
