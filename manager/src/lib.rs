@@ -23,7 +23,7 @@
 //! # Functions go to the value
 //!
 //! A call is a whole function, a plain `fn` or a closure that captures nothing, with one argument. It runs in the manager, on
-//! the value itself, while nobody else uses it: so `entry += 1` is one round trip, and no update is ever lost.
+//! the value itself, while no other call uses it: so `entry += 1` is one round trip, and no update is ever lost.
 //!
 //! - [`call`](Proxy::call) may change the value, [`read`](Proxy::read) only reads it; several readers run at the same time.
 //! - [`call_when`](Proxy::call_when) waits until a condition on the value holds, without occupying anything.
@@ -59,7 +59,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What goes wrong is told as what it is
+//! # Errors say what went wrong
 //!
 //! A panic of a function comes back with its message, place and backtrace, and poisons that one value until
 //! [`clear_poison`](Proxy::clear_poison). A manager that is gone, an object that is gone, time that has run out (and whether the
@@ -85,7 +85,7 @@
 //! answers, and a control link for the names of functions and for descriptors. In the manager one thread waits for all clients
 //! and runs their calls itself; when one takes longer than a millisecond or two, another thread takes over the waiting. Calls
 //! that wait for a condition are kept in a queue of their object. A proxy in a message carries a socket whose other end the
-//! manager holds: it tells when the message is gone, and it is the way in for a process that has no connection yet.
+//! manager holds: it shows when the message is gone, and it is the way in for a process that has no connection yet.
 //!
 //! # Limits
 //!
@@ -105,12 +105,10 @@ mod pool;
 mod remote;
 mod server;
 mod table;
-mod tuning;
 mod wire;
 
-pub use api::builder::Builder;
 pub use api::deferred::{Deferred, Reply};
-pub use api::manager::{Manager, Stats};
+pub use api::manager::{Builder, Manager, Stats};
 pub use api::pending::Pending;
 pub use api::proxy::Proxy;
 pub use api::transaction::{Results, Step, Transaction};

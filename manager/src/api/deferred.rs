@@ -15,7 +15,7 @@ use crate::wire::protocol::Failure;
 
 /// What a function on a managed value returns when its result comes later: see [`Proxy::call_deferred`](crate::Proxy::call_deferred).
 ///
-/// A function that has to wait for something outside the manager makes a pair, gives the [`Reply`] to whoever will know the result
+/// A function that has to wait for something outside the manager makes a pair, gives the [`Reply`] to the thread that will know the result
 /// (a thread, a callback), and returns the other half at once. Neither the value nor a thread of the manager is occupied while the
 /// caller waits.
 ///

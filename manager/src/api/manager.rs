@@ -10,18 +10,19 @@ use procession_core::codec::{self, Message};
 use procession_core::os::mutex::lock;
 use procession_core::os::poll::deadline_after;
 use procession_core::{FunctionError, Method};
-use procession_process::Child;
+use procession_process::{Child, Process, StartMethod};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::builder::Builder;
 use crate::api::proxy::Proxy;
-use crate::client::connection::{Connection, MethodRef, Request};
+use crate::client::connection::Connection;
 use crate::client::handle::{Handle, Route};
-use crate::tuning::SHUTDOWN_TIMEOUT;
+use crate::client::request::{MethodRef, Request};
+use crate::server::run::run;
 use crate::wire::error::{CallError, ManagerError};
-use crate::wire::ids::ObjectId;
+use crate::wire::ids::{ManagerId, ObjectId};
 use crate::wire::protocol::RequestKind;
+use crate::wire::tuning::SHUTDOWN_TIMEOUT;
 
 /// A process that holds values for others.
 ///
@@ -112,11 +113,11 @@ impl Manager {
         Builder::new()
     }
 
-    pub(crate) fn new(connection: Arc<Connection>, child: Child) -> Manager {
+    fn new(connection: Arc<Connection>, child: Child) -> Manager {
         Manager { owned: Arc::new(Owned { connection, child, sockets: Mutex::default() }), timeout: None }
     }
 
-    /// The same manager; what is made, asked and served by way of it fails with [`CallError::Timeout`] when it takes longer than
+    /// Returns the same manager; what is made, asked and served by way of it fails with [`CallError::Timeout`] when it takes longer than
     /// this. What is made so has no limit itself: [`Proxy::with_timeout`] gives it one.
     ///
     /// The manager's process ends when both are dropped.
@@ -189,7 +190,7 @@ impl Manager {
         Ok(Stats { objects, references })
     }
 
-    /// Its process.
+    /// Returns its process.
     ///
     /// ```
     /// # procession_manager::init();
@@ -202,7 +203,7 @@ impl Manager {
         &self.owned.child
     }
 
-    /// Whether its process lives, and is still a manager: a method may have had it execute another program.
+    /// Returns whether its process lives, and is still a manager: a method may have had it execute another program.
     ///
     /// In a copy of the process that has started it, it is not.
     ///
@@ -242,8 +243,7 @@ impl Manager {
             .check_owner()
             .map_err(|error| ManagerError::End(format!("cannot be ended here: {error}")))?;
         let deadline = deadline_after(SHUTDOWN_TIMEOUT);
-        if !self.is_told_to_end(deadline) || self.owned.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none()
-        {
+        if !self.asks_to_end(deadline) || self.owned.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none() {
             self.owned.child.kill();
             self.join()?;
         }
@@ -251,14 +251,14 @@ impl Manager {
         Ok(())
     }
 
-    /// Answers whether it is about to end. One that is stopped is not waited for.
-    fn is_told_to_end(&self, deadline: Option<Instant>) -> bool {
+    /// Asks the manager to end. Returns whether it is about to; a manager that is stopped is not waited for.
+    fn asks_to_end(&self, deadline: Option<Instant>) -> bool {
         if self.owned.connection.is_stopped() {
             return false;
         }
         let request = Request::new(RequestKind::Shutdown, 0, MethodRef::None, &[]);
-        let told = self.owned.connection.call(&request, Message::default(), deadline);
-        matches!(told, Ok(_) | Err(CallError::ManagerGone))
+        let reply = self.owned.connection.call(&request, Message::default(), deadline);
+        matches!(reply, Ok(_) | Err(CallError::ManagerGone))
     }
 
     /// Waits until the manager has ended, which it does of itself only when it is killed, or [shut down](Manager::shutdown) by
@@ -279,7 +279,7 @@ impl Manager {
         self.owned.child.wait().map(drop).map_err(end)
     }
 
-    /// As [`join`](Manager::join), for so long at the most. Answers whether it has ended.
+    /// Waits up to `timeout` until the manager has ended. Returns whether it has.
     ///
     /// # Errors
     ///
@@ -346,6 +346,85 @@ impl Owned {
         for path in lock(&self.sockets).drain(..) {
             let _removed_already = std::fs::remove_file(path);
         }
+    }
+}
+
+/// How a manager is started.
+///
+/// ```
+/// use procession_manager::Manager;
+/// use procession_process::StartMethod;
+///
+/// # procession_manager::init();
+/// let manager = Manager::builder().name("accounts").start_method(StartMethod::Spawn).start()?;
+/// assert_eq!(manager.create(|n: u8| n, 5)?.get()?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is started until `start` is called"]
+pub struct Builder {
+    name: String,
+    method: StartMethod,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Builder {
+        Builder { name: "Manager".to_owned(), method: StartMethod::default() }
+    }
+
+    /// Returns the name of its process, which need not be unique.
+    ///
+    /// ```
+    /// let builder = procession_manager::Manager::builder().name("accounts");
+    /// # drop(builder);
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = name.into();
+        self
+    }
+
+    /// How its process is started.
+    ///
+    /// ```
+    /// let builder = procession_manager::Manager::builder().start_method(procession_process::StartMethod::Spawn);
+    /// # drop(builder);
+    /// ```
+    pub fn start_method(mut self, method: StartMethod) -> Builder {
+        self.method = method;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// Its process could not be started.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// let manager = procession_manager::Manager::builder().start()?;
+    /// # drop(manager);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn start(self) -> Result<Manager, ManagerError> {
+        let manager = ManagerId::fresh();
+        let builder = Process::builder().name(self.name).daemon(true).start_method(self.method);
+        let (process, control) = builder.spawn_with_control(run, manager)?;
+        let child = process.child();
+        let error =
+            match Connection::open(manager, control).and_then(|connection| connection.greet().map(|()| connection)) {
+                Ok(connection) => return Ok(Manager::new(connection, child)),
+                Err(error) => error,
+            };
+        // One that could not start its parts has said why, and ended by itself.
+        if !error.is_manager_gone() {
+            child.kill();
+        }
+        Err(ManagerError::Limit(match process.join() {
+            Ok(Err(reason)) => reason,
+            Err(ended) if error.is_manager_gone() => ended.to_string(),
+            Ok(Ok(())) | Err(_) => error.to_string(),
+        }))
     }
 }
 

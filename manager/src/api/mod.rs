@@ -1,10 +1,7 @@
 //! What a program with a manager uses first: the [`Manager`](manager::Manager), the [`Proxy`](proxy::Proxy), and the calls of both.
 
-pub(crate) mod builder;
 pub(crate) mod deferred;
 pub(crate) mod manager;
 pub(crate) mod pending;
 pub(crate) mod proxy;
 pub(crate) mod transaction;
-
-mod proxy_wait;

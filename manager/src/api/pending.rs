@@ -14,7 +14,7 @@ use crate::wire::error::{CallError, decoded};
 
 /// The result of a call that was sent with [`Proxy::post`](crate::Proxy::post).
 ///
-/// Dropping it does not take the call back: its result, or its failure, is then of interest to nobody.
+/// Dropping it does not take the call back: its result, or its failure, is then dropped.
 ///
 /// ```
 /// # procession_manager::init();
@@ -27,7 +27,7 @@ use crate::wire::error::{CallError, decoded};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "AsyncResult")]
-#[must_use = "only `wait` tells whether the call has succeeded"]
+#[must_use = "only `wait` returns whether the call has succeeded"]
 pub struct Pending<R> {
     handle: Arc<Handle>,
     posted: Option<Posted>,
@@ -59,7 +59,7 @@ impl<R> Pending<R> {
         self.wait_until(None)
     }
 
-    /// Waits for the result for so long at the most. A call that has not begun by then never will.
+    /// Waits for the result up to `timeout`. A call that has not begun by then never will.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl<R> Pending<R> {
         self.wait_until(deadline_after(timeout))
     }
 
-    /// Whether the call is over, so that [`wait`](Pending::wait) would not wait.
+    /// Returns whether the call is over, so that [`wait`](Pending::wait) would not wait.
     ///
     /// ```
     /// # procession_manager::init();
@@ -99,7 +99,7 @@ impl<R> Pending<R> {
         }
     }
 
-    /// Waits until the call is over, for so long at the most. Answers whether it is. The call is not taken back when it is not.
+    /// Waits up to `timeout` until the call is over. Returns whether it is. The call is not taken back when it is not.
     ///
     /// ```
     /// use std::time::Duration;
@@ -122,7 +122,7 @@ impl<R> Pending<R> {
         }
     }
 
-    /// Waits until one of several calls to objects of one manager is over, and answers its place among them.
+    /// Waits until one of several calls to objects of one manager is over, and returns its place among them.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl<R> Pending<R> {
         way.wait_any(&sent, deadline)
     }
 
-    /// As [`first`](Pending::first), for so long at the most; `None` when none is over by then.
+    /// Calls [`first`](Pending::first), and waits up to `timeout`. Returns `None` when no call is over by then.
     ///
     /// # Errors
     ///
@@ -221,8 +221,8 @@ impl<R> Pending<R> {
     {
         let handle = Arc::clone(&self.handle);
         let finish = move |answer: Result<Message, CallError>| {
-            callback(answer.and_then(decoded));
-            // Up to here the object has stayed, because somebody waited for its answer.
+            callback(answer.and_then(|message| Ok(codec::decode(message)?)));
+            // Up to here the object has stayed, because a reply to it was awaited.
             drop(handle);
         };
         match (self.posted.take(), &self.handle.route) {

@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::proxy::Proxy;
-use crate::client::connection::{MethodRef, Request};
 use crate::client::handle::{Handle, Route};
-use crate::wire::error::{CallError, decoded};
+use crate::client::request::{MethodRef, Request};
+use crate::wire::error::CallError;
 use crate::wire::ids::ObjectId;
 use crate::wire::protocol::{self, RequestKind};
 
-/// Calls that are carried out together: in one round trip, in their order, while nobody else uses any of their values.
+/// Calls that are carried out together: in one round trip, in their order, while no other call uses any of their values.
 ///
 /// The first call that fails ends the transaction; those before it have been carried out, and nothing is undone. Where that
 /// matters, decide in one function with [`call_both`](Transaction::call_both).
@@ -77,7 +77,7 @@ pub struct Step<R> {
 pub struct Results(Vec<Option<Message>>);
 
 impl Transaction {
-    /// One without calls.
+    /// Returns one without calls.
     ///
     /// ```
     /// procession_manager::Transaction::new().commit()?;
@@ -176,7 +176,7 @@ impl Transaction {
         self.commit_until(None)
     }
 
-    /// As [`commit`](Transaction::commit), for so long at the most. If it has not begun by then, nothing of it is done.
+    /// Calls [`commit`](Transaction::commit), and waits up to `timeout`. If it has not begun by then, nothing of it is done.
     ///
     /// # Errors
     ///
@@ -234,8 +234,48 @@ impl Transaction {
     }
 }
 
+impl<T: Any> Proxy<T> {
+    /// Runs a function on this value and another one of the same manager, while no other call uses either.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Proxy::call); [`CallError::Unknown`] when they are the same, or of two managers.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let (mine, yours) = (manager.create(|n: u32| n, 100)?, manager.create(|n: u32| n, 0)?);
+    /// let is_paid = mine.call_both(&yours, |mine, yours, amount| {
+    ///     let is_enough = *mine >= amount;
+    ///     if is_enough {
+    ///         *mine -= amount;
+    ///         *yours += amount;
+    ///     }
+    ///     is_enough
+    /// }, 30)?;
+    /// assert_eq!((is_paid, mine.get()?, yours.get()?), (true, 70, 30));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "transaction")]
+    pub fn call_both<U, A, R>(
+        &self,
+        other: &Proxy<U>,
+        function: fn(&mut T, &mut U, A) -> R,
+        argument: A,
+    ) -> Result<R, CallError>
+    where
+        U: Any,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let mut transaction = Transaction::new();
+        let step = transaction.call_both(self, other, function, argument)?;
+        transaction.commit_until(self.deadline())?.take(step)
+    }
+}
+
 impl Results {
-    /// The result of one call.
+    /// Returns the result of one call.
     ///
     /// # Errors
     ///

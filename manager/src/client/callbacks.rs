@@ -1,4 +1,4 @@
-//! [`Callbacks`]: what is called with answers for which nobody waits.
+//! [`Callbacks`]: functions that are called with replies for which no thread waits.
 //!
 //! Threads of their own listen for such answers, as long as one is to come. There is one more of them than there are callbacks
 //! that run, so one that never returns keeps its thread, and nothing else.
@@ -21,20 +21,20 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Message, CallError>) + Send>;
 pub(super) struct Callbacks {
     /// Those whose answers are to come.
     wanted: IdMap<u64, Callback>,
-    due: VecDeque<Due>,
+    ready: VecDeque<ReadyCallback>,
     /// How many threads listen, or are about to.
     listeners: usize,
 }
 
 /// A callback and what it is to be called with.
-pub(super) struct Due(Callback, Result<Message, CallError>);
+pub(super) struct ReadyCallback(Callback, Result<Message, CallError>);
 
 /// What a thread that listens is to do next.
 pub(super) enum Next {
-    /// Call it; and before that, where nobody listens any more, see to a thread that does.
+    /// Call it; and start a thread before that if no other one listens.
     Call {
-        due: Due,
-        is_short: bool,
+        ready: ReadyCallback,
+        is_last: bool,
     },
     Wait,
     /// Nothing is to come.
@@ -42,17 +42,17 @@ pub(super) enum Next {
 }
 
 impl Callbacks {
-    /// Adds one. Answers whether a thread is to be started, which counts as a listener from now on.
+    /// Adds one. Returns whether a thread is to be started, which counts as a listener from now on.
     pub(super) fn add(&mut self, number: u64, callback: Callback) -> bool {
         self.wanted.insert(number, callback);
-        let is_short = self.listeners == 0;
-        self.listeners += usize::from(is_short);
-        is_short
+        let is_last = self.listeners == 0;
+        self.listeners += usize::from(is_last);
+        is_last
     }
 
-    /// Adds one that is due. A thread is to be started, because all who listen may be asleep.
-    pub(super) fn add_due(&mut self, callback: Callback, answer: Result<Message, CallError>) {
-        self.due.push_back(Due(callback, answer));
+    /// Adds one that is ready. A thread is to be started, because all who listen may be asleep.
+    pub(super) fn add_ready(&mut self, callback: Callback, answer: Result<Message, CallError>) {
+        self.ready.push_back(ReadyCallback(callback, answer));
         self.listeners += 1;
     }
 
@@ -63,21 +63,22 @@ impl Callbacks {
     /// Takes an answer for which there may be a callback.
     pub(super) fn answer(&mut self, number: u64, answer: Result<Message, CallError>) {
         if let Some(callback) = self.wanted.remove(&number) {
-            self.due.push_back(Due(callback, answer));
+            self.ready.push_back(ReadyCallback(callback, answer));
         }
     }
 
     /// No answer will come any more.
     pub(super) fn close(&mut self) {
-        self.due.extend(self.wanted.drain().map(|(_, callback)| Due(callback, Err(CallError::ManagerGone))));
+        self.ready
+            .extend(self.wanted.drain().map(|(_, callback)| ReadyCallback(callback, Err(CallError::ManagerGone))));
     }
 
     /// What a listener is to do. It is one no longer unless it is to wait.
     pub(super) fn next(&mut self) -> Next {
-        if let Some(due) = self.due.pop_front() {
-            let is_short = self.listeners == 1 && !(self.wanted.is_empty() && self.due.is_empty());
-            self.listeners -= usize::from(!is_short);
-            return Next::Call { due, is_short };
+        if let Some(ready) = self.ready.pop_front() {
+            let is_last = self.listeners == 1 && !(self.wanted.is_empty() && self.ready.is_empty());
+            self.listeners -= usize::from(!is_last);
+            return Next::Call { ready, is_last };
         }
         if !self.wanted.is_empty() {
             return Next::Wait;
@@ -97,10 +98,10 @@ impl Callbacks {
     }
 }
 
-impl Due {
-    /// Calls it. A panic has been reported on stderr by then, and is nobody else's business.
+impl ReadyCallback {
+    /// Calls it. The panic hook has reported a panic by then, and it goes no further.
     pub(super) fn call(self) {
-        let Due(callback, answer) = self;
+        let ReadyCallback(callback, answer) = self;
         if let Err(payload) = catch_unwind(AssertUnwindSafe(move || callback(answer))) {
             // Its destructor is the user's too, and must not end the thread that calls for others as well.
             panics::discard(payload);
@@ -110,9 +111,9 @@ impl Due {
 
 impl fmt::Debug for Callbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Callbacks { wanted, due, listeners } = self;
+        let Callbacks { wanted, ready, listeners } = self;
         let mut all = f.debug_struct("Callbacks");
-        all.field("wanted", &wanted.len()).field("due", &due.len()).field("listeners", listeners).finish()
+        all.field("wanted", &wanted.len()).field("ready", &ready.len()).field("listeners", listeners).finish()
     }
 }
 
@@ -131,10 +132,10 @@ mod tests {
         assert!(!all.add(2, nothing()));
         assert!(matches!(all.next(), Next::Wait));
         all.answer(1, Err(CallError::ObjectGone));
-        assert!(matches!(all.next(), Next::Call { is_short: true, .. }), "another one is to come");
+        assert!(matches!(all.next(), Next::Call { is_last: true, .. }), "another one is to come");
         assert!(matches!(all.next(), Next::Wait), "that is for the new thread");
         all.answer(2, Err(CallError::ObjectGone));
-        assert!(matches!(all.next(), Next::Call { is_short: false, .. }), "nothing is to come");
+        assert!(matches!(all.next(), Next::Call { is_last: false, .. }), "nothing is to come");
         all.enlist();
         assert!(matches!(all.next(), Next::Leave));
         assert_eq!(all.listeners, 0);
@@ -146,10 +147,10 @@ mod tests {
         all.add(1, nothing());
         all.close();
         assert!(!all.wants(1));
-        assert!(matches!(all.next(), Next::Call { is_short: false, .. }));
-        all.add_due(nothing(), Err(CallError::ManagerGone));
+        assert!(matches!(all.next(), Next::Call { is_last: false, .. }));
+        all.add_ready(nothing(), Err(CallError::ManagerGone));
         assert_eq!(all.listeners, 1);
-        assert!(matches!(all.next(), Next::Call { is_short: false, .. }));
+        assert!(matches!(all.next(), Next::Call { is_last: false, .. }));
         assert_eq!(all.listeners, 0);
     }
 
@@ -161,6 +162,6 @@ mod tests {
                 std::panic::panic_any(Bomb)
             }
         }
-        Due(Box::new(|_| std::panic::panic_any(Bomb)), Err(CallError::ManagerGone)).call();
+        ReadyCallback(Box::new(|_| std::panic::panic_any(Bomb)), Err(CallError::ManagerGone)).call();
     }
 }

@@ -13,6 +13,7 @@ use super::callbacks::Callback;
 use super::limit::{Limit, is_over};
 use super::pending_replies::Waited;
 use super::reply_reader::ReplyReader;
+use super::request::{MethodRef, Request, Sent};
 use super::request_sender::{RequestSender, Transport};
 use crate::wire::claims::{ClaimSlot, Claims};
 use crate::wire::error::CallError;
@@ -31,48 +32,6 @@ pub(crate) struct Connection {
     pub(super) replies: ReplyReader,
     /// The words of calls that can be taken back, where the manager is near.
     pub(super) claims: Option<Claims>,
-}
-
-/// MethodRef method is called.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum MethodRef {
-    None,
-    Named(Method),
-    /// By its number in a registry.
-    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "only other programs number methods"))]
-    Number(u32),
-}
-
-/// What a call is about.
-#[derive(Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) kind: RequestKind,
-    pub(crate) target: u64,
-    pub(crate) method_ref: MethodRef,
-    /// The objects that it may have to wait for.
-    pub(crate) objects: &'a [ObjectId],
-    /// Whether somebody may wait for it with a limit after it was sent.
-    pub(crate) may_be_limited: bool,
-}
-
-impl<'a> Request<'a> {
-    pub(crate) fn new(kind: RequestKind, target: u64, method_ref: MethodRef, objects: &'a [ObjectId]) -> Request<'a> {
-        Request { kind, target, method_ref, objects, may_be_limited: false }
-    }
-
-    /// As a request for whose answer somebody may wait with a limit after it was sent.
-    pub(crate) fn waited_for_later(self) -> Request<'a> {
-        Request { may_be_limited: true, ..self }
-    }
-}
-
-/// A call that was sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sent {
-    pub(super) number: u64,
-    pub(super) slot: ClaimSlot,
-    /// Whether it makes an object.
-    pub(super) makes: bool,
 }
 
 /// The connections of this process.
@@ -106,7 +65,7 @@ impl Connection {
         Connection { manager, owner: std::process::id(), calls, sender, replies, claims }
     }
 
-    /// The connection for a proxy that has arrived with a key: the one that there is, or a new one. The manager knows then
+    /// Returns the connection for a proxy that has arrived with a key: the one that there is, or a new one. The manager knows then
     /// that this process refers to the object.
     pub(crate) fn claim(
         manager: ManagerId,
@@ -125,7 +84,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Lets a proxy leave in a message: answers the key that goes with it.
+    /// Lets a proxy leave in a message: returns the key that goes with it.
     pub(crate) fn ticket(self: &Arc<Connection>, object: ObjectId) -> Result<ControlTicket, CallError> {
         let (listener, key) = ControlListener::new().map_err(|error| CallError::from_io(&error))?;
         self.send(&ControlMessage::<&Message>::Ticket { object, listener })?;
@@ -173,19 +132,19 @@ impl Connection {
         }
     }
 
-    /// Waits until one of several calls is answered, and answers which.
+    /// Waits until one of several calls is answered, and returns which.
     pub(crate) fn wait_any(&self, sent: &[Sent], deadline: Option<Instant>) -> Result<Option<usize>, CallError> {
         self.check_owner()?;
         let numbers: Vec<u64> = sent.iter().map(|sent| sent.number).collect();
         self.replies.wait_any(&numbers, deadline)
     }
 
-    /// Whether a call is answered, or never will be.
+    /// Returns whether a call is answered, or never will be.
     pub(crate) fn is_answered(&self, sent: Sent) -> bool {
         self.check_owner().is_err() || self.replies.has(sent.number)
     }
 
-    /// Waits until a call is answered, or never will be. Answers whether it was in time.
+    /// Waits until a call is answered, or never will be. Returns whether it was in time.
     pub(crate) fn is_answered_by(&self, sent: Sent, deadline: Option<Instant>) -> bool {
         self.check_owner().is_err() || self.replies.has_by(sent.number, deadline)
     }
@@ -220,7 +179,7 @@ impl Connection {
         let _gone = self.notify(&request, Message::default());
     }
 
-    /// Whether the manager is known to be gone.
+    /// Returns whether the manager is known to be gone.
     pub(crate) fn is_closed(&self) -> bool {
         if self.check_owner().is_err() {
             return true;
@@ -229,12 +188,12 @@ impl Connection {
         self.replies.is_closed()
     }
 
-    /// The number of a method, for a call that names several in its argument.
+    /// Returns the number of a method, for a call that names several in its argument.
     pub(crate) fn learn(&self, method: Method) -> Result<u32, CallError> {
         self.sender()?.number_of(&self.replies, method)
     }
 
-    /// Whether this is the process that the connection belongs to, and no copy of it.
+    /// Returns whether this is the process that the connection belongs to, and no copy of it.
     pub(crate) fn check_owner(&self) -> Result<(), CallError> {
         if self.owner == ProcessIdentity::current().pid() { Ok(()) } else { Err(CallError::Forked) }
     }
@@ -246,7 +205,7 @@ fn register(connection: &Arc<Connection>) {
     all.push(Arc::downgrade(connection));
 }
 
-/// The connection of this process to a manager, unless it is one of the process that this is a copy of.
+/// Returns the connection of this process to a manager, unless it is one of the process that this is a copy of.
 fn known(manager: ManagerId) -> Option<Arc<Connection>> {
     let all = lock(&CONNECTIONS);
     let mut alive = all.iter().filter_map(Weak::upgrade);

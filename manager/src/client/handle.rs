@@ -9,7 +9,8 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::connection::{Connection, MethodRef, Request, Sent};
+use super::connection::Connection;
+use super::request::{MethodRef, Request, Sent};
 use crate::server::in_process;
 use crate::server::instance::Server;
 use crate::wire::error::CallError;
@@ -84,7 +85,7 @@ impl Handle {
         }
     }
 
-    /// Calls a method whose result nobody wants. A manager that is gone has nothing to be told.
+    /// Calls a method without a reply. A manager that is gone needs no notification.
     pub(crate) fn notify(&self, kind: RequestKind, method_ref: MethodRef, argument: Message) {
         match &self.route {
             Route::Connected(connection) => drop(connection.notify(&self.request(kind, method_ref), argument)),
@@ -92,7 +93,7 @@ impl Handle {
         }
     }
 
-    /// As [`notify`](Self::tell), where nobody waits for what it does: the manager is not woken for it.
+    /// Calls a method without a reply, and without waking the manager for it.
     pub(crate) fn notify_lazily(&self, kind: RequestKind, method_ref: MethodRef, argument: Message) {
         match &self.route {
             Route::Connected(connection) => drop(connection.notify_lazily(&self.request(kind, method_ref), argument)),

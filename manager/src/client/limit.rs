@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::tuning::SEND_SLICE;
+use crate::wire::tuning::SEND_SLICE;
 
 /// Returns the deadline of a call that only tries: a moment that has passed.
 pub(crate) fn at_once() -> Instant {

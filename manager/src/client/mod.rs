@@ -4,6 +4,7 @@
 pub(crate) mod connection;
 pub(crate) mod handle;
 pub(crate) mod limit;
+pub(crate) mod request;
 pub(crate) mod withdraw;
 
 mod callbacks;

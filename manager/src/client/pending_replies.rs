@@ -1,4 +1,4 @@
-//! [`PendingReplies`]: the answers that have come over a connection, and who wants them.
+//! [`PendingReplies`]: the replies that have arrived over a connection, and the calls that await them.
 
 use procession_core::codec::{self, Handles, Message};
 
@@ -8,14 +8,14 @@ use crate::wire::error::CallError;
 use crate::wire::ids::IdMap;
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus};
 
-/// What has come, and who wants it.
+/// The replies that have arrived, and those that are awaited.
 #[derive(Debug, Default)]
 pub(super) struct PendingReplies {
-    /// The calls for whose answers somebody will look.
+    /// The calls whose replies a thread will take.
     expected: IdMap<u64, (ReplySlot, ClaimSlot)>,
     /// The places for words of calls that are free.
     free: Vec<ClaimSlot>,
-    /// Those of calls whose answers nobody will look for, but which may still be to come.
+    /// The slots of calls whose replies no thread will take, and which may still arrive.
     lingering: IdMap<u64, ClaimSlot>,
     pub(super) callbacks: Callbacks,
     /// Whether a thread reads.
@@ -35,7 +35,7 @@ pub(super) enum Waited {
     Closed,
 }
 
-/// An answer, or what is known before there is one.
+/// A reply, or the state before there is one.
 #[derive(Debug, Default)]
 enum ReplySlot {
     #[default]
@@ -80,9 +80,9 @@ impl PendingReplies {
         }
     }
 
-    /// Has a callback called with the answer to a call. Answers whether a thread is to be started that does so.
+    /// Has a callback called with the answer to a call. Returns whether a thread is to be started that does so.
     pub(super) fn call_back(&mut self, number: u64, callback: Callback) -> bool {
-        let due = match self.look(number) {
+        let answer = match self.look(number) {
             Some(Waited::Reply(answer)) => answer.map_err(CallError::from_failure),
             _ if self.is_closed => Err(CallError::ManagerGone),
             _ => {
@@ -90,7 +90,7 @@ impl PendingReplies {
                 return self.callbacks.add(number, callback);
             }
         };
-        self.callbacks.add_due(callback, due);
+        self.callbacks.add_ready(callback, answer);
         true
     }
 
@@ -106,7 +106,7 @@ impl PendingReplies {
         }
     }
 
-    /// Whether there is the answer to a call.
+    /// Returns whether there is the answer to a call.
     pub(super) fn has(&self, number: u64) -> bool {
         matches!(self.expected.get(&number), Some((ReplySlot::Ready(_), _)))
     }
@@ -117,7 +117,7 @@ impl PendingReplies {
         self.callbacks.close();
     }
 
-    /// Puts an answer where it belongs. One that nobody wants is thrown away.
+    /// Puts a reply where it belongs. A reply that is not expected is dropped.
     pub(super) fn put(&mut self, bytes: &[u8], descriptors: impl Into<Handles>) {
         let descriptors = descriptors.into();
         let Some((end, answer)) = ReplyHeader::read(bytes) else { return self.close() };

@@ -40,7 +40,7 @@ impl Connection {
         }
     }
 
-    /// Has the manager listen for other programs. Answers where it does.
+    /// Has the manager listen for other programs. Returns where it does.
     pub(crate) fn serve(
         self: &Arc<Connection>,
         (fingerprint, methods): (u64, Vec<(u8, Method)>),

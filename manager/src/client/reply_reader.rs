@@ -11,7 +11,7 @@ use procession_core::Control;
 use procession_core::os::mutex::{lock, wait_once};
 use procession_core::os::poll::{Pollable, poll};
 
-use super::callbacks::{Callback, Due, Next};
+use super::callbacks::{Callback, Next, ReadyCallback};
 use super::limit::{Limit, is_over};
 use super::pending_replies::{PendingReplies, Waited};
 use super::reply_transport::ReplyTransport;
@@ -24,7 +24,7 @@ use crate::wire::frame_reader::FrameReader;
 #[derive(Debug)]
 pub(crate) struct ReplyReader {
     pending: Mutex<PendingReplies>,
-    /// Rung when the reader has read something, or reads no longer.
+    /// Notified when the reader has read something, or reads no longer.
     arrived: Condvar,
     transport: Mutex<ReplyTransport>,
 }
@@ -65,7 +65,7 @@ impl ReplyReader {
         self.wait_for(|pending| pending.look(number), limit)
     }
 
-    /// Waits until one of several calls is answered, and answers which; `None` when none is in time. The answer stays where
+    /// Waits until one of several calls is answered, and returns which; `None` when none is in time. The answer stays where
     /// it is.
     pub(crate) fn wait_any(&self, numbers: &[u64], deadline: Option<Instant>) -> Result<Option<usize>, CallError> {
         let mut found = None;
@@ -79,47 +79,47 @@ impl ReplyReader {
         }
     }
 
-    /// Has a callback called with the answer to a call. Answers whether a thread is to be started that [listens](ReplyReader::listen).
+    /// Has a callback called with the answer to a call. Returns whether a thread is to be started that [listens](ReplyReader::listen).
     pub(super) fn call_back(&self, number: u64, callback: Callback) -> bool {
         self.lock().call_back(number, callback)
     }
 
-    /// Calls callbacks while any is to come. `replace` starts a thread that does the same, and answers whether it could.
+    /// Calls callbacks while any is to come. `replace` starts a thread that does the same, and returns whether it could.
     pub(super) fn listen(&self, replace: impl Fn() -> bool) {
-        while let Some((due, is_short)) = self.next_due() {
-            if is_short && !replace() {
+        while let Some((ready, is_last)) = self.next_ready() {
+            if is_last && !replace() {
                 self.lock().callbacks.dismiss();
             }
-            due.call();
+            ready.call();
             self.lock().callbacks.enlist();
         }
     }
 
-    /// Waits for a callback that is due, and whether nobody else does. `None` when none is to come.
-    fn next_due(&self) -> Option<(Due, bool)> {
+    /// Waits for a callback that is ready, and returns whether no other thread listens. `None` when none is to come.
+    fn next_ready(&self) -> Option<(ReadyCallback, bool)> {
         loop {
             let mut next = Next::Wait;
             let look = |pending: &mut PendingReplies| {
                 next = pending.callbacks.next();
                 (!matches!(next, Next::Wait)).then_some(Waited::Begun)
             };
-            let _lost_which_makes_all_due = self.wait_for(look, Limit::Never);
+            let _lost_which_makes_all_ready = self.wait_for(look, Limit::Never);
             match next {
-                Next::Call { due, is_short } => return Some((due, is_short)),
+                Next::Call { ready, is_last } => return Some((ready, is_last)),
                 Next::Leave => return None,
                 Next::Wait => {}
             }
         }
     }
 
-    /// Whether a call is answered, or never will be.
+    /// Returns whether a call is answered, or never will be.
     pub(crate) fn has(&self, number: u64) -> bool {
         let _news = self.drain();
         let pending = self.lock();
         pending.is_closed || pending.has(number)
     }
 
-    /// Waits until a call is answered, or never will be. Answers whether it was in time. The answer stays where it is.
+    /// Waits until a call is answered, or never will be. Returns whether it was in time. The answer stays where it is.
     pub(crate) fn has_by(&self, number: u64, deadline: Option<Instant>) -> bool {
         let look = |pending: &mut PendingReplies| pending.has(number).then_some(Waited::Begun);
         !matches!(self.wait_for(look, Limit::of(deadline)), Ok(Waited::TimeIsUp))
@@ -154,7 +154,7 @@ impl ReplyReader {
         }
     }
 
-    /// Reads for all. Answers whether nothing has come in time.
+    /// Reads for all. Returns whether nothing has come in time.
     fn read<'a>(
         &'a self,
         mut pending: MutexGuard<'a, PendingReplies>,
@@ -176,7 +176,7 @@ impl ReplyReader {
         sorted.map(|()| (pending, is_late))
     }
 
-    /// Takes in what has arrived, without waiting, unless somebody reads anyway.
+    /// Takes in what has arrived, without waiting, unless another thread reads anyway.
     pub(crate) fn drain(&self) -> Result<(), CallError> {
         let mut pending = self.lock();
         if pending.is_read || pending.is_closed {
@@ -196,7 +196,7 @@ impl ReplyReader {
         poll(&[other], soon).map(drop).map_err(|error| CallError::from_io(&error))
     }
 
-    /// Whether the manager is known to be gone.
+    /// Returns whether the manager is known to be gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().is_closed
     }

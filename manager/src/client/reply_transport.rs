@@ -11,9 +11,9 @@ use procession_core::os::poll::{Pollable, deadline_after, poll};
 use procession_core::{Control, TryRecv};
 
 use super::pending_replies::PendingReplies;
-use crate::tuning::{REPLY_BATCH, SPIN_MAX_MISSES, SPIN_RETRY_EVERY, SPIN_TIME};
 use crate::wire::error::CallError;
 use crate::wire::frame_reader::FrameReader;
+use crate::wire::tuning::{REPLY_BATCH, SPIN_MAX_MISSES, SPIN_RETRY_EVERY, SPIN_TIME};
 
 /// The way that answers come.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct LocalReplies {
     batch: Batch,
 }
 
-/// Answers that were taken over from the pipe, in their order.
+/// Replies that were taken over from the pipe, in their order.
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -55,7 +55,7 @@ impl ReplyTransport {
         ReplyTransport::Remote(Box::new(frames), AdaptiveSpin::new(SPIN_MAX_MISSES, SPIN_RETRY_EVERY))
     }
 
-    /// Waits until there is an answer, or there will never be one. Answers whether it was in time.
+    /// Waits until there is an answer, or there will never be one. Returns whether it was in time.
     pub(super) fn wait(&mut self, left: Duration) -> Result<bool, CallError> {
         match self {
             ReplyTransport::Local(local) => local.wait(left),
@@ -123,7 +123,7 @@ impl LocalReplies {
         }
     }
 
-    /// Takes in what there is, and waits for nothing: whoever calls has locks that others want.
+    /// Takes in what there is, and waits for nothing: the caller holds locks that other threads want.
     fn sort_into(&mut self, pending: &mut PendingReplies) -> Result<(), CallError> {
         let LocalReplies { answers, replies, batch } = self;
         loop {
@@ -151,7 +151,7 @@ impl Batch {
         self.done == self.ends.len()
     }
 
-    /// Puts the answers where they belong. An empty one says that the next is to be had from the link. Answers whether all are
+    /// Puts the answers where they belong. An empty one says that the next is to be had from the link. Returns whether all are
     /// put; if not, the link is what to wait for.
     fn put_into(&mut self, pending: &mut PendingReplies, replies: &mut Control) -> Result<bool, CallError> {
         while let Some(end) = self.ends.get(self.done) {

@@ -14,13 +14,13 @@ use procession_core::codec::Message;
 use procession_core::os::poll::Pollable;
 use procession_core::{Control, Method};
 
-use super::connection::MethodRef;
 use super::reply_reader::ReplyReader;
-use crate::tuning::FRAMES_PER_DRAIN;
+use super::request::MethodRef;
 use crate::wire::error::CallError;
 use crate::wire::frame_reader;
 use crate::wire::ids::IdMap;
 use crate::wire::protocol::ControlMessage;
+use crate::wire::tuning::FRAMES_PER_DRAIN;
 
 /// How calls leave this process. One thread at a time sends.
 #[derive(Debug)]
@@ -67,8 +67,11 @@ impl RequestSender {
         if let Some(index) = self.learned.get(&method) {
             return Ok(*index);
         }
-        let index = u32::try_from(self.learned.len())
-            .map_err(|_| CallError::Unsendable("a program cannot call so many different functions".to_owned()))?;
+        let index = u32::try_from(self.learned.len()).map_err(|_| {
+            CallError::Unsendable(
+                "cannot name another function: a program has at most 2^32 of them for one manager".to_owned(),
+            )
+        })?;
         self.send_control(replies, &ControlMessage::<&Message>::Learn { index, method })?;
         self.learned.insert(method, index);
         Ok(index)
@@ -86,7 +89,7 @@ impl RequestSender {
         self.flush_backlog(replies, Duration::ZERO).map(drop)
     }
 
-    /// Sends a frame if there is room for it before long. Answers whether it was sent.
+    /// Sends a frame if there is room for it before long. Returns whether it was sent.
     pub(super) fn try_send(
         &mut self,
         replies: &ReplyReader,
@@ -142,7 +145,7 @@ impl RequestSender {
         !self.backlog.is_empty()
     }
 
-    /// Sends the backlog as far as there is room for it before long. Answers whether nothing is left of it.
+    /// Sends the backlog as far as there is room for it before long. Returns whether nothing is left of it.
     pub(super) fn flush_backlog(&mut self, replies: &ReplyReader, timeout: Duration) -> Result<bool, CallError> {
         while let Some(mut bytes) = self.backlog.pop_front() {
             let sent = match &self.transport {
@@ -163,7 +166,7 @@ impl RequestSender {
         Ok(true)
     }
 
-    /// Sends what the link still has. Answers whether nothing is left of it.
+    /// Sends what the link still has. Returns whether nothing is left of it.
     fn flush(&mut self, replies: &ReplyReader, timeout: Duration) -> Result<bool, CallError> {
         let Transport::Local { requests, .. } = &mut self.transport else { return Ok(true) };
         if requests.flush().map_err(CallError::from_link)? {
@@ -176,7 +179,7 @@ impl RequestSender {
         requests.flush().map_err(CallError::from_link)
     }
 
-    /// Sends through the pipe, and takes answers in if there is no room: the manager listens to nobody who does not.
+    /// Sends through the pipe, and takes answers in if there is no room: the manager does not read from a client that takes none.
     fn send_local(&self, replies: &ReplyReader, bytes: &[u8], timeout: Duration) -> Result<bool, CallError> {
         let Transport::Local { frames, .. } = &self.transport else { return Err(not_over_a_network()) };
         for timeout in [Duration::ZERO, timeout] {
@@ -190,8 +193,8 @@ impl RequestSender {
         Ok(false)
     }
 
-    /// Writes to the socket what there is room for, and takes answers in if there is none: a manager gives up a client that lets
-    /// them pile up. Answers how much was written.
+    /// Writes to the socket what there is room for, and takes answers in if there is no room: a manager gives up a client that lets
+    /// them pile up. Returns how much was written.
     fn send_remote(&self, replies: &ReplyReader, bytes: &[u8], timeout: Duration) -> Result<usize, CallError> {
         let Transport::Remote(socket) = &self.transport else { return Err(not_over_a_network()) };
         let (mut socket, mut sent, mut is_last) = (socket, 0, false);
@@ -207,7 +210,7 @@ impl RequestSender {
                     }
                     is_last = true;
                 }
-                // What is wrong is told by the end of the answers, if anything is.
+                // The end of the replies says what is wrong, if anything is.
                 Err(_) => return Err(CallError::ManagerGone),
             }
         }

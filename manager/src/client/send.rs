@@ -7,14 +7,15 @@ use std::time::Instant;
 use procession_core::codec::Message;
 use procession_core::os::mutex::lock;
 
-use super::connection::{Connection, MethodRef, Request, Sent};
+use super::connection::Connection;
 use super::limit::SendLimit;
 use super::reply_reader::ReplyReader;
+use super::request::{MethodRef, Request, Sent};
 use super::request_sender::{RequestSender, not_over_a_network};
-use crate::tuning::{SEND_RETRY_INTERVAL, SEND_SLICE};
 use crate::wire::claims::ClaimSlot;
 use crate::wire::error::CallError;
 use crate::wire::protocol::{ControlMessage, RequestHeader, RequestKind};
+use crate::wire::tuning::{SEND_RETRY_INTERVAL, SEND_SLICE};
 
 impl Connection {
     /// Calls without waiting for more than room to send it, until then. It can be taken back later if there is a limit, or
@@ -75,7 +76,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a call. Answers whether it was in time; if not, the manager will do nothing.
+    /// Sends a call. Returns whether it was in time; if not, the manager will do nothing.
     fn transmit(
         self: &Arc<Connection>,
         method_ref: MethodRef,
@@ -114,6 +115,7 @@ impl Connection {
     }
 
     pub(super) fn expect(&self, is_limited: bool) -> Sent {
+        // Relaxed: only the uniqueness of the number counts.
         let number = self.calls.fetch_add(1, Relaxed) + 1;
         let slot = self.replies.expect(number, is_limited);
         if let (Some(claims), true) = (&self.claims, slot != ClaimSlot::default()) {
@@ -127,7 +129,7 @@ impl Connection {
         Ok(lock(&self.sender))
     }
 
-    /// The way out, unless others are there until then. Nobody is there for longer than a moment at a time.
+    /// Locks the sender within the limit. Each thread holds it for a moment only.
     fn sender_until(&self, limit: &mut SendLimit) -> Result<Option<MutexGuard<'_, RequestSender>>, CallError> {
         if !limit.is_limited() {
             return self.sender().map(Some);

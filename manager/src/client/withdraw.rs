@@ -1,6 +1,6 @@
 //! How a call whose time is over is taken back, or found to have happened.
 //!
-//! A call has either happened, and then its answer is the answer, however late; or it never will. MethodRef of the two is decided by
+//! A call has either happened, and then its answer is the answer, however late; or it never will. Which of the two is decided by
 //! the call's [word](crate::wire::claims), at once. Only of a call that runs at that very moment, and goes on running, the outcome
 //! remains open; and of one to a manager of another program that does not respond.
 
@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use procession_core::codec::{self, Message};
 
-use super::connection::{Connection, MethodRef, Request, Sent};
+use super::connection::Connection;
 use super::limit::Limit;
 use super::pending_replies::Waited;
-use crate::tuning::{REMOTE_CANCEL_TIMEOUT, RUNNING_CALL_TIMEOUT, STAGE_POLL_INTERVAL, TRY_TIMEOUT};
+use super::request::{MethodRef, Request, Sent};
 use crate::wire::claims::{ClaimSlot, Claims, Stage};
 use crate::wire::error::CallError;
 use crate::wire::ids::ObjectId;
 use crate::wire::protocol::RequestKind;
+use crate::wire::tuning::{REMOTE_CANCEL_TIMEOUT, RUNNING_CALL_TIMEOUT, STAGE_POLL_INTERVAL, TRY_TIMEOUT};
 
 impl Connection {
     /// Takes a call back whose time is over. If it has happened, its answer is the answer.
@@ -84,13 +85,13 @@ impl Connection {
         Err(CallError::Timeout { started: true })
     }
 
-    /// Says that a call is not to run, if it does not run by now; answers how far it was.
+    /// Says that a call is not to run, if it does not run by now; returns how far it was.
     pub(super) fn withdraw(&self, sent: Sent) -> Stage {
         let claims = self.claims.as_ref().filter(|_| sent.slot != ClaimSlot::default());
         claims.map_or(Stage::Running, |claims| claims.withdraw(sent.slot, sent.number))
     }
 
-    /// Whether the manager's process has been stopped by a signal or a debugger.
+    /// Returns whether the manager's process has been stopped by a signal or a debugger.
     pub(crate) fn is_stopped(&self) -> bool {
         self.claims.as_ref().and_then(Claims::manager_pid).is_some_and(is_stopped_process)
     }
@@ -119,7 +120,7 @@ fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
     }
 }
 
-/// Whether a process has been stopped by a signal or a debugger. Of one that is not to be seen nothing is known.
+/// Returns whether a process has been stopped by a signal or a debugger. Of one that is not to be seen nothing is known.
 fn is_stopped_process(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());

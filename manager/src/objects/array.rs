@@ -1,4 +1,4 @@
-//! [`Array`]: so many values, and no more, that many processes share.
+//! [`Array`]: a fixed number of values that many processes share.
 
 use super::collection::Item;
 use super::macros::{proxy_type, remote_methods};
@@ -27,7 +27,7 @@ proxy_type!(debug [T: Item] Array<T>, Box<[T]>, "manager.array(vec![1, 2])");
 remote_methods! {
     impl[T: Item] Array<T> => Box<[T]>;
 
-    /// A copy of the element at `index`, if the array is that long.
+    /// Returns a copy of the element at `index`, if the array is that long.
     ///
     /// ```
     /// # procession_manager::init();
@@ -39,7 +39,7 @@ remote_methods! {
     #[doc(alias = "__getitem__")]
     shared fn get[](index: usize) -> Option<T> = |array, (index,)| array.get(index).cloned();
 
-    /// Replaces the element at `index`, and answers what it was; `None` if the array is not that long.
+    /// Replaces the element at `index`, and returns what it was; `None` if the array is not that long.
     ///
     /// ```
     /// # procession_manager::init();
@@ -53,7 +53,7 @@ remote_methods! {
         array.get_mut(index).map(|place| std::mem::replace(place, item))
     };
 
-    /// How many elements there are.
+    /// Returns how many elements there are.
     ///
     /// ```
     /// # procession_manager::init();
@@ -65,7 +65,7 @@ remote_methods! {
     #[doc(alias = "__len__")]
     shared fn len[]() -> usize = |array, ()| array.len();
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     ///
     /// ```
     /// # procession_manager::init();
@@ -90,7 +90,7 @@ remote_methods! {
 }
 
 impl<T: Item> Array<T> {
-    /// A copy of all elements, as they were at one moment.
+    /// Returns a copy of all elements, as they were at one moment.
     ///
     /// # Errors
     ///

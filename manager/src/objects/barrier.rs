@@ -13,7 +13,7 @@ use crate::client::limit::at_once;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
 
-/// A barrier in a manager: each waits there until so many have come.
+/// A barrier in a manager: each party waits until all parties have come.
 ///
 /// ```
 /// use procession_manager::{Barrier, Manager};
@@ -85,7 +85,7 @@ remote_methods! {
     /// ```
     exclusive fn reset[]() -> () = |barrier, ()| barrier.break_up(false);
 
-    /// Whether it is broken.
+    /// Returns whether it is broken.
     ///
     /// ```
     /// # procession_manager::init();
@@ -96,7 +96,7 @@ remote_methods! {
     #[doc(alias = "broken")]
     shared fn is_broken[]() -> bool = |barrier, ()| barrier.is_broken;
 
-    /// How many have to come.
+    /// Returns how many have to come.
     ///
     /// ```
     /// # procession_manager::init();
@@ -106,7 +106,7 @@ remote_methods! {
     /// ```
     shared fn parties[]() -> usize = |barrier, ()| barrier.parties;
 
-    /// How many are waiting.
+    /// Returns how many are waiting.
     ///
     /// ```
     /// # procession_manager::init();
@@ -119,12 +119,12 @@ remote_methods! {
 }
 
 impl Barrier {
-    /// Waits until all have come. Answers how many had come before.
+    /// Waits until all have come. Returns how many had come before.
     ///
     /// # Errors
     ///
     /// [`CallError::BrokenBarrier`]; [`CallError::Timeout`] when the manager did not hear of it in time, and then it is as if
-    /// nobody had come; or see [`CallError`].
+    /// the caller had not come; [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
     /// # procession_manager::init();
@@ -136,7 +136,7 @@ impl Barrier {
         self.wait_until(self.proxy.deadline())
     }
 
-    /// Waits until all have come, for so long at the most. Who runs out of time breaks the barrier.
+    /// Waits up to `timeout` until all have come. A party that runs out of time breaks the barrier.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Barrier {
         if passed { Ok(entry.index) } else { Err(CallError::BrokenBarrier) }
     }
 
-    /// Breaks the barrier, unless all have come. Answers whether they have.
+    /// Breaks the barrier, unless all have come. Returns whether they have.
     fn give_up(&self, entry: RoundEntry) -> Result<bool, CallError> {
         let give_up = Method::exclusive(BarrierState::give_up);
         let given_up = self.proxy.perform(RequestKind::Exclusive, give_up, &entry, Some(at_once()));
@@ -199,7 +199,7 @@ impl BarrierState {
         entry
     }
 
-    /// Answers whether all have come, once that is known.
+    /// Returns whether all have come, once that is known.
     fn pass(&mut self, entry: RoundEntry) -> Option<bool> {
         if entry.is_broken {
             return Some(false);
@@ -207,7 +207,7 @@ impl BarrierState {
         (entry.round < self.round).then(|| !self.failed.contains(&entry.round))
     }
 
-    /// Breaks the barrier if not all have come yet. Answers whether they had.
+    /// Breaks the barrier if not all have come yet. Returns whether they had.
     fn give_up(&mut self, entry: RoundEntry) -> bool {
         if entry.round == self.round && !entry.is_broken {
             self.break_up(true);

@@ -12,9 +12,9 @@ use super::macros::proxy_type;
 use super::owner::Owner;
 use crate::api::proxy::Proxy;
 use crate::client::limit::at_once;
-use crate::tuning::TRY_TIMEOUT;
 use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
+use crate::wire::tuning::TRY_TIMEOUT;
 
 /// A condition variable in a manager, with the lock that belongs to it.
 ///
@@ -39,7 +39,7 @@ use crate::wire::protocol::RequestKind;
 ///
 /// Often [`Proxy::call_when`] is simpler: it waits until a condition on the value itself holds.
 ///
-/// A process that dies while it waits is waited for by nobody, and a notice that was meant for it goes to the next.
+/// A process that dies while it waits is forgotten, and a notification that was meant for it goes to the next waiter.
 pub struct Condition {
     proxy: Proxy<ConditionState>,
 }
@@ -100,7 +100,7 @@ impl Guard<'_, Condition> {
         }
     }
 
-    /// As [`wait`](ConditionGuard::wait), for so long at the most, beside what it takes to acquire the lock again. Answers
+    /// Waits up to `timeout`, beside the time that it takes to acquire the lock again. Returns
     /// whether it was notified.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ impl Guard<'_, Condition> {
         self.proxy().call(ConditionState::notify, usize::MAX)
     }
 
-    /// Answers whether it was notified.
+    /// Returns whether the caller was notified.
     fn wait_until(&self, deadline: Option<Instant>) -> Result<bool, CallError> {
         let begin = Method::exclusive(ConditionState::begin_waiting);
         match self.proxy().perform::<_, ()>(RequestKind::Exclusive, begin, &self.number, deadline) {
@@ -240,7 +240,7 @@ impl ConditionState {
         Some(())
     }
 
-    /// Takes the lock for one who waits no longer, and answers whether it was notified. Not if somebody else has it.
+    /// Takes the lock for a caller that waits no longer, and returns whether it was notified. `None` if the lock is held.
     fn give_up(&mut self, number: u64) -> Option<bool> {
         if self.lock.is_held_by(number) {
             return Some(true);
@@ -249,12 +249,12 @@ impl ConditionState {
         Some(self.forget(number))
     }
 
-    /// Waits until nobody has the lock.
+    /// Waits until the lock is free.
     fn await_lock(&mut self, (): ()) -> Option<()> {
         self.lock.is_free().then_some(())
     }
 
-    /// Forgets one who waits. Answers whether it was notified.
+    /// Forgets one who waits. Returns whether it was notified.
     fn forget(&mut self, number: u64) -> bool {
         let caller = Owner::caller(number);
         let before = self.notified.len();

@@ -195,7 +195,7 @@ impl Manager {
         self.make(Method::maker(|(): ()| false), None, &()).map(Event::from)
     }
 
-    /// Makes a [`Lock`] that nobody holds.
+    /// Makes a [`Lock`] that is free.
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ impl Manager {
             .map(Lock::from)
     }
 
-    /// Makes an [`RLock`] that nobody holds.
+    /// Makes an [`RLock`] that is free.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl Manager {
             .map(RLock::from)
     }
 
-    /// Makes a [`Semaphore`] with so many permits.
+    /// Makes a [`Semaphore`] with `permits` permits.
     ///
     /// # Errors
     ///
@@ -250,7 +250,7 @@ impl Manager {
         .map(Semaphore::from)
     }
 
-    /// Makes a [`Semaphore`] with so many permits, that will never have more.
+    /// Makes a [`Semaphore`] with `permits` permits, which will never have more.
     ///
     /// # Errors
     ///
@@ -271,7 +271,7 @@ impl Manager {
         .map(Semaphore::from)
     }
 
-    /// Makes a [`Condition`] whose lock nobody holds.
+    /// Makes a [`Condition`] whose lock is free.
     ///
     /// # Errors
     ///
@@ -292,7 +292,7 @@ impl Manager {
         .map(Condition::from)
     }
 
-    /// Makes a [`Barrier`] for so many parties.
+    /// Makes a [`Barrier`] for `parties` parties.
     ///
     /// # Errors
     ///

@@ -23,7 +23,7 @@ proxy_type!(debug [] Counter, i64, "manager.counter(5)");
 remote_methods! {
     impl[] Counter => i64;
 
-    /// Adds to it, and answers what it is then.
+    /// Adds to it, and returns what it is then.
     ///
     /// ```
     /// # procession_manager::init();
@@ -51,7 +51,7 @@ remote_methods! {
     #[doc(alias = "value")]
     shared fn get[]() -> i64 = |count, ()| *count;
 
-    /// Sets it, and answers what it was.
+    /// Sets it, and returns what it was.
     ///
     /// ```
     /// # procession_manager::init();
@@ -62,7 +62,7 @@ remote_methods! {
     /// ```
     exclusive fn set[](to: i64) -> i64 = |count, (to,)| std::mem::replace(count, to);
 
-    /// Sets it to `new` if it is `old`. Answers whether it was.
+    /// Sets it to `new` if it is `old`. Returns whether it was.
     ///
     /// ```
     /// # procession_manager::init();
@@ -80,7 +80,7 @@ remote_methods! {
         is_old
     };
 
-    /// Waits until it is as large as `least`, and answers what it is.
+    /// Waits until it is as large as `min`, and returns what it is.
     ///
     /// ```
     /// # procession_manager::init();
@@ -101,5 +101,5 @@ remote_methods! {
     /// assert!(counter.wait_for_timeout(6, Duration::from_millis(10)).unwrap_err().is_timeout());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    wait_for_timeout(least: i64) -> i64 = |count, (least,)| (*count >= least).then_some(*count);
+    wait_for_timeout(min: i64) -> i64 = |count, (min,)| (*count >= min).then_some(*count);
 }

@@ -33,7 +33,7 @@ use crate::wire::protocol::RequestKind;
 /// # Differences from maps and Python's `DictProxy`
 ///
 /// Values are copied out. What is to be changed in place is changed by a function on the map, as above, or lies there as a
-/// proxy of its own. [`iter`](Dict::iter) iterates over a copy, so nobody who changes the map disturbs it. Two
+/// proxy of its own. [`iter`](Dict::iter) iterates over a copy, so changes of the map do not disturb it. Two
 /// dicts are equal when their contents are, in whatever order.
 #[doc(alias = "DictProxy")]
 pub struct Dict<K: Key, V: Item> {
@@ -45,7 +45,7 @@ proxy_type!([K: Key, V: Item] Dict<K, V>, OrderedMap<K, V>, "manager.dict::<u8, 
 remote_methods! {
     impl[K: Key, V: Item] Dict<K, V> => OrderedMap<K, V>;
 
-    /// A copy of the value of a key, which may be given in any borrowed form that is written as the key is, such as `str` for
+    /// Returns a copy of the value of a key, which may be given in any borrowed form that is written as the key is, such as `str` for
     /// `String`.
     ///
     /// ```
@@ -59,7 +59,7 @@ remote_methods! {
     #[doc(alias = "__getitem__")]
     shared fn get[key: K as Q]() -> Option<V> = |map, (key,)| map.get(&key).cloned();
 
-    /// Sets the value of a key, and answers what it was.
+    /// Sets the value of a key, and returns what it was.
     ///
     /// ```
     /// # procession_manager::init();
@@ -71,7 +71,7 @@ remote_methods! {
     #[doc(alias = "__setitem__")]
     exclusive fn insert[](key: K, value: V) -> Option<V> = |map, (key, value)| map.insert(key, value);
 
-    /// Removes a key, and answers its value.
+    /// Removes a key, and returns its value.
     ///
     /// ```
     /// # procession_manager::init();
@@ -98,7 +98,7 @@ remote_methods! {
     #[doc(alias = "popitem")]
     exclusive fn pop_item[]() -> Option<(K, V)> = |map, ()| map.pop();
 
-    /// Whether there is such a key.
+    /// Returns whether there is such a key.
     ///
     /// ```
     /// # procession_manager::init();
@@ -109,7 +109,7 @@ remote_methods! {
     #[doc(alias = "__contains__")]
     shared fn contains_key[key: K as Q]() -> bool = |map, (key,)| map.contains_key(&key);
 
-    /// How many entries there are.
+    /// Returns how many entries there are.
     ///
     /// ```
     /// # procession_manager::init();
@@ -120,7 +120,7 @@ remote_methods! {
     #[doc(alias = "__len__")]
     shared fn len[]() -> usize = |map, ()| map.len();
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     ///
     /// ```
     /// # procession_manager::init();
@@ -140,7 +140,7 @@ remote_methods! {
     /// ```
     exclusive fn clear[]() -> () = |map, ()| map.clear();
 
-    /// The value of a key, which is set to `default` if there was none.
+    /// Returns the value of a key, which is set to `default` if there was none.
     ///
     /// ```
     /// # procession_manager::init();
@@ -152,7 +152,7 @@ remote_methods! {
     #[doc(alias = "setdefault")]
     exclusive fn get_or_insert[](key: K, default: V) -> V = |map, (key, default)| map.entry(key).or_insert(default).clone();
 
-    /// A copy of all keys, in order.
+    /// Returns a copy of all keys, in order.
     ///
     /// ```
     /// # procession_manager::init();
@@ -164,7 +164,7 @@ remote_methods! {
     /// ```
     shared fn keys[]() -> Vec<K> = |map, ()| map.keys().cloned().collect();
 
-    /// A copy of all values, in the order of their keys.
+    /// Returns a copy of all values, in the order of their keys.
     ///
     /// ```
     /// # procession_manager::init();
@@ -200,7 +200,7 @@ impl<K: Key, V: Item> Dict<K, V> {
         self.proxy.perform(RequestKind::Exclusive, method, &entries, None)
     }
 
-    /// A copy of the whole map, as it was at one moment, in its order.
+    /// Returns a copy of the whole map, as it was at one moment, in its order.
     ///
     /// # Errors
     ///
@@ -241,6 +241,80 @@ impl<K: Key, V: Item> Dict<K, V> {
     pub fn iter(&self) -> Result<IntoIter<(K, V)>, CallError> {
         Ok(self.snapshot()?.into_iter())
     }
+}
+
+impl<K: Key, V: Item> Dict<K, V> {
+    /// Sets the value of a key to `new` if it is `old`, where `None` stands for no value. Returns `Ok` if it was, and else the
+    /// value that it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// assert_eq!(dict.compare_and_swap(&1, None, Some(2))?, Ok(()));
+    /// assert_eq!(dict.compare_and_swap(&1, Some(7), None)?, Err(Some(2)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn compare_and_swap(&self, key: &K, old: Option<V>, new: Option<V>) -> Result<Result<(), Option<V>>, CallError>
+    where
+        V: PartialEq,
+    {
+        // References encode like what they refer to.
+        let method = Method::exclusive(swap::<K, V>);
+        self.proxy.perform(RequestKind::Exclusive, method, &(key, old, new), None)
+    }
+
+    /// Changes the value of a key by a function that runs here and may capture: from what it is to what it answers, where
+    /// `None` stands for no value. It is run again if another call has changed the value meanwhile. Returns the new value.
+    ///
+    /// Where nothing needs to be captured, [`Proxy::call`](crate::Proxy::call) on the [`proxy`](Dict::proxy) changes the entry in place, in one
+    /// round trip.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u32>()?;
+    /// let by = 5;
+    /// assert_eq!(dict.update(&1, |old| Some(old.unwrap_or(0) + by))?, Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "entry")]
+    pub fn update(&self, key: &K, change: impl Fn(Option<V>) -> Option<V>) -> Result<Option<V>, CallError>
+    where
+        V: PartialEq,
+    {
+        let mut old = self.get(key)?;
+        loop {
+            let new = change(old.clone());
+            match self.compare_and_swap(key, old, new.clone())? {
+                Ok(()) => return Ok(new),
+                Err(current) => old = current,
+            }
+        }
+    }
+}
+
+fn swap<K: Key, V: Item + PartialEq>(
+    map: &mut OrderedMap<K, V>,
+    (key, old, new): (K, Option<V>, Option<V>),
+) -> Result<(), Option<V>> {
+    let current = map.get(&key);
+    if current != old.as_ref() {
+        return Err(current.cloned());
+    }
+    match new {
+        Some(new) => drop(map.insert(key, new)),
+        None => drop(map.remove(&key)),
+    }
+    Ok(())
 }
 
 /// Compares the contents. A map that cannot be reached equals none.

@@ -52,7 +52,7 @@ remote_methods! {
     /// ```
     exclusive fn clear[]() -> () = |flag, ()| *flag = false;
 
-    /// Whether it is set.
+    /// Returns whether it is set.
     ///
     /// ```
     /// # procession_manager::init();

@@ -36,7 +36,7 @@ pub struct Guard<'a, K: Acquire> {
 }
 
 /// An object of which a guard holds something. Only types of this crate implement it.
-#[expect(unnameable_types, reason = "nobody else may implement it")]
+#[expect(unnameable_types, reason = "users do not implement it")]
 pub trait Acquire {
     /// The state in the manager.
     type State: AcquireState + Any;
@@ -56,7 +56,7 @@ pub trait Acquire {
 }
 
 /// The state of such an object. Its functions run in the manager.
-#[expect(unnameable_types, reason = "nobody else may implement it")]
+#[expect(unnameable_types, reason = "users do not implement it")]
 pub trait AcquireState {
     /// Acquires for `(owner, number)`. Returns whether the holder before has died with it; `None` if it is not free.
     fn acquire(&mut self, caller: (u64, u64)) -> Option<bool>;

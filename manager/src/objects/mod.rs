@@ -4,13 +4,9 @@ mod macros;
 
 mod collection;
 mod dict;
-mod dict_update;
 mod list;
-mod list_items;
-mod ordered_entry;
 mod ordered_map;
 mod set;
-mod set_algebra;
 
 mod array;
 mod counter;
@@ -40,8 +36,7 @@ pub use guard::Guard;
 pub use list::List;
 pub use lock::{Lock, LockGuard, LockState, RLock, RLockGuard};
 pub use namespace::{Names, Namespace};
-pub use ordered_entry::Entry;
-pub use ordered_map::OrderedMap;
+pub use ordered_map::{Entry, OrderedMap};
 pub use queue::Queue;
 pub use queue_state::QueueState;
 pub use semaphore::{Semaphore, SemaphoreGuard, SemaphoreState};

@@ -48,7 +48,7 @@ proxy_type!(debug [] Namespace, Names, "manager.namespace()");
 remote_methods! {
     impl[] Namespace => Names;
 
-    /// All names, sorted.
+    /// Returns all names, sorted.
     ///
     /// ```
     /// # procession_manager::init();
@@ -92,7 +92,7 @@ impl Namespace {
         self.proxy.call(|names, (name, kind, bytes)| drop(names.values.insert(name, (kind, bytes))), entry)
     }
 
-    /// A copy of the value of a name. It must be asked for as the type that it was set as.
+    /// Returns a copy of the value of a name. It must be asked for as the type that it was set as.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Namespace {
         decoded(Message::new(bytes, Vec::new())).map(Some)
     }
 
-    /// Removes a name. Answers whether it was there.
+    /// Removes a name. Returns whether it was there.
     ///
     /// # Errors
     ///

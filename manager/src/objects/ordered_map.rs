@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::marker::PhantomData;
 use std::mem;
+use std::ops::Index;
 
-use super::ordered_entry::Entry;
-use crate::tuning::MIN_SLOTS_TO_COMPACT;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::wire::tuning::MIN_SLOTS_TO_COMPACT;
 
 /// A map whose entries stay in the order in which their keys came. It is what lies behind a [`Dict`](crate::Dict).
 ///
@@ -35,7 +39,7 @@ pub struct OrderedMap<K, V> {
 }
 
 impl<K, V> OrderedMap<K, V> {
-    /// An empty one.
+    /// Returns an empty one.
     ///
     /// ```
     /// assert!(procession_manager::OrderedMap::<u8, u8>::new().is_empty());
@@ -45,7 +49,7 @@ impl<K, V> OrderedMap<K, V> {
         OrderedMap { slots: Vec::new(), places: HashMap::new() }
     }
 
-    /// How many entries there are.
+    /// Returns how many entries there are.
     ///
     /// ```
     /// assert_eq!(procession_manager::OrderedMap::from([(1, 2), (1, 3)]).len(), 1);
@@ -55,7 +59,7 @@ impl<K, V> OrderedMap<K, V> {
         self.places.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     ///
     /// ```
     /// assert!(!procession_manager::OrderedMap::from([(1, 2)]).is_empty());
@@ -77,7 +81,7 @@ impl<K, V> OrderedMap<K, V> {
         self.places.clear();
     }
 
-    /// The entries, in order.
+    /// Returns the entries, in order.
     ///
     /// ```
     /// let map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
@@ -89,7 +93,7 @@ impl<K, V> OrderedMap<K, V> {
         self.slots.iter().flatten().map(|(key, value)| (key, value))
     }
 
-    /// The entries, in order, with values that can be changed.
+    /// Returns the entries, in order, with values that can be changed.
     ///
     /// ```
     /// let mut map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
@@ -100,12 +104,12 @@ impl<K, V> OrderedMap<K, V> {
         self.slots.iter_mut().flatten().map(|(key, value)| (&*key, value))
     }
 
-    /// All entries, in order.
+    /// Returns all entries, in order.
     pub(super) fn into_entries(self) -> Vec<(K, V)> {
         self.slots.into_iter().flatten().collect()
     }
 
-    /// The keys, in order.
+    /// Returns the keys, in order.
     ///
     /// ```
     /// let map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
@@ -115,7 +119,7 @@ impl<K, V> OrderedMap<K, V> {
         self.iter().map(|(key, _)| key)
     }
 
-    /// The values, in the order of their keys.
+    /// Returns the values, in the order of their keys.
     ///
     /// ```
     /// let map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
@@ -127,7 +131,7 @@ impl<K, V> OrderedMap<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
-    /// The value of a key.
+    /// Returns the value of a key.
     ///
     /// ```
     /// assert_eq!(procession_manager::OrderedMap::from([(1, 'a')]).get(&1), Some(&'a'));
@@ -138,7 +142,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         self.slots.get(place)?.as_ref().map(|(_, value)| value)
     }
 
-    /// The value of a key, to be changed.
+    /// Returns the value of a key, to be changed.
     ///
     /// ```
     /// let mut map = procession_manager::OrderedMap::from([("tea", 1)]);
@@ -150,7 +154,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         self.slots.get_mut(place)?.as_mut().map(|(_, value)| value)
     }
 
-    /// Whether there is such a key.
+    /// Returns whether there is such a key.
     ///
     /// ```
     /// assert!(!procession_manager::OrderedMap::from([(1, 'a')]).contains_key(&2));
@@ -160,7 +164,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         self.places.contains_key(key)
     }
 
-    /// Sets the value of a key, and answers what it was. A new key comes last.
+    /// Sets the value of a key, and returns what it was. A new key comes last.
     ///
     /// ```
     /// let mut map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a')]);
@@ -175,7 +179,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         None
     }
 
-    /// Removes a key, and answers its value. The others keep their order.
+    /// Removes a key, and returns its value. The others keep their order.
     ///
     /// ```
     /// let mut map = procession_manager::OrderedMap::from([(2, 'b'), (1, 'a'), (3, 'c')]);
@@ -215,7 +219,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         self.number();
     }
 
-    /// The place of a key, be there a value or not.
+    /// Returns the place of a key, be there a value or not.
     ///
     /// ```
     /// let mut words = procession_manager::OrderedMap::new();
@@ -258,6 +262,196 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
                 None => drop(self.places.insert(key.clone(), place)),
             }
         }
+    }
+}
+
+/// The place of a key in an [`OrderedMap`]: see [`OrderedMap::entry`].
+///
+/// ```
+/// use procession_manager::{Entry, OrderedMap};
+///
+/// let mut words = OrderedMap::from([("tea", 1)]);
+/// let entry: Entry<'_, _, u32> = words.entry("tea");
+/// assert_eq!(*entry.or_default(), 1);
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing happens until it is asked for its value"]
+pub struct Entry<'a, K, V> {
+    map: &'a mut OrderedMap<K, V>,
+    key: K,
+}
+
+impl<'a, K: Eq + Hash + Clone, V> Entry<'a, K, V> {
+    pub(super) fn new(map: &'a mut OrderedMap<K, V>, key: K) -> Entry<'a, K, V> {
+        Entry { map, key }
+    }
+
+    /// Returns its value, which is set to `default` if there was none.
+    ///
+    /// ```
+    /// let mut stock = procession_manager::OrderedMap::new();
+    /// *stock.entry("tea").or_insert(3) -= 1;
+    /// assert_eq!(stock.get(&"tea"), Some(&2));
+    /// ```
+    pub fn or_insert(self, default: V) -> &'a mut V {
+        self.or_insert_with(|| default)
+    }
+
+    /// Returns its value, which is made if there was none.
+    ///
+    /// ```
+    /// let mut lists = procession_manager::OrderedMap::new();
+    /// lists.entry("first").or_insert_with(Vec::new).push(1);
+    /// assert_eq!(lists.get(&"first"), Some(&vec![1]));
+    /// ```
+    pub fn or_insert_with(self, default: impl FnOnce() -> V) -> &'a mut V {
+        let Entry { map, key } = self;
+        if !map.contains_key(&key) {
+            map.push(key.clone(), default());
+        }
+        match map.get_mut(&key) {
+            Some(value) => value,
+            None => unreachable!("the key is there, or was added just now"),
+        }
+    }
+
+    /// Returns its value, which is the default of its type if there was none.
+    ///
+    /// ```
+    /// let mut words = procession_manager::OrderedMap::<_, u32>::new();
+    /// *words.entry("so").or_default() += 1;
+    /// assert_eq!(words.get(&"so"), Some(&1));
+    /// ```
+    pub fn or_default(self) -> &'a mut V
+    where
+        V: Default,
+    {
+        self.or_insert_with(V::default)
+    }
+
+    /// Changes its value, if there is one.
+    ///
+    /// ```
+    /// let mut stock = procession_manager::OrderedMap::from([("tea", 3)]);
+    /// stock.entry("tea").and_modify(|count| *count += 1).or_insert(0);
+    /// assert_eq!(stock.get(&"tea"), Some(&4));
+    /// ```
+    pub fn and_modify(self, change: impl FnOnce(&mut V)) -> Entry<'a, K, V> {
+        if let Some(value) = self.map.get_mut(&self.key) {
+            change(value);
+        }
+        self
+    }
+}
+
+impl<K: Eq + Hash + Clone, V> Extend<(K, V)> for OrderedMap<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        entries.into_iter().for_each(|(key, value)| drop(self.insert(key, value)));
+    }
+}
+
+impl<K: Eq + Hash + Clone, V> FromIterator<(K, V)> for OrderedMap<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> OrderedMap<K, V> {
+        let mut map = OrderedMap::new();
+        map.extend(entries);
+        map
+    }
+}
+
+impl<K: Eq + Hash + Clone, V, const N: usize> From<[(K, V); N]> for OrderedMap<K, V> {
+    fn from(entries: [(K, V); N]) -> OrderedMap<K, V> {
+        OrderedMap::from_iter(entries)
+    }
+}
+
+/// In the arbitrary order of the other map.
+impl<K: Eq + Hash + Clone, V> From<HashMap<K, V>> for OrderedMap<K, V> {
+    fn from(entries: HashMap<K, V>) -> OrderedMap<K, V> {
+        OrderedMap::from_iter(entries)
+    }
+}
+
+impl<K: Eq + Hash, V> From<OrderedMap<K, V>> for HashMap<K, V> {
+    fn from(map: OrderedMap<K, V>) -> HashMap<K, V> {
+        map.into_iter().collect()
+    }
+}
+
+impl<K, V> IntoIterator for OrderedMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_entries().into_iter()
+    }
+}
+
+/// # Panics
+///
+/// There is no such key.
+impl<K: Eq + Hash + Clone, V> Index<&K> for OrderedMap<K, V> {
+    type Output = V;
+
+    fn index(&self, key: &K) -> &V {
+        self.get(key).expect("the map should have this key")
+    }
+}
+
+/// The order does not count, as in Python.
+impl<K: Eq + Hash + Clone, V: PartialEq> PartialEq for OrderedMap<K, V> {
+    fn eq(&self, other: &OrderedMap<K, V>) -> bool {
+        self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
+    }
+}
+
+impl<K: Eq + Hash + Clone, V: Eq> Eq for OrderedMap<K, V> {}
+
+impl<K: Eq + Hash + Clone, V: PartialEq> PartialEq<HashMap<K, V>> for OrderedMap<K, V> {
+    fn eq(&self, other: &HashMap<K, V>) -> bool {
+        self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for OrderedMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        self.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        map.end()
+    }
+}
+
+impl<'de, K, V> Deserialize<'de> for OrderedMap<K, V>
+where
+    K: Deserialize<'de> + Eq + Hash + Clone,
+    V: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OrderedMap<K, V>, D::Error> {
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// Reads entries.
+struct Entries<K, V>(PhantomData<fn() -> (K, V)>);
+
+impl<'de, K, V> Visitor<'de> for Entries<K, V>
+where
+    K: Deserialize<'de> + Eq + Hash + Clone,
+    V: Deserialize<'de>,
+{
+    type Value = OrderedMap<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut entries: M) -> Result<OrderedMap<K, V>, M::Error> {
+        // What is said of the length is not believed: memory follows the entries.
+        let mut map = OrderedMap::new();
+        while let Some((key, value)) = entries.next_entry()? {
+            map.insert(key, value);
+        }
+        Ok(map)
     }
 }
 

@@ -23,7 +23,7 @@ impl Owner {
     }
 }
 
-/// The number of the calling thread in its process.
+/// Returns the number of the calling thread in its process.
 pub(crate) fn thread() -> u64 {
     static THREADS: AtomicU64 = AtomicU64::new(1);
     thread_local! {

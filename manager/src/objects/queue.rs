@@ -70,11 +70,11 @@ impl<T: Item> Queue<T> {
         self.send_until(item, None)
     }
 
-    /// As [`send`](Queue::send), for so long at the most.
+    /// Adds an item at the end, and waits up to `timeout` for room.
     ///
     /// # Errors
     ///
-    /// [`CallError::Timeout`], which tells whether the item may have been sent all the same; otherwise as [`send`](Queue::send).
+    /// [`CallError::Timeout`], whose `started` says whether the item may have been sent all the same; otherwise as [`send`](Queue::send).
     ///
     /// ```
     /// use std::time::Duration;
@@ -112,7 +112,7 @@ impl<T: Item> Queue<T> {
         self.recv_until(None)
     }
 
-    /// As [`recv`](Queue::recv), for so long at the most.
+    /// Takes the first item, and waits up to `timeout` for it.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl<T: Item> Queue<T> {
         self.recv_until(deadline_after(timeout))
     }
 
-    /// Adds an item at the end if there is room. Answers whether there was.
+    /// Adds an item at the end if there is room. Returns whether there was.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl<T: Item> Queue<T> {
         self.join_until(None)
     }
 
-    /// As [`join`](Queue::join), for so long at the most.
+    /// Calls [`join`](Queue::join), and waits up to `timeout`.
     ///
     /// # Errors
     ///
@@ -274,7 +274,7 @@ impl<T: Item> Queue<T> {
 remote_methods! {
     impl[T: Item] Queue<T> => QueueState<T>;
 
-    /// How many items there are.
+    /// Returns how many items there are.
     ///
     /// ```
     /// # procession_manager::init();
@@ -286,7 +286,7 @@ remote_methods! {
     #[doc(alias = "qsize")]
     shared fn len[]() -> usize = |queue, ()| queue.items.len();
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     ///
     /// ```
     /// # procession_manager::init();
@@ -298,7 +298,7 @@ remote_methods! {
     #[doc(alias = "empty")]
     shared fn is_empty[]() -> bool = |queue, ()| queue.items.is_empty();
 
-    /// Whether there is no room.
+    /// Returns whether there is no room.
     ///
     /// ```
     /// # procession_manager::init();
@@ -310,7 +310,7 @@ remote_methods! {
     #[doc(alias = "full")]
     shared fn is_full[]() -> bool = |queue, ()| !queue.has_room();
 
-    /// Says that an item that was received has been worked on. Answers `false` if that has been said of all.
+    /// Says that an item that was received has been worked on. Returns `false` if that has been said of all.
     ///
     /// ```
     /// # procession_manager::init();

@@ -55,7 +55,7 @@ impl<T> QueueState<T> {
         })
     }
 
-    /// The first item goes to the caller. Until it says that it has arrived, it can come back.
+    /// Returns the first item goes to the caller. Until it says that it has arrived, it can come back.
     pub(super) fn hand_out(&mut self, number: u64) -> Option<InFlight<T>> {
         let item = self.items.pop_front()?;
         self.in_flight.push_back((Owner::caller(number), Arc::clone(&item)));
@@ -82,7 +82,7 @@ impl<T> QueueState<T> {
         self.in_flight.remove(place).map(|(_, item)| item)
     }
 
-    /// Whoever says it need not be the one who has received it. Answers whether there was one to be ended.
+    /// Ends one item, which another process may have received. Returns whether there was one.
     pub(super) fn end_one(&mut self) -> bool {
         if let Some(held) = self.held.get_mut(&context::caller()) {
             *held = held.saturating_sub(1);
@@ -92,7 +92,7 @@ impl<T> QueueState<T> {
         left.is_some()
     }
 
-    /// How many items were lost that the caller does not know of, and how many in all; when all have ended.
+    /// Returns how many items were lost that the caller does not know of, and how many in all; when all have ended.
     pub(super) fn joined(&mut self, (): ()) -> Option<(u64, u64)> {
         let reported = self.reported.get(&context::caller()).copied().unwrap_or(0);
         (self.unfinished == 0).then_some((self.lost - reported, self.lost))

@@ -32,7 +32,7 @@ proxy_type!([T: Key] Set<T>, HashSet<T>, "manager.set::<u8>()");
 remote_methods! {
     impl[T: Key] Set<T> => HashSet<T>;
 
-    /// Adds an item. Answers whether it is new.
+    /// Adds an item. Returns whether it is new.
     ///
     /// ```
     /// # procession_manager::init();
@@ -46,7 +46,7 @@ remote_methods! {
     #[doc(alias = "add")]
     exclusive fn insert[](item: T) -> bool = |set, (item,)| set.insert(item);
 
-    /// Removes an item. Answers whether it was there.
+    /// Removes an item. Returns whether it was there.
     ///
     /// ```
     /// # procession_manager::init();
@@ -76,7 +76,7 @@ remote_methods! {
         set.take(&item)
     };
 
-    /// Whether the item is in the set.
+    /// Returns whether the item is in the set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -90,7 +90,7 @@ remote_methods! {
     #[doc(alias = "__contains__")]
     shared fn contains[item: T as Q]() -> bool = |set, (item,)| set.contains::<T>(&item);
 
-    /// How many items there are.
+    /// Returns how many items there are.
     ///
     /// ```
     /// # procession_manager::init();
@@ -104,7 +104,7 @@ remote_methods! {
     #[doc(alias = "__len__")]
     shared fn len[]() -> usize = |set, ()| set.len();
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     ///
     /// ```
     /// # procession_manager::init();
@@ -148,8 +148,144 @@ remote_methods! {
 
 }
 
+remote_methods! {
+    impl[T: Key] Set<T> => HashSet<T>;
+
+    /// Returns the items of both sets.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert_eq!(set.union(&HashSet::from([3]))?.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "__or__")]
+    shared fn union[other: HashSet<T>]() -> HashSet<T> = |set, (other,)| set.union(&other).cloned().collect();
+
+    /// Returns the items that are in both sets.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert_eq!(set.intersection(&HashSet::from([2, 3]))?, HashSet::from([2]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "__and__")]
+    shared fn intersection[other: HashSet<T>]() -> HashSet<T> = |set, (other,)| set.intersection(&other).cloned().collect();
+
+    /// Returns the items that are not in the other set.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert_eq!(set.difference(&HashSet::from([2, 3]))?, HashSet::from([1]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "__sub__")]
+    shared fn difference[other: HashSet<T>]() -> HashSet<T> = |set, (other,)| set.difference(&other).cloned().collect();
+
+    /// Returns the items that are in one of the sets only.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert_eq!(set.symmetric_difference(&HashSet::from([2, 3]))?, HashSet::from([1, 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "__xor__")]
+    shared fn symmetric_difference[other: HashSet<T>]() -> HashSet<T> = |set, (other,)| set.symmetric_difference(&other).cloned().collect();
+
+    /// Returns whether all its items are in the other set.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(set.is_subset(&HashSet::from([1, 2, 3]))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "issubset")]
+    #[doc(alias = "__le__")]
+    shared fn is_subset[other: HashSet<T>]() -> bool = |set, (other,)| set.is_subset(&other);
+
+    /// Returns whether all items of the other set are in this one.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(set.is_superset(&HashSet::from([1]))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "issuperset")]
+    #[doc(alias = "__ge__")]
+    shared fn is_superset[other: HashSet<T>]() -> bool = |set, (other,)| set.is_superset(&other);
+
+    /// Returns whether no item is in both sets.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// assert!(set.is_disjoint(&HashSet::from([7]))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "isdisjoint")]
+    shared fn is_disjoint[other: HashSet<T>]() -> bool = |set, (other,)| set.is_disjoint(&other);
+
+    /// Removes items.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// set.subtract(&HashSet::from([2, 3]))?;
+    /// assert_eq!(set.len()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "difference_update")]
+    #[doc(alias = "__isub__")]
+    exclusive fn subtract[items: HashSet<T>]() -> () = |set, (items,)| set.retain(|one| !items.contains(one));
+
+    /// Removes all items but these.
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// use std::collections::HashSet;
+    /// let set = manager.set::<u32>()?;
+    /// set.extend(HashSet::from([1, 2]))?;
+    /// set.intersect(&HashSet::from([2, 3]))?;
+    /// assert_eq!(set.len()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "intersection_update")]
+    #[doc(alias = "__iand__")]
+    exclusive fn intersect[items: HashSet<T>]() -> () = |set, (items,)| set.retain(|one| items.contains(one));
+}
+
 impl<T: Key> Set<T> {
-    /// A copy of the whole set, as it was at one moment.
+    /// Returns a copy of the whole set, as it was at one moment.
     ///
     /// # Errors
     ///

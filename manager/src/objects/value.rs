@@ -36,7 +36,7 @@ remote_methods! {
     /// ```
     exclusive fn set[](new: T) -> () = |value, (new,)| *value = new;
 
-    /// Sets it, and answers what it was.
+    /// Sets it, and returns what it was.
     ///
     /// ```
     /// # procession_manager::init();
@@ -51,7 +51,7 @@ remote_methods! {
 remote_methods! {
     impl[T: Item + PartialEq] Value<T> => T;
 
-    /// Sets it to `new` if it is `old`. Answers whether it was.
+    /// Sets it to `new` if it is `old`. Returns whether it was.
     ///
     /// ```
     /// # procession_manager::init();
@@ -70,7 +70,7 @@ remote_methods! {
 }
 
 impl<T: Item> Value<T> {
-    /// A copy of it.
+    /// Returns a copy of it.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ pub(super) struct Apply;
 /// Applies the function to many items.
 pub(super) struct Map;
 
-/// What [`Apply`] and [`Map`] are told.
+/// The arguments of [`Apply`] and [`Map`].
 pub(super) type One<A> = (A, TaskTicket);
 pub(super) type Many<A> = (Vec<A>, Option<NonZeroUsize>, TaskTicket);
 
@@ -83,7 +83,7 @@ fn promise<R: Serialize + 'static>(
     deferred
 }
 
-/// How many workers the pool has.
+/// Returns how many workers the pool has.
 pub(super) fn workers(hosted: &Hosted, (): ()) -> usize {
     hosted.get().map_or(0, Pool::workers)
 }
@@ -97,7 +97,7 @@ pub(super) fn terminate(hosted: &Hosted, (): ()) {
     hosted.get().into_iter().for_each(Pool::terminate);
 }
 
-/// Waits until all workers have left, for so long at the most.
+/// Waits up to `slice` until all workers have left.
 pub(super) fn join_for(hosted: &mut Hosted, slice: Duration) -> bool {
     hosted.get_mut().is_none_or(|pool| pool.join_timeout(slice))
 }

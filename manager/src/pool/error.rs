@@ -54,7 +54,7 @@ impl PoolProxyError {
         if let PoolProxyError::Task(failure) = self { Some(failure) } else { None }
     }
 
-    /// Whether it was the time for the call that ran out.
+    /// Returns whether it was the time for the call that ran out.
     ///
     /// ```
     /// use procession_manager::Manager;

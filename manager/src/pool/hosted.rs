@@ -36,10 +36,10 @@ struct Tasks(Mutex<HashMap<Key, Cancel>>);
 
 type Key = (ClientId, TaskTicket);
 
-/// Cancels a task, and answers whether there was something to cancel.
+/// Cancels a task, and returns whether there was something to cancel.
 type Cancel = Box<dyn Fn() -> bool + Send>;
 
-/// By what a process tells its tasks apart.
+/// The id of a task in the process that has sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct TaskTicket(u64);
 
@@ -52,7 +52,7 @@ impl TaskTicket {
 }
 
 impl Hosted {
-    /// The pool; `None` if it could not be made.
+    /// Returns the pool; `None` if it could not be made.
     ///
     /// ```
     /// use procession_manager::Manager;
@@ -69,7 +69,7 @@ impl Hosted {
         self.pool.get()
     }
 
-    /// The pool, for what has to have it alone; `None` if it could not be made.
+    /// Returns the pool, for what has to have it alone; `None` if it could not be made.
     ///
     /// ```
     /// use procession_manager::Manager;
@@ -111,7 +111,7 @@ impl Hosted {
         });
     }
 
-    /// Cancels a task of the caller. Answers whether there was something to cancel. It has the pool for itself, so it comes after
+    /// Cancels a task of the caller. Returns whether there was something to cancel. It has the pool for itself, so it comes after
     /// the call that brought the task.
     pub(super) fn cancel(&mut self, ticket: TaskTicket) -> bool {
         self.tasks.lock().get(&(context::caller(), ticket)).is_some_and(|cancel| cancel())

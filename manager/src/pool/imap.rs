@@ -10,7 +10,7 @@ use super::error::PoolProxyError;
 use super::managed_job::ManagedJob;
 use super::pending::PoolPending;
 use crate::api::pending::Pending;
-use crate::tuning::IMAP_PREFETCH_PER_WORKER;
+use crate::wire::tuning::IMAP_PREFETCH_PER_WORKER;
 
 /// The results of [`ManagedJob::imap`].
 ///
@@ -129,7 +129,7 @@ where
         }
     }
 
-    /// Returns the position of the first task that has ended; 0 when that cannot be found out, because waiting for it tells why.
+    /// Returns the position of the first task that has ended; 0 when that cannot be found out, because waiting for it shows why.
     fn first_ended(&self) -> usize {
         let unsent = self.tasks.iter().position(|(_, sent)| sent.is_err());
         let sent = self.tasks.iter().flat_map(|(_, sent)| sent).map(|sent| &sent.pending);

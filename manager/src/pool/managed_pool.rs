@@ -7,8 +7,8 @@ use super::hosted::{Hosted, TaskTicket};
 use crate::api::proxy::Proxy;
 #[cfg(feature = "remote")]
 use crate::remote::remote_proxy::RemoteProxy;
-use crate::tuning::JOIN_SLICE;
 use crate::wire::error::CallError;
+use crate::wire::tuning::JOIN_SLICE;
 
 /// The way to a pool.
 #[derive(Clone, Debug)]
@@ -23,15 +23,15 @@ pub(super) enum ManagedPool {
 /// The names of what is done to a pool in a registry. A task with such a name is a second entry, which is refused.
 #[cfg(feature = "remote")]
 pub(super) mod names {
-    pub(in super::super) const OPEN: &str = "(open)";
-    pub(in super::super) const CANCEL: &str = "(cancel)";
-    pub(in super::super) const WORKERS: &str = "(workers)";
-    pub(in super::super) const CLOSE: &str = "(close)";
-    pub(in super::super) const TERMINATE: &str = "(terminate)";
-    pub(in super::super) const JOIN: &str = "(join)";
+    pub(crate) const OPEN: &str = "(open)";
+    pub(crate) const CANCEL: &str = "(cancel)";
+    pub(crate) const WORKERS: &str = "(workers)";
+    pub(crate) const CLOSE: &str = "(close)";
+    pub(crate) const TERMINATE: &str = "(terminate)";
+    pub(crate) const JOIN: &str = "(join)";
 
     /// Returns the name of a task where it is applied to many items.
-    pub(in super::super) fn map(task: &str) -> String {
+    pub(crate) fn map(task: &str) -> String {
         format!("(map) {task}")
     }
 }

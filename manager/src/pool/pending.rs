@@ -14,7 +14,7 @@ use crate::wire::error::CallError;
 
 /// What a pool in a manager will bring.
 ///
-/// Dropping it takes nothing back: the task runs, and nobody hears of it. See [`cancel`](PoolPending::cancel).
+/// Dropping it takes nothing back: the task runs, and its result is dropped. See [`cancel`](PoolPending::cancel).
 ///
 /// ```
 /// use procession_manager::Manager;
@@ -67,7 +67,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
         Ok(self.pending.wait()??)
     }
 
-    /// Waits for the result, for so long at the most. The task is not stopped when the time is over.
+    /// Waits for the result up to `timeout`. The task is not stopped when the time is over.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
         Ok(self.pending.wait_timeout(timeout)??)
     }
 
-    /// Whether the result is there, or never will be.
+    /// Returns whether the result is there, or never will be.
     ///
     /// ```
     /// use procession_manager::Manager;
@@ -106,7 +106,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
         self.pending.is_ready()
     }
 
-    /// Waits until the result is there, or never will be, for so long at the most. Answers whether it is.
+    /// Waits up to `timeout` until the result is there, or never will be. Returns whether it is.
     ///
     /// ```
     /// use procession_manager::Manager;
@@ -127,7 +127,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
         self.pending.is_ready_timeout(timeout)
     }
 
-    /// Cancels what has not ended, and answers whether there was something to cancel.
+    /// Cancels what has not ended, and returns whether there was something to cancel.
     ///
     /// A task that has not begun never does. One that runs is stopped together with its worker, whose place another one takes. The
     /// result then soon is an error for which [`TaskError::is_cancelled`](procession_pool::TaskError::is_cancelled) holds, or the value,

@@ -23,7 +23,7 @@ use crate::wire::error::CallError;
 /// A [`Pool`](procession_pool::Pool) that lives in a [`Manager`](crate::Manager): its workers serve every process that has this.
 ///
 /// It can be cloned, used by any thread, and sent in any message to any process of the same program. Functions are plain `fn`s, as
-/// everywhere. A call that waits for a task occupies nobody but its caller: neither the pool nor the manager's other clients.
+/// everywhere. A call that waits for a task blocks its caller alone: neither the pool nor the manager's other clients.
 ///
 /// ```
 /// use procession_manager::Manager;
@@ -58,7 +58,7 @@ impl PoolProxy {
         PoolProxy { proxy }
     }
 
-    /// The proxy of the pool, on which any function can be called, in the manager. The pool has been made, so `get` finds it.
+    /// Returns the proxy of the pool, on which any function can be called, in the manager. The pool has been made, so `get` finds it.
     ///
     /// ```
     /// use procession_manager::Manager;
@@ -102,7 +102,7 @@ pool_methods!(
 );
 
 impl Manager {
-    /// Makes a [`Pool`] of so many workers in the manager.
+    /// Makes a [`Pool`] of `workers` workers in the manager.
     ///
     /// # Errors
     ///

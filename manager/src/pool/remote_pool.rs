@@ -88,7 +88,7 @@ impl RemoteManager {
         RemotePool::obtain(self, RequestKind::Make, pool, &argument)
     }
 
-    /// The pool that all clients share under the name of its kind. It is made, out of `argument`, for the first that asks for it,
+    /// Returns the pool that all clients share under the name of its kind. It is made, out of `argument`, for the first that asks for it,
     /// and lives as long as the manager.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Managers of other programs: a [`Registry`] of names that both know, and a connection over a socket.
 
+mod fnv;
 pub(crate) mod registry;
 pub(crate) mod remote_manager;
 pub(crate) mod remote_proxy;

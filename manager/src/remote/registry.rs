@@ -7,7 +7,8 @@ use procession_core::{FunctionError, Method, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::type_shape::{Fnv, shape};
+use super::fnv::Fnv;
+use super::type_shape::shape;
 use crate::wire::protocol::RequestKind;
 
 /// The objects that a manager makes for other programs, and their methods, by name.
@@ -58,7 +59,7 @@ pub(crate) struct Entry {
 const MAKER: &str = "";
 
 impl Registry {
-    /// An empty one.
+    /// Returns an empty one.
     ///
     /// ```
     /// let registry = procession_manager::Registry::new();
@@ -187,12 +188,12 @@ impl Registry {
         hash.0
     }
 
-    /// The methods, in the order of their numbers.
+    /// Returns the methods, in the order of their numbers.
     pub(crate) fn methods(&self) -> Vec<(u8, Method)> {
         self.entries.values().map(|entry| (entry.kind as u8, entry.method)).collect()
     }
 
-    /// The number of a constructor (without a name) or a method, and what is known of it.
+    /// Returns the number of a constructor (without a name) or a method, and what is known of it.
     pub(crate) fn find(&self, object: &str, name: Option<&str>) -> Option<(u32, &Entry)> {
         let key = (object.to_owned(), name.unwrap_or(MAKER).to_owned());
         let number = self.entries.range(..&key).count();

@@ -15,8 +15,9 @@ use thiserror::Error;
 use super::registry::Registry;
 use super::remote_proxy::RemoteProxy;
 use crate::api::manager::Manager;
-use crate::client::connection::{Connection, MethodRef, Request};
+use crate::client::connection::Connection;
 use crate::client::handle::{Handle, Route};
+use crate::client::request::{MethodRef, Request};
 use crate::wire::error::{CallError, ManagerError};
 use crate::wire::ids::ObjectId;
 use crate::wire::protocol::RequestKind;
@@ -38,7 +39,7 @@ use crate::wire::protocol::RequestKind;
 #[derive(Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// Nobody answers there, or the key is wrong.
+    /// No manager listens there, or the key is wrong.
     #[error("cannot connect to the manager: {0}")]
     Refused(procession_channels::ConnectError),
     /// The manager serves another registry than this one.
@@ -96,7 +97,7 @@ pub struct RemoteManager {
 }
 
 impl Manager {
-    /// Lets other programs, and other machines, make objects in this manager and call them by name. Answers where: with port 0,
+    /// Lets other programs, and other machines, make objects in this manager and call them by name. Returns where: with port 0,
     /// at a port that was free. Who connects must know the key, which must not be empty.
     ///
     /// It goes on until the manager ends. What a remote client has made is given back when it is gone.
@@ -144,7 +145,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Nobody answers there, the key is wrong, or the registries differ.
+    /// [`ConnectError::Refused`] when no manager listens there or the key is wrong; [`ConnectError::Schema`] when the registries differ.
     ///
     /// ```
     /// # use procession_channels::Address;
@@ -170,7 +171,7 @@ impl Manager {
         introduce(registry, socket, None)
     }
 
-    /// As [`connect`](Manager::connect), for so long at the most.
+    /// Calls [`connect`](Manager::connect), and waits up to `timeout`.
     ///
     /// # Errors
     ///
@@ -218,7 +219,7 @@ fn introduce(
 }
 
 impl RemoteManager {
-    /// The same connection; what is made and opened by way of it fails with [`CallError::Timeout`] when it takes longer than this.
+    /// Returns the same connection; what is made and opened by way of it fails with [`CallError::Timeout`] when it takes longer than this.
     ///
     /// ```
     /// use std::time::Duration;
@@ -269,7 +270,7 @@ impl RemoteManager {
         self.obtain(RequestKind::Make, object, &argument)
     }
 
-    /// The object that all clients share under the name of its kind. It is made, out of `argument`, for the first that asks for
+    /// Returns the object that all clients share under the name of its kind. It is made, out of `argument`, for the first that asks for
     /// it, and lives as long as the manager.
     ///
     /// # Errors
@@ -299,7 +300,7 @@ impl RemoteManager {
         self.obtain(RequestKind::Open, object, &argument)
     }
 
-    /// Whether the manager can still be reached, as far as is known.
+    /// Returns whether the manager can still be reached, as far as is known.
     ///
     /// ```
     /// # use procession_channels::Address;

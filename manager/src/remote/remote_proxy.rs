@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 
 use super::registry::Registry;
 use crate::api::pending::Pending;
-use crate::client::connection::MethodRef;
 use crate::client::handle::Handle;
-use crate::wire::error::{CallError, decoded};
+use crate::client::request::MethodRef;
+use crate::wire::error::CallError;
 use crate::wire::protocol::RequestKind;
 
 /// An object that a [`RemoteManager`](crate::RemoteManager) has made. Its methods are called by the names that they have in the
@@ -81,7 +81,7 @@ impl<T: Any> RemoteProxy<T> {
         self.call_until(method, &argument, None)
     }
 
-    /// As [`call`](RemoteProxy::call), and waits for so long at the most.
+    /// Calls a method, and waits up to `timeout` for its result.
     ///
     /// # Errors
     ///

@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 
-use crate::tuning::{MAX_DEPTH, MAX_FULL_DEPTH, MAX_NOTES, MAX_ROUNDS};
+use super::fnv::Fnv;
+use crate::wire::tuning::{MAX_DEPTH, MAX_FULL_DEPTH, MAX_NOTES, MAX_ROUNDS};
 use procession_process::panics;
 use serde::de::value::U32Deserializer;
 use serde::de::{
@@ -27,22 +28,6 @@ pub(super) fn shape<T: DeserializeOwned>() -> u64 {
         }
     }
     tracer.hash.0
-}
-
-/// The hash of Fowler, Noll and Vo, which is the same in every program.
-pub(super) struct Fnv(pub(super) u64);
-
-impl Fnv {
-    pub(super) fn new() -> Fnv {
-        Fnv(0xcbf2_9ce4_8422_2325)
-    }
-
-    /// Adds bytes, and their length, so that their bounds count too.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().chain(&(bytes.len() as u64).to_le_bytes()) {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 /// Reads values out of nothing.
@@ -103,7 +88,7 @@ impl Tracer {
         read
     }
 
-    /// Reads so many things, named or not.
+    /// Reads `count` items, named or not.
     fn items<'de, V: Visitor<'de>>(
         &mut self,
         names: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! What is done when a client is gone: it gives back all that it had, and those who want to know are told.
+//! The exit of a client: all that it had is given back, and exit hooks are run.
 
 use std::collections::VecDeque;
 

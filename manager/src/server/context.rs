@@ -38,12 +38,12 @@ pub(crate) fn caller() -> ClientId {
     RUNNING.with_borrow(|running| running.last().map_or(ClientId::SERVER, |one| one.caller))
 }
 
-/// Whether a call on this thread works on the object.
+/// Returns whether a call on this thread works on the object.
 pub(crate) fn is_held(object: ObjectId) -> bool {
     RUNNING.with_borrow(|running| running.iter().any(|one| one.single == Some(object) || one.objects.contains(&object)))
 }
 
-/// Notes that the result of the innermost call on this thread comes later. Answers whether there is a call.
+/// Notes that the result of the innermost call on this thread comes later. Returns whether there is a call.
 pub(crate) fn defer(promise: &Arc<Promise>) -> bool {
     let note = |one: &mut Running| one.deferred = Some(Arc::clone(promise));
     RUNNING.with_borrow_mut(|running| running.last_mut().map(note).is_some())

@@ -15,10 +15,10 @@ use super::job::{Argument, Job, Work};
 use super::object_cell::Outcome;
 use super::origin::{Origin, OutcomeSlot};
 use crate::table::Holder;
-use crate::tuning::RUNNING_CALL_TIMEOUT;
 use crate::wire::error::CallError;
 use crate::wire::ids::{ClientId, ManagerId, ObjectId};
 use crate::wire::protocol::RequestKind;
+use crate::wire::tuning::RUNNING_CALL_TIMEOUT;
 
 static OWN: OnceLock<Arc<Server>> = OnceLock::new();
 
@@ -32,7 +32,7 @@ pub(crate) fn own(manager: ManagerId) -> Option<Arc<Server>> {
     OWN.get().filter(|server| server.manager == manager).cloned()
 }
 
-/// Answers a call after its method has returned: the [`Deliver`](super::origin::Deliver) of the server.
+/// Delivers the outcome of a call whose method has returned: the [`Deliver`](super::origin::Deliver) of the server.
 pub(super) fn deliver(origin: Origin, outcome: Outcome) {
     let Some(server) = OWN.get() else { return };
     let mut state = server.lock();

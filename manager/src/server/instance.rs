@@ -15,8 +15,8 @@ use super::leader_followers::LeaderFollowers;
 use super::origin::Deliver;
 use super::state::{Cells, State};
 use crate::table::Holder;
-use crate::tuning::{SPIN_MAX_MISSES, SPIN_RETRY_EVERY};
 use crate::wire::ids::{ManagerId, ObjectId};
+use crate::wire::tuning::{SPIN_MAX_MISSES, SPIN_RETRY_EVERY};
 
 /// The server.
 pub(crate) struct Server {

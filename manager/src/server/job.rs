@@ -93,7 +93,7 @@ impl Job {
         }
     }
 
-    /// It is about to run. Answers whether it may: its client may have given it up.
+    /// It is about to run. Returns whether it may: its client may have given it up.
     pub(crate) fn begin(&self) -> bool {
         self.claim.as_ref().is_none_or(Claim::try_begin)
     }
@@ -121,7 +121,7 @@ impl Job {
         }
     }
 
-    /// The next object that it needs.
+    /// Returns the next object that it needs.
     pub(crate) fn needs(&self) -> Option<ObjectId> {
         self.objects().get(self.held).copied()
     }
@@ -131,7 +131,7 @@ impl Job {
         self.held += 1;
     }
 
-    /// The objects that it holds.
+    /// Returns the objects that it holds.
     pub(crate) fn holds(&self) -> &[ObjectId] {
         &self.objects()[..self.held]
     }

@@ -4,7 +4,7 @@
 //! the leader, and the former leader is left alone with its call. So there are as many threads as there are long calls, and two more.
 //!
 //! [`LeaderFollowers`]: super::leader_followers::LeaderFollowers
-//! [`LEADER_MAX_BUSY`]: crate::tuning::LEADER_MAX_BUSY
+//! [`LEADER_MAX_BUSY`]: crate::wire::tuning::LEADER_MAX_BUSY
 
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -15,7 +15,7 @@ use procession_core::os::backoff::{Backoff, has_other_cores};
 
 use super::instance::Server;
 use super::state::State;
-use crate::tuning::{EPOLL_EVERY_TURNS, MESSAGES_PER_TURN, PAUSES_PER_LOOK, SPIN_TIME, YIELD_AFTER};
+use crate::wire::tuning::{EPOLL_EVERY_TURNS, MESSAGES_PER_TURN, PAUSES_PER_LOOK, SPIN_TIME, YIELD_AFTER};
 
 impl Server {
     /// Starts the first leader and its follower.

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use procession_core::os::mutex::{ignore_poison, lock};
 
-use crate::tuning::{FOLLOWER_IDLE_LOOKS, LEADER_MAX_BUSY};
+use crate::wire::tuning::{FOLLOWER_IDLE_LOOKS, LEADER_MAX_BUSY};
 
 /// What the threads know of each other.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) struct LeaderFollowers {
 }
 
 impl LeaderFollowers {
-    /// The leader begins a call.
+    /// Returns the leader begins a call.
     pub(super) fn begin(&self) {
         // SeqCst, as all of `epoch` and `is_asleep`: either this load sees the store in `pause`, or the load of `epoch` there
         // sees this addition. Otherwise the follower would sleep through a long call.
@@ -38,7 +38,7 @@ impl LeaderFollowers {
         }
     }
 
-    /// The leader has ended a call.
+    /// Returns the leader has ended a call.
     pub(super) fn end(&self) {
         // Release pairs with the loads in `follow`; nothing else depends on the end of a call.
         self.epoch.fetch_add(1, Ordering::Release);
@@ -106,7 +106,7 @@ impl LeaderFollowers {
         self.idle.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Returns whether nobody would take over.
+    /// Returns whether no thread would take over.
     pub(super) fn is_leader_alone(&self) -> bool {
         // Acquire pairs with `add_idle`.
         self.idle.load(Ordering::Acquire) == 0

@@ -10,10 +10,10 @@ use procession_core::os::epoll::Epoll;
 use procession_core::{Control, LinkError, Method, TryRecv};
 
 use super::reply_queue::ReplyQueue;
-use crate::tuning::CALL_BATCH;
 use crate::wire::claims::{Claim, ClaimSlot, Claims};
 use crate::wire::ids::ClientId;
 use crate::wire::protocol::{ControlMessage, ReplyHeader};
+use crate::wire::tuning::CALL_BATCH;
 
 /// Marks the token of a client when it is its pipe that is ready, and there can be nothing new on its link.
 pub(crate) const PIPE: u64 = 1 << 63;
@@ -36,13 +36,13 @@ pub(crate) struct LocalClient {
     begin: usize,
 }
 
-/// What a client has said.
+/// A message of a client.
 pub(crate) enum Received {
     Control(Box<ControlMessage<Message>>),
     Call(Vec<u8>),
     /// Nothing more for now.
     Nothing,
-    /// Nothing ever again.
+    /// The end of all messages.
     End,
 }
 
@@ -62,7 +62,7 @@ impl LocalClient {
         }
     }
 
-    /// Whether there is something in shared memory.
+    /// Returns whether there is something in shared memory.
     pub(crate) fn has_calls(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| !queue.is_full && !queue.calls.is_empty())
     }
@@ -72,7 +72,7 @@ impl LocalClient {
         self.control_ready = true;
     }
 
-    /// Makes its descriptors ready when it says something. Answers whether it has done so already; `None` where it could not be
+    /// Makes its descriptors ready when it says something. Returns whether it has done so already; `None` where it could not be
     /// done, because the client was stopped in the midst of something: then look again before long.
     pub(crate) fn arm(&self) -> Option<bool> {
         match &self.queue {
@@ -81,12 +81,12 @@ impl LocalClient {
         }
     }
 
-    /// Whether answers wait for something of which nobody will tell, so that one must look again before long.
+    /// Returns whether replies wait for room that no event will announce, so that they need another look before long.
     pub(crate) fn is_stalled(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_stalled)
     }
 
-    /// The next thing that it says. Links and pipe fail alike: the client is gone, or might as well be.
+    /// Returns its next message. Links and pipe fail alike: the client is gone, or as good as gone.
     pub(crate) fn recv(&mut self, epoll: &Epoll) -> Result<Received, LinkError> {
         if self.queue.as_ref().is_some_and(|queue| queue.is_waiting) {
             self.drain(epoll)?;
@@ -153,7 +153,7 @@ impl LocalClient {
         self.methods.get(usize::try_from(index).ok()?).copied()
     }
 
-    /// Sends an answer. A client that is gone is noticed by the end of its requests. Answers whether it is worth listening to: one
+    /// Sends an answer. A client that is gone is noticed by the end of its requests. Returns whether it is worth listening to: one
     /// that can be sent nothing, not even that there is nothing, is not.
     pub(crate) fn reply(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll) -> bool {
         let Some(queue) = &mut self.queue else { return true };
@@ -192,7 +192,7 @@ impl LocalClient {
         Ok(Some(frame))
     }
 
-    /// Takes calls over from shared memory. Answers whether there were any.
+    /// Takes calls over from shared memory. Returns whether there were any.
     fn take_calls(&mut self) -> Result<bool, LinkError> {
         let Some(queue) = self.queue.as_ref().filter(|queue| !queue.calls.is_empty()) else { return Ok(false) };
         self.calls.clear();

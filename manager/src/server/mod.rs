@@ -27,3 +27,4 @@ mod reply_queue;
 mod requests;
 mod stalled_clients;
 mod state;
+mod tickets;

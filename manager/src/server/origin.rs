@@ -14,11 +14,11 @@ pub(crate) enum Origin {
     Client(CallId),
     /// A method that runs in the server.
     InProcess(Arc<OutcomeSlot>),
-    /// The exit of a client, of which an object wants to know. There is nobody to be answered.
+    /// The exit of a client, for which an object has a hook. There is no caller.
     ExitHook(ClientId),
 }
 
-/// Answers a call from any thread, after its method has returned.
+/// A function that delivers the outcome of a call from any thread, after its method has returned.
 pub(super) type Deliver = fn(Origin, Outcome);
 
 /// Holds the outcome of a call that was made in the server, until its caller takes it.

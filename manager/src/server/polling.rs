@@ -1,4 +1,4 @@
-//! Where the server looks next: what the kernel says is ready, who has spoken lately, and who is held up.
+//! Where the server looks next: what the kernel reports as ready, active clients, and stalled clients.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ impl State {
         }
     }
 
-    /// Looks into shared memory. Answers whether somebody has said something.
+    /// Looks into shared memory. Returns whether a client has sent something.
     pub(crate) fn poll_pipes(&mut self) -> bool {
         for token in &self.awake {
             if self.clients.get(token).is_some_and(LocalClient::has_calls) {
@@ -34,7 +34,7 @@ impl State {
         !self.busy.is_empty()
     }
 
-    /// Leaves it to the kernel to tell who says something. Answers whether nobody has done so meanwhile.
+    /// Arms the wake-ups of all clients. Returns whether none has sent something meanwhile.
     pub(crate) fn prepare_sleep(&mut self) -> bool {
         let (clients, busy, stalled) = (&self.clients, &mut self.busy, &mut self.stalled);
         self.awake.retain(|token| match clients.get(token).map(LocalClient::arm) {
@@ -51,19 +51,19 @@ impl State {
         self.busy.is_empty()
     }
 
-    /// Looks at a client again before long, although nothing may tell that there is something.
+    /// Looks at a client again before long, although no event may announce a message.
     pub(super) fn add_stalled(&mut self, token: u64) {
         self.stalled.add(token);
     }
 
-    /// When it is time to look again at those who are held up.
+    /// Returns when to look at the stalled clients again.
     pub(crate) fn next_stalled_poll(&self) -> Option<Instant> {
-        self.stalled.due()
+        self.stalled.deadline()
     }
 
-    /// Looks again at those who are held up, if it is time for it.
+    /// Looks at the stalled clients again, if it is time for it.
     pub(crate) fn poll_stalled(&mut self) {
-        for token in self.stalled.take_due() {
+        for token in self.stalled.take_over() {
             self.wake(vec![token]);
         }
     }

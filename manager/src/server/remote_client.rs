@@ -15,10 +15,10 @@ use procession_core::os::epoll::Epoll;
 use procession_core::os::poll::Pollable;
 
 use super::job::Shared;
-use crate::tuning::MAX_UNSENT_REMOTE_BYTES;
 use crate::wire::frame_reader::{self, FrameReader};
 use crate::wire::ids::{IdMap, ObjectId};
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus, RequestKind};
+use crate::wire::tuning::MAX_UNSENT_REMOTE_BYTES;
 
 /// What a manager offers to other programs.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) struct RemoteClients {
     pub(super) listeners: Vec<(Listener, Arc<Schema>)>,
 }
 
-/// A connection over a socket.
+/// A client that is connected over a socket.
 pub(crate) struct RemoteClient {
     frames: FrameReader,
     pub(crate) schema: Arc<Schema>,
@@ -57,12 +57,12 @@ impl RemoteClient {
         Pollable::readable(self.frames.as_fd()).writable_too(!self.unsent.is_empty())
     }
 
-    /// The next frame. `None` for now; an error for ever.
+    /// Returns the next frame. `None` for now; an error for ever.
     pub(crate) fn recv(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.frames.next()
     }
 
-    /// Takes the first frame for a greeting, and answers whether it was one.
+    /// Takes the first frame for a greeting, and returns whether it was one.
     pub(crate) fn greet(&mut self, frame: &[u8]) -> Option<Result<(), Failure>> {
         if self.is_known {
             return None;
@@ -72,14 +72,14 @@ impl RemoteClient {
         Some(if self.is_known { Ok(()) } else { Err(Failure::Nonsense("another registry".to_owned())) })
     }
 
-    /// The method of a number, if it is to be called in this way.
+    /// Returns the method of a number, if it is to be called in this way.
     pub(crate) fn method(&self, index: u32, kind: RequestKind) -> Option<Method> {
         let (registered, method) = self.schema.methods.get(usize::try_from(index).ok()?)?;
         let fits = *registered == kind || matches!((registered, kind), (RequestKind::Make, RequestKind::Open));
         fits.then_some(*method)
     }
 
-    /// Sends an answer. Answers whether the client is still worth listening to; what it says is not heard any more if not.
+    /// Sends an answer. Returns whether the client is still worth listening to; what it says is not heard any more if not.
     pub(crate) fn reply(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll, token: u64) -> bool {
         self.is_lost |= !self.send(answer, result, epoll, token);
         !self.is_lost
@@ -88,7 +88,7 @@ impl RemoteClient {
     fn send(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll, token: u64) -> bool {
         let frame = frame_of(answer, result);
         if !self.unsent.is_empty() {
-            // Who takes nothing while so much lies here will hardly take more.
+            // A client that takes nothing of so large a backlog will hardly take more.
             let is_patient = self.unsent.len() <= MAX_UNSENT_REMOTE_BYTES;
             if is_patient {
                 self.unsent.extend(frame);
@@ -103,7 +103,7 @@ impl RemoteClient {
         true
     }
 
-    /// Sends on what there was no room for. Answers whether the client is still there.
+    /// Sends on what there was no room for. Returns whether the client is still there.
     pub(crate) fn drain(&mut self, epoll: &Epoll, token: u64) -> bool {
         if self.unsent.is_empty() || self.is_lost {
             return !self.is_lost;
@@ -123,7 +123,7 @@ impl RemoteClient {
         }
     }
 
-    /// Writes what there is room for, and answers how much that was.
+    /// Writes what there is room for, and returns how much that was.
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
         while sent < bytes.len() {

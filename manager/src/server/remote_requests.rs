@@ -14,9 +14,9 @@ use super::origin::Origin;
 use super::remote_client::{RemoteClient, Schema};
 use super::state::State;
 use crate::table::Holder;
-use crate::tuning::ACCEPT_RETRY_INTERVAL;
 use crate::wire::ids::{CallId, ClientId, ObjectId};
 use crate::wire::protocol::{Failure, RequestHeader, RequestKind};
+use crate::wire::tuning::ACCEPT_RETRY_INTERVAL;
 
 /// Lets clients of other programs in, on a thread for each listener: handshakes take as long as the clients like.
 pub(super) fn accept_all(server: &Arc<Server>, mut state: MutexGuard<'_, State>) {
@@ -68,7 +68,7 @@ impl State {
         is_understood
     }
 
-    /// Begins a call of another program, if it may be made from there. Answers whether it could be understood.
+    /// Begins a call of another program, if it may be made from there. Returns whether it could be understood.
     fn handle_remote(&mut self, client: ClientId, bytes: Vec<u8>) -> bool {
         let Some((_, header)) = RequestHeader::read(&bytes) else { return false };
         let is_its = self.table.is_held(ObjectId(header.target), Holder::Client(client));

@@ -1,4 +1,4 @@
-//! What the server says: to clients near and far, and to methods that run in it.
+//! The replies of the server: to local and remote clients, and to methods that run in it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::wire::ids::{CallId, ClientId};
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus};
 
 impl State {
-    /// Sends an answer to whom it is due.
+    /// Sends an outcome to where the call came from.
     pub(crate) fn answer(&mut self, origin: Origin, outcome: Outcome) {
         match origin {
             Origin::Client(call) => self.reply(call, outcome),
@@ -24,7 +24,7 @@ impl State {
         }
     }
 
-    /// Keeps a new value, and answers its number as the result.
+    /// Keeps a new value, and returns its id as the outcome.
     pub(super) fn keep(&mut self, job: &Job, cell: Arc<ObjectCell>) -> Outcome {
         let holder = Holder::Client(job.origin.caller());
         if self.is_deserted(&job.origin) {
@@ -41,7 +41,7 @@ impl State {
     }
 
     pub(super) fn reply(&mut self, call: CallId, outcome: Outcome) {
-        // Number 0 is for calls whose answers nobody wants.
+        // Number 0 is for calls without a reply.
         if call.number != 0 {
             self.send_outcome(call.client, call.number, outcome);
         }
@@ -75,7 +75,7 @@ impl State {
         }
     }
 
-    /// Tells a client that the call which it wants to cancel has begun.
+    /// Replies that the call which a client wants to cancel has begun.
     pub(crate) fn reply_begun(&mut self, call: CallId) {
         let header = ReplyHeader { number: call.number, status: ReplyStatus::Begun };
         self.send(call.client, header, Message::default());

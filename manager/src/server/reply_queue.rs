@@ -1,7 +1,7 @@
 //! [`ReplyQueue`]: the ways between a client and the server beside the link for requests, and the answers that wait there for room.
 //!
 //! Answers go out in the order in which they were added. One that cannot be sent, whatever the reason, is replaced by a failure
-//! that says so, so that its caller does not wait in vain and nobody else notices.
+//! that says so, so that its caller does not wait in vain, and other calls do not notice.
 
 use std::collections::VecDeque;
 
@@ -9,9 +9,9 @@ use procession_channels::{PipeReceiver, PipeSender, TrySendError};
 use procession_core::codec::{self, Message};
 use procession_core::{Control, LinkError};
 
-use crate::tuning::MAX_UNSENT_LOCAL_BYTES;
 use crate::wire::claims::Claims;
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus};
+use crate::wire::tuning::MAX_UNSENT_LOCAL_BYTES;
 
 /// The ways.
 pub(super) struct ReplyQueue {
@@ -20,14 +20,14 @@ pub(super) struct ReplyQueue {
     pub(super) answers: PipeSender<()>,
     /// The words of the calls that can be taken back.
     pub(super) claims: Claims,
-    /// Answers for which there was no room.
+    /// Replies for which there was no room.
     unsent: VecDeque<Unsent>,
     unsent_bytes: usize,
     /// Whether room is waited for.
     pub(super) is_waiting: bool,
     /// Whether there is room, and the client is in the way.
     pub(super) is_stalled: bool,
-    /// Whether so many answers lie here that the client is not listened to.
+    /// Whether the unsent replies are so large that the client is not read from.
     pub(super) is_full: bool,
     /// Whether an answer was lost, so that its caller would wait in vain.
     pub(super) is_lost: bool,
@@ -95,7 +95,7 @@ impl ReplyQueue {
         self.unsent.push_back(unsent);
     }
 
-    /// Sends what there is room for. Answers whether that is all; if not, the descriptors tell when there is more room, or it is
+    /// Sends what there is room for. Returns whether that is all; if not, the descriptors tell when there is more room, or it is
     /// held up.
     pub(super) fn flush(&mut self) -> bool {
         self.is_stalled = false;
@@ -119,11 +119,11 @@ impl ReplyQueue {
         true
     }
 
-    /// Sends one answer. Answers whether it is out. An error is for ever.
+    /// Sends one answer. Returns whether it is out. An error is for ever.
     fn send(&mut self, unsent: &mut Unsent) -> Result<bool, String> {
         if !matches!(unsent.control, ControlPart::Nothing) {
             match self.send_over_link(unsent) {
-                // The end of its requests tells of one who is gone.
+                // The end of its requests shows that a client is gone.
                 Err(LinkError::Disconnected) => return Ok(true),
                 Err(error) => return Err(error.to_string()),
                 Ok(false) => return Ok(false),

@@ -1,4 +1,4 @@
-//! From what a client says to what the server does.
+//! From the messages of clients to jobs.
 
 use procession_core::Method;
 use procession_core::codec::{self, Handles, Message};
@@ -13,7 +13,7 @@ use crate::wire::ids::{CallId, ClientId, ObjectId};
 use crate::wire::protocol::{self, ControlMessage, Failure, RequestHeader, RequestKind};
 
 impl State {
-    /// Does what a client says. One that cannot be understood is cut off.
+    /// Handles a control message. A client whose message cannot be understood is cut off.
     pub(crate) fn handle(&mut self, token: u64, message: ControlMessage<Message>) {
         let holder = Holder::Client(ClientId(token));
         let Some(client) = self.clients.get_mut(&token) else { return };
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    /// Begins a call. Answers whether it could be understood.
+    /// Begins a call. Returns whether it could be understood.
     pub(crate) fn handle_call(&mut self, client: ClientId, bytes: Vec<u8>, descriptors: impl Into<Handles>) -> bool {
         let Some((end, header)) = RequestHeader::read(&bytes) else { return false };
         let call = CallId { client, number: header.number };

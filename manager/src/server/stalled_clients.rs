@@ -1,15 +1,15 @@
-//! [`StalledClients`]: clients that were stopped in the midst of something, and that are looked at again from time to time.
+//! [`StalledClients`]: clients that were stopped in the middle of a send, and that are looked at again from time to time.
 //!
-//! Nobody tells when such a client goes on, and each look may take milliseconds in which nobody else is served. So looks become
-//! rarer as long as anybody is held up.
+//! No event shows that such a client goes on, and each look may take milliseconds in which no other client is served. So looks become
+//! rarer as long as there are stalled clients.
 
-use crate::tuning::{MAX_STALLED_POLL, MIN_STALLED_POLL};
+use crate::wire::tuning::{MAX_STALLED_POLL, MIN_STALLED_POLL};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 pub(super) struct StalledClients {
     tokens: Vec<u64>,
-    due: Option<Instant>,
+    deadline: Option<Instant>,
     /// How long after the last look the next one comes.
     pause: Duration,
     looked: Option<Instant>,
@@ -21,25 +21,25 @@ impl StalledClients {
             self.tokens.push(token);
         }
         let now = Instant::now();
-        if self.due.is_none() {
+        if self.deadline.is_none() {
             // It is the same trouble if it comes again right after a look.
             let is_same = self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < MAX_STALLED_POLL);
             self.pause =
                 if is_same { (self.pause * 2).clamp(MIN_STALLED_POLL, MAX_STALLED_POLL) } else { MIN_STALLED_POLL };
-            self.due = Some(now + self.pause);
+            self.deadline = Some(now + self.pause);
         }
     }
 
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.due
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
-    pub(super) fn take_due(&mut self) -> Vec<u64> {
+    pub(super) fn take_over(&mut self) -> Vec<u64> {
         let now = Instant::now();
-        if self.due.is_none_or(|due| now < due) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
             return Vec::new();
         }
-        self.due = None;
+        self.deadline = None;
         self.looked = Some(now);
         std::mem::take(&mut self.tokens)
     }
@@ -57,10 +57,10 @@ mod tests {
             stalled.add(7);
             stalled.add(7);
             pauses.push(stalled.pause);
-            stalled.due = Some(Instant::now());
-            assert_eq!(stalled.take_due(), [7]);
+            stalled.deadline = Some(Instant::now());
+            assert_eq!(stalled.take_over(), [7]);
         }
-        assert!(stalled.take_due().is_empty());
+        assert!(stalled.take_over().is_empty());
         assert!(pauses.is_sorted() && pauses[0] == MIN_STALLED_POLL && pauses[11] == MAX_STALLED_POLL, "{pauses:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! [`State`]: everything that the server's threads share: the table, the clients, the ticket_listeners, and the jobs that can go on.
+//! [`State`]: everything that the server's threads share: the table, the clients, the listeners for tickets, and the jobs that can go on.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use procession_core::os::epoll::Epoll;
-use procession_core::{Control, ControlListener, TryRecv};
+use procession_core::{Control, ControlListener};
 
 use super::job::{Finish, Job};
 use super::local_client::{LocalClient, Received};
@@ -26,25 +26,25 @@ pub(crate) struct State {
     #[cfg(feature = "remote")]
     pub(super) remote: RemoteClients,
     /// Listeners for proxies on their way in messages, which hold a reference as long as the ticket lives.
-    ticket_listeners: IdMap<u64, (ControlListener, ObjectId)>,
+    pub(super) ticket_listeners: IdMap<u64, (ControlListener, ObjectId)>,
     /// Clients whose pipes are looked at without the kernel's help, because they have spoken lately.
     pub(crate) awake: Vec<u64>,
-    /// Those of whom nobody will tell that there is something, and when to look next.
+    /// Clients whose messages no event announces, and when to look at them next.
     pub(super) stalled: StalledClients,
     /// Whether a client of another program has spoken lately.
     pub(crate) remote_active: bool,
-    /// Where there may be something to recv, from what was ready and not heard to the end.
+    /// The clients and listeners that were ready and are not read to the end.
     pub(crate) busy: VecDeque<u64>,
     /// Jobs that hold all that they need.
     pub(crate) ready: VecDeque<Job>,
     /// Conditional jobs that run right now, and whether they are to be cancelled if their condition does not hold.
     trying: Vec<(Origin, bool)>,
-    /// Values that nobody refers to any more, to be dropped without the lock.
+    /// Values without references, to be dropped without the lock.
     pub(crate) deferred_drops: Vec<Arc<ObjectCell>>,
     pub(crate) epoll: Arc<Epoll>,
-    /// Answers for promises that are kept later.
+    /// Delivers the outcomes of promises that are kept later.
     deliver: Deliver,
-    /// The number of the leader. Whoever has another one leads no longer.
+    /// The number of the leader. A thread with another number leads no longer.
     pub(crate) leader: u64,
     pub(crate) is_over: bool,
     next: u64,
@@ -81,17 +81,7 @@ impl State {
         Ok(())
     }
 
-    /// Adds a listener for a proxy that is on its way, and the reference that goes with it.
-    pub(crate) fn add_ticket_listener(&mut self, listener: ControlListener, object: ObjectId) -> io::Result<()> {
-        let token = self.token();
-        self.epoll.add(listener.pollable(), token)?;
-        if self.table.hold(object, Holder::Ticket) {
-            self.ticket_listeners.insert(token, (listener, object));
-        }
-        Ok(())
-    }
-
-    /// Takes one thing in from where something is ready. Answers whether there may be more.
+    /// Takes in one message of a client or listener that is ready. Returns whether there may be more.
     pub(crate) fn recv(&mut self, token: u64) -> bool {
         if self.ticket_listeners.contains_key(&token) {
             return self.poll_ticket_listener(token);
@@ -139,7 +129,7 @@ impl State {
         self.ready.push_back(job);
     }
 
-    /// The next job to run, with the cells of its objects.
+    /// Returns the next job to run, with the cells of its objects.
     pub(crate) fn next_ready(&mut self) -> Option<(Job, Cells)> {
         while let Some(job) = self.ready.pop_front() {
             if let Some(prepared) = self.prepare(job) {
@@ -218,7 +208,7 @@ impl State {
         self.park(job);
     }
 
-    /// Takes back a call that has not begun. Answers whether it has been (or will be, if its condition does not hold).
+    /// Takes back a call that has not begun. Returns whether it has been (or will be, if its condition does not hold).
     pub(crate) fn cancel(&mut self, is_it: impl Fn(&Origin) -> bool, objects: &[ObjectId]) -> bool {
         let mut found: Vec<Job> = Vec::new();
         for object in objects {
@@ -248,28 +238,7 @@ impl State {
         }
     }
 
-    fn poll_ticket_listener(&mut self, token: u64) -> bool {
-        let Some((listener, _)) = self.ticket_listeners.get_mut(&token) else { return false };
-        if let Ok(heard) = listener.try_accept() {
-            match heard {
-                TryRecv::Value(requests) => {
-                    // Without room for its descriptor it is not let in, and sees the end of its link.
-                    let _refused = self.add_client(requests);
-                    return true;
-                }
-                TryRecv::Empty => return false,
-                TryRecv::End => {}
-            }
-        }
-        if let Some((listener, object)) = self.ticket_listeners.remove(&token) {
-            let _known = self.epoll.remove(listener.pollable());
-            let released = self.table.release(object, Holder::Ticket);
-            self.finish_release(released);
-        }
-        false
-    }
-
-    /// Notes that a conditional job does not run any more. Answers whether it is to be cancelled.
+    /// Notes that a conditional job does not run any more. Returns whether it is to be cancelled.
     fn has_been_tried(&mut self, job: &Job) -> bool {
         let of_it = |(origin, _): &(Origin, bool)| origin.is_same(&job.origin);
         let slot = if job.is_conditional() { self.trying.iter().position(of_it) } else { None };
@@ -314,7 +283,7 @@ impl State {
         }
     }
 
-    /// Whether nobody is there any more to be answered.
+    /// Returns whether the caller is gone.
     pub(super) fn is_deserted(&self, origin: &Origin) -> bool {
         let Origin::Client(call) = origin else { return false };
         #[cfg(feature = "remote")]

@@ -3,10 +3,10 @@
 //!
 //! # References
 //!
-//! An object lives as long as somebody refers to it:
+//! An object lives as long as there is a reference to it:
 //!
-//! - a *client*, a connected process, so many times as it has received or made a proxy, copies inside it not counted;
-//! - a *ticket*, a proxy on its way inside a message, which nobody may ever read;
+//! - a *client*, a connected process, has one for each proxy that it has received or made, copies inside it not counted;
+//! - a *ticket*, a proxy on its way inside a message, which may never be read, has one;
 //! - the *server*, where a proxy lies inside a value.
 //!
 //! A client that is gone gives back all that it had. A call that waits for its turn is served even when the last reference
@@ -45,7 +45,7 @@ struct Entry<V, Q> {
     poison: Option<String>,
 }
 
-/// What became of somebody who wants to use an object.
+/// The outcome of a request for a turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival<Q> {
     /// It may, now.
@@ -59,7 +59,7 @@ pub(crate) enum Arrival<Q> {
 /// What is left when references were given back.
 #[derive(Debug)]
 pub(crate) struct Released<V, Q> {
-    /// Values that nobody refers to any more.
+    /// Values without references.
     pub(crate) values: Vec<V>,
     /// Calls that can never be served.
     pub(crate) calls: Vec<Q>,
@@ -88,14 +88,14 @@ impl<V: Clone, Q> Table<V, Q> {
         id
     }
 
-    /// Adds a reference. Answers whether there is such an object.
+    /// Adds a reference. Returns whether there is such an object.
     pub(crate) fn hold(&mut self, id: ObjectId, holder: Holder) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         *entry.holders.entry(holder).or_insert(0) += 1;
         true
     }
 
-    /// Gives a reference back. One that was never had is nobody's.
+    /// Gives a reference back. One that the holder never had is ignored.
     pub(crate) fn release(&mut self, id: ObjectId, holder: Holder) -> Released<V, Q> {
         let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
         if let Some(count) = entry.holders.get_mut(&holder) {
@@ -130,13 +130,13 @@ impl<V: Clone, Q> Table<V, Q> {
         released
     }
 
-    /// Whether somebody refers to an object.
+    /// Returns whether the holder has a reference to an object.
     #[cfg(feature = "remote")]
     pub(crate) fn is_held(&self, id: ObjectId, holder: Holder) -> bool {
         self.entries.get(&id).is_some_and(|entry| entry.holders.contains_key(&holder))
     }
 
-    /// The objects that want to know that a client is gone.
+    /// Returns the objects that want to know that a client is gone.
     pub(crate) fn with_exit_hooks(&self) -> Vec<ObjectId> {
         self.with_exit_hooks.iter().copied().collect()
     }
@@ -145,18 +145,18 @@ impl<V: Clone, Q> Table<V, Q> {
         self.entries.get(&id).map(|entry| entry.value.clone())
     }
 
-    /// Whether nobody uses an object, or waits to.
+    /// Returns whether an object is not in use, and no call waits for it.
     pub(crate) fn is_free(&self, id: ObjectId) -> bool {
         self.entries.get(&id).is_none_or(|entry| entry.turns.is_quiet())
     }
 
-    /// Somebody wants to use an object.
+    /// Requests a turn with an object.
     pub(crate) fn arrive(&mut self, id: ObjectId, mode: Mode, call: Q) -> Arrival<Q> {
         let Some(entry) = self.entries.get_mut(&id) else { return Arrival::Gone(call) };
         entry.turns.arrive(mode, call).map_or(Arrival::Waits, Arrival::Enters)
     }
 
-    /// Somebody has used an object. Those who may use it now are added to `ready`.
+    /// Ends a turn with an object. The calls whose turn has come are added to `ready`.
     pub(crate) fn leave(&mut self, id: ObjectId, has_changed: bool, ready: &mut VecDeque<Q>) -> Released<V, Q> {
         let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
         entry.turns.leave(has_changed);
@@ -188,26 +188,26 @@ impl<V: Clone, Q> Table<V, Q> {
         self.entries.get(&id).and_then(|entry| entry.poison.as_deref())
     }
 
-    /// Poisons an object, or declares it sound. Answers whether there is such an object.
+    /// Poisons an object, or declares it sound. Returns whether there is such an object.
     pub(crate) fn set_poison(&mut self, id: ObjectId, poison: Option<String>) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         entry.poison = poison;
         true
     }
 
-    /// How many objects there are, and how many references to them.
+    /// Returns how many objects there are, and how many references to them.
     pub(crate) fn count(&self) -> (usize, u64) {
         let references = self.entries.values().flat_map(|entry| entry.holders.values());
         (self.entries.len(), references.map(|count| u64::from(*count)).sum())
     }
 
-    /// How many references there are to one object.
+    /// Returns how many references there are to one object.
     pub(crate) fn references(&self, id: ObjectId) -> u64 {
         let holders = self.entries.get(&id).map(|entry| &entry.holders);
         holders.map_or(0, |holders| holders.values().map(|count| u64::from(*count)).sum())
     }
 
-    /// Removes an object that nobody refers to, once nobody uses it. Whoever is parked there would wait for ever.
+    /// Removes an object without references, once no call uses it. Calls that are parked there would wait for ever.
     fn tidy(&mut self, id: ObjectId) -> Released<V, Q> {
         let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
         if !entry.holders.is_empty() || !entry.turns.is_quiet() {

@@ -3,11 +3,11 @@
 //! | the object is | a reader comes | a writer comes | the user is done |
 //! | --- | --- | --- | --- |
 //! | free | reads | writes | – |
-//! | read | reads, unless somebody waits | waits | free, when it was the last reader |
+//! | read | reads, unless a call waits | waits | free, when it was the last reader |
 //! | written | waits | waits | free |
 //!
-//! Whoever waits is served in the order of arrival. A *conditional* user writes, but may find that its condition does not
-//! hold; it then is parked until somebody has changed the object, and tries again before those who came later.
+//! Calls that wait are served in the order of arrival. A *conditional* call writes, but may find that its condition does not
+//! hold; it is then parked until another call has changed the object, and tries again before those that came later.
 
 use std::collections::VecDeque;
 
@@ -31,7 +31,7 @@ pub(crate) struct Turns<Q> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     Free,
-    /// By so many.
+    /// The number of calls that read.
     Read(usize),
     Written,
 }
@@ -41,7 +41,7 @@ impl<Q> Turns<Q> {
         Turns { use_: Use::Free, queue: VecDeque::new(), parked: VecDeque::new() }
     }
 
-    /// Somebody wants to use the object. It is answered when it may at once, and kept when not.
+    /// Requests a turn. Returns the call when it may begin at once, and keeps it otherwise.
     pub(crate) fn arrive(&mut self, mode: Mode, user: Q) -> Option<Q> {
         if self.queue.is_empty() && self.enter(mode) {
             return Some(user);
@@ -50,14 +50,14 @@ impl<Q> Turns<Q> {
         None
     }
 
-    /// The next of those that wait who may go on now. RequestHeader until there is none.
+    /// Returns the next waiting call that may go on now. To be called until nothing is returned.
     pub(crate) fn next(&mut self) -> Option<Q> {
         let (mode, _) = self.queue.front()?;
         let mode = *mode;
         if self.enter(mode) { self.queue.pop_front().map(|(_, user)| user) } else { None }
     }
 
-    /// Somebody has used the object. If it was changed, those whose condition did not hold try again, before all others.
+    /// Ends a turn. If the object was changed, the calls whose condition did not hold try again, before all others.
     pub(crate) fn leave(&mut self, has_changed: bool) {
         self.use_ = match self.use_ {
             Use::Read(count) if count > 1 => Use::Read(count - 1),
@@ -70,7 +70,7 @@ impl<Q> Turns<Q> {
         }
     }
 
-    /// Keeps somebody until the object has been changed.
+    /// Keeps a call until the object has been changed.
     pub(crate) fn park(&mut self, user: Q) {
         self.parked.push_back(user);
     }
@@ -92,7 +92,7 @@ impl<Q> Turns<Q> {
         std::mem::take(&mut self.parked)
     }
 
-    /// Whether nobody uses it or waits to.
+    /// Returns whether no call uses it or waits to.
     pub(crate) fn is_quiet(&self) -> bool {
         self.use_ == Use::Free && self.queue.is_empty()
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use crate::tuning::CLAIM_SLOTS;
+use crate::wire::tuning::CLAIM_SLOTS;
 use procession_sync::Shared;
 
 /// Bits of a word that say how far its call is.
@@ -28,7 +28,7 @@ const STAGE_BITS: u32 = 3;
 #[derive(Clone, Debug)]
 pub(crate) struct Claims(Arc<Shared<[AtomicU64]>>);
 
-/// The place of a call's word. 0 is none.
+/// The index of a call's word. 0 stands for no word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClaimSlot(pub(crate) u16);
 
@@ -70,28 +70,30 @@ impl Claims {
         &self.0
     }
 
-    /// All places.
+    /// Returns all places.
     pub(crate) fn slots() -> impl Iterator<Item = ClaimSlot> {
         (1..CLAIM_SLOTS).map(ClaimSlot)
     }
 
-    /// Says which process the manager is.
+    /// Stores the process id of the manager, which is this process.
     pub(crate) fn store_manager_pid(&self) {
+        // Pairs with the Acquire in `manager_pid`; the id is all that is published.
         self.0[0].store(u64::from(std::process::id()), Release);
     }
 
-    /// MethodRef process the manager is, once it has said so.
+    /// Returns the process id of the manager, once it has stored it.
     pub(crate) fn manager_pid(&self) -> Option<u32> {
+        // Pairs with the Release in `store_manager_pid`.
         u32::try_from(self.0[0].load(Acquire)).ok().filter(|id| *id != 0)
     }
 
-    /// The client is about to send a call.
+    /// Returns the client is about to send a call.
     pub(crate) fn mark_sent(&self, slot: ClaimSlot, number: u64) {
-        // What is sent afterwards carries it over to the manager.
+        // Pairs with the Acquire in `stage`, and with `swap` in the manager: what is sent afterwards carries it over to there.
         self.word(slot).store(word(number, Stage::Sent), Release);
     }
 
-    /// The client gives a call up, unless it runs; answers how far it was.
+    /// Returns the client gives a call up, unless it runs; returns how far it was.
     pub(crate) fn withdraw(&self, slot: ClaimSlot, number: u64) -> Stage {
         loop {
             let stage = self.stage(slot, number);
@@ -103,12 +105,15 @@ impl Claims {
 
     /// How far a call is. One whose word is another's by now was given up.
     pub(crate) fn stage(&self, slot: ClaimSlot, number: u64) -> Stage {
+        // Pairs with `mark_sent` and `swap` of the other side. The outcome itself travels in a reply.
         let found = self.word(slot).load(Acquire);
         let all = [Stage::Sent, Stage::Waiting, Stage::Running, Stage::Tried];
         all.into_iter().find(|stage| found == word(number, *stage)).unwrap_or(Stage::Withdrawn)
     }
 
     fn swap(&self, slot: ClaimSlot, number: u64, from: Stage, to: Stage) -> bool {
+        // AcqRel: client and manager each see what the other has decided. Relaxed on failure, because the caller looks again
+        // with the Acquire in `stage`, or has lost and does nothing.
         self.word(slot).compare_exchange(word(number, from), word(number, to), AcqRel, Relaxed).is_ok()
     }
 
@@ -119,17 +124,17 @@ impl Claims {
 }
 
 impl Claim {
-    /// The word of a call, if it has one.
+    /// Returns the word of a call, if it has one.
     pub(crate) fn of(claims: &Claims, slot: ClaimSlot, number: u64) -> Option<Claim> {
         (slot.0 != 0 && slot.0 < CLAIM_SLOTS).then(|| Claim { claims: claims.clone(), slot, number })
     }
 
-    /// The call waits for its turn.
+    /// Returns the call waits for its turn.
     pub(crate) fn mark_waiting(&self) {
         let _given_up = self.claims.swap(self.slot, self.number, Stage::Sent, Stage::Waiting);
     }
 
-    /// The call is about to run. Returns whether it may.
+    /// Returns the call is about to run. Returns whether it may.
     pub(crate) fn try_begin(&self) -> bool {
         loop {
             let stage = self.claims.stage(self.slot, self.number);
@@ -142,7 +147,7 @@ impl Claim {
         }
     }
 
-    /// The condition of the call did not hold.
+    /// Returns the condition of the call did not hold.
     pub(crate) fn mark_tried(&self) {
         let _begun = self.claims.swap(self.slot, self.number, Stage::Running, Stage::Tried);
     }

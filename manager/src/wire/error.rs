@@ -15,9 +15,9 @@ use thiserror::Error;
 
 use crate::wire::protocol::Failure;
 
-/// A manager could not be started, or could not be told to end.
+/// A manager could not be started or ended.
 ///
-/// It can be sent to another process, which is told the same.
+/// It can be sent to another process.
 ///
 /// ```
 /// use procession_manager::{Manager, ManagerError, Registry};
@@ -88,7 +88,7 @@ pub enum CallError {
     #[error("the object is poisoned, because an earlier function {0}; call `clear_poison` if it is sound all the same")]
     Poisoned(String),
     /// The manager has no such object any more.
-    #[error("the object is gone: nobody refers to it, or its manager has never had it")]
+    #[error("unknown object: no process refers to it any more, or this manager never had it")]
     ObjectGone,
     /// The manager's process has ended. Its objects are lost.
     #[error("the manager is gone, and its objects with it")]
@@ -135,7 +135,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// The panic of the function, if that was the reason.
+    /// Returns the panic of the function, if that was the reason.
     ///
     /// ```
     /// # procession_manager::init();
@@ -150,7 +150,7 @@ impl CallError {
         if let CallError::Panicked(panic) = self { Some(panic) } else { None }
     }
 
-    /// Whether it was the time that ran out.
+    /// Returns whether it was the time that ran out.
     ///
     /// ```
     /// # procession_manager::init();
@@ -164,7 +164,7 @@ impl CallError {
         matches!(self, CallError::Timeout { .. })
     }
 
-    /// Whether the manager's process has ended.
+    /// Returns whether the manager's process has ended.
     ///
     /// ```
     /// # procession_manager::init();

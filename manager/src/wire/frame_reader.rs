@@ -1,9 +1,9 @@
 //! [`FrameReader`]: a socket to another program, read as far as there is something, and cut into frames.
 //!
-//! A frame is a big-endian 32-bit length and so many bytes, as `procession-channels` writes it. One system call brings whatever
+//! A frame is a big-endian 32-bit length and as many bytes, as `procession-channels` writes it. One system call brings whatever
 //! has arrived, be it a part of a frame or hundreds of them.
 
-use crate::tuning::{MAX_FRAME_BYTES, MAX_READ_BYTES, MIN_READ_BYTES};
+use crate::wire::tuning::{MAX_FRAME_BYTES, MAX_READ_BYTES, MIN_READ_BYTES};
 use std::io::{self, Read};
 #[cfg(feature = "remote")]
 use std::os::fd::OwnedFd;
@@ -35,12 +35,12 @@ impl FrameReader {
     }
 
     #[cfg(feature = "remote")]
-    /// The socket, to be written to.
+    /// Returns the socket, to be written to.
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream
     }
 
-    /// Takes in what has arrived. Answers whether there was anything; the end of the stream is something too.
+    /// Takes in what has arrived. Returns whether there was anything; the end of the stream is something too.
     pub(crate) fn pull(&mut self) -> io::Result<bool> {
         if self.begin > 0 {
             self.bytes.copy_within(self.begin..self.end, 0);
@@ -67,7 +67,7 @@ impl FrameReader {
         }
     }
 
-    /// The next frame. `None` for now; an error for ever.
+    /// Returns the next frame. `None` for now; an error for ever.
     pub(crate) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some(frame) = self.cut()? {

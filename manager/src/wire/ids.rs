@@ -1,4 +1,4 @@
-//! The numbers by which a manager tells things apart.
+//! The ids of a manager.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -25,12 +25,12 @@ pub(crate) struct CallId {
     pub(crate) number: u64,
 }
 
-/// A manager: what tells it from every other, in this program and all others.
+/// A manager: unique among all managers of all programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct ManagerId(pub(crate) u64, pub(crate) u64);
 
 impl ManagerId {
-    /// A number that nobody has had before.
+    /// Returns an id that no manager has had before.
     pub(crate) fn fresh() -> ManagerId {
         use std::hash::{BuildHasher, RandomState};
         use std::time::{SystemTime, UNIX_EPOCH};
@@ -44,7 +44,7 @@ impl ManagerId {
     }
 }
 
-/// A map by ids that this process has given itself: nobody else can choose them so that they collide.
+/// A map by ids that this process has given itself, so that no other process can choose them to collide.
 pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// Mixes ids by one multiplication each, where std's hasher takes some 20 ns.

@@ -5,3 +5,4 @@ pub(crate) mod error;
 pub(crate) mod frame_reader;
 pub(crate) mod ids;
 pub(crate) mod protocol;
+pub(crate) mod tuning;

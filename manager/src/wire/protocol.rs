@@ -1,4 +1,4 @@
-//! What clients and a manager's server say to each other.
+//! The messages between clients and a manager's server.
 //!
 //! ```text
 //! client                                 server
@@ -91,7 +91,7 @@ pub(crate) enum RequestKind {
     Shutdown,
 }
 
-const KINDS: [RequestKind; 12] = [
+const ALL: [RequestKind; 12] = [
     RequestKind::Exclusive,
     RequestKind::Shared,
     RequestKind::Conditional,
@@ -107,9 +107,9 @@ const KINDS: [RequestKind; 12] = [
 ];
 
 impl RequestKind {
-    /// The kind that is written as this number.
+    /// Returns the kind that is written as this number.
     pub(crate) fn of(number: u8) -> Option<RequestKind> {
-        KINDS.get(usize::from(number)).copied()
+        ALL.get(usize::from(number)).copied()
     }
 
     /// Returns whether the method cannot change the object, so that its panic poisons nothing.
@@ -238,10 +238,10 @@ mod tests {
         #[test]
         fn frames_are_read_as_they_were_written(
             argument in prop::collection::vec(any::<u8>(), 0..50),
-            (kind, method, target, number) in (0..KINDS.len(), any::<u32>(), any::<u64>(), any::<u64>()),
+            (kind, method, target, number) in (0..ALL.len(), any::<u32>(), any::<u64>(), any::<u64>()),
             slot in any::<u16>(),
         ) {
-            let header = RequestHeader { kind: KINDS[kind], method, target, number, slot: ClaimSlot(slot) };
+            let header = RequestHeader { kind: ALL[kind], method, target, number, slot: ClaimSlot(slot) };
             prop_assert_eq!(header.kind as usize, kind);
             let mut frame = argument.clone();
             header.append_to(&mut frame);

@@ -9,7 +9,7 @@ pub(super) const CRATES: &[(&str, Floors)] = &[
     ("sync", &[&["*"], &["raw"], &["tuning"]]),
     ("channels", &[&["asynchronous"], &["net"], &["api"], &["ends"], &["memory"], &["tuning"]]),
     ("pool", &[&["api"], &["caller"], &["dispatcher"], &["scheduler"], &["worker"], &["wire"], &["model"]]),
-    ("manager", &[&["remote", "pool"], &["api"], &["objects"], &["client"], &["server"], &["table"]]),
+    ("manager", &[&["pool"], &["remote"], &["objects"], &["api"], &["client"], &["server"], &["table"], &["wire"]]),
 ];
 
 /// Where a file lies.

@@ -54,7 +54,7 @@ pub(crate) const SPIN_TIME: Duration = Duration::from_micros(50);
 /// the next fast ones slow.
 pub(crate) const SPIN_MAX_MISSES: u32 = 4;
 
-/// Every how many waits it spins all the same, to notice that the traffic has changed.
+/// The number of waits after which it spins all the same, to notice that the traffic has changed. Larger: that is noticed later; smaller: idle connections cost more.
 pub(crate) const SPIN_RETRY_EVERY: u32 = 128;
 
 /// When the spinning leader yields its core once: the client that it waits for may have been woken there. Larger: that client starts
@@ -95,12 +95,13 @@ pub(crate) const MAX_UNSENT_LOCAL_BYTES: usize = 16 << 20;
 #[cfg(feature = "remote")]
 pub(crate) const MAX_UNSENT_REMOTE_BYTES: usize = 64 << 20;
 
-/// The shortest and the longest time between two looks at a client that was stopped in the middle of a send. No event tells that it
+/// The shortest time between two looks at a client that was stopped in the middle of a send. No event shows that it
 /// goes on, and each look may take milliseconds. Larger: such a client is served later; smaller: others are served later.
 pub(crate) const MIN_STALLED_POLL: Duration = Duration::from_millis(1);
+/// The longest such time. Larger: as above; smaller: many stalled clients take the time of the others.
 pub(crate) const MAX_STALLED_POLL: Duration = Duration::from_millis(200);
 
-/// How long the thread that accepts remote clients rests after an error, such as too many open files, so that others can close some.
+/// How long the thread that accepts remote clients rests after an error, such as too many open files. Larger: clients wait longer to be let in; smaller: more attempts in vain.
 #[cfg(feature = "remote")]
 pub(crate) const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -109,9 +110,10 @@ pub(crate) const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// The largest frame in bytes. Larger: a peer can make this process allocate more; smaller: such values cannot travel.
 pub(crate) const MAX_FRAME_BYTES: usize = 256 << 20;
 
-/// The smallest and the largest number of bytes that are read at once. Larger: memory for each connection; smaller: more system calls
+/// The smallest number of bytes that are read at once. Larger: memory for each connection; smaller: more system calls
 /// for large frames.
 pub(crate) const MIN_READ_BYTES: usize = 8 << 10;
+/// The largest number. Larger: a connection keeps more memory; smaller: more system calls for large frames.
 pub(crate) const MAX_READ_BYTES: usize = 1 << 20;
 
 // Objects.
