@@ -77,7 +77,7 @@ pub struct Step<R> {
 pub struct Results(Vec<Option<Message>>);
 
 impl Transaction {
-    /// Returns one without calls.
+    /// Makes a transaction without calls.
     ///
     /// ```
     /// procession_manager::Transaction::new().commit()?;

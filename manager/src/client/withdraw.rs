@@ -46,7 +46,7 @@ impl Connection {
         if let Some(reply) = self.look_for(sent, Duration::ZERO)? {
             return reply;
         }
-        if was == Stage::Running {
+        if was.has_begun() {
             return self.leave(sent);
         }
         self.replies.end(sent.number);
@@ -116,7 +116,7 @@ fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
         _ if is_stopped => Duration::ZERO,
         (Stage::Sent | Stage::Waiting, true) => TRY_TIMEOUT,
         (Stage::Sent, false) | (Stage::Running, _) => RUNNING_CALL_TIMEOUT,
-        (Stage::Waiting, false) | (Stage::Tried | Stage::Withdrawn, _) => Duration::ZERO,
+        (Stage::Waiting, false) | (Stage::Tried | Stage::Promised | Stage::Withdrawn, _) => Duration::ZERO,
     }
 }
 
@@ -135,6 +135,7 @@ mod tests {
     fn who_only_tries_waits_for_the_manager_and_not_for_the_condition() {
         assert_eq!(more(Stage::Tried, true, false), Duration::ZERO);
         assert_eq!(more(Stage::Sent, true, true), Duration::ZERO);
+        assert_eq!(more(Stage::Promised, false, false), Duration::ZERO, "a task of a pool may take hours");
         assert!(more(Stage::Sent, true, false) > more(Stage::Sent, false, false));
     }
 

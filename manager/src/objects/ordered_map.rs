@@ -39,7 +39,7 @@ pub struct OrderedMap<K, V> {
 }
 
 impl<K, V> OrderedMap<K, V> {
-    /// Returns an empty one.
+    /// Makes an empty map.
     ///
     /// ```
     /// assert!(procession_manager::OrderedMap::<u8, u8>::new().is_empty());
@@ -219,7 +219,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         self.number();
     }
 
-    /// Returns the place of a key, be there a value or not.
+    /// Returns the entry of a key, with or without a value.
     ///
     /// ```
     /// let mut words = procession_manager::OrderedMap::new();

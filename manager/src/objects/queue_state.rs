@@ -55,7 +55,7 @@ impl<T> QueueState<T> {
         })
     }
 
-    /// Returns the first item goes to the caller. Until it says that it has arrived, it can come back.
+    /// Hands the first item to the caller. Until the caller reports its arrival, the item can come back.
     pub(super) fn hand_out(&mut self, number: u64) -> Option<InFlight<T>> {
         let item = self.items.pop_front()?;
         self.in_flight.push_back((Owner::caller(number), Arc::clone(&item)));

@@ -70,7 +70,7 @@ remote_methods! {
 }
 
 impl<T: Item> Value<T> {
-    /// Returns a copy of it.
+    /// Returns a copy of the value.
     ///
     /// # Errors
     ///

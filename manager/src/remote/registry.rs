@@ -59,7 +59,7 @@ pub(crate) struct Entry {
 const MAKER: &str = "";
 
 impl Registry {
-    /// Returns an empty one.
+    /// Makes an empty registry.
     ///
     /// ```
     /// let registry = procession_manager::Registry::new();

@@ -105,6 +105,13 @@ impl Job {
         }
     }
 
+    /// Notes that its result comes later.
+    pub(crate) fn promise(&self) {
+        if let Some(claim) = &self.claim {
+            claim.mark_promised();
+        }
+    }
+
     pub(crate) fn of_steps(origin: Origin, steps: Vec<Step>) -> Job {
         let both = |step: &Step| std::iter::once(step.objects.0).chain(step.objects.1);
         let mut objects: Vec<ObjectId> = steps.iter().flat_map(both).collect();

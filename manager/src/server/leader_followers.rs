@@ -27,7 +27,7 @@ pub(super) struct LeaderFollowers {
 }
 
 impl LeaderFollowers {
-    /// Returns the leader begins a call.
+    /// Records that the leader begins a call.
     pub(super) fn begin(&self) {
         // SeqCst, as all of `epoch` and `is_asleep`: either this load sees the store in `pause`, or the load of `epoch` there
         // sees this addition. Otherwise the follower would sleep through a long call.
@@ -38,7 +38,7 @@ impl LeaderFollowers {
         }
     }
 
-    /// Returns the leader has ended a call.
+    /// Records that the leader has ended a call.
     pub(super) fn end(&self) {
         // Release pairs with the loads in `follow`; nothing else depends on the end of a call.
         self.epoch.fetch_add(1, Ordering::Release);

@@ -15,7 +15,7 @@ use super::promise::Promise;
 #[cfg(feature = "remote")]
 use super::remote_client::RemoteClients;
 use super::stalled_clients::StalledClients;
-use crate::table::{Arrival, Holder, Released, Table};
+use crate::table::{Arrival, Released, Table};
 use crate::wire::ids::{ClientId, IdMap, ObjectId};
 use crate::wire::protocol::Failure;
 
@@ -183,6 +183,7 @@ impl State {
     /// Lets go of what a job has used, before there is an answer.
     fn end_later(&mut self, mut job: Job, promise: &Promise) {
         self.has_been_tried(&job);
+        job.promise();
         self.give_back(&mut job, true);
         if let Some((origin, outcome)) = promise.bind(job.origin, self.deliver) {
             self.answer(origin, outcome);

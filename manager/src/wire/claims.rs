@@ -42,8 +42,17 @@ pub(crate) enum Stage {
     Running,
     /// Its condition did not hold.
     Tried,
+    /// Its method has returned, and the result comes later, if ever: it is not about to end.
+    Promised,
     /// Given up: it never runs.
     Withdrawn,
+}
+
+impl Stage {
+    /// Returns whether it is too late to take the call back.
+    pub(crate) fn has_begun(self) -> bool {
+        matches!(self, Stage::Running | Stage::Promised)
+    }
 }
 
 /// The word of one call, as its manager sees it.
@@ -87,17 +96,17 @@ impl Claims {
         u32::try_from(self.0[0].load(Acquire)).ok().filter(|id| *id != 0)
     }
 
-    /// Returns the client is about to send a call.
+    /// Records that the client is about to send a call.
     pub(crate) fn mark_sent(&self, slot: ClaimSlot, number: u64) {
         // Pairs with the Acquire in `stage`, and with `swap` in the manager: what is sent afterwards carries it over to there.
         self.word(slot).store(word(number, Stage::Sent), Release);
     }
 
-    /// Returns the client gives a call up, unless it runs; returns how far it was.
+    /// Takes a call back for its client, unless it runs. Returns how far it was.
     pub(crate) fn withdraw(&self, slot: ClaimSlot, number: u64) -> Stage {
         loop {
             let stage = self.stage(slot, number);
-            if matches!(stage, Stage::Running | Stage::Withdrawn) || self.swap(slot, number, stage, Stage::Withdrawn) {
+            if stage.has_begun() || stage == Stage::Withdrawn || self.swap(slot, number, stage, Stage::Withdrawn) {
                 return stage;
             }
         }
@@ -107,7 +116,7 @@ impl Claims {
     pub(crate) fn stage(&self, slot: ClaimSlot, number: u64) -> Stage {
         // Pairs with `mark_sent` and `swap` of the other side. The outcome itself travels in a reply.
         let found = self.word(slot).load(Acquire);
-        let all = [Stage::Sent, Stage::Waiting, Stage::Running, Stage::Tried];
+        let all = [Stage::Sent, Stage::Waiting, Stage::Running, Stage::Tried, Stage::Promised];
         all.into_iter().find(|stage| found == word(number, *stage)).unwrap_or(Stage::Withdrawn)
     }
 
@@ -129,7 +138,7 @@ impl Claim {
         (slot.0 != 0 && slot.0 < CLAIM_SLOTS).then(|| Claim { claims: claims.clone(), slot, number })
     }
 
-    /// Returns the call waits for its turn.
+    /// Records that the call waits for its turn.
     pub(crate) fn mark_waiting(&self) {
         let _given_up = self.claims.swap(self.slot, self.number, Stage::Sent, Stage::Waiting);
     }
@@ -138,7 +147,7 @@ impl Claim {
     pub(crate) fn try_begin(&self) -> bool {
         loop {
             let stage = self.claims.stage(self.slot, self.number);
-            if matches!(stage, Stage::Running | Stage::Withdrawn) {
+            if stage.has_begun() || stage == Stage::Withdrawn {
                 return false;
             }
             if self.claims.swap(self.slot, self.number, stage, Stage::Running) {
@@ -147,7 +156,12 @@ impl Claim {
         }
     }
 
-    /// Returns the condition of the call did not hold.
+    /// Records that the result of the call comes later.
+    pub(crate) fn mark_promised(&self) {
+        let _only_running_calls_promise = self.claims.swap(self.slot, self.number, Stage::Running, Stage::Promised);
+    }
+
+    /// Records that the condition of the call did not hold.
     pub(crate) fn mark_tried(&self) {
         let _begun = self.claims.swap(self.slot, self.number, Stage::Running, Stage::Tried);
     }
@@ -188,6 +202,15 @@ mod tests {
         assert_eq!(claims.withdraw(slot, 7), Stage::Running);
         claim.mark_tried();
         assert_eq!(claims.withdraw(slot, 7), Stage::Tried);
+        assert!(!claim.try_begin());
+    }
+
+    #[test]
+    fn what_is_promised_is_neither_withdrawn_nor_run_again() {
+        let (claims, slot, claim) = one();
+        assert!(claim.try_begin());
+        claim.mark_promised();
+        assert_eq!(claims.withdraw(slot, 7), Stage::Promised);
         assert!(!claim.try_begin());
     }
 

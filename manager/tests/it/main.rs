@@ -17,6 +17,8 @@ mod pool;
 mod references;
 #[cfg(feature = "remote")]
 mod remote;
+#[cfg(feature = "remote")]
+mod remote_cut_offs;
 mod seams;
 mod stopped;
 mod support;
