@@ -13,7 +13,7 @@ use crate::server::object_cell::Outcome;
 use crate::server::promise::Promise;
 use crate::wire::protocol::Failure;
 
-/// What a function on a managed value returns when its result comes later: see [`Proxy::call_deferred`](crate::Proxy::call_deferred).
+/// The return value of a function on a managed value whose result comes later: see [`Proxy::call_deferred`](crate::Proxy::call_deferred).
 ///
 /// A function that has to wait for something outside the manager makes a pair, gives the [`Reply`] to the thread that will know the result
 /// (a thread, a callback), and returns the other half at once. Neither the value nor a thread of the manager is occupied while the
@@ -106,6 +106,7 @@ impl<R: Serialize> Reply<R> {
 /// Nothing of it is sent: the result takes its place.
 impl<R> Serialize for Deferred<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Encoding the result is the only moment at which the call is known on this thread.
         if !context::defer(&self.promise) {
             return Err(S::Error::custom("a deferred result can only be returned from a function on a managed value"));
         }

@@ -54,7 +54,7 @@ pub struct Manager {
     timeout: Option<Duration>,
 }
 
-/// What there is once for each manager.
+/// The parts that all handles on a manager share.
 struct Owned {
     connection: Arc<Connection>,
     child: Child,
@@ -62,7 +62,7 @@ struct Owned {
     sockets: Mutex<Vec<PathBuf>>,
 }
 
-/// What a manager holds. See [`Manager::stats`].
+/// The numbers of objects and references in a manager. See [`Manager::stats`].
 ///
 /// ```
 /// # procession_manager::init();
@@ -76,10 +76,10 @@ struct Owned {
 #[non_exhaustive]
 #[doc(alias = "debug_info")]
 pub struct Stats {
-    /// How many objects there are.
+    /// The number of objects.
     #[doc(alias = "number_of_objects")]
     pub objects: u64,
-    /// How many references to them there are: one for each process that has a proxy, for each proxy on its way in a message,
+    /// The number of references to them: one for each process that has a proxy, for each proxy on its way in a message,
     /// and for each proxy inside a managed value.
     pub references: u64,
 }
@@ -139,7 +139,7 @@ impl Manager {
         Manager { owned: Arc::clone(&self.owned), timeout: Some(timeout) }
     }
 
-    /// When a call that starts now is to be over.
+    /// Returns the deadline of a call that starts now.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timeout.and_then(deadline_after)
     }
@@ -148,7 +148,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// use std::collections::BTreeMap;
@@ -168,7 +168,7 @@ impl Manager {
         self.make(Method::maker(function), None, &argument)
     }
 
-    /// What there is in it.
+    /// Returns the numbers of objects and references.
     ///
     /// # Errors
     ///
@@ -244,6 +244,7 @@ impl Manager {
             .map_err(|error| ManagerError::End(format!("cannot be ended here: {error}")))?;
         let deadline = deadline_after(SHUTDOWN_TIMEOUT);
         if !self.asks_to_end(deadline) || self.owned.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none() {
+            // A method that runs, or a process that was stopped, does not heed a request.
             self.owned.child.kill();
             self.join()?;
         }
@@ -283,7 +284,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// As [`join`](Manager::join).
+    /// [`ManagerError::End`] when its process could not be waited for.
     ///
     /// ```
     /// # procession_manager::init();
@@ -297,7 +298,7 @@ impl Manager {
     }
 
     #[cfg(feature = "remote")]
-    /// Notes a socket in the file system, to be removed in the end: the manager's process may not come to do it.
+    /// Remembers a socket file, which the owner removes in the end: the manager's process may be killed before it does.
     pub(crate) fn note_socket(&self, path: PathBuf) {
         lock(&self.owned.sockets).push(path);
     }
@@ -349,7 +350,7 @@ impl Owned {
     }
 }
 
-/// How a manager is started.
+/// The options of a manager that is to be started.
 ///
 /// ```
 /// use procession_manager::Manager;
@@ -383,7 +384,7 @@ impl Builder {
         self
     }
 
-    /// How its process is started.
+    /// Sets the start method of its process.
     ///
     /// ```
     /// let builder = procession_manager::Manager::builder().start_method(procession_process::StartMethod::Spawn);

@@ -1,4 +1,4 @@
-//! What a program with a manager uses first: the [`Manager`](manager::Manager), the [`Proxy`](proxy::Proxy), and the calls of both.
+//! The first things that a program uses: the [`Manager`](manager::Manager), the [`Proxy`](proxy::Proxy), and the calls of both.
 
 pub(crate) mod deferred;
 pub(crate) mod manager;

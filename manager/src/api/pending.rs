@@ -43,7 +43,7 @@ impl<R> Pending<R> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -174,7 +174,7 @@ impl<R> Pending<R> {
     ///
     /// # Errors
     ///
-    /// As [`first`](Pending::first).
+    /// [`CallError::ManagerGone`], or [`CallError::Unknown`] as for [`first`](Pending::first).
     ///
     /// ```
     /// use std::time::Duration;

@@ -58,7 +58,7 @@ use crate::wire::protocol::RequestKind;
 #[doc(alias = "AutoProxy")]
 pub struct Proxy<T> {
     pub(crate) handle: Arc<Handle>,
-    /// How long a call may take for which nothing else is said.
+    /// The limit of calls that have none of their own.
     timeout: Option<Duration>,
     value: PhantomData<fn(T) -> T>,
 }
@@ -72,7 +72,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -125,7 +125,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call`](Proxy::call).
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], [`CallError::Panicked`] and the others of [`call`](Proxy::call).
     ///
     /// ```
     /// # procession_manager::init();
@@ -142,11 +142,11 @@ impl<T: Any> Proxy<T> {
         self.perform(RequestKind::Shared, Method::shared(function), &argument, None)
     }
 
-    /// As [`read`](Proxy::read), and as [`call_timeout`](Proxy::call_timeout).
+    /// Calls [`read`](Proxy::read), and waits up to `timeout`.
     ///
     /// # Errors
     ///
-    /// As [`call_timeout`](Proxy::call_timeout).
+    /// [`CallError::Timeout`], and the others of [`call`](Proxy::call).
     ///
     /// ```
     /// # procession_manager::init();
@@ -167,7 +167,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call`](Proxy::call).
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], [`CallError::Panicked`] and the others of [`call`](Proxy::call).
     ///
     /// ```
     /// # procession_manager::init();
@@ -229,7 +229,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call`](Proxy::call).
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], [`CallError::Panicked`] and the others of [`call`](Proxy::call).
     ///
     /// ```
     /// use procession_manager::{Manager, Proxy};
@@ -255,7 +255,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call_timeout`](Proxy::call_timeout).
+    /// [`CallError::Timeout`], and the others of [`call`](Proxy::call).
     ///
     /// ```
     /// # procession_manager::init();
@@ -283,7 +283,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call`](Proxy::call); [`CallError::Result`] when the promise is broken.
+    /// [`CallError::Result`] when the promise is broken; otherwise as [`call`](Proxy::call).
     ///
     /// ```
     /// use std::{thread, time::Duration};
@@ -313,7 +313,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call_deferred`](Proxy::call_deferred), and [`CallError::Timeout`].
+    /// [`CallError::Timeout`]; otherwise as [`call_deferred`](Proxy::call_deferred).
     ///
     /// ```
     /// use std::{sync::Mutex, time::Duration};
@@ -348,7 +348,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`post`](Proxy::post).
+    /// [`CallError::Unsendable`] or [`CallError::ManagerGone`], as for [`post`](Proxy::post).
     ///
     /// ```
     /// use procession_manager::{Deferred, ApplyOn, Manager};
@@ -409,11 +409,11 @@ impl<T: Any> Proxy<T> {
         self.launch(RequestKind::Exclusive, Method::exclusive(function), &argument)
     }
 
-    /// As [`post`](Proxy::post), for a function that only reads.
+    /// Sends a call of a function that only reads, without waiting for it.
     ///
     /// # Errors
     ///
-    /// As [`post`](Proxy::post).
+    /// [`CallError::Unsendable`] or [`CallError::ManagerGone`], as for [`post`](Proxy::post).
     ///
     /// ```
     /// # procession_manager::init();
@@ -467,7 +467,7 @@ impl<T: Any> Proxy<T> {
         }
     }
 
-    /// When a call that starts now is to be over, if its caller sets no other time.
+    /// Returns the deadline of a call that starts now, if its caller sets no other.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.timeout.and_then(deadline_after)
     }

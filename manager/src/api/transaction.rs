@@ -64,7 +64,7 @@ pub struct Step<R> {
     result: PhantomData<fn() -> R>,
 }
 
-/// What a transaction has brought.
+/// The results of a transaction.
 ///
 /// ```
 /// # use procession_manager::{Manager, Results, Transaction};
@@ -124,7 +124,7 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`call`](Transaction::call); or the two values are the same.
+    /// [`CallError::Unknown`] when the two values are the same; otherwise as [`call`](Transaction::call).
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};
@@ -160,7 +160,7 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// That of the first call that failed. See [`CallError`].
+    /// The error of the first call that failed: [`CallError::Panicked`], [`CallError::ObjectGone`] and the others of [`CallError`].
     ///
     /// ```
     /// # use procession_manager::{CallError, Manager, Transaction};
@@ -201,6 +201,7 @@ impl Transaction {
     pub(crate) fn commit_until(self, deadline: Option<Instant>) -> Result<Results, CallError> {
         let Transaction { mut steps, methods, handles } = self;
         let Some(first) = handles.first() else { return Ok(Results(Vec::new())) };
+        // A method holds the server while it runs; a transaction would wait for that method.
         let Route::Connected(connection) = &first.route else {
             return Err(CallError::Unknown("a function on a managed value cannot carry out a transaction".to_owned()));
         };
@@ -239,7 +240,7 @@ impl<T: Any> Proxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call`](Proxy::call); [`CallError::Unknown`] when they are the same, or of two managers.
+    /// [`CallError::Unknown`] when the values are the same, or of two managers; otherwise as [`call`](Proxy::call).
     ///
     /// ```
     /// # procession_manager::init();
@@ -279,7 +280,7 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or the step is of another transaction.
+    /// [`CallError::Result`] when it cannot be decoded; [`CallError::Unknown`] when the step is of another transaction.
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};

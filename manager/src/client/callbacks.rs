@@ -13,23 +13,23 @@ use procession_process::panics;
 use crate::wire::error::CallError;
 use crate::wire::ids::IdMap;
 
-/// What is called with the answer to a call.
+/// A function that is called with the reply to a call.
 pub(crate) type Callback = Box<dyn FnOnce(Result<Message, CallError>) + Send>;
 
 /// The callbacks of a connection.
 #[derive(Default)]
 pub(super) struct Callbacks {
-    /// Those whose answers are to come.
+    /// Callbacks whose replies are to come.
     wanted: IdMap<u64, Callback>,
     ready: VecDeque<ReadyCallback>,
-    /// How many threads listen, or are about to.
+    /// The number of threads that listen, or are about to.
     listeners: usize,
 }
 
 /// A callback and what it is to be called with.
 pub(super) struct ReadyCallback(Callback, Result<Message, CallError>);
 
-/// What a thread that listens is to do next.
+/// The next task of a thread that listens.
 pub(super) enum Next {
     /// Call it; and start a thread before that if no other one listens.
     Call {
@@ -73,9 +73,10 @@ impl Callbacks {
             .extend(self.wanted.drain().map(|(_, callback)| ReadyCallback(callback, Err(CallError::ManagerGone))));
     }
 
-    /// What a listener is to do. It is one no longer unless it is to wait.
+    /// Returns the next task of a listener, which is counted no longer unless it is to wait.
     pub(super) fn next(&mut self) -> Next {
         if let Some(ready) = self.ready.pop_front() {
+            // A callback may take long or never return, so another thread must listen before it is called.
             let is_last = self.listeners == 1 && !(self.wanted.is_empty() && self.ready.is_empty());
             self.listeners -= usize::from(!is_last);
             return Next::Call { ready, is_last };
@@ -92,7 +93,7 @@ impl Callbacks {
         self.listeners += 1;
     }
 
-    /// Does not count on a thread that could not be started.
+    /// Counts a thread no longer, because it could not be started.
     pub(super) fn dismiss(&mut self) {
         self.listeners -= 1;
     }

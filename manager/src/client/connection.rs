@@ -20,13 +20,13 @@ use crate::wire::error::CallError;
 use crate::wire::ids::{ManagerId, ObjectId};
 use crate::wire::protocol::{ControlMessage, RequestKind};
 
-/// One for each pair of a process and a manager.
+/// The one connection between a process and a manager.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) manager: ManagerId,
     /// The process that it belongs to.
     owner: u32,
-    /// How many calls there were.
+    /// The number of calls so far.
     pub(super) calls: AtomicU64,
     pub(super) sender: Mutex<RequestSender>,
     pub(super) replies: ReplyReader,
@@ -47,6 +47,7 @@ impl Connection {
         let hello =
             ControlMessage::<&Message>::Hello { replies: there, pipe: pipe_there, claims: claims.words().clone() };
         requests.send(&hello).map_err(CallError::from_link)?;
+        // The ends that were sent must be closed here, or the manager would never see the end of this client.
         drop(hello);
         let (frames, answers) = pipe.split();
         let way = Transport::Local { requests, frames };
@@ -74,6 +75,7 @@ impl Connection {
     ) -> Result<Arc<Connection>, CallError> {
         // Two threads that receive the first proxies of a manager at once should share one connection.
         static ENTRANCE: Mutex<()> = Mutex::new(());
+        // Opening takes a round trip at most once for each manager, so all openings may share one lock.
         let entrance = lock(&ENTRANCE);
         let connection = match known(manager) {
             Some(connection) => connection,
@@ -113,7 +115,7 @@ impl Connection {
         self.wait_here(sent, objects, deadline)
     }
 
-    /// As [`wait`](Self::wait), in the process that the call was sent from: which process this is costs a system call.
+    /// Waits in the process that the call was sent from, which [`post`](Self::post) has checked.
     fn wait_here(
         self: &Arc<Connection>,
         sent: Sent,
@@ -149,7 +151,7 @@ impl Connection {
         self.check_owner().is_err() || self.replies.has_by(sent.number, deadline)
     }
 
-    /// Has a callback called with the answer, on another thread. Where none can be had, this one waits for it.
+    /// Calls `callback` with the reply, on another thread. Without one this thread waits for the reply.
     pub(crate) fn call_back(self: &Arc<Connection>, sent: Sent, callback: Callback) {
         if let Err(forked) = self.check_owner() {
             return callback(Err(forked));
@@ -165,7 +167,7 @@ impl Connection {
         std::thread::Builder::new().name("procession-callback".to_owned()).spawn(listen).is_ok()
     }
 
-    /// Does not want the answer any more.
+    /// Drops the reply when it arrives.
     pub(crate) fn forget(&self, sent: Sent) {
         // In a copy of the process a thread that is not there may hold what is to be locked.
         if self.check_owner().is_ok() {
@@ -184,6 +186,7 @@ impl Connection {
         if self.check_owner().is_err() {
             return true;
         }
+        // The end of the connection is seen only by reading; an error is an end, too.
         let _news = self.replies.drain();
         self.replies.is_closed()
     }
@@ -201,6 +204,7 @@ impl Connection {
 
 fn register(connection: &Arc<Connection>) {
     let mut all = lock(&CONNECTIONS);
+    // Each opening tidies up after connections that are gone, so the list does not grow.
     all.retain(|one| one.strong_count() > 0);
     all.push(Arc::downgrade(connection));
 }
@@ -209,5 +213,6 @@ fn register(connection: &Arc<Connection>) {
 fn known(manager: ManagerId) -> Option<Arc<Connection>> {
     let all = lock(&CONNECTIONS);
     let mut alive = all.iter().filter_map(Weak::upgrade);
+    // A copy of a process has the list, but not the right to its connections.
     alive.find(|one| one.manager == manager && one.owner == std::process::id())
 }

@@ -164,6 +164,7 @@ impl Serialize for Handle {
 impl<'de> Deserialize<'de> for Handle {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Handle, D::Error> {
         let (manager, object, ticket) = <(ManagerId, ObjectId, ControlTicket)>::deserialize(deserializer)?;
+        // Inside the server a connection to itself would occupy a thread for each nested call.
         if let Some(server) = in_process::own(manager) {
             if !server.hold(object) {
                 return Err(D::Error::custom(CallError::ObjectGone));

@@ -16,7 +16,7 @@ pub(super) fn is_over(deadline: Instant) -> bool {
     deadline == at_once() || deadline <= Instant::now()
 }
 
-/// How long to wait for a reply.
+/// The limit of a wait for a reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Limit {
     Never,

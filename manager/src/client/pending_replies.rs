@@ -21,7 +21,7 @@ pub(super) struct PendingReplies {
     /// Whether a thread reads.
     pub(super) is_read: bool,
     pub(super) is_closed: bool,
-    /// How many wait for what that thread will bring.
+    /// The number of threads that wait for the replies that it will bring.
     pub(super) sleepers: usize,
 }
 
@@ -46,7 +46,7 @@ enum ReplySlot {
 }
 
 impl PendingReplies {
-    /// With room for the words of calls, where the manager can look at them.
+    /// Makes an empty one with claims for calls.
     pub(super) fn new(slots: impl Iterator<Item = ClaimSlot>) -> PendingReplies {
         PendingReplies { free: slots.collect(), ..PendingReplies::default() }
     }
@@ -54,6 +54,7 @@ impl PendingReplies {
     /// Expects the answer to a call. One that has a limit gets a place for its word, as long as there are any.
     pub(super) fn expect(&mut self, number: u64, is_limited: bool) -> ClaimSlot {
         let slot = if is_limited { self.free.pop() } else { None }.unwrap_or_default();
+        // A reply without an entry is dropped, so the entry is made before the call is sent.
         self.expected.insert(number, (ReplySlot::Nothing, slot));
         slot
     }
@@ -62,6 +63,7 @@ impl PendingReplies {
     pub(super) fn forget(&mut self, number: u64) {
         match self.expected.remove(&number) {
             Some((ReplySlot::Ready(_), slot)) => self.give_back(slot),
+            // The manager may still look at the word, so the slot is not free before the reply has come.
             Some((_, slot)) if slot != ClaimSlot::default() => drop(self.lingering.insert(number, slot)),
             _ => {}
         }
@@ -80,7 +82,7 @@ impl PendingReplies {
         }
     }
 
-    /// Has a callback called with the answer to a call. Returns whether a thread is to be started that does so.
+    /// Registers a callback for the reply to a call. Returns whether a thread is to be started that does so.
     pub(super) fn call_back(&mut self, number: u64, callback: Callback) -> bool {
         let answer = match self.look(number) {
             Some(Waited::Reply(answer)) => answer.map_err(CallError::from_failure),
@@ -94,7 +96,7 @@ impl PendingReplies {
         true
     }
 
-    /// What there is for a call, which is expected no longer if it is its answer.
+    /// Takes the state of a call, which is expected no longer if that is its reply.
     pub(super) fn look(&mut self, number: u64) -> Option<Waited> {
         match self.expected.get_mut(&number).map(|(slot, _)| std::mem::take(slot))? {
             ReplySlot::Nothing => None,
@@ -111,7 +113,7 @@ impl PendingReplies {
         matches!(self.expected.get(&number), Some((ReplySlot::Ready(_), _)))
     }
 
-    /// Notes that nothing more will come.
+    /// Records that no more replies will come.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
         self.callbacks.close();
@@ -120,6 +122,7 @@ impl PendingReplies {
     /// Puts a reply where it belongs. A reply that is not expected is dropped.
     pub(super) fn put(&mut self, bytes: &[u8], descriptors: impl Into<Handles>) {
         let descriptors = descriptors.into();
+        // A manager that sends what is not a frame cannot be trusted with the rest of the stream.
         let Some((end, answer)) = ReplyHeader::read(bytes) else { return self.close() };
         let number = answer.number;
         if answer.status != ReplyStatus::Begun

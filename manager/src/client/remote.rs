@@ -1,4 +1,4 @@
-//! What a [`Connection`] does for programs beyond this one: it leads to their managers, and has this program's manager serve them.
+//! Connections to managers of other programs, and the request that has a manager serve them.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -40,7 +40,7 @@ impl Connection {
         }
     }
 
-    /// Has the manager listen for other programs. Returns where it does.
+    /// Lets the manager listen for other programs. Returns the address.
     pub(crate) fn serve(
         self: &Arc<Connection>,
         (fingerprint, methods): (u64, Vec<(u8, Method)>),

@@ -20,7 +20,7 @@ use crate::wire::error::CallError;
 #[cfg(feature = "remote")]
 use crate::wire::frame_reader::FrameReader;
 
-/// Where answers arrive.
+/// The receiving half of a connection.
 #[derive(Debug)]
 pub(crate) struct ReplyReader {
     pending: Mutex<PendingReplies>,
@@ -79,7 +79,7 @@ impl ReplyReader {
         }
     }
 
-    /// Has a callback called with the answer to a call. Returns whether a thread is to be started that [listens](ReplyReader::listen).
+    /// Registers a callback for the reply to a call. Returns whether a thread is to be started that [listens](ReplyReader::listen).
     pub(super) fn call_back(&self, number: u64, callback: Callback) -> bool {
         self.lock().call_back(number, callback)
     }
@@ -103,6 +103,7 @@ impl ReplyReader {
                 next = pending.callbacks.next();
                 (!matches!(next, Next::Wait)).then_some(Waited::Begun)
             };
+            // A lost connection makes all callbacks ready, so the error needs no handling of its own.
             let _lost_which_makes_all_ready = self.wait_for(look, Limit::Never);
             match next {
                 Next::Call { ready, is_last } => return Some((ready, is_last)),
@@ -160,6 +161,7 @@ impl ReplyReader {
         mut pending: MutexGuard<'a, PendingReplies>,
         limit: Limit,
     ) -> Result<(MutexGuard<'a, PendingReplies>, bool), CallError> {
+        // Other threads sleep while this one reads: two readers could deliver replies out of order.
         pending.is_read = true;
         drop(pending);
         let mut transport = self.transport();
@@ -167,6 +169,7 @@ impl ReplyReader {
         let is_late = matches!(is_there, Ok(false));
         pending = self.lock();
         pending.is_read = false;
+        // Sorting happens with both locks held, so a thread that finds nothing and sleeps afterwards is woken.
         let sorted = is_there.and_then(|is_there| if is_there { transport.sort_into(&mut pending) } else { Ok(()) });
         drop(transport);
         if sorted.is_err() {
@@ -213,6 +216,7 @@ impl ReplyReader {
     }
 
     fn notify_sleepers(&self, pending: &PendingReplies) {
+        // Waking costs a system call, also where no thread sleeps.
         if pending.sleepers > 0 {
             self.arrived.notify_all();
         }

@@ -36,9 +36,9 @@ pub(super) struct LocalReplies {
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
-    /// Where each ends.
+    /// The end of each.
     ends: Vec<usize>,
-    /// How many of them have been put where they belong, and where the next begins.
+    /// The number of them that have been put where they belong, and the beginning of the next.
     done: usize,
     begin: usize,
 }

@@ -16,7 +16,7 @@ pub(crate) enum MethodRef {
     Number(u32),
 }
 
-/// What a call is about.
+/// The subject of a call.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) kind: RequestKind,

@@ -22,21 +22,21 @@ use crate::wire::ids::IdMap;
 use crate::wire::protocol::ControlMessage;
 use crate::wire::tuning::FRAMES_PER_DRAIN;
 
-/// How calls leave this process. One thread at a time sends.
+/// The sending half of a connection, for one thread at a time.
 #[derive(Debug)]
 pub(super) struct RequestSender {
     transport: Transport,
     /// The numbers of the methods that the manager knows.
     learned: IdMap<Method, u32>,
-    /// How many frames there were.
+    /// The number of frames so far.
     frames: u64,
-    /// What there was no room for. An empty frame for a manager of this program goes out after what it announces.
+    /// Frames for which there was no room. An empty frame goes out after the message on the link that it announces.
     backlog: VecDeque<Vec<u8>>,
     /// Whether a thread sees to the backlog.
     pub(super) has_flusher: bool,
 }
 
-/// How calls go out.
+/// The way to the manager.
 #[derive(Debug)]
 pub(super) enum Transport {
     /// To a manager of this program.
@@ -67,6 +67,7 @@ impl RequestSender {
         if let Some(index) = self.learned.get(&method) {
             return Ok(*index);
         }
+        // Numbers are given in order, so that the manager can keep the methods in a list.
         let index = u32::try_from(self.learned.len()).map_err(|_| {
             CallError::Unsendable(
                 "cannot name another function: a program has at most 2^32 of them for one manager".to_owned(),
@@ -85,6 +86,7 @@ impl RequestSender {
     ) -> Result<(), CallError> {
         let Transport::Local { requests, .. } = &mut self.transport else { return Err(not_over_a_network()) };
         requests.post(signal).map_err(CallError::from_link)?;
+        // The empty frame keeps the order between link and pipe: the manager reads the link when it comes.
         self.backlog.push_back(Vec::new());
         self.flush_backlog(replies, Duration::ZERO).map(drop)
     }
@@ -105,10 +107,12 @@ impl RequestSender {
         }
         let too_long = || CallError::Unsendable(format!("it has {} bytes, too many for one message", bytes.len()));
         let frame = frame_reader::frame(bytes).ok_or_else(too_long)?;
+        // Replies to posted calls pile up in the manager if the caller only sends.
         if self.frames.is_multiple_of(FRAMES_PER_DRAIN) {
             replies.drain()?;
         }
         let sent = self.send_remote(replies, &frame, timeout)?;
+        // Half a frame must be followed by its rest before anything else.
         if 0 < sent && sent < frame.len() {
             self.backlog.push_back(frame[sent..].to_vec());
         }

@@ -1,4 +1,4 @@
-//! How a [`Connection`] sends: calls that may wait for room, and what must go out in any case.
+//! The sending half of a [`Connection`]: calls that may wait for room, and notifications that must go out in any case.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, TryLockError};
@@ -47,7 +47,7 @@ impl Connection {
         self.notify_by(request, argument, RequestSender::send_or_queue)
     }
 
-    /// As [`notify`](Self::tell), where the manager may hear it when it hears something else from this process, or its end.
+    /// Sends a notification that the manager may read together with the next message of this process, or its end.
     pub(crate) fn notify_lazily(
         self: &Arc<Connection>,
         request: &Request<'_>,
@@ -87,8 +87,11 @@ impl Connection {
         let (payload, descriptors) = argument.into_parts();
         let (mut bytes, mut is_whole) = (payload.into_vec(), false);
         loop {
+            // The lock is given up after each attempt, so that threads with an earlier deadline get their turn.
             let Some(mut sender) = self.sender_until(&mut limit)? else { return Ok(false) };
             if sender.flush_backlog(&self.replies, SEND_SLICE)? {
+                // The header ends the frame, and the method is known only after it was learned; a second attempt must not add it
+                // again.
                 if !is_whole {
                     header.method = sender.number_of_which(&self.replies, method_ref)?;
                     header.append_to(&mut bytes);
@@ -107,6 +110,7 @@ impl Connection {
                     return Ok(true);
                 }
             }
+            // Between two attempts other threads may send.
             drop(sender);
             if limit.is_over() {
                 return Ok(false);
@@ -145,7 +149,7 @@ impl Connection {
         }
     }
 
-    /// Has what there was no room for sent by a thread of its own.
+    /// Starts a thread that sends the backlog.
     fn spawn_flusher(self: &Arc<Connection>, mut sender: MutexGuard<'_, RequestSender>) {
         if !sender.has_backlog() || sender.has_flusher {
             return;

@@ -1,4 +1,4 @@
-//! How a call whose time is over is taken back, or found to have happened.
+//! Taking back calls whose time is over, or finding that they have happened.
 //!
 //! A call has either happened, and then its answer is the answer, however late; or it never will. Which of the two is decided by
 //! the call's [word](crate::wire::claims), at once. Only of a call that runs at that very moment, and goes on running, the outcome
@@ -42,6 +42,7 @@ impl Connection {
             }
             is_stopped = self.is_stopped();
         }
+        // From here on the manager cannot begin it; a reply that came just before still counts.
         let was = self.withdraw(sent);
         if let Some(reply) = self.look_for(sent, Duration::ZERO)? {
             return reply;
@@ -71,6 +72,7 @@ impl Connection {
 
     /// Leaves a call to itself that may go on. An object that it makes is let go of when it is there.
     fn leave(self: &Arc<Connection>, sent: Sent) -> Result<Message, CallError> {
+        // Without a proxy for it the object would live as long as this process.
         if sent.makes {
             let this = Arc::clone(self);
             let let_go = move |made: Result<Message, CallError>| {
@@ -85,7 +87,7 @@ impl Connection {
         Err(CallError::Timeout { started: true })
     }
 
-    /// Says that a call is not to run, if it does not run by now; returns how far it was.
+    /// Takes a call back, if it does not run by now. Returns how far it was.
     pub(super) fn withdraw(&self, sent: Sent) -> Stage {
         let claims = self.claims.as_ref().filter(|_| sent.slot != ClaimSlot::default());
         claims.map_or(Stage::Running, |claims| claims.withdraw(sent.slot, sent.number))
@@ -110,7 +112,7 @@ impl Connection {
     }
 }
 
-/// How long beyond its time a call may have that has come so far.
+/// Returns the time beyond its limit that a call of this stage may take.
 fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
     match (stage, only_tries) {
         _ if is_stopped => Duration::ZERO,

@@ -48,7 +48,7 @@ pub struct BarrierState {
 /// A place in a round.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct RoundEntry {
-    /// Whose it is.
+    /// The number of the arrival.
     number: u64,
     round: u64,
     index: usize,
@@ -140,7 +140,7 @@ impl Barrier {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Barrier::wait).
+    /// [`CallError::BrokenBarrier`] when the time is over or the barrier is broken; otherwise as [`wait`](Barrier::wait).
     ///
     /// ```
     /// # procession_manager::init();
@@ -191,6 +191,7 @@ impl BarrierState {
         let entry = RoundEntry { number, round: self.round, index: self.waiting.len(), is_broken: self.is_broken };
         if !self.is_broken {
             self.waiting.push(Owner::caller(number));
+            // The last to come ends the round for all; the new number shows that it is over.
             if self.waiting.len() == self.parties {
                 self.waiting.clear();
                 self.round += 1;
@@ -217,6 +218,7 @@ impl BarrierState {
 
     fn break_up(&mut self, for_good: bool) {
         if !self.waiting.is_empty() {
+            // Those who wait find their round here when they are tried again.
             self.failed.push(self.round);
             self.waiting.clear();
             self.round += 1;
@@ -224,7 +226,7 @@ impl BarrierState {
         self.is_broken = for_good;
     }
 
-    /// One who had come does not wait any more, if it still does.
+    /// Breaks the barrier if the caller, which has come, still waits.
     fn leave(&mut self, number: u64) {
         if self.waiting.contains(&Owner::caller(number)) {
             self.break_up(true);

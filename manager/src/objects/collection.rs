@@ -1,11 +1,11 @@
-//! What can be an element, and what the collections have in common.
+//! The bounds of elements and keys.
 
 use std::hash::Hash;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What can lie in a managed collection: any owned value that can be cloned and serialized. There is nothing to implement.
+/// An element of a managed collection: any owned value that can be cloned and serialized. There is nothing to implement.
 ///
 /// ```
 /// fn is_item<T: procession_manager::Item>() {}
@@ -16,7 +16,7 @@ pub trait Item: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Item for T {}
 
-/// What can be a key, or an element of a set: an [`Item`] that can be hashed. There is nothing to implement.
+/// A key, or an element of a set: an [`Item`] that can be hashed. There is nothing to implement.
 ///
 /// ```
 /// fn is_key<T: procession_manager::Key>() {}

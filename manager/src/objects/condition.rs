@@ -83,7 +83,7 @@ impl Guard<'_, Condition> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
+    /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`]. Do not touch what the lock protects then: another guard may hold it.
     ///
     /// ```no_run
     /// # procession_manager::init();
@@ -105,7 +105,7 @@ impl Guard<'_, Condition> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. What the lock protects is not to be touched then: the lock may be another's.
+    /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`]. Do not touch what the lock protects then: another guard may hold it.
     ///
     /// ```
     /// # procession_manager::init();
@@ -122,7 +122,7 @@ impl Guard<'_, Condition> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`], and those of `is_to_wait`.
+    /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`], and the errors of `is_to_wait`.
     ///
     /// ```
     /// # procession_manager::init();
@@ -143,7 +143,7 @@ impl Guard<'_, Condition> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -160,7 +160,7 @@ impl Guard<'_, Condition> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -228,6 +228,7 @@ impl AcquireState for ConditionState {
 impl ConditionState {
     fn begin_waiting(&mut self, number: u64) {
         if self.lock.is_held_by(number) {
+            // Releasing and waiting are one call, so no notification is lost in between.
             self.waiting.push_back(Owner::caller(number));
             self.lock.release(number);
         }

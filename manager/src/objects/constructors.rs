@@ -22,7 +22,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -39,7 +39,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -56,7 +56,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -73,7 +73,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -90,7 +90,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -106,7 +106,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -122,7 +122,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -138,7 +138,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// There must be room for one item at the least; otherwise see [`CallError`](crate::CallError).
+    /// [`CallError::Unknown`] without room for one item; [`CallError::ManagerGone`].
     ///
     /// ```
     /// # procession_manager::init();
@@ -160,7 +160,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -183,7 +183,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -199,7 +199,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -216,7 +216,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -233,7 +233,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -254,7 +254,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -275,7 +275,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -296,7 +296,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// There must be one party at the least; otherwise see [`CallError`](crate::CallError).
+    /// [`CallError::Unknown`] without parties; [`CallError::ManagerGone`].
     ///
     /// ```
     /// # procession_manager::init();

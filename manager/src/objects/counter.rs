@@ -39,7 +39,7 @@ remote_methods! {
         *count
     };
 
-    /// What it is.
+    /// Returns the number.
     ///
     /// ```
     /// # procession_manager::init();

@@ -180,7 +180,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -204,7 +204,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -221,11 +221,29 @@ impl<K: Key, V: Item> Dict<K, V> {
         self.proxy.get()
     }
 
+    /// Returns a copy of all entries, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<u8, u8>()?;
+    /// dict.extend([(3, 4), (1, 2)])?;
+    /// assert_eq!(dict.to_vec()?, [(3, 4), (1, 2)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_vec(&self) -> Result<Vec<(K, V)>, CallError> {
+        Ok(self.snapshot()?.into_entries())
+    }
+
     /// Iterates over a copy, in order.
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -249,7 +267,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -276,7 +294,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`].
+    /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();

@@ -229,7 +229,7 @@ remote_methods! {
     /// ```
     exclusive fn reverse[]() -> () = |list, ()| list.reverse();
 
-    /// Has the elements `count` times, one time after the other.
+    /// Repeats the elements, so that the list has them `count` times in a row.
     ///
     /// ```
     /// # procession_manager::init();
@@ -262,7 +262,7 @@ remote_methods! {
     #[doc(alias = "__contains__")]
     shared fn contains[item: T]() -> bool = |list, (item,)| list.contains(&item);
 
-    /// Where the item is for the first time.
+    /// Returns the index of the first element that equals the item.
     ///
     /// ```
     /// # procession_manager::init();
@@ -341,7 +341,7 @@ impl<T: Item> List<T> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -359,7 +359,7 @@ impl<T: Item> List<T> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();

@@ -29,7 +29,7 @@ pub struct Namespace {
     proxy: Proxy<Names>,
 }
 
-/// What the manager knows of a [`Namespace`]: each value encoded, with the name of its type.
+/// The state of a [`Namespace`] in the manager: each value encoded, with the name of its type.
 ///
 /// ```
 /// # use procession_manager::{Manager, Names, Proxy};
@@ -65,12 +65,12 @@ remote_methods! {
 impl Namespace {
     /// Sets the value of a name, which may be of any type.
     ///
-    /// What holds descriptors or proxies cannot lie in a namespace: use a struct, a [`Dict`](crate::Dict) or a
+    /// Values with descriptors or proxies cannot lie in a namespace: use a struct, a [`Dict`](crate::Dict) or a
     /// [`Value`](crate::Value).
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -96,7 +96,7 @@ impl Namespace {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -109,6 +109,7 @@ impl Namespace {
     pub fn get<T: Item>(&self, name: &str) -> Result<Option<T>, CallError> {
         let found = self.proxy.read(|names, name: String| names.values.get(&name).cloned(), name.to_owned())?;
         let Some((kind, bytes)) = found else { return Ok(None) };
+        // The bytes would decode as another value if only their length fitted.
         if kind != type_name::<T>() {
             return Err(CallError::WrongType(kind));
         }
@@ -119,7 +120,7 @@ impl Namespace {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();

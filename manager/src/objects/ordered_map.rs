@@ -34,7 +34,7 @@ use crate::wire::tuning::MIN_SLOTS_TO_COMPACT;
 pub struct OrderedMap<K, V> {
     /// The entries and the gaps, of which none is at the end.
     slots: Vec<Option<(K, V)>>,
-    /// Where each key lies.
+    /// The slot of each key.
     places: HashMap<K, usize>,
 }
 
@@ -245,13 +245,14 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
         while let Some(None) = self.slots.last() {
             self.slots.pop();
         }
+        // Half of the slots are gaps: closing them costs one move for each removal before.
         if self.slots.len() > MIN_SLOTS_TO_COMPACT && self.slots.len() > 2 * self.places.len() {
             self.slots.retain(Option::is_some);
             self.number();
         }
     }
 
-    /// Notes anew where the keys are, of which some may be no more.
+    /// Rebuilds the index after removals.
     fn number(&mut self) {
         if self.places.len() > self.slots.len() {
             self.places.clear();
@@ -474,7 +475,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However it is used, it is a list of pairs in which each key is looked for.
+        /// The map behaves as a list of pairs in which each key is looked for.
         #[test]
         fn it_is_a_list_of_pairs(steps in prop::collection::vec((0..5_u8, 0..60_u8, any::<u8>()), 0..400)) {
             let (mut map, mut list) = (OrderedMap::new(), Vec::<(u8, u8)>::new());

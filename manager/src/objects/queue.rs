@@ -54,7 +54,7 @@ impl<T: Item> Queue<T> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -96,7 +96,7 @@ impl<T: Item> Queue<T> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -137,7 +137,7 @@ impl<T: Item> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`](crate::CallError).
+    /// [`CallError::Timeout`] when the manager does not respond at once; [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
     /// # procession_manager::init();
@@ -156,7 +156,7 @@ impl<T: Item> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`CallError::Timeout`] when the manager does not respond at once; otherwise see [`CallError`](crate::CallError).
+    /// [`CallError::Timeout`] when the manager does not respond at once; [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
     /// # procession_manager::init();
@@ -233,6 +233,7 @@ impl<T: Item> Queue<T> {
         deadline: Option<Instant>,
         has_item: impl Fn(&R) -> bool,
     ) -> Result<R, CallError> {
+        // The manager keeps the item under this number until its arrival is reported.
         let number = owner::unique();
         let put_back = || self.proxy.notify(Method::exclusive(QueueState::<T>::put_back), &number);
         // It counts as soon as it lies in shared memory, where the manager finds it even after the death of this process.
@@ -310,7 +311,7 @@ remote_methods! {
     #[doc(alias = "full")]
     shared fn is_full[]() -> bool = |queue, ()| !queue.has_room();
 
-    /// Says that an item that was received has been worked on. Returns `false` if that has been said of all.
+    /// Marks a received item as done. Returns `false` if all items are done already.
     ///
     /// ```
     /// # procession_manager::init();

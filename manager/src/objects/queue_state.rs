@@ -13,15 +13,15 @@ use crate::wire::ids::ClientId;
 #[derive(Debug)]
 pub struct QueueState<T> {
     pub(super) items: VecDeque<Arc<T>>,
-    /// How many there may be, if that is limited.
+    /// The largest number of items, if that is limited.
     capacity: Option<usize>,
     /// Items on their way to those who take them, the oldest first.
     in_flight: VecDeque<(Owner, Arc<T>)>,
-    /// How many items a client has received and not said to be done.
+    /// The number of items that a client has received and not marked as done.
     held: HashMap<ClientId, u64>,
-    /// How many items were sent for which `task_done` was not called yet.
+    /// The number of items that were sent and are not done.
     unfinished: u64,
-    /// How many items were lost with those who held them, and of how many of them a client has been reported.
+    /// The number of items that were lost with their receivers, and the number of them that each client knows of.
     lost: u64,
     reported: HashMap<ClientId, u64>,
 }
@@ -58,6 +58,7 @@ impl<T> QueueState<T> {
     /// Hands the first item to the caller. Until the caller reports its arrival, the item can come back.
     pub(super) fn hand_out(&mut self, number: u64) -> Option<InFlight<T>> {
         let item = self.items.pop_front()?;
+        // The item is kept until the receiver has it, and is lost only with a process that held it.
         self.in_flight.push_back((Owner::caller(number), Arc::clone(&item)));
         Some(InFlight(item))
     }
@@ -102,11 +103,12 @@ impl<T> QueueState<T> {
         self.reported.insert(context::caller(), lost.min(self.lost));
     }
 
-    /// What was on its way to a client that is gone comes back, and what it held is lost.
+    /// Takes back the items on their way to a client that is gone, and counts those that it held as lost.
     pub(super) fn on_client_exit(&mut self, client: u64) {
         let (back, stay): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.in_flight).into_iter().partition(|(owner, _)| owner.is_of(client));
         self.in_flight = stay;
+        // The oldest comes first again.
         for (_, item) in back.into_iter().rev() {
             self.items.push_front(item);
         }

@@ -289,7 +289,7 @@ impl<T: Key> Set<T> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();
@@ -305,11 +305,29 @@ impl<T: Key> Set<T> {
         self.proxy.get()
     }
 
+    /// Returns a copy of the items in arbitrary order.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
+    ///
+    /// ```
+    /// # procession_manager::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let set = manager.set::<u32>()?;
+    /// set.insert(7)?;
+    /// assert_eq!(set.to_vec()?, [7]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_vec(&self) -> Result<Vec<T>, CallError> {
+        Ok(self.iter()?.collect())
+    }
+
     /// Iterates over a copy.
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();

@@ -74,7 +74,7 @@ impl<T: Item> Value<T> {
     ///
     /// # Errors
     ///
-    /// See [`CallError`](crate::CallError).
+    /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
     /// # procession_manager::init();

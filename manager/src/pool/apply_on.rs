@@ -1,4 +1,4 @@
-//! What a pool in a manager does with the functions that it is given. These run in the manager's process; what they promise is
+//! The functions that run in the manager's process on a pool there. The results that they promise are
 //! brought by the pool's callbacks.
 
 use std::marker::PhantomData;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::hosted::{Hosted, TaskTicket};
 use crate::api::deferred::{Deferred, Reply};
 
-/// What a task brings.
+/// The outcome of a task.
 pub(super) type Outcome<R> = Result<R, TaskError>;
 
 /// Makes the pool, unless there is one.
@@ -88,7 +88,7 @@ pub(super) fn workers(hosted: &Hosted, (): ()) -> usize {
     hosted.get().map_or(0, Pool::workers)
 }
 
-/// It has the pool for itself, so it comes after the calls that brought the tasks before it.
+/// Closes the pool. The call is exclusive, so it comes after the calls that brought the tasks before it.
 pub(super) fn close(hosted: &mut Hosted, (): ()) {
     hosted.get().into_iter().for_each(Pool::close);
 }

@@ -37,7 +37,7 @@ pub enum PoolProxyError {
 }
 
 impl PoolProxyError {
-    /// What happened to the task, if that was the reason.
+    /// Returns the error of the task, if that was the reason.
     ///
     /// ```
     /// use procession_manager::Manager;

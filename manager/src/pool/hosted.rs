@@ -12,7 +12,7 @@ use crate::server::context;
 use crate::wire::ids::ClientId;
 use procession_core::os::mutex::lock;
 
-/// What lies in the manager: a pool, once it could be made.
+/// The object in the manager: a pool, once it could be made.
 ///
 /// ```
 /// use procession_manager::{Hosted, Manager};
@@ -44,7 +44,7 @@ type Cancel = Box<dyn Fn() -> bool + Send>;
 pub(super) struct TaskTicket(u64);
 
 impl TaskTicket {
-    /// One that this process has not had.
+    /// Returns an id that this process has not had.
     pub(super) fn next() -> TaskTicket {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         TaskTicket(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -103,7 +103,9 @@ impl Hosted {
         end: impl FnOnce(Result<R, procession_pool::TaskError>) + Send + 'static,
     ) {
         let (key, tasks) = ((context::caller(), ticket), Arc::clone(&self.tasks));
+        // The promise owns the task; this handle is for `cancel` alone.
         let same = task.clone();
+        // Registered before the callback, which may run at once and removes it.
         tasks.lock().insert(key, Box::new(move || same.cancel()));
         task.on_done(move |result| {
             tasks.lock().remove(&key);

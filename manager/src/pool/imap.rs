@@ -122,6 +122,7 @@ where
     }
 
     fn fill(&mut self) {
+        // The input is read lazily: it may have no end.
         while self.tasks.len() < self.width {
             let Some(item) = self.items.next() else { return };
             self.tasks.push_back((self.count, self.job.apply_async(item)));

@@ -78,6 +78,7 @@ impl ManagedPool {
     pub(super) fn join_timeout(&self, timeout: Duration) -> Result<bool, CallError> {
         let start = Instant::now();
         loop {
+            // Each slice is a call of its own, so that `terminate` finds the pool free in between.
             let left = timeout.saturating_sub(start.elapsed());
             let has_left = self.join_for(left.min(JOIN_SLICE))?;
             if has_left || left <= JOIN_SLICE {

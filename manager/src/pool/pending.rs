@@ -12,7 +12,7 @@ use super::managed_pool::ManagedPool;
 use crate::api::pending::Pending;
 use crate::wire::error::CallError;
 
-/// What a pool in a manager will bring.
+/// The result that a pool in a manager will bring.
 ///
 /// Dropping it takes nothing back: the task runs, and its result is dropped. See [`cancel`](PoolPending::cancel).
 ///
@@ -50,7 +50,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     ///
     /// # Errors
     ///
-    /// See [`PoolProxyError`].
+    /// [`PoolProxyError::Task`] where the task brought no value; [`PoolProxyError::Call`] when the manager is gone.
     ///
     /// ```
     /// use procession_manager::Manager;
@@ -71,7 +71,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     ///
     /// # Errors
     ///
-    /// As [`wait`](PoolPending::wait), and [`PoolProxyError::is_timeout`].
+    /// [`PoolProxyError::is_timeout`] holds when the time was over; otherwise as [`wait`](PoolPending::wait).
     ///
     /// ```
     /// use procession_manager::Manager;

@@ -130,7 +130,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// As [`pool`](Manager::pool).
+    /// [`PoolProxyError::Start`] or [`PoolProxyError::Call`], as for [`pool`](Manager::pool).
     ///
     /// ```
     /// use procession_manager::Manager;

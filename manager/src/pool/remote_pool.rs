@@ -93,7 +93,7 @@ impl RemoteManager {
     ///
     /// # Errors
     ///
-    /// As [`pool`](RemoteManager::pool).
+    /// [`PoolProxyError::Start`] or [`PoolProxyError::Call`], as for [`pool`](RemoteManager::pool).
     ///
     /// ```
     /// # use procession_channels::Address;

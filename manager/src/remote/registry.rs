@@ -55,7 +55,7 @@ pub(crate) struct Entry {
     shapes: [u64; 2],
 }
 
-/// What the constructor of an object is called, among its methods.
+/// The name of an object's constructor among its methods.
 const MAKER: &str = "";
 
 impl Registry {
@@ -167,7 +167,7 @@ impl Registry {
         self
     }
 
-    /// What was wrong when it was filled.
+    /// Returns what was wrong when it was filled.
     pub(crate) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
@@ -196,6 +196,7 @@ impl Registry {
     /// Returns the number of a constructor (without a name) or a method, and what is known of it.
     pub(crate) fn find(&self, object: &str, name: Option<&str>) -> Option<(u32, &Entry)> {
         let key = (object.to_owned(), name.unwrap_or(MAKER).to_owned());
+        // Numbers follow the order of names, so that both programs agree without sending them.
         let number = self.entries.range(..&key).count();
         Some((u32::try_from(number).ok()?, self.entries.get(&key)?))
     }

@@ -100,7 +100,7 @@ impl Manager {
     /// Lets other programs, and other machines, make objects in this manager and call them by name. Returns where: with port 0,
     /// at a port that was free. Who connects must know the key, which must not be empty.
     ///
-    /// It goes on until the manager ends. What a remote client has made is given back when it is gone.
+    /// The manager listens until it ends. The references of a remote client are given back when it is gone.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// As [`connect`](Manager::connect). A manager that takes longer is [`ConnectError::Refused`], or, once it has seen the key,
+    /// Those of [`connect`](Manager::connect). A manager that takes longer is [`ConnectError::Refused`], or, once it has seen the key,
     /// [`ConnectError::Failed`] with [`CallError::Timeout`].
     ///
     /// ```
@@ -275,7 +275,7 @@ impl RemoteManager {
     ///
     /// # Errors
     ///
-    /// As [`create`](RemoteManager::create).
+    /// [`CallError::Unknown`] or [`CallError::WrongType`], and the others of [`create`](RemoteManager::create).
     ///
     /// ```
     /// # use procession_channels::Address;
@@ -327,6 +327,7 @@ impl RemoteManager {
         let entry = self.registry.find(object, None);
         let (number, entry) =
             entry.ok_or_else(|| CallError::Unknown(format!("the registry has no object `{object}`")))?;
+        // Types are compared here, because over the network only bytes travel.
         for (registered, given) in [(entry.value, type_name::<T>()), (entry.argument, type_name::<A>())] {
             if registered != given {
                 return Err(CallError::WrongType(registered.to_owned()));

@@ -114,7 +114,7 @@ impl<T: Any> RemoteProxy<T> {
     ///
     /// # Errors
     ///
-    /// As [`call`](RemoteProxy::call).
+    /// [`CallError::Unknown`] or [`CallError::WrongType`], and the others of [`call`](RemoteProxy::call).
     ///
     /// ```
     /// # use procession_channels::Address;

@@ -38,13 +38,13 @@ struct Tracer {
     enums: HashMap<&'static str, Seen>,
 }
 
-/// What is known of an enum.
+/// The variants of an enum that were seen.
 #[derive(Default)]
 struct Seen {
     variants: usize,
-    /// How many times one of them was read.
+    /// The number of times that one of them was read.
     turns: usize,
-    /// One that came to an end.
+    /// A variant whose trace came to an end.
     ending: Option<usize>,
 }
 
@@ -105,6 +105,7 @@ impl Tracer {
         let seen = self.enums.entry(name).or_default();
         seen.variants = variants;
         match seen.ending {
+            // A recursive enum ends only with a variant that does not contain it.
             Some(ending) if is_deep => ending,
             _ => {
                 seen.turns += 1;

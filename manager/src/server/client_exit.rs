@@ -14,6 +14,7 @@ impl State {
     /// A client is gone.
     pub(crate) fn on_client_exit(&mut self, token: u64) {
         let id = ClientId(token);
+        // Tokens are never used again, but the list would grow.
         self.awake.retain(|one| *one != token);
         if let Some(client) = self.clients.remove(&token) {
             client.close(&self.epoll);
@@ -21,6 +22,7 @@ impl State {
             return;
         }
         let (gone, stay): (Vec<Job>, Vec<Job>) =
+            // Its calls are refused, and not run: their results could not be delivered, and they may be long.
             std::mem::take(&mut self.ready).into_iter().partition(|job| is_of(job, id));
         self.ready = stay.into();
         let mut ready = VecDeque::new();
@@ -44,6 +46,16 @@ impl State {
         }
         let _no_client = token;
         false
+    }
+
+    /// Returns whether the caller is gone.
+    pub(super) fn is_deserted(&self, origin: &Origin) -> bool {
+        let Origin::Client(call) = origin else { return false };
+        #[cfg(feature = "remote")]
+        let is_remote = self.remote.clients.contains_key(&call.client.0);
+        #[cfg(not(feature = "remote"))]
+        let is_remote = false;
+        !is_remote && !self.clients.contains_key(&call.client.0)
     }
 
     fn start_exit_hook(&mut self, object: ObjectId, client: ClientId) {

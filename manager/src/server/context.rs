@@ -1,4 +1,4 @@
-//! What a method that runs in the server can find out about its call.
+//! The context of the calls that run on this thread: their callers and objects, for the methods themselves.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ struct Running {
     caller: ClientId,
     objects: Vec<ObjectId>,
     single: Option<ObjectId>,
-    /// What will bring the result, if that comes later.
+    /// The promise of the result, if that comes later.
     deferred: Option<Arc<Promise>>,
 }
 
@@ -29,6 +29,7 @@ pub(crate) fn enter(caller: ClientId, objects: &[ObjectId]) -> Leave {
         [one] => (Vec::new(), Some(*one)),
         several => (several.to_vec(), None),
     };
+    // Methods may call proxies inside the server, so calls nest on one thread.
     RUNNING.with_borrow_mut(|running| running.push(Running { caller, objects, single, deferred: None }));
     Leave(())
 }
@@ -43,13 +44,13 @@ pub(crate) fn is_held(object: ObjectId) -> bool {
     RUNNING.with_borrow(|running| running.iter().any(|one| one.single == Some(object) || one.objects.contains(&object)))
 }
 
-/// Notes that the result of the innermost call on this thread comes later. Returns whether there is a call.
+/// Records that the result of the innermost call on this thread comes later. Returns whether there is a call.
 pub(crate) fn defer(promise: &Arc<Promise>) -> bool {
     let note = |one: &mut Running| one.deferred = Some(Arc::clone(promise));
     RUNNING.with_borrow_mut(|running| running.last_mut().map(note).is_some())
 }
 
-/// What will bring the result of the innermost call on this thread, if that comes later.
+/// Takes the promise of the innermost call on this thread, if its result comes later.
 pub(crate) fn take_deferred() -> Option<Arc<Promise>> {
     RUNNING.with_borrow_mut(|running| running.last_mut()?.deferred.take())
 }

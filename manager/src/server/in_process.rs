@@ -100,6 +100,7 @@ impl Server {
 
     /// Returns a ticket for a proxy that leaves in a message.
     pub(crate) fn ticket(&self, object: ObjectId) -> std::io::Result<ControlTicket> {
+        // The other end of the ticket shows when the message that carries it is gone.
         let (listener, ticket) = ControlListener::new()?;
         self.lock().add_ticket_listener(listener, object)?;
         Ok(ticket)

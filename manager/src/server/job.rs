@@ -20,13 +20,13 @@ pub(crate) struct Job {
     pub(crate) work: Work,
     /// The objects that it needs, in ascending order, so that two jobs never wait for each other.
     objects: Objects,
-    /// How many of them it holds.
+    /// The number of them that it holds.
     held: usize,
-    /// By which its client can take it back.
+    /// The claim by which its client can take it back.
     claim: Option<Claim>,
 }
 
-/// What is to be done.
+/// The work of a job.
 pub(crate) enum Work {
     Call {
         kind: RequestKind,
@@ -50,12 +50,12 @@ pub(crate) type Shared = (u64, u32);
 /// An argument, in the bytes that it came in.
 pub(crate) struct Argument {
     pub(crate) bytes: Vec<u8>,
-    /// Where it ends.
+    /// The end of the argument; the header of the request follows.
     pub(crate) end: usize,
     pub(crate) descriptors: Handles,
 }
 
-/// One step of several.
+/// One step of a transaction.
 pub(crate) struct Step {
     pub(crate) objects: (ObjectId, Option<ObjectId>),
     pub(crate) method: Method,
@@ -68,7 +68,7 @@ enum Objects {
     Many(Vec<ObjectId>),
 }
 
-/// What a job has brought.
+/// The outcome of a job that has run.
 pub(crate) enum Finish {
     Made(Arc<ObjectCell>),
     Was(Outcome),
@@ -86,26 +86,26 @@ impl Job {
         Job { claim, ..self }
     }
 
-    /// Notes that it waits for its turn.
+    /// Records that it waits for its turn.
     pub(crate) fn wait(&self) {
         if let Some(claim) = &self.claim {
             claim.mark_waiting();
         }
     }
 
-    /// It is about to run. Returns whether it may: its client may have given it up.
+    /// Begins to run. Returns whether it may: its client may have given it up.
     pub(crate) fn begin(&self) -> bool {
         self.claim.as_ref().is_none_or(Claim::try_begin)
     }
 
-    /// Notes that its condition did not hold.
+    /// Records that its condition did not hold.
     pub(crate) fn rest(&self) {
         if let Some(claim) = &self.claim {
             claim.mark_tried();
         }
     }
 
-    /// Notes that its result comes later.
+    /// Records that its result comes later.
     pub(crate) fn promise(&self) {
         if let Some(claim) = &self.claim {
             claim.mark_promised();
@@ -133,7 +133,7 @@ impl Job {
         self.objects().get(self.held).copied()
     }
 
-    /// Notes that it holds the object that it needed.
+    /// Records that it holds the object that it needed.
     pub(crate) fn got(&mut self) {
         self.held += 1;
     }
@@ -143,7 +143,7 @@ impl Job {
         &self.objects()[..self.held]
     }
 
-    /// Notes that it holds nothing any more.
+    /// Records that it holds nothing any more.
     pub(crate) fn let_go(&mut self) {
         self.held = 0;
     }
@@ -161,7 +161,7 @@ impl Job {
         matches!(self.work, Work::Call { kind: RequestKind::Conditional, .. })
     }
 
-    /// Does it. The cells are those of its objects, in the same order.
+    /// Runs it. The cells are those of its objects, in the same order.
     pub(crate) fn run(&mut self, cells: &[Arc<ObjectCell>], buffer: Vec<u8>) -> Finish {
         let _running = context::enter(self.origin.caller(), self.objects());
         match &mut self.work {

@@ -10,7 +10,7 @@ use procession_core::os::mutex::{ignore_poison, lock};
 
 use crate::wire::tuning::{FOLLOWER_IDLE_LOOKS, LEADER_MAX_BUSY};
 
-/// What the threads know of each other.
+/// The state by which the threads take turns.
 #[derive(Debug, Default)]
 pub(super) struct LeaderFollowers {
     /// Odd while the leader runs a call.

@@ -22,7 +22,7 @@ pub(crate) const PIPE: u64 = 1 << 63;
 pub(crate) struct LocalClient {
     pub(crate) id: ClientId,
     requests: Control,
-    /// What came over the link before the pipe has said that it is its turn.
+    /// Messages that came over the link before the pipe has announced them.
     early: VecDeque<ControlMessage<Message>>,
     /// Whether there may be something on the link.
     control_ready: bool,
@@ -67,7 +67,7 @@ impl LocalClient {
         self.queue.as_ref().is_some_and(|queue| !queue.is_full && !queue.calls.is_empty())
     }
 
-    /// Notes that one of its descriptors is ready.
+    /// Records that one of its descriptors is ready.
     pub(crate) fn mark_control_ready(&mut self) {
         self.control_ready = true;
     }
@@ -106,6 +106,7 @@ impl LocalClient {
         match self.requests.try_recv()? {
             TryRecv::Value(message) if self.queue.is_none() => Ok(Received::Control(Box::new(message))),
             TryRecv::Value(message) => {
+                // The link was faster than the pipe. The message waits until the pipe announces it.
                 self.early.push_back(message);
                 self.recv(epoll)
             }
@@ -128,6 +129,7 @@ impl LocalClient {
         epoll: &Epoll,
     ) -> io::Result<()> {
         let claims = claims.ok_or_else(|| io::Error::other("the words of its calls are of another size"))?;
+        // The client needs it to find out whether this process was stopped.
         claims.store_manager_pid();
         let (answers, calls) = pipe.split();
         epoll.add(calls.pollable(), self.id.0 | PIPE)?;
@@ -135,12 +137,12 @@ impl LocalClient {
         Ok(())
     }
 
-    /// By what a call of it can be taken back.
+    /// Returns the claim of one of its calls.
     pub(crate) fn claim(&self, slot: ClaimSlot, number: u64) -> Option<Claim> {
         self.queue.as_ref().and_then(|queue| Claim::of(&queue.claims, slot, number))
     }
 
-    /// Notes a method. Numbers are given in order, without gaps.
+    /// Registers a method. Returns whether its number is the next, because numbers have no gaps.
     pub(crate) fn learn(&mut self, index: u32, method: Method) -> bool {
         let is_next = usize::try_from(index) == Ok(self.methods.len());
         if is_next {
@@ -198,6 +200,7 @@ impl LocalClient {
         self.calls.clear();
         self.begin = 0;
         let mut ends = Vec::from(std::mem::take(&mut self.ends));
+        // Many calls cost one lock of the pipe.
         let taken = queue.calls.try_recv_many_bytes(CALL_BATCH, &mut self.calls, &mut ends);
         self.ends = ends.into();
         match taken {
@@ -208,7 +211,7 @@ impl LocalClient {
         }
     }
 
-    /// What the pipe says is now to be had from the link.
+    /// Returns the message on the link that the pipe has announced.
     fn next_message(&mut self) -> Result<Received, LinkError> {
         if let Some(message) = self.early.pop_front() {
             return Ok(Received::Control(Box::new(message)));
@@ -246,6 +249,7 @@ impl LocalClient {
 
     fn stop_listening(&mut self, epoll: &Epoll) -> io::Result<()> {
         let Some(queue) = &mut self.queue else { return Ok(()) };
+        // Replies can pile up only as long as requests are read, so the client that does not take them is not read.
         queue.is_full = true;
         epoll.remove(self.requests.pollable())?;
         epoll.remove(queue.calls.pollable())

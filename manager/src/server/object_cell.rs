@@ -20,7 +20,7 @@ pub(crate) struct ObjectCell {
     pub(crate) exit_hook: Option<Method>,
 }
 
-/// What running a method has brought.
+/// The outcome of a method.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Returned(Message),
@@ -37,7 +37,7 @@ impl Outcome {
     }
 }
 
-/// What a method is run with.
+/// The parameters of one run of a method.
 pub(crate) struct Invocation<'a> {
     pub(crate) kind: RequestKind,
     pub(crate) method: Method,
@@ -84,6 +84,7 @@ impl ObjectCell {
 impl Invocation<'_> {
     fn on(self, target: Operand<'_>) -> Outcome {
         let Invocation { method, argument, descriptors, buffer, .. } = self;
+        // The panic is the caller's result; the server goes on.
         match panics::catch(|| method.call(target, argument, descriptors, buffer)) {
             Ok(Ok(Some(result))) => Outcome::Returned(result),
             Ok(Ok(None)) => Outcome::NotYet,

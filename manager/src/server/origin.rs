@@ -8,7 +8,7 @@ use procession_core::os::mutex::{lock, wait_for};
 use super::object_cell::Outcome;
 use crate::wire::ids::{CallId, ClientId};
 
-/// Where a call came from.
+/// The sender of a call.
 #[derive(Clone)]
 pub(crate) enum Origin {
     Client(CallId),

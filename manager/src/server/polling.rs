@@ -6,7 +6,7 @@ use super::local_client::{LocalClient, PIPE};
 use super::state::State;
 
 impl State {
-    /// Notes what the kernel says is ready.
+    /// Marks as busy what the kernel reports as ready.
     pub(crate) fn wake(&mut self, tokens: Vec<u64>) {
         for ready in tokens {
             let token = ready & !PIPE;
@@ -14,6 +14,7 @@ impl State {
                 if ready == token {
                     client.mark_control_ready();
                 }
+                // A client that has just sent something will send more: it is polled before the kernel is asked.
                 if !self.awake.contains(&token) {
                     self.awake.push(token);
                 }

@@ -20,7 +20,7 @@ use crate::wire::ids::{IdMap, ObjectId};
 use crate::wire::protocol::{Failure, ReplyHeader, ReplyStatus, RequestKind};
 use crate::wire::tuning::MAX_UNSENT_REMOTE_BYTES;
 
-/// What a manager offers to other programs.
+/// The methods that a manager offers to other programs.
 #[derive(Debug)]
 pub(crate) struct Schema {
     pub(crate) fingerprint: u64,
@@ -87,6 +87,7 @@ impl RemoteClient {
 
     fn send(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll, token: u64) -> bool {
         let frame = frame_of(answer, result);
+        // Replies must not overtake the rest of the frame before them.
         if !self.unsent.is_empty() {
             // A client that takes nothing of so large a backlog will hardly take more.
             let is_patient = self.unsent.len() <= MAX_UNSENT_REMOTE_BYTES;

@@ -1,4 +1,4 @@
-//! What clients of other programs may ask for, and how they are let in.
+//! The requests of clients of other programs, and how such clients are let in.
 
 use std::io;
 use std::sync::{Arc, MutexGuard};

@@ -27,6 +27,7 @@ impl State {
     /// Keeps a new value, and returns its id as the outcome.
     pub(super) fn keep(&mut self, job: &Job, cell: Arc<ObjectCell>) -> Outcome {
         let holder = Holder::Client(job.origin.caller());
+        // The client died while its object was made: no one else knows the id.
         if self.is_deserted(&job.origin) {
             self.deferred_drops.push(cell);
             return Outcome::Failed(Failure::Cancelled);

@@ -36,12 +36,12 @@ pub(super) struct ReplyQueue {
 /// An answer that is not out yet.
 struct Unsent {
     answer: ReplyHeader,
-    /// What goes through the pipe. Nothing, where it goes over the link.
+    /// The bytes for the pipe; empty where the reply goes over the link.
     bytes: Vec<u8>,
     control: ControlPart,
 }
 
-/// What of an answer goes over the link.
+/// The part of a reply that goes over the link.
 enum ControlPart {
     Nothing,
     /// All of it. What descriptors travel with goes over the link, and an empty frame in the pipe says when.
@@ -81,6 +81,7 @@ impl ReplyQueue {
         let mut bytes = payload.into_vec();
         answer.append_to(&mut bytes);
         if descriptors.is_empty() {
+            // The usual case: room in the pipe, and no copy.
             if self.unsent.is_empty() && self.answers.try_send_bytes(&bytes).is_ok() {
                 return;
             }
@@ -144,6 +145,7 @@ impl ReplyQueue {
     }
 
     fn send_through_pipe(&mut self, bytes: &[u8]) -> Result<bool, String> {
+        // Room may come between the attempt and the arming, and then no event would announce it.
         for _ in 0..2 {
             match self.answers.try_send_bytes(bytes) {
                 Ok(()) | Err(TrySendError::Disconnected(())) => return Ok(true),

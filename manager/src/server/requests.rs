@@ -51,6 +51,7 @@ impl State {
         let argument = Argument { bytes, end, descriptors: descriptors.into() };
         let is_done_at_once =
             matches!(header.kind, RequestKind::ClearPoison | RequestKind::Count | RequestKind::Shutdown);
+        // These are carried out here and not as a job, so the claim is taken here.
         if is_done_at_once && self.claim(call, header.slot).is_some_and(|claim| !claim.try_begin()) {
             return true;
         }

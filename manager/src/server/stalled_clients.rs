@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(super) struct StalledClients {
     tokens: Vec<u64>,
     deadline: Option<Instant>,
-    /// How long after the last look the next one comes.
+    /// The time between the last look and the next one.
     pause: Duration,
     looked: Option<Instant>,
 }

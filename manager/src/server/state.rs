@@ -19,7 +19,7 @@ use crate::table::{Arrival, Released, Table};
 use crate::wire::ids::{ClientId, IdMap, ObjectId};
 use crate::wire::protocol::Failure;
 
-/// What the threads share. Nothing of the user's is run, and no value dropped, while it is locked.
+/// The data that the threads share. While it is locked, no code of the user's is run, and no value dropped.
 pub(crate) struct State {
     pub(crate) table: Table<Arc<ObjectCell>, Job>,
     pub(super) clients: IdMap<u64, LocalClient>,
@@ -109,8 +109,10 @@ impl State {
 
     /// Begins a job: it waits for its turn with each of its objects, and is ready when it has them all.
     pub(crate) fn start(&mut self, mut job: Job) {
+        // Objects are taken in ascending order, so that two transactions cannot wait for each other.
         while let Some(object) = job.needs() {
             let mode = job.mode();
+            // Marked before it is queued: once queued, another thread may run it.
             if !self.table.is_free(object) {
                 job.wait();
             }
@@ -147,6 +149,7 @@ impl State {
 
     /// Gives a job the cells of its objects, or refuses it if one of them is poisoned.
     fn prepare(&mut self, job: Job) -> Option<(Job, Cells)> {
+        // Exit hooks run on poisoned objects, too: they free what the dead held.
         let poison = job.objects().iter().find_map(|object| self.table.poison(*object));
         if let (Some(poison), false) = (poison, matches!(job.origin, Origin::ExitHook(_))) {
             let poison = poison.to_owned();
@@ -163,6 +166,7 @@ impl State {
             return None;
         }
         if job.is_conditional() {
+            // A conditional job that is being tried is in no queue, so a cancellation must find it here.
             self.trying.push((job.origin.clone(), false));
         }
         Some((job, cells))
@@ -193,6 +197,7 @@ impl State {
     fn end(&mut self, mut job: Job, outcome: Outcome) {
         let is_cancelled = self.has_been_tried(&job);
         if let (Outcome::Failed(Failure::Panicked(panic)), true) = (&outcome, job.may_change()) {
+            // The panic may have left the objects half changed. Later callers learn which panic it was.
             let text = panic.to_string();
             for object in job.objects() {
                 self.table.set_poison(*object, Some(text.clone()));
@@ -226,6 +231,7 @@ impl State {
             self.refuse(job, Failure::Cancelled);
         }
         let mut ready = VecDeque::new();
+        // The cancelled call may have been first in line, and others can go on without it.
         objects.iter().for_each(|object| self.table.resume(*object, &mut ready));
         self.go_on(ready);
         true
@@ -239,7 +245,7 @@ impl State {
         }
     }
 
-    /// Notes that a conditional job does not run any more. Returns whether it is to be cancelled.
+    /// Records that a conditional job does not run any more. Returns whether it is to be cancelled.
     fn has_been_tried(&mut self, job: &Job) -> bool {
         let of_it = |(origin, _): &(Origin, bool)| origin.is_same(&job.origin);
         let slot = if job.is_conditional() { self.trying.iter().position(of_it) } else { None };
@@ -250,6 +256,7 @@ impl State {
         let Some(object) = job.holds().first().copied() else { return };
         job.rest();
         job.let_go();
+        // Parked before the object is left: a change in between would otherwise not wake it.
         self.table.park(object, job);
         self.leave(object, false);
     }
@@ -276,22 +283,12 @@ impl State {
         self.go_on(ready);
     }
 
-    /// Those who have come to their turn with one object go on to the next one that they need.
+    /// Lets jobs whose turn with one object has come go on to the next object that they need.
     pub(super) fn go_on(&mut self, jobs: VecDeque<Job>) {
         for mut job in jobs {
             job.got();
             self.start(job);
         }
-    }
-
-    /// Returns whether the caller is gone.
-    pub(super) fn is_deserted(&self, origin: &Origin) -> bool {
-        let Origin::Client(call) = origin else { return false };
-        #[cfg(feature = "remote")]
-        if self.remote.clients.contains_key(&call.client.0) {
-            return false;
-        }
-        !self.clients.contains_key(&call.client.0)
     }
 
     pub(super) fn token(&mut self) -> u64 {

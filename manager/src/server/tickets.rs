@@ -13,6 +13,7 @@ impl State {
     pub(crate) fn add_ticket_listener(&mut self, listener: ControlListener, object: ObjectId) -> io::Result<()> {
         let token = self.token();
         self.epoll.add(listener.pollable(), token)?;
+        // A ticket for an object that is gone leads nowhere; its receiver gets `ObjectGone`.
         if self.table.hold(object, Holder::Ticket) {
             self.ticket_listeners.insert(token, (listener, object));
         }
@@ -34,6 +35,7 @@ impl State {
             }
         }
         if let Some((listener, object)) = self.ticket_listeners.remove(&token) {
+            // The descriptor may live on in a copy of the process, and would wake the server for ever.
             let _known = self.epoll.remove(listener.pollable());
             let released = self.table.release(object, Holder::Ticket);
             self.finish_release(released);

@@ -21,7 +21,7 @@ use turns::Turns;
 
 use crate::wire::ids::{ClientId, IdMap, ObjectId};
 
-/// Who refers to an object.
+/// The holder of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
     Client(ClientId),
@@ -33,7 +33,7 @@ pub(crate) enum Holder {
 pub(crate) struct Table<V, Q> {
     entries: IdMap<ObjectId, Entry<V, Q>>,
     next: u64,
-    /// Those that want to know when a client is gone.
+    /// The objects with an exit hook.
     with_exit_hooks: BTreeSet<ObjectId>,
 }
 
@@ -48,15 +48,15 @@ struct Entry<V, Q> {
 /// The outcome of a request for a turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival<Q> {
-    /// It may, now.
+    /// The turn has come.
     Enters(Q),
-    /// It is kept until it may.
+    /// The call is kept until its turn comes.
     Waits,
     /// There is no such object.
     Gone(Q),
 }
 
-/// What is left when references were given back.
+/// The values and calls that are left without an object when references were given back.
 #[derive(Debug)]
 pub(crate) struct Released<V, Q> {
     /// Values without references.
@@ -116,6 +116,7 @@ impl<V: Clone, Q> Table<V, Q> {
         ready: &mut VecDeque<Q>,
     ) -> Released<V, Q> {
         let mut released = Released::nothing();
+        // Objects go while the table is walked through. Exits are rare, so a list of all ids may be made.
         let ids: Vec<ObjectId> = self.entries.keys().copied().collect();
         for id in ids {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
@@ -210,9 +211,11 @@ impl<V: Clone, Q> Table<V, Q> {
     /// Removes an object without references, once no call uses it. Calls that are parked there would wait for ever.
     fn tidy(&mut self, id: ObjectId) -> Released<V, Q> {
         let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
+        // Calls that were sent before the last reference was given back are still served.
         if !entry.holders.is_empty() || !entry.turns.is_quiet() {
             return Released::nothing();
         }
+        // Their condition can never hold now, because no other call can change the object.
         let calls = entry.turns.unpark_all().into();
         self.with_exit_hooks.remove(&id);
         Released { values: self.entries.remove(&id).map(|entry| entry.value).into_iter().collect(), calls }

@@ -11,10 +11,10 @@
 
 use std::collections::VecDeque;
 
-/// How an object is used.
+/// The mode in which an object is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// With others.
+    /// Together with other readers.
     Shared,
     /// Alone.
     Exclusive,
@@ -43,6 +43,7 @@ impl<Q> Turns<Q> {
 
     /// Requests a turn. Returns the call when it may begin at once, and keeps it otherwise.
     pub(crate) fn arrive(&mut self, mode: Mode, user: Q) -> Option<Q> {
+        // Readers do not overtake a waiting writer, which would otherwise wait for ever.
         if self.queue.is_empty() && self.enter(mode) {
             return Some(user);
         }
@@ -64,6 +65,7 @@ impl<Q> Turns<Q> {
             Use::Read(_) | Use::Written | Use::Free => Use::Free,
         };
         if has_changed {
+            // From the back to the front, so that they keep their order.
             while let Some(user) = self.parked.pop_back() {
                 self.queue.push_front((Mode::Exclusive, user));
             }

@@ -32,7 +32,7 @@ pub(crate) struct Claims(Arc<Shared<[AtomicU64]>>);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClaimSlot(pub(crate) u16);
 
-/// How far a call is.
+/// The stage of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The manager has not looked at it.
@@ -112,7 +112,7 @@ impl Claims {
         }
     }
 
-    /// How far a call is. One whose word is another's by now was given up.
+    /// Returns the stage of a call. A call whose word is another call's by now was given up.
     pub(crate) fn stage(&self, slot: ClaimSlot, number: u64) -> Stage {
         // Pairs with `mark_sent` and `swap` of the other side. The outcome itself travels in a reply.
         let found = self.word(slot).load(Acquire);

@@ -93,7 +93,7 @@ pub enum CallError {
     /// The manager's process has ended. Its objects are lost.
     #[error("the manager is gone, and its objects with it")]
     ManagerGone,
-    /// It took too long.
+    /// The call took too long.
     #[error("the call was not over in time{}", if *.started { ", and goes on" } else { " and has not begun" })]
     Timeout {
         /// Whether the function has begun. If not, it never will.
@@ -126,7 +126,7 @@ pub enum CallError {
     /// Items of a queue were lost with processes that had received them and not said that they were done.
     #[error("{count} of the items that were received were lost with processes that died before `task_done`")]
     Lost {
-        /// How many.
+        /// The number of items.
         count: u64,
     },
     /// A limit of this process or of the machine, or the operating system.

@@ -16,7 +16,7 @@ const HEADER: usize = 4;
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     stream: UnixStream,
-    /// What has arrived lies from `begin` to `end`.
+    /// The bytes that have arrived lie from `begin` to `end`.
     bytes: Vec<u8>,
     begin: usize,
     end: usize,
@@ -43,12 +43,14 @@ impl FrameReader {
     /// Takes in what has arrived. Returns whether there was anything; the end of the stream is something too.
     pub(crate) fn pull(&mut self) -> io::Result<bool> {
         if self.begin > 0 {
+            // Half a frame at most is moved: whole ones were cut off before.
             self.bytes.copy_within(self.begin..self.end, 0);
             (self.begin, self.end) = (0, self.end - self.begin);
         }
         let room = self.end.clamp(MIN_READ_BYTES, MAX_READ_BYTES);
         if self.bytes.len() < self.end + room {
             self.bytes.resize(self.end + room, 0);
+        // One large frame should not cost a connection that memory for ever.
         } else if self.end == 0 && self.bytes.len() > MAX_READ_BYTES {
             self.bytes = vec![0; MIN_READ_BYTES];
         }
@@ -76,6 +78,7 @@ impl FrameReader {
             if self.has_ended {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            // The last read took all that there was: asking again would be a system call in vain.
             if std::mem::take(&mut self.is_dry) || !self.pull()? {
                 return Ok(None);
             }

@@ -1,4 +1,4 @@
-//! What clients and the server of a manager have in common: the protocol, the ids, the claims and the errors.
+//! The parts that clients and the server of a manager share: the protocol, the ids, the claims and the errors.
 
 pub(crate) mod claims;
 pub(crate) mod error;

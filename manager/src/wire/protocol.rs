@@ -62,7 +62,7 @@ pub(crate) enum ControlMessage<M> {
     },
 }
 
-/// What a call asks for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestKind {
     /// Run a method that may change the subject.
@@ -85,7 +85,7 @@ pub(crate) enum RequestKind {
     Release,
     /// Declare the subject sound.
     ClearPoison,
-    /// How many objects, references, and references to the subject there are.
+    /// Count the objects, the references, and the references to the target.
     Count,
     /// End.
     Shutdown,
@@ -157,7 +157,7 @@ impl RequestHeader {
     }
 }
 
-/// One step of a [`RequestKind::Steps`].
+/// A step of a [`RequestKind::Steps`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) objects: (ObjectId, Option<ObjectId>),
@@ -173,7 +173,7 @@ pub(crate) struct ReplyHeader {
     pub(crate) status: ReplyStatus,
 }
 
-/// What the rest of an answer is.
+/// The meaning of the payload of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyStatus {
     /// The result.
