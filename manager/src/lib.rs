@@ -49,8 +49,7 @@
 //! `RemotePool`.
 //!
 //! ```
-//! # procession_manager::init();
-//! # let manager = procession_manager::Manager::start()?;
+//! # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 //! let (groups, first) = (manager.dict::<String, procession_manager::List<u32>>()?, manager.list::<u32>()?);
 //! groups.insert("first".to_owned(), first.clone())?;
 //! first.push(7)?;

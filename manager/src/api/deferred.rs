@@ -86,8 +86,7 @@ impl<R: Serialize> Reply<R> {
     /// ```
     /// use procession_manager::{Deferred, Manager};
     ///
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let double = number.call_deferred(|number, ()| {
     ///     let (reply, deferred) = Deferred::pair();

@@ -153,8 +153,7 @@ impl Manager {
     /// ```
     /// use std::collections::BTreeMap;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let sorted = manager.create(|pairs: Vec<(u8, char)>| BTreeMap::from_iter(pairs), vec![(2, 'b'), (1, 'a')])?;
     /// assert_eq!(sorted.read(|map, ()| map.values().collect::<String>(), ())?, "ab");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -175,8 +174,7 @@ impl Manager {
     /// The manager is gone.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// drop(manager.list::<u8>()?);
     /// assert_eq!(manager.stats()?.objects, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -193,8 +191,7 @@ impl Manager {
     /// Returns its process.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// println!("the manager is process {}", manager.child().id());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -208,8 +205,7 @@ impl Manager {
     /// In a copy of the process that has started it, it is not.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// manager.shutdown()?;
     /// assert!(!manager.is_alive());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -230,8 +226,7 @@ impl Manager {
     /// ```
     /// use procession_manager::CallError;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u8>()?;
     /// manager.shutdown()?;
     /// assert!(matches!(list.push(1), Err(CallError::ManagerGone)));
@@ -270,8 +265,7 @@ impl Manager {
     /// Its process could not be waited for.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// manager.child().kill();
     /// manager.join()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -287,8 +281,7 @@ impl Manager {
     /// [`ManagerError::End`] when its process could not be waited for.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.join_timeout(std::time::Duration::from_millis(1))?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -17,8 +17,7 @@ use crate::wire::error::{CallError, decoded};
 /// Dropping it does not take the call back: its result, or its failure, is then dropped.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let list = manager.create(|list: Vec<u32>| list, vec![])?;
 /// let first = list.post(|list, n| { list.push(n); list.len() }, 7)?;
 /// drop(list.post(|list, n| list.push(n), 8)?);
@@ -46,8 +45,7 @@ impl<R> Pending<R> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// assert_eq!(number.post(|n, ()| *n * 2, ())?.wait()?, 6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -66,8 +64,7 @@ impl<R> Pending<R> {
     /// [`CallError::Timeout`], otherwise as [`wait`](Pending::wait).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// assert_eq!(number.post(|n, ()| *n * 2, ())?.wait_timeout(std::time::Duration::from_secs(60))?, 6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -82,8 +79,7 @@ impl<R> Pending<R> {
     /// Returns whether the call is over, so that [`wait`](Pending::wait) would not wait.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let (first, second) = (number.post(|n, ()| *n, ())?, number.post(|n, ()| *n, ())?);
     /// second.wait()?;
@@ -104,8 +100,7 @@ impl<R> Pending<R> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let double = number.post(|n, ()| *n * 2, ())?;
     /// assert!(double.is_ready_timeout(Duration::from_secs(60)));
@@ -131,8 +126,7 @@ impl<R> Pending<R> {
     /// ```
     /// use procession_manager::Pending;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut calls = vec![number.post(|n, ()| *n, ())?, number.post(|n, ()| *n + 1, ())?];
     /// let mut sum = 0;
@@ -205,8 +199,7 @@ impl<R> Pending<R> {
     /// ```
     /// use std::sync::mpsc;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let (done, when_done) = mpsc::channel();
     /// number.post(|n, ()| *n * 2, ())?.on_done(move |result| done.send(result.unwrap()).unwrap());
@@ -221,7 +214,7 @@ impl<R> Pending<R> {
     {
         let handle = Arc::clone(&self.handle);
         let finish = move |answer: Result<Message, CallError>| {
-            callback(answer.and_then(|message| Ok(codec::decode(message)?)));
+            callback(answer.and_then(decoded));
             // Up to here the object has stayed, because a reply to it was awaited.
             drop(handle);
         };

@@ -16,7 +16,7 @@ use super::deferred::Deferred;
 use super::pending::Pending;
 use crate::client::handle::Handle;
 use crate::client::request::MethodRef;
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 use crate::wire::protocol::RequestKind;
 
 /// A value of type `T` that lives in a manager.
@@ -75,8 +75,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "a".to_owned())?;
     /// let length = text.call(|text, more: String| { text.push_str(&more); text.len() }, "bc".to_owned())?;
     /// assert_eq!((length, text.get()?.as_str()), (3, "abc"));
@@ -101,8 +100,7 @@ impl<T: Any> Proxy<T> {
     /// ```
     /// use std::{thread, time::Duration};
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let late = number.call_timeout(|_, n| thread::sleep(Duration::from_millis(n)), 5000, Duration::from_millis(20));
     /// assert!(late.unwrap_err().is_timeout());
@@ -128,8 +126,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], [`CallError::Panicked`] and the others of [`call`](Proxy::call).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.create(|list: Vec<u32>| list, vec![3, 4])?;
     /// assert_eq!(list.read(|list, at: usize| list.get(at).copied(), 1)?, Some(4));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -149,8 +146,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::Timeout`], and the others of [`call`](Proxy::call).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "abc".to_owned())?;
     /// assert_eq!(text.read_timeout(|text, ()| text.len(), (), std::time::Duration::from_secs(60))?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -170,8 +166,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], [`CallError::Panicked`] and the others of [`call`](Proxy::call).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let pair = manager.create(|pair: (u8, String)| pair, (7, "seven".to_owned()))?;
     /// assert_eq!(pair.get()?, (7, "seven".to_owned()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -192,8 +187,7 @@ impl<T: Any> Proxy<T> {
     /// The manager or the value is gone.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// assert!(number.call(|_, ()| -> () { panic!("on purpose") }, ()).is_err());
     /// assert!(number.get().is_err());
@@ -211,8 +205,7 @@ impl<T: Any> Proxy<T> {
     /// ```
     /// use std::{thread, time::Duration};
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?.with_timeout(Duration::from_millis(20));
     /// let late = number.call(|_, ()| thread::sleep(Duration::from_secs(5)), ());
     /// assert!(late.unwrap_err().is_timeout());
@@ -258,8 +251,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::Timeout`], and the others of [`call`](Proxy::call).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let empty = manager.create(|list: Vec<u32>| list, vec![])?;
     /// let waited = empty.call_when_timeout(|list, ()| list.pop(), (), std::time::Duration::from_millis(20));
     /// assert!(waited.unwrap_err().is_timeout());
@@ -289,8 +281,7 @@ impl<T: Any> Proxy<T> {
     /// use std::{thread, time::Duration};
     /// use procession_manager::{Deferred, Manager};
     ///
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let slowly = number.call_deferred(|number, by| {
     ///     let (reply, deferred) = Deferred::pair();
@@ -319,8 +310,7 @@ impl<T: Any> Proxy<T> {
     /// use std::{sync::Mutex, time::Duration};
     /// use procession_manager::{Deferred, Manager, Reply};
     ///
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let waiting = manager.create(|(): ()| Mutex::new(Vec::<Reply<u32>>::new()), ())?;
     /// let late = waiting.call_deferred_timeout(|waiting, ()| {
     ///     let (reply, deferred) = Deferred::pair();
@@ -368,8 +358,7 @@ impl<T: Any> Proxy<T> {
     ///     }
     /// }
     ///
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 7)?;
     /// let text = number.post_given::<InAThread, u32, String, String>(|n| n.to_string(), &6)?;
     /// assert_eq!(text.wait()?, "42");
@@ -391,8 +380,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::Unsendable`] or [`CallError::ManagerGone`] when the call could not be sent. The [`Pending`] brings later errors.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let number = manager.create(|n: u64| n, 0)?;
     /// let answers: Vec<_> = (0..100).map(|_| number.post(|n, by| { *n += by; *n }, 1)).collect::<Result<_, _>>()?;
     /// for (index, answer) in (1..).zip(answers) {
@@ -416,8 +404,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::Unsendable`] or [`CallError::ManagerGone`], as for [`post`](Proxy::post).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let text = manager.create(|text: String| text, "abc".to_owned())?;
     /// let length = text.post_read(|text, ()| text.len(), ())?;
     /// assert_eq!(length.wait()?, 3);

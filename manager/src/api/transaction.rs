@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::api::proxy::Proxy;
 use crate::client::handle::{Handle, Route};
 use crate::client::request::{MethodRef, Request};
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 use crate::wire::ids::ObjectId;
 use crate::wire::protocol::{self, RequestKind};
 
@@ -50,8 +50,7 @@ pub struct Transaction {
 ///
 /// ```
 /// # use procession_manager::{Manager, Step, Transaction};
-/// # procession_manager::init();
-/// # let manager = Manager::start()?;
+/// # procession_manager::init(); let manager = Manager::start()?;
 /// let number = manager.create(|n: u32| n, 3)?;
 /// let mut transaction = Transaction::new();
 /// let step: Step<u32> = transaction.call(&number, |n, by| *n * by, 5)?;
@@ -95,8 +94,7 @@ impl Transaction {
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut transaction = Transaction::new();
     /// for by in [1, 2, 3] {
@@ -128,8 +126,7 @@ impl Transaction {
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let (a, b) = (manager.create(|n: u32| n, 3)?, manager.create(|n: u32| n, 4)?);
     /// let mut transaction = Transaction::new();
     /// let sum = transaction.call_both(&a, &b, |a, b, ()| { std::mem::swap(a, b); *a + *b }, ())?;
@@ -164,8 +161,7 @@ impl Transaction {
     ///
     /// ```
     /// # use procession_manager::{CallError, Manager, Transaction};
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut transaction = Transaction::new();
     /// transaction.call(&number, |n, by| *n / by, 0)?;
@@ -186,8 +182,7 @@ impl Transaction {
     /// use std::time::Duration;
     /// use procession_manager::{Manager, Transaction};
     ///
-    /// # procession_process::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let number = manager.create(|n: u32| n, 3)?;
     /// let mut transaction = Transaction::new();
     /// let step = transaction.call(&number, |n, by| { *n += by; *n }, 4)?;
@@ -243,8 +238,7 @@ impl<T: Any> Proxy<T> {
     /// [`CallError::Unknown`] when the values are the same, or of two managers; otherwise as [`call`](Proxy::call).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let (mine, yours) = (manager.create(|n: u32| n, 100)?, manager.create(|n: u32| n, 0)?);
     /// let is_paid = mine.call_both(&yours, |mine, yours, amount| {
     ///     let is_enough = *mine >= amount;
@@ -284,8 +278,7 @@ impl Results {
     ///
     /// ```
     /// # use procession_manager::{Manager, Transaction};
-    /// # procession_manager::init();
-    /// # let manager = Manager::start()?;
+    /// # procession_manager::init(); let manager = Manager::start()?;
     /// let text = manager.create(|text: String| text, "ab".to_owned())?;
     /// let mut transaction = Transaction::new();
     /// let length = transaction.call(&text, |text, ()| text.len(), ())?;

@@ -8,8 +8,7 @@ use crate::wire::error::CallError;
 /// A boxed slice in a manager: its length does not change.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let board = manager.array(vec!['.'; 9])?;
 /// board.set(4, 'x')?;
 /// assert_eq!(board.to_vec()?.iter().collect::<String>(), "....x....");
@@ -30,8 +29,7 @@ remote_methods! {
     /// Returns a copy of the element at `index`, if the array is that long.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!((array.get(0)?, array.get(3)?), (Some(1), None));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,8 +40,7 @@ remote_methods! {
     /// Replaces the element at `index`, and returns what it was; `None` if the array is not that long.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!((array.set(0, 7)?, array.set(3, 7)?), (Some(1), None));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -56,8 +53,7 @@ remote_methods! {
     /// Returns how many elements there are.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!(array.len()?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -68,8 +64,7 @@ remote_methods! {
     /// Returns whether there are none.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert!(!array.is_empty()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -79,8 +74,7 @@ remote_methods! {
     /// Sets all elements to `item`.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// array.fill(7)?;
     /// assert_eq!(array.to_vec()?, [7, 7, 7]);
@@ -97,8 +91,7 @@ impl<T: Item> Array<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let array = manager.array(vec![1, 2, 3])?;
     /// assert_eq!(array.to_vec()?, [1, 2, 3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -63,8 +63,7 @@ remote_methods! {
     /// Breaks it: all who wait, and all who come, are reported so.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(2)?;
     /// barrier.abort()?;
     /// assert!(matches!(barrier.wait(), Err(procession_manager::CallError::BrokenBarrier)));
@@ -75,8 +74,7 @@ remote_methods! {
     /// Makes it whole again. Those who wait are reported that it is broken.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(1)?;
     /// barrier.abort()?;
     /// barrier.reset()?;
@@ -88,8 +86,7 @@ remote_methods! {
     /// Returns whether it is broken.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.barrier(2)?.is_broken()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -99,8 +96,7 @@ remote_methods! {
     /// Returns how many have to come.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.parties()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -109,8 +105,7 @@ remote_methods! {
     /// Returns how many are waiting.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.waiting()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -127,8 +122,7 @@ impl Barrier {
     /// the caller had not come; [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(1)?.wait()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -143,8 +137,7 @@ impl Barrier {
     /// [`CallError::BrokenBarrier`] when the time is over or the barrier is broken; otherwise as [`wait`](Barrier::wait).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let barrier = manager.barrier(2)?;
     /// assert!(barrier.wait_timeout(std::time::Duration::from_millis(10)).is_err());
     /// assert!(barrier.is_broken()?);

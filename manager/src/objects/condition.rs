@@ -47,8 +47,7 @@ pub struct Condition {
 /// The guard of a [`Condition`], which holds its lock.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let condition = manager.condition()?;
 /// let guard: procession_manager::ConditionGuard<'_> = condition.acquire()?;
 /// # drop(guard);
@@ -86,8 +85,7 @@ impl Guard<'_, Condition> {
     /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`]. Do not touch what the lock protects then: another guard may hold it.
     ///
     /// ```no_run
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// // Waits until another process has called `notify_one` or `notify_all`.
     /// condition.acquire()?.wait()?;
@@ -108,8 +106,7 @@ impl Guard<'_, Condition> {
     /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`]. Do not touch what the lock protects then: another guard may hold it.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let condition = manager.condition()?;
     /// assert!(!condition.acquire()?.wait_timeout(std::time::Duration::from_millis(10))?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -125,8 +122,7 @@ impl Guard<'_, Condition> {
     /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`], and the errors of `is_to_wait`.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let (condition, count) = (manager.condition()?, manager.counter(1)?);
     /// condition.acquire()?.wait_while(|| Ok(count.get()? == 0))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -146,8 +142,7 @@ impl Guard<'_, Condition> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// manager.condition()?.acquire()?.notify_one()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -163,8 +158,7 @@ impl Guard<'_, Condition> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// manager.condition()?.acquire()?.notify_all()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

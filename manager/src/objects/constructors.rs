@@ -25,8 +25,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<String, f64>()?;
     /// assert_eq!(dict.len()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,8 +41,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<String>()?;
     /// assert_eq!(list.len()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,8 +57,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let set = manager.set::<String>()?;
     /// assert_eq!(set.len()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -76,8 +73,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert!(namespace.names()?.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -93,8 +89,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.value(7)?.get()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -109,8 +104,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.array(vec![1, 2])?.len()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -125,8 +119,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.counter(7)?.get()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -141,8 +134,7 @@ impl Manager {
     /// [`CallError::Unknown`] without room for one item; [`CallError::ManagerGone`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(10)?;
     /// assert!(queue.is_empty()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -163,8 +155,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.unbounded::<u8>()?;
     /// assert!(!queue.is_full()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -186,8 +177,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.event()?.is_set()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -202,8 +192,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.lock()?.is_locked()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -219,8 +208,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.rlock()?.is_locked()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -236,8 +224,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.semaphore(2)?.available()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -257,8 +244,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.bounded_semaphore(2)?.release(1)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -278,8 +264,7 @@ impl Manager {
     /// [`CallError::ManagerGone`]; [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// drop(manager.condition()?.acquire()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -299,8 +284,7 @@ impl Manager {
     /// [`CallError::Unknown`] without parties; [`CallError::ManagerGone`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.barrier(2)?.parties()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -6,8 +6,7 @@ use crate::api::proxy::Proxy;
 /// An `i64` in a manager.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let visits = manager.counter(0)?;
 /// assert_eq!((visits.add(1)?, visits.add(1)?), (1, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -26,8 +25,7 @@ remote_methods! {
     /// Adds to it, and returns what it is then.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.add(-2)?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -42,8 +40,7 @@ remote_methods! {
     /// Returns the number.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.get()?, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -54,8 +51,7 @@ remote_methods! {
     /// Sets it, and returns what it was.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!((counter.set(7)?, counter.get()?), (5, 7));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -65,8 +61,7 @@ remote_methods! {
     /// Sets it to `new` if it is `old`. Returns whether it was.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert!(counter.compare_and_swap(5, 6)?);
     /// assert!(!counter.compare_and_swap(5, 6)?);
@@ -83,8 +78,7 @@ remote_methods! {
     /// Waits until it is as large as `min`, and returns what it is.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.wait_for(5)?, 5);
     /// assert!(counter.wait_for_timeout(6, std::time::Duration::from_millis(10)).is_err());
@@ -94,8 +88,7 @@ remote_methods! {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let counter = manager.counter(5)?;
     /// assert_eq!(counter.wait_for_timeout(5, Duration::from_secs(60))?, 5);
     /// assert!(counter.wait_for_timeout(6, Duration::from_millis(10)).unwrap_err().is_timeout());

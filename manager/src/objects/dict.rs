@@ -49,8 +49,7 @@ remote_methods! {
     /// `String`.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<String, u8>()?;
     /// dict.insert("one".to_owned(), 1)?;
     /// assert_eq!(dict.get("one")?, Some(1));
@@ -62,8 +61,7 @@ remote_methods! {
     /// Sets the value of a key, and returns what it was.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, String>()?;
     /// assert_eq!(dict.insert(1, "one".to_owned())?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -74,8 +72,7 @@ remote_methods! {
     /// Removes a key, and returns its value.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.insert(1, 2)?;
     /// assert_eq!((dict.remove(&1)?, dict.remove(&1)?), (Some(2), None));
@@ -88,8 +85,7 @@ remote_methods! {
     /// Removes the last entry, if there is one.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(1, 2), (0, 3)])?;
     /// assert_eq!((dict.pop_item()?, dict.pop_item()?, dict.pop_item()?), (Some((0, 3)), Some((1, 2)), None));
@@ -101,8 +97,7 @@ remote_methods! {
     /// Returns whether there is such a key.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(!manager.dict::<u8, u8>()?.contains_key(&1)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -112,8 +107,7 @@ remote_methods! {
     /// Returns how many entries there are.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.dict::<u8, u8>()?.len()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -123,8 +117,7 @@ remote_methods! {
     /// Returns whether there are none.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(manager.dict::<u8, u8>()?.is_empty()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -133,8 +126,7 @@ remote_methods! {
     /// Removes all entries.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// manager.dict::<u8, u8>()?.clear()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -143,8 +135,7 @@ remote_methods! {
     /// Returns the value of a key, which is set to `default` if there was none.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// assert_eq!((dict.get_or_insert(1, 2)?, dict.get_or_insert(1, 3)?), (2, 2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -155,8 +146,7 @@ remote_methods! {
     /// Returns a copy of all keys, in order.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
     /// assert_eq!((dict.keys()?, dict.values()?), (vec![3, 1], vec![4, 2]));
@@ -167,8 +157,7 @@ remote_methods! {
     /// Returns a copy of all values, in the order of their keys.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(manager.dict::<u8, u8>()?.values()?.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -183,8 +172,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(1, 2), (3, 4)])?;
     /// dict.extend(std::collections::HashMap::from([(1, 5)]))?;
@@ -207,8 +195,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
     /// let copy = dict.snapshot()?;
@@ -228,8 +215,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
     /// assert_eq!(dict.to_vec()?, [(3, 4), (1, 2)]);
@@ -246,8 +232,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// dict.extend([(3, 4), (1, 2)])?;
     /// assert_eq!((dict.iter()?.next(), dict.iter()?.next_back()), (Some((3, 4)), Some((1, 2))));
@@ -270,8 +255,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u8>()?;
     /// assert_eq!(dict.compare_and_swap(&1, None, Some(2))?, Ok(()));
     /// assert_eq!(dict.compare_and_swap(&1, Some(7), None)?, Err(Some(2)));
@@ -297,8 +281,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     /// [`CallError::ManagerGone`], [`CallError::ObjectGone`], and [`CallError::Timeout`] where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let dict = manager.dict::<u8, u32>()?;
     /// let by = 5;
     /// assert_eq!(dict.update(&1, |old| Some(old.unwrap_or(0) + by))?, Some(5));

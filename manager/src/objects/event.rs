@@ -30,8 +30,7 @@ remote_methods! {
     /// Sets it. All who wait go on.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// event.set()?;
     /// assert!(event.is_set()?);
@@ -42,8 +41,7 @@ remote_methods! {
     /// Clears it.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// event.set()?;
     /// event.clear()?;
@@ -55,8 +53,7 @@ remote_methods! {
     /// Returns whether it is set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// assert!(!event.is_set()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -66,8 +63,7 @@ remote_methods! {
     /// Waits until it is set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// event.set()?;
     /// event.wait()?;
@@ -78,8 +74,7 @@ remote_methods! {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let event = manager.event()?;
     /// assert!(event.wait_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -16,8 +16,7 @@ use crate::wire::protocol::RequestKind;
 /// Holds a lock or a permit until it is dropped, which does not wait for the manager.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let (lock, semaphore) = (manager.lock()?, manager.semaphore(1)?);
 /// let guards = (lock.acquire()?, semaphore.acquire()?);
 /// assert!(lock.is_locked()?);
@@ -129,8 +128,7 @@ macro_rules! acquire_methods {
             /// [a limit](Self::with_timeout) was set.
             ///
             /// ```
-            /// # procession_manager::init();
-            /// # let manager = procession_manager::Manager::start()?;
+            /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// drop(object.acquire()?);
             /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -145,8 +143,7 @@ macro_rules! acquire_methods {
             /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
             ///
             /// ```
-            /// # procession_manager::init();
-            /// # let manager = procession_manager::Manager::start()?;
+            /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// assert!(object.acquire_timeout(std::time::Duration::from_secs(60))?.is_some());
             /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -162,8 +159,7 @@ macro_rules! acquire_methods {
             /// [`CallError::ObjectGone`].
             ///
             /// ```
-            /// # procession_manager::init();
-            /// # let manager = procession_manager::Manager::start()?;
+            /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// assert!(object.try_acquire()?.is_some());
             /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -40,8 +40,7 @@ remote_methods! {
     /// Adds an element at the end.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert_eq!(list.to_vec()?, [7]);
@@ -53,8 +52,7 @@ remote_methods! {
     /// Adds several elements at the end.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// assert_eq!(list.len()?, 2);
@@ -66,8 +64,7 @@ remote_methods! {
     /// Puts an element before the one at `index`. Returns whether the list is that long.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.insert(0, 7)?);
     /// assert!(!list.insert(9, 7)?);
@@ -84,8 +81,7 @@ remote_methods! {
     /// Removes the last element.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.pop()?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -95,8 +91,7 @@ remote_methods! {
     /// Removes the element at `index`, if the list is that long.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// assert_eq!((list.remove(0)?, list.remove(5)?), (Some(1), None));
@@ -108,8 +103,7 @@ remote_methods! {
     /// Returns a copy of the element at `index`, if the list is that long.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.get(3)?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -120,8 +114,7 @@ remote_methods! {
     /// Replaces the element at `index`, and returns what it was; `None` if the list is not that long.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(1)?;
     /// assert_eq!((list.set(0, 2)?, list.set(5, 2)?), (Some(1), None));
@@ -135,8 +128,7 @@ remote_methods! {
     /// Returns how many elements there are.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.len()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -147,8 +139,7 @@ remote_methods! {
     /// Returns whether there are none.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.is_empty()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -158,8 +149,7 @@ remote_methods! {
     /// Removes all elements.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.clear()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -174,8 +164,7 @@ remote_methods! {
     /// Returns a copy of the elements from `start` up to but not including `end`, as far as there are any.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
     /// assert_eq!(list.slice(1, 9)?, [2, 3]);
@@ -189,8 +178,7 @@ remote_methods! {
     /// Puts `items` in the place of the elements from `start` up to but not including `end`, and returns those.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
     /// assert_eq!(list.splice(0, 2, vec![9])?, [1, 2]);
@@ -206,8 +194,7 @@ remote_methods! {
     /// Keeps the first `len` elements.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2, 3])?;
     /// list.truncate(1)?;
@@ -219,8 +206,7 @@ remote_methods! {
     /// Reverses the order.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// list.reverse()?;
@@ -232,8 +218,7 @@ remote_methods! {
     /// Repeats the elements, so that the list has them `count` times in a row.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![1, 2])?;
     /// list.repeat(2)?;
@@ -253,8 +238,7 @@ remote_methods! {
     /// Returns whether the item is in the list.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(!list.contains(&7)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -265,8 +249,7 @@ remote_methods! {
     /// Returns the index of the first element that equals the item.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert_eq!(list.index_of(&7)?, Some(0));
@@ -278,8 +261,7 @@ remote_methods! {
     /// Returns how many times the item is in the list.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert_eq!(list.count(&7)?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -289,8 +271,7 @@ remote_methods! {
     /// Removes the item where it is for the first time. Returns whether it was there.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert!(list.remove_item(&7)?);
@@ -305,8 +286,7 @@ remote_methods! {
     /// Replaces the element at `index` by `new` if it is `old`. Returns whether it was.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert!(list.compare_and_swap(0, 7, 8)?);
@@ -325,8 +305,7 @@ remote_methods! {
     /// Sorts the elements. Equal ones keep their order.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.extend(vec![2, 1])?;
     /// list.sort()?;
@@ -344,8 +323,7 @@ impl<T: Item> List<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// assert!(list.to_vec()?.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -362,8 +340,7 @@ impl<T: Item> List<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let list = manager.list::<u32>()?;
     /// list.push(7)?;
     /// assert_eq!(list.iter()?.sum::<u32>(), 7);

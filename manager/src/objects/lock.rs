@@ -42,8 +42,7 @@ pub struct Lock {
 /// A lock in a manager that the thread which holds it can acquire again. It is free when all its guards are dropped.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let lock = manager.rlock()?;
 /// let outer = lock.acquire()?;
 /// let inner = lock.acquire()?;
@@ -61,8 +60,7 @@ pub struct RLock {
 /// The guard of a [`Lock`].
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let lock = manager.lock()?;
 /// let guard: procession_manager::LockGuard<'_> = lock.acquire()?;
 /// # drop(guard);
@@ -73,8 +71,7 @@ pub type LockGuard<'a> = Guard<'a, Lock>;
 /// The guard of an [`RLock`].
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let lock = manager.rlock()?;
 /// let guard: procession_manager::RLockGuard<'_> = lock.acquire()?;
 /// # drop(guard);
@@ -132,8 +129,7 @@ macro_rules! is_locked {
             /// [`CallError::ManagerGone`], [`CallError::ObjectGone`] or [`CallError::Timeout`].
             ///
             /// ```
-            /// # procession_manager::init();
-            /// # let manager = procession_manager::Manager::start()?;
+            /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
             #[doc = concat!("assert!(!", $make, "?.is_locked()?);")]
             /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// ```
@@ -152,8 +148,7 @@ impl<K: Acquire<State = LockState>> Guard<'_, K> {
     /// Returns whether the process that held the lock before has died while it held it.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let lock = manager.lock()?;
     /// if lock.acquire()?.is_inherited() {
     ///     println!("what the lock protects may be half changed");

@@ -116,8 +116,7 @@ macro_rules! proxy_type {
             /// Returns the proxy of the plain value, on which any function can be called.
             ///
             /// ```
-            /// # procession_manager::init();
-            /// # let manager = procession_manager::Manager::start()?;
+            /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// let plain = object.proxy().clone();
             #[doc = concat!("let same = procession_manager::", stringify!($proxy_type), "::from(plain);")]
@@ -134,8 +133,7 @@ macro_rules! proxy_type {
             /// [`CallError::Timeout`](crate::CallError::Timeout).
             ///
             /// ```
-            /// # procession_manager::init();
-            /// # let manager = procession_manager::Manager::start()?;
+            /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
             #[doc = concat!("let object = ", $make, "?;")]
             /// let limited = object.with_timeout(std::time::Duration::from_secs(60));
             /// # drop(limited);

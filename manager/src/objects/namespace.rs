@@ -13,8 +13,7 @@ use crate::wire::error::{CallError, decoded};
 /// Values of any types in a manager, each with a name.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let settings = manager.namespace()?;
 /// settings.set("depth", 7_u32)?;
 /// settings.set("title", "draft".to_owned())?;
@@ -33,8 +32,7 @@ pub struct Namespace {
 ///
 /// ```
 /// # use procession_manager::{Manager, Names, Proxy};
-/// # procession_manager::init();
-/// # let manager = Manager::start()?;
+/// # procession_manager::init(); let manager = Manager::start()?;
 /// let proxy: Proxy<Names> = manager.namespace()?.proxy().clone();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -51,8 +49,7 @@ remote_methods! {
     /// Returns all names, sorted.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// namespace.set("x", 1)?;
     /// assert_eq!(namespace.names()?, ["x"]);
@@ -73,8 +70,7 @@ impl Namespace {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// namespace.set("x", 1.5)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -99,8 +95,7 @@ impl Namespace {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert_eq!(namespace.get::<u8>("x")?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -123,8 +118,7 @@ impl Namespace {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let namespace = manager.namespace()?;
     /// assert!(!namespace.remove("x")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -57,8 +57,7 @@ impl<T: Item> Queue<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// queue.send(7)?;
     /// queue.send(8)?;
@@ -79,8 +78,7 @@ impl<T: Item> Queue<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// queue.send_timeout(7, Duration::from_secs(60))?;
     /// assert!(queue.send_timeout(8, Duration::from_millis(10)).unwrap_err().is_timeout());
@@ -99,8 +97,7 @@ impl<T: Item> Queue<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.recv_timeout(std::time::Duration::from_millis(10)).is_err());
     /// queue.send(7)?;
@@ -121,8 +118,7 @@ impl<T: Item> Queue<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// assert!(queue.recv_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
     /// queue.send(7)?;
@@ -140,8 +136,7 @@ impl<T: Item> Queue<T> {
     /// [`CallError::Timeout`] when the manager does not respond at once; [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.try_send(7)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -159,8 +154,7 @@ impl<T: Item> Queue<T> {
     /// [`CallError::Timeout`] when the manager does not respond at once; [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert_eq!(queue.try_recv()?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -180,8 +174,7 @@ impl<T: Item> Queue<T> {
     /// Each process is reported once. Otherwise see [`CallError`](crate::CallError).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// queue.join()?;
     /// queue.send(7)?;
@@ -201,8 +194,7 @@ impl<T: Item> Queue<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u8>(1)?;
     /// queue.send(7)?;
     /// assert!(queue.join_timeout(Duration::from_millis(10)).unwrap_err().is_timeout());
@@ -278,8 +270,7 @@ remote_methods! {
     /// Returns how many items there are.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert_eq!(queue.len()?, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -290,8 +281,7 @@ remote_methods! {
     /// Returns whether there are none.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(queue.is_empty()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -302,8 +292,7 @@ remote_methods! {
     /// Returns whether there is no room.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(!queue.is_full()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -314,8 +303,7 @@ remote_methods! {
     /// Marks a received item as done. Returns `false` if all items are done already.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let queue = manager.queue::<u32>(2)?;
     /// assert!(!queue.task_done()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

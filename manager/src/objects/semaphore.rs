@@ -13,8 +13,7 @@ use crate::wire::error::CallError;
 /// A number of permits in a manager.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let semaphore = manager.semaphore(2)?;
 /// let (first, second) = (semaphore.acquire()?, semaphore.acquire()?);
 /// assert!(semaphore.try_acquire()?.is_none());
@@ -34,8 +33,7 @@ pub struct Semaphore {
 /// The guard of a [`Semaphore`], which holds one permit.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let semaphore = manager.semaphore(1)?;
 /// let guard: procession_manager::SemaphoreGuard<'_> = semaphore.acquire()?;
 /// # drop(guard);
@@ -72,8 +70,7 @@ remote_methods! {
     /// Adds permits. Returns `false`, and adds none, where there would be more than the bound.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert!(manager.semaphore(0)?.release(2)?);
     /// assert!(!manager.bounded_semaphore(1)?.release(1)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -83,8 +80,7 @@ remote_methods! {
     /// Returns the number of permits that are free.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// assert_eq!(manager.semaphore(3)?.available()?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -136,8 +132,7 @@ impl Guard<'_, Semaphore> {
     /// Leaves the permit taken, also after the end of the process.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let semaphore = manager.semaphore(1)?;
     /// semaphore.acquire()?.forget();
     /// assert_eq!(semaphore.available()?, 0);

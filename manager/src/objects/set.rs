@@ -12,8 +12,7 @@ use crate::wire::error::CallError;
 /// A `HashSet` in a manager.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let seen = manager.set::<String>()?;
 /// assert!(seen.insert("a".to_owned())?);
 /// assert!(!seen.insert("a".to_owned())?, "it was there");
@@ -35,8 +34,7 @@ remote_methods! {
     /// Adds an item. Returns whether it is new.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -49,8 +47,7 @@ remote_methods! {
     /// Removes an item. Returns whether it was there.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -63,8 +60,7 @@ remote_methods! {
     /// Removes some item, if there is one.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -79,8 +75,7 @@ remote_methods! {
     /// Returns whether the item is in the set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -93,8 +88,7 @@ remote_methods! {
     /// Returns how many items there are.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -107,8 +101,7 @@ remote_methods! {
     /// Returns whether there are none.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -120,8 +113,7 @@ remote_methods! {
     /// Removes all items.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -133,8 +125,7 @@ remote_methods! {
     /// Adds items.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -154,8 +145,7 @@ remote_methods! {
     /// Returns the items of both sets.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -168,8 +158,7 @@ remote_methods! {
     /// Returns the items that are in both sets.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -182,8 +171,7 @@ remote_methods! {
     /// Returns the items that are not in the other set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -196,8 +184,7 @@ remote_methods! {
     /// Returns the items that are in one of the sets only.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -210,8 +197,7 @@ remote_methods! {
     /// Returns whether all its items are in the other set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -225,8 +211,7 @@ remote_methods! {
     /// Returns whether all items of the other set are in this one.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -240,8 +225,7 @@ remote_methods! {
     /// Returns whether no item is in both sets.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -254,8 +238,7 @@ remote_methods! {
     /// Removes items.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -270,8 +253,7 @@ remote_methods! {
     /// Removes all items but these.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -292,8 +274,7 @@ impl<T: Key> Set<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;
@@ -312,8 +293,7 @@ impl<T: Key> Set<T> {
     /// [`CallError::ManagerGone`] or [`CallError::ObjectGone`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let set = manager.set::<u32>()?;
     /// set.insert(7)?;
     /// assert_eq!(set.to_vec()?, [7]);
@@ -330,8 +310,7 @@ impl<T: Key> Set<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// use std::collections::HashSet;
     /// let set = manager.set::<u32>()?;
     /// set.extend(HashSet::from([1, 2]))?;

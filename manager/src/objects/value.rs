@@ -8,8 +8,7 @@ use crate::wire::error::CallError;
 /// A value in a manager that is got and set as a whole.
 ///
 /// ```
-/// # procession_manager::init();
-/// # let manager = procession_manager::Manager::start()?;
+/// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
 /// let title = manager.value("draft".to_owned())?;
 /// assert_eq!(title.replace("final".to_owned())?, "draft");
 /// assert_eq!(title.get()?, "final");
@@ -28,8 +27,7 @@ remote_methods! {
     /// Sets it.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// value.set("b".to_owned())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -39,8 +37,7 @@ remote_methods! {
     /// Sets it, and returns what it was.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert_eq!(value.replace("b".to_owned())?, "a");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -54,8 +51,7 @@ remote_methods! {
     /// Sets it to `new` if it is `old`. Returns whether it was.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert!(value.compare_and_swap("a".to_owned(), "b".to_owned())?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -77,8 +73,7 @@ impl<T: Item> Value<T> {
     /// [`CallError::ManagerGone`](crate::CallError::ManagerGone), [`CallError::ObjectGone`](crate::CallError::ObjectGone), and [`CallError::Timeout`](crate::CallError::Timeout) where a limit was set.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let value = manager.value("a".to_owned())?;
     /// assert_eq!(value.get()?, "a");
     /// # Ok::<(), Box<dyn std::error::Error>>(())

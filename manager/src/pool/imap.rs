@@ -72,8 +72,7 @@ where
     /// [`PoolProxyError::Call`] when the manager is gone. Errors of tasks, names and types come as results.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let square = manager.pool(2)?.job(|n: u64| n * n);
     /// let squares: Result<Vec<u64>, _> = square.imap(0..)?.take(4).collect();
     /// assert_eq!(squares?, [0, 1, 4, 9]);
@@ -94,8 +93,7 @@ where
     /// [`PoolProxyError::Call`] when the manager is gone. Errors of tasks, names and types come as results.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let square = manager.pool(2)?.job(|n: u64| n * n);
     /// for (index, square) in square.imap_unordered(0..10)? {
     ///     assert_eq!(square?, index * index);

@@ -102,8 +102,7 @@ where
     /// ```
     /// use std::{thread, time::Duration};
     ///
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let sleep = manager.pool(1)?.job(|seconds| thread::sleep(Duration::from_secs(seconds)));
     /// assert!(sleep.apply_timeout(3600, Duration::from_millis(10)).unwrap_err().is_timeout());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,8 +118,7 @@ where
     /// [`PoolProxyError::Call`] when the task cannot be sent. The [`PoolPending`] brings what happens to it afterwards.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let length = manager.pool(1)?.job(|word: String| word.len());
     /// for length in ["so", "it", "goes"].map(|word| length.apply_async(word.to_owned())) {
     ///     assert!(length?.wait()? < 5);
@@ -145,8 +143,7 @@ where
     /// As [`apply`](ManagedJob::apply): [`PoolProxyError::Task`] or [`PoolProxyError::Call`].
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let length = manager.pool(2)?.job(|word: String| word.len());
     /// assert_eq!(length.map(["so", "it", "goes"].map(String::from))?, [2, 2, 4]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -163,8 +160,7 @@ where
     /// [`PoolProxyError::is_timeout`] holds when the time was over; otherwise as [`apply`](ManagedJob::apply).
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let double = manager.pool(2)?.job(|n: u32| n * 2);
     /// assert_eq!(double.map_timeout([1, 2], std::time::Duration::from_secs(60))?, [2, 4]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -180,8 +176,7 @@ where
     /// [`PoolProxyError::Call`] when the tasks cannot be sent.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let squares = manager.pool(2)?.job(|n: u32| n * n).map_async(0..3)?;
     /// assert_eq!(squares.wait()?, [0, 1, 4]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -198,8 +193,7 @@ where
     /// [`PoolProxyError::Call`] when the tasks cannot be sent.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let squares = manager.pool(2)?.job(|n: u32| n * n).map_in_chunks(0..3, std::num::NonZeroUsize::new(1))?;
     /// assert_eq!(squares.wait()?, [0, 1, 4]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -79,8 +79,7 @@ impl PoolProxy {
     /// Returns a function as a job of the pool, to be applied in one way or another.
     ///
     /// ```
-    /// # procession_manager::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # procession_manager::init(); let manager = procession_manager::Manager::start()?;
     /// let increment = manager.pool(1)?.job(|n: u8| n + 1);
     /// assert_eq!((increment.apply(1)?, increment.map([1, 2])?), (2, vec![2, 3]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

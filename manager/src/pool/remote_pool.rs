@@ -29,8 +29,7 @@ use crate::wire::protocol::RequestKind;
 /// serves. Otherwise it is as a [`PoolProxy`](super::PoolProxy).
 ///
 /// ```
-/// use procession_channels::Address;
-/// use procession_manager::{Manager, Registry};
+/// use procession_manager::{Address, Manager, Registry};
 /// use procession_pool::Pool;
 ///
 /// fn registry() -> Registry {
@@ -67,15 +66,12 @@ impl RemoteManager {
     /// the pool could not be made, or the manager is gone.
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
-    /// # use procession_pool::Pool;
+    /// # use procession_manager::{Address, Manager, Registry}; use procession_pool::Pool;
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     ///     .task("numbers", "square", |n: u64| n * n);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// assert_eq!(remote.pool("numbers", 1_usize)?.apply::<u64, u64>("square", 7)?, 49);
     /// assert!(remote.pool("numbers", 0_usize).unwrap_err().to_string().contains("at least one worker"));
@@ -96,15 +92,12 @@ impl RemoteManager {
     /// [`PoolProxyError::Start`] or [`PoolProxyError::Call`], as for [`pool`](RemoteManager::pool).
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
-    /// # use procession_pool::Pool;
+    /// # use procession_manager::{Address, Manager, Registry}; use procession_pool::Pool;
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     ///     .task("numbers", "worker", |(): ()| std::process::id());
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// let (one, same) = (remote.open_pool("numbers", 1_usize)?, remote.open_pool("numbers", 1_usize)?);
     /// assert_eq!(one.apply::<(), u32>("worker", ())?, same.apply::<(), u32>("worker", ())?);
@@ -122,14 +115,12 @@ impl RemotePool {
     /// Returns a task, by its name in the registry, as a job of the pool.
     ///
     /// ```
-    /// # use procession_manager::{Address, ManagedJob, Manager, Registry};
-    /// # use procession_pool::Pool;
+    /// # use procession_manager::{Address, ManagedJob, Manager, Registry}; use procession_pool::Pool;
     /// # procession_manager::init();
     /// # let registry = Registry::new()
     /// #     .pool("numbers", |workers: usize| Pool::builder().workers(workers))
     /// #     .task("numbers", "square", |n: u64| n * n);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// let square: ManagedJob<u64, u64> = remote.pool("numbers", 2_usize)?.job("square");
     /// assert_eq!((square.apply(7)?, square.map([3, 4])?), (49, vec![9, 16]));

@@ -25,8 +25,7 @@ use crate::wire::protocol::RequestKind;
 /// A manager could not be connected to.
 ///
 /// ```
-/// use procession_channels::Address;
-/// use procession_manager::{ConnectError, Manager, Registry};
+/// use procession_manager::{Address, ConnectError, Manager, Registry};
 ///
 /// # procession_manager::init();
 /// let manager = Manager::start()?;
@@ -66,8 +65,7 @@ impl fmt::Debug for ConnectError {
 /// A connection to a manager of another program, which may run on another machine.
 ///
 /// ```
-/// use procession_channels::Address;
-/// use procession_manager::{Manager, Registry};
+/// use procession_manager::{Address, Manager, Registry};
 ///
 /// fn registry() -> Registry {
 ///     Registry::new()
@@ -107,8 +105,7 @@ impl Manager {
     /// The address cannot be had, or the registry was filled wrongly.
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
+    /// # use procession_manager::{Address, Manager, Registry};
     /// # procession_manager::init();
     /// let manager = Manager::start()?;
     /// let registry = Registry::new().object("count", |start: u64| start);
@@ -148,12 +145,10 @@ impl Manager {
     /// [`ConnectError::Refused`] when no manager listens there or the key is wrong; [`ConnectError::Schema`] when the registries differ.
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{ConnectError, Manager, Registry};
+    /// # use procession_manager::{Address, ConnectError, Manager, Registry};
     /// # procession_manager::init();
     /// let registry = Registry::new().object("count", |start: u64| start);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// assert!(matches!(Manager::connect(&registry, &address, b"wrong"), Err(ConnectError::Refused(_))));
     /// assert!(matches!(Manager::connect(&Registry::new(), &address, b"secret"), Err(ConnectError::Schema)));
     /// assert!(Manager::connect(&registry, &address, b"secret")?.is_connected());
@@ -180,8 +175,7 @@ impl Manager {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use procession_channels::Address;
-    /// use procession_manager::{Manager, Registry};
+    /// use procession_manager::{Address, Manager, Registry};
     ///
     /// # procession_process::init();
     /// let registry = Registry::new().object("count", |start: u64| start);
@@ -223,13 +217,11 @@ impl RemoteManager {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use procession_channels::Address;
-    /// use procession_manager::{Manager, Registry};
+    /// use procession_manager::{Address, Manager, Registry};
     ///
     /// # procession_process::init();
     /// let registry = Registry::new().object("count", |start: u64| start);
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// let count = remote.with_timeout(Duration::from_secs(60)).open::<u64, u64>("count", 0)?;
     /// # drop(count);
@@ -248,15 +240,12 @@ impl RemoteManager {
     /// else, otherwise as for a call.
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{CallError, Manager, Registry, RemoteProxy};
+    /// # use procession_manager::{Address, CallError, Manager, Registry, RemoteProxy};
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?; let remote = Manager::connect(&registry, address, b"secret")?;
     /// let count: RemoteProxy<u64> = remote.create("count", 5_u64)?;
     /// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
     /// assert!(matches!(remote.create::<u64, u64>("cuont", 5), Err(CallError::Unknown(_))));
@@ -278,14 +267,12 @@ impl RemoteManager {
     /// [`CallError::Unknown`] or [`CallError::WrongType`], and the others of [`create`](RemoteManager::create).
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
+    /// # use procession_manager::{Address, Manager, Registry};
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("tasks", |tasks: Vec<String>| tasks)
     ///     .reader("tasks", "count", |tasks: &Vec<String>, (): ()| tasks.len());
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// let tasks = remote.open::<_, Vec<String>>("tasks", vec!["sweep".to_owned()])?;
     /// let same = remote.open::<Vec<String>, Vec<String>>("tasks", Vec::new())?;
@@ -303,12 +290,10 @@ impl RemoteManager {
     /// Returns whether the manager can still be reached, as far as is known.
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
+    /// # use procession_manager::{Address, Manager, Registry};
     /// # procession_manager::init();
     /// # let registry = Registry::new();
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
     /// let remote = Manager::connect(&registry, address, b"secret")?;
     /// assert!(remote.is_connected());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -15,7 +15,7 @@ use super::registry::Registry;
 use crate::api::pending::Pending;
 use crate::client::handle::Handle;
 use crate::client::request::MethodRef;
-use crate::wire::error::CallError;
+use crate::wire::error::{CallError, decoded};
 use crate::wire::protocol::RequestKind;
 
 /// An object that a [`RemoteManager`](crate::RemoteManager) has made. Its methods are called by the names that they have in the
@@ -24,15 +24,12 @@ use crate::wire::protocol::RequestKind;
 /// The types of argument and result are compared with those in the registry before anything is sent.
 ///
 /// ```
-/// # use procession_channels::Address;
-/// # use procession_manager::{Manager, Registry, RemoteProxy};
+/// # use procession_manager::{Address, Manager, Registry, RemoteProxy};
 /// # procession_manager::init();
 /// let registry = Registry::new()
 ///     .object("count", |start: u64| start)
 ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
-/// # let manager = Manager::start()?;
-/// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-/// # let remote = Manager::connect(&registry, address, b"secret")?;
+/// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?; let remote = Manager::connect(&registry, address, b"secret")?;
 /// let count: RemoteProxy<u64> = remote.create("count", 5_u64)?;
 /// let same = count.clone();
 /// same.call::<u64, u64>("add", 1)?;
@@ -59,15 +56,12 @@ impl<T: Any> RemoteProxy<T> {
     /// see [`CallError`].
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{CallError, Manager, Registry};
+    /// # use procession_manager::{Address, CallError, Manager, Registry};
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?; let remote = Manager::connect(&registry, address, b"secret")?;
     /// let count = remote.create::<u64, u64>("count", 5)?;
     /// assert_eq!(count.call::<u64, u64>("add", 2)?, 7);
     /// assert!(matches!(count.call::<u8, u64>("add", 2), Err(CallError::WrongType(_))));
@@ -88,16 +82,13 @@ impl<T: Any> RemoteProxy<T> {
     /// [`CallError::Timeout`], otherwise as [`call`](RemoteProxy::call).
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
+    /// # use procession_manager::{Address, Manager, Registry};
     /// # use std::time::Duration;
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("tasks", |tasks: Vec<String>| tasks)
     ///     .waiter("tasks", "take", |tasks: &mut Vec<String>, (): ()| tasks.pop());
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?; let remote = Manager::connect(&registry, address, b"secret")?;
     /// let tasks = remote.create::<Vec<String>, Vec<String>>("tasks", Vec::new())?;
     /// assert!(tasks.call_timeout::<(), String>("take", (), Duration::from_millis(10)).unwrap_err().is_timeout());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -117,15 +108,12 @@ impl<T: Any> RemoteProxy<T> {
     /// [`CallError::Unknown`] or [`CallError::WrongType`], and the others of [`call`](RemoteProxy::call).
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
+    /// # use procession_manager::{Address, Manager, Registry};
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "add", |count: &mut u64, by: u64| { *count += by; *count });
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?; let remote = Manager::connect(&registry, address, b"secret")?;
     /// let count = remote.create::<u64, u64>("count", 0)?;
     /// let (one, two) = (count.post::<u64, u64>("add", 1)?, count.post::<u64, u64>("add", 1)?);
     /// assert_eq!((one.wait()?, two.wait()?), (1, 2));
@@ -146,15 +134,12 @@ impl<T: Any> RemoteProxy<T> {
     /// The manager or the object is gone.
     ///
     /// ```
-    /// # use procession_channels::Address;
-    /// # use procession_manager::{Manager, Registry};
+    /// # use procession_manager::{Address, Manager, Registry};
     /// # procession_manager::init();
     /// let registry = Registry::new()
     ///     .object("count", |start: u64| start)
     ///     .method("count", "divide", |count: &mut u64, by: u64| { *count /= by; *count });
-    /// # let manager = Manager::start()?;
-    /// # let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?;
-    /// # let remote = Manager::connect(&registry, address, b"secret")?;
+    /// # let manager = Manager::start()?; let address = manager.serve(&registry, "127.0.0.1:0".parse::<Address>()?, b"secret")?; let remote = Manager::connect(&registry, address, b"secret")?;
     /// let count = remote.create::<u64, u64>("count", 6)?;
     /// assert!(count.call::<u64, u64>("divide", 0).unwrap_err().panic().is_some());
     /// count.clear_poison()?;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use procession_channels::{Sender, unbounded};
 use procession_manager::{Barrier, CallError, Condition, Counter, Event, Lock, Manager, Queue, RLock, Semaphore};
 use procession_process::Process;
 use proptest::prelude::*;
 
-use crate::support::{LONG, cases, until};
+use crate::support::{LONG, cases, spin, until};
 
 /// What two processes do with one set of objects, with such limits.
 type Play = (Lock, RLock, Semaphore, Condition, Vec<u64>);
@@ -170,14 +170,6 @@ fn pass_on((queue, seen): (Queue<u64>, Sender<u64>)) {
     loop {
         let item = queue.recv().unwrap();
         seen.send(item).unwrap();
-    }
-}
-
-/// Lets some microseconds pass without giving the processor away.
-fn spin(micros: u64) {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_micros(micros) {
-        std::hint::spin_loop();
     }
 }
 

@@ -8,9 +8,9 @@ mod classics;
 mod cut_offs;
 mod deaths;
 mod deferred;
-mod kinds;
 mod model;
 mod nesting;
+mod objects;
 mod parallel;
 #[cfg(all(feature = "pool", feature = "remote"))]
 mod pool;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use procession_channels::Address;
 use procession_manager::{CallError, Manager, Registry, RemoteManager, RemoteProxy};
 use proptest::prelude::*;
 
-use crate::support::{LONG, cases};
+use crate::support::{LONG, cases, spin};
 
 fn registry() -> Registry {
     Registry::new()
@@ -29,14 +29,6 @@ fn served() -> (Manager, RemoteManager) {
     let address = manager.serve(&registry(), "127.0.0.1:0".parse::<Address>().unwrap(), b"key").unwrap();
     let remote = Manager::connect(&registry(), address, b"key").unwrap();
     (manager, remote)
-}
-
-/// Lets some microseconds pass without giving the processor away.
-fn spin(micros: u64) {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_micros(micros) {
-        std::hint::spin_loop();
-    }
 }
 
 /// The outcomes of calls that were given up.

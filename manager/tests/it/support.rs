@@ -50,3 +50,11 @@ pub(crate) fn until_held(manager: &Manager, objects: u64, references: u64) {
 pub(crate) fn cases(few: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(few)
 }
+
+/// Lets some microseconds pass without giving the processor away.
+pub(crate) fn spin(micros: u64) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(micros) {
+        std::hint::spin_loop();
+    }
+}
