@@ -189,8 +189,10 @@ fn an_item_that_goes_to_the_dead_comes_back() {
         drop(victim.join());
         queue.send(7).unwrap();
         queue.send(8).unwrap();
-        assert_eq!(queue.recv_timeout(LONG), Ok(7));
-        assert_eq!(queue.recv_timeout(LONG), Ok(8));
+        // The manager may notice the death after it has handed out the second item.
+        let mut items = [queue.recv_timeout(LONG).unwrap(), queue.recv_timeout(LONG).unwrap()];
+        items.sort_unstable();
+        assert_eq!(items, [7, 8]);
     }
 }
 
