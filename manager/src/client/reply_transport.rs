@@ -13,7 +13,9 @@ use procession_core::{Control, TryRecv};
 use super::pending_replies::PendingReplies;
 use crate::wire::error::CallError;
 use crate::wire::frame_reader::FrameReader;
-use crate::wire::tuning::{REPLY_BATCH, SPIN_MAX_MISSES, SPIN_RETRY_EVERY, SPIN_TIME};
+use crate::wire::tuning::{REPLY_BATCH, SPIN_TIME};
+#[cfg(feature = "remote")]
+use crate::wire::tuning::{SPIN_MAX_MISSES, SPIN_RETRY_EVERY};
 
 /// The way that answers come.
 #[derive(Debug)]
