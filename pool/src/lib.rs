@@ -46,8 +46,8 @@
 //!
 //! # Results later
 //!
-//! [`apply_async`](Pool::apply_async) and [`map_async`](Pool::map_async) do not wait. What they answer can be asked, awaited, cancelled,
-//! given a callback that cannot hurt the pool, and waited for together with others, of several pools if need be.
+//! [`apply_async`](Pool::apply_async) and [`map_async`](Pool::map_async) return at once, with a handle. It can be asked, awaited and
+//! cancelled, takes callbacks that cannot hurt the pool, and can be waited for together with handles of other pools.
 //!
 //! ```
 //! use procession_pool::{AsyncResult, Pool};
@@ -63,9 +63,9 @@
 //!
 //! # What goes wrong
 //!
-//! Each item brings a value or a [`TaskError`]. A panic comes with its message, place and backtrace. When a worker is killed, runs
-//! out of memory or calls `exit`, the item that it was working on is an error with the exit status; whatever else it had
-//! been given goes to others, and another worker takes its place.
+//! Each item yields a value or a [`TaskError`]. A panic comes with its message, location and backtrace. When a worker is killed, runs
+//! out of memory or calls `exit`, the item that it was working on is an error with the exit status. Its other items go to other
+//! workers, and a new worker replaces it.
 //!
 //! ```
 //! # use procession_pool::Pool;
@@ -96,8 +96,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A pool none of whose workers can be brought to work, because its
-//! initializer fails for example, breaks: it ends every task with the reason instead of starting workers for ever.
+//! A pool whose workers never become ready, for example because its initializer fails, breaks: every task ends with the reason, and
+//! no more workers are started.
 //!
 //! # Preparing workers
 //!
@@ -114,16 +114,16 @@
 //!
 //! # The end
 //!
-//! [`close`](Pool::close) lets the jobs that have started go on to their end, [`join`](Pool::join) waits for the workers to leave,
+//! [`close`](Pool::close) lets open jobs go on to their end, [`join`](Pool::join) waits for the workers to leave,
 //! [`terminate`](Pool::terminate) kills them. Dropping the pool is enough in most programs. Workers sleep through
 //! Ctrl-C, because the program decides what an interrupt means, and die with it, even when it is killed.
 //!
 //! # How it works
 //!
 //! Each worker has a private ring in shared memory in each direction, and no lock or pipe is shared between workers: one that dies
-//! can hurt nobody else. The pool knows what each worker holds and which of it has started. A scheduler without I/O decides; a
-//! caller that waits for results drives the dispatch itself, and the pool's own thread does while nobody waits. Workers are sent a few
-//! milliseconds of work ahead, and what they have not started is taken back when others have nothing to do.
+//! cannot hurt another. The pool knows which tasks each worker holds and which of them have started. A scheduler without I/O decides.
+//! A caller that waits for results drives the dispatch itself; at other times the pool's own thread does. Workers are sent a few
+//! milliseconds of work ahead, and tasks that they have not started are revoked when other workers are idle.
 //!
 //! # Not here
 //!

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use procession_core::os::mutex;
 use procession_core::os::poll::deadline_after;
 
 use crate::caller::callbacks::{self, Callback};
@@ -265,7 +266,7 @@ impl CallbackWaker {
         let has_finished = self.pending.result().is_some();
         if has_finished {
             self.pending.remove_waker(self.waker_id);
-            let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let callback = mutex::lock(&self.callback).take();
             callback.into_iter().for_each(|callback| callback());
         }
         has_finished

@@ -87,8 +87,8 @@ where
     I: Iterator<Item = A>,
     R: DeserializeOwned,
 {
-    /// Returns the number of results to come where nothing fails. Where an error would be the end, only an exact number is given: the
-    /// lower bound of an endless input is none then.
+    /// Returns the number of results to come where nothing fails. Where an error would be the end, only an exact number is
+    /// given, because the lower bound of an endless input says nothing then.
     fn size_hint(&self) -> (usize, Option<usize>) {
         let Some((min, max)) = self.feed.as_ref().map(JobFeed::size_hint) else { return (0, Some(0)) };
         let is_certain = self.policy == FailurePolicy::CollectAll || max == Some(min);

@@ -5,10 +5,11 @@ use std::fmt;
 use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use procession_core::os::mutex;
 use procession_core::os::poll::deadline_after;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -268,7 +269,7 @@ impl Pool {
         }
         let has_ended = self.shared.status.wait_ended(deadline);
         if has_ended {
-            let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let thread = mutex::lock(&self.thread).take();
             if let Some(thread) = thread {
                 // Its panic is a defect that every task has reported.
                 let _defect = thread.join();
@@ -491,7 +492,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         if !self.shared.is_ours() {
             // The thread belongs to the original, so its handle is left alone.
-            let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let thread = mutex::ignore_poison(self.thread.get_mut());
             return mem::forget(thread.take());
         }
         self.shared.command(Event::Drop);

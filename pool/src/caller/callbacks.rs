@@ -4,12 +4,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
+use procession_core::os::backoff::{Backoff, has_other_cores};
 use procession_core::os::identity::ProcessIdentity;
-use procession_process::cpu_count;
+use procession_core::os::mutex;
 
 use crate::model::catch::catch;
 use crate::model::tuning::{CALLER_SPIN, POLLS_PER_YIELD, THREAD_IDLE_TIMEOUT};
@@ -29,7 +30,6 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue { owner: None, callbacks: VecDeque
 static QUEUED: Condvar = Condvar::new();
 /// The number of callbacks, for threads that look without the lock.
 static LEN: AtomicUsize = AtomicUsize::new(0);
-static MAY_SPIN: LazyLock<bool> = LazyLock::new(|| cpu_count() > 1);
 
 /// Has a callback run soon. Never waits for it, nor for another one.
 pub(crate) fn run(callback: Callback) {
@@ -45,7 +45,7 @@ pub(crate) fn run(callback: Callback) {
     }
 }
 
-/// Has a callback run soon on an idle thread, or gives it back if there is none.
+/// Has a callback run soon on an idle thread, or gives it back.
 pub(crate) fn run_if_idle(callback: Callback) -> Result<(), Callback> {
     let mut queue = lock();
     if queue.spare <= 0 {
@@ -60,19 +60,9 @@ pub(crate) fn run_if_idle(callback: Callback) -> Result<(), Callback> {
 fn work() {
     let mut may_spin = false;
     while let Some(callback) = next(may_spin) {
-        may_spin = *MAY_SPIN;
+        may_spin = has_other_cores();
         // A panic has been written to standard error, and concerns no other callback.
         let _panicked = catch(callback);
-    }
-}
-
-/// Polls for a callback for a moment: where one follows the other, to sleep and be woken takes longer than they do.
-fn spin() {
-    let begin = Instant::now();
-    // Relaxed: the lock that is taken next orders it.
-    while LEN.load(Ordering::Relaxed) == 0 && begin.elapsed() < CALLER_SPIN {
-        (0..POLLS_PER_YIELD).for_each(|_| std::hint::spin_loop());
-        thread::yield_now();
     }
 }
 
@@ -80,12 +70,12 @@ fn spin() {
 fn next(may_spin: bool) -> Option<Callback> {
     lock().spare += 1;
     if may_spin {
-        spin();
+        // Where one callback follows the other, to sleep and be woken takes longer than they do. Relaxed: the lock orders it.
+        Backoff::new(CALLER_SPIN, POLLS_PER_YIELD).spin_until(|| LEN.load(Ordering::Relaxed) > 0);
     }
-    let waited = QUEUED.wait_timeout_while(lock(), THREAD_IDLE_TIMEOUT, |queue| queue.callbacks.is_empty());
-    let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    let callback = queue.callbacks.pop_front();
-    // Relaxed: a hint for `spin`.
+    let deadline = Some(Instant::now() + THREAD_IDLE_TIMEOUT);
+    let (mut queue, callback) = mutex::wait_for(&QUEUED, lock(), deadline, |queue| queue.callbacks.pop_front());
+    // Relaxed: a hint for idle threads that spin.
     LEN.store(queue.callbacks.len(), Ordering::Relaxed);
     if callback.is_none() {
         queue.spare -= 1;
@@ -94,7 +84,7 @@ fn next(may_spin: bool) -> Option<Callback> {
 }
 
 fn lock() -> MutexGuard<'static, Queue> {
-    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut queue = mutex::lock(&QUEUE);
     let me = Some(ProcessIdentity::current());
     if queue.owner != me {
         // The callbacks of the original are left to its own threads, so they are neither run nor dropped here.
@@ -107,7 +97,7 @@ fn lock() -> MutexGuard<'static, Queue> {
 impl Queue {
     fn push(&mut self, callback: Callback) {
         self.callbacks.push_back(callback);
-        // Relaxed: a hint for `spin`.
+        // Relaxed: a hint for idle threads that spin.
         LEN.store(self.callbacks.len(), Ordering::Relaxed);
         self.spare -= 1;
     }

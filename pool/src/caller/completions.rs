@@ -1,9 +1,11 @@
 //! [`Completions`]: which of several jobs ends next. The cost for each does not grow with their number.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Instant;
+
+use procession_core::os::mutex;
 
 use super::pending::{Pending, WakerId};
 
@@ -68,25 +70,11 @@ impl Drop for Completions {
 
 impl ReadyQueue {
     fn pop(&self, deadline: Option<Instant>) -> Option<usize> {
-        let mut indices = self.lock();
-        loop {
-            if let Some(index) = indices.pop_front() {
-                return Some(index);
-            }
-            let Some(deadline) = deadline else {
-                indices = self.not_empty.wait(indices).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            indices = self.not_empty.wait_timeout(indices, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        mutex::wait_for(&self.not_empty, self.lock(), deadline, VecDeque::pop_front).1
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
-        self.indices.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.indices)
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use std::iter::Fuse;
 use std::marker::PhantomData;
 use std::mem;
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -14,14 +13,14 @@ use serde::de::DeserializeOwned;
 use super::input_speed::{InputSpeed, ReadPass};
 use super::job_handle::JobHandle;
 use super::job_spec::{JobSpec, unsendable};
+use super::window::Window;
 use crate::dispatcher::handoff::Shared;
 use crate::model::failure_info::{FailureInfo, FailureKind};
 use crate::model::options::JobLifetime;
 use crate::model::task_error::TaskError;
 use crate::model::tuning::{
-    CHUNKS_PER_WORKER, FIRST_BATCH_TASKS, HEAVY_ARGUMENT_BYTES, KNOWN_FUNCTION_CREDIT, MAX_BATCH_BYTES,
-    MAX_BATCH_TASKS, MAX_BATCH_TIME, MAX_BYTES_IN_FLIGHT, MAX_RESERVED_RESULTS, MAX_RESULTS_PER_REFILL_CHECK,
-    MAX_TASKS_IN_FLIGHT, MIN_TASKS_PER_WORKER, WARM_BYTES_PER_WORKER,
+    FIRST_BATCH_TASKS, HEAVY_ARGUMENT_BYTES, MAX_BATCH_BYTES, MAX_BATCH_TASKS, MAX_BATCH_TIME, MAX_RESERVED_RESULTS,
+    MAX_RESULTS_PER_REFILL_CHECK,
 };
 use crate::wire::arguments::ArgumentBatch;
 use crate::wire::results::ResultBatch;
@@ -29,7 +28,6 @@ use crate::wire::results::ResultBatch;
 /// One job's results and the rest of its input.
 pub(crate) struct JobFeed<'pool, I: Iterator, R> {
     pool: PhantomData<&'pool Shared>,
-    workers: usize,
     /// The job, or why no task can be sent.
     job_handle: Result<JobHandle, FailureKind>,
     input: Fuse<I>,
@@ -37,20 +35,11 @@ pub(crate) struct JobFeed<'pool, I: Iterator, R> {
     input_speed: InputSpeed,
     /// The number of submitted tasks whose outcomes were not taken.
     in_pool: u64,
-    /// The number of results that were given out.
-    given: u64,
-    /// Counts as given out where the function's duration is known from earlier jobs.
-    initial_credit: u64,
-    /// The caller's limit on the number of tasks in flight.
-    read_ahead: usize,
+    window: Window,
     /// The number of given results at which the input is polled again.
     next_refill_check: u64,
     /// Tasks that were read and not submitted. The items before its end were read.
     batch: ArgumentBatch,
-    /// The weight of the arguments in flight, in bytes.
-    bytes: usize,
-    /// The weight of a result. It follows heavier results at once and lighter ones slowly.
-    result_bytes: usize,
     arrived: VecDeque<ResultBatch>,
     result: PhantomData<fn() -> R>,
 }
@@ -74,19 +63,14 @@ where
         let is_known = job_handle.as_ref().is_ok_and(|handle| !handle.mailbox.avg_duration().is_zero());
         JobFeed {
             pool: PhantomData,
-            workers,
+            window: Window::new(workers, options.read_ahead, is_known),
             job_handle,
             input_speed: InputSpeed::new(options.lifetime == JobLifetime::Stream, input.size_hint()),
             input: input.fuse(),
             is_exhausted: false,
             in_pool: 0,
-            given: 0,
-            initial_credit: if is_known { KNOWN_FUNCTION_CREDIT } else { 0 },
-            read_ahead: options.read_ahead.map_or(usize::MAX, NonZeroUsize::get),
             next_refill_check: 0,
             batch: ArgumentBatch::default(),
-            bytes: 0,
-            result_bytes: 0,
             arrived: VecDeque::new(),
             result: PhantomData,
         }
@@ -100,7 +84,7 @@ where
             if let Some(front) = self.arrived.front_mut() {
                 if front.count() > 0 {
                     // Counted first, because decoding runs code of the user's, which may panic.
-                    self.given += 1;
+                    self.window.given += 1;
                     return Ok(front.next());
                 }
                 self.arrived.pop_front();
@@ -120,7 +104,7 @@ where
             if let Some(error) = batch.failure() {
                 return Err(error);
             }
-            self.given += batch.count();
+            self.window.given += batch.count();
             early.insert(batch.first(), batch);
             while let Some(batch) = early.remove(&(results.len() as u64)) {
                 batch.decode_into(&mut results)?;
@@ -143,7 +127,7 @@ where
             if self.is_finished() {
                 return Ok(false);
             }
-            if !self.should_read(self.window())
+            if !self.should_read(self.max_in_flight())
                 && let Ok(handle) = &self.job_handle
                 && !handle.wait(self.wake_threshold(), deadline)
                 && deadline.is_some_and(|at| at <= Instant::now())
@@ -164,7 +148,7 @@ where
     /// Records that a result was given out.
     #[inline]
     pub(crate) fn count_given(&mut self) {
-        self.given += 1;
+        self.window.given += 1;
     }
 
     /// Returns whether every item was read and every result given out.
@@ -179,9 +163,7 @@ where
         }
         for batch in self.arrived.iter_mut().skip(before) {
             self.in_pool = self.in_pool.saturating_sub(batch.count());
-            self.bytes = self.bytes.saturating_sub(batch.take_weight());
-            let weight = batch.result_weight() / usize::try_from(batch.count()).unwrap_or(usize::MAX).max(1);
-            self.result_bytes = weight.max(self.result_bytes - self.result_bytes / 8);
+            self.window.record(batch);
         }
     }
 
@@ -189,12 +171,12 @@ where
     /// block, a result that is there goes first.
     #[inline]
     pub(crate) fn refill(&mut self, deadline: Option<Instant>, has_result: impl FnOnce(&Self) -> bool) {
-        if self.given >= self.next_refill_check && !(self.input_speed.may_block() && has_result(self)) {
+        if self.window.given >= self.next_refill_check && !(self.input_speed.may_block() && has_result(self)) {
             self.fill(deadline);
             // Deliveries to the mailbox may have changed the window meanwhile.
-            let window = self.window();
-            let excess = self.in_flight().saturating_sub((window - window / 4) as u64);
-            self.next_refill_check = self.given + (excess / 2).clamp(1, MAX_RESULTS_PER_REFILL_CHECK);
+            let max = self.max_in_flight();
+            let excess = self.in_flight().saturating_sub((max - max / 4) as u64);
+            self.next_refill_check = self.window.given + (excess / 2).clamp(1, MAX_RESULTS_PER_REFILL_CHECK);
         }
     }
 
@@ -202,26 +184,26 @@ where
     ///
     /// Where the input may block, each item is submitted before the next is read, and results that are there go first.
     fn fill(&mut self, deadline: Option<Instant>) {
-        let window = self.window();
-        if !self.should_read(window) {
+        let max = self.max_in_flight();
+        if !self.should_read(max) {
             // The batch is not empty if the input has panicked in the middle of a pass.
             return self.submit();
         }
         let mut pass = ReadPass::begin();
-        while self.read_on(window, &mut pass, deadline) && !(pass.is_long() && self.has_results()) {}
+        while self.read_on(max, &mut pass, deadline) && !(pass.is_long() && self.has_results()) {}
         self.submit();
     }
 
     /// Reads some items. Returns whether to read on.
-    fn read_on(&mut self, window: usize, pass: &mut ReadPass, deadline: Option<Instant>) -> bool {
+    fn read_on(&mut self, max: usize, pass: &mut ReadPass, deadline: Option<Instant>) -> bool {
         let may_block = self.input_speed.may_block();
-        let free = self.free(window).min(if may_block { 1 } else { pass.stride });
-        let before = self.bytes;
+        let free = self.window.free(self.in_flight(), max).min(if may_block { 1 } else { pass.stride });
+        let before = self.window.bytes;
         if may_block && self.has_arrived() || free == 0 || !self.read_some(free) {
             return false;
         }
         let is_next = pass.is_next;
-        self.input_speed.record(pass.read_clock(), self.bytes.saturating_sub(before), is_next);
+        self.input_speed.record(pass.read_clock(), self.window.bytes.saturating_sub(before), is_next);
         let may_block = self.input_speed.may_block();
         let is_full = self.batch.len() >= self.batch_size() || self.batch.weight() >= MAX_BATCH_BYTES;
         if is_full || may_block || pass.read_at - pass.submitted_at >= MAX_BATCH_TIME {
@@ -262,32 +244,17 @@ where
     }
 
     /// Returns whether to read on. Refilling for a few slots is not worth the submit that follows.
-    fn should_read(&self, window: usize) -> bool {
-        !self.is_exhausted && self.free(window - window / 4) > 0
+    fn should_read(&self, max: usize) -> bool {
+        !self.is_exhausted && self.window.free(self.in_flight(), max - max / 4) > 0
     }
 
     fn in_flight(&self) -> u64 {
-        self.batch.end().saturating_sub(self.given)
+        self.batch.end().saturating_sub(self.window.given)
     }
 
-    /// Returns the number of tasks that may be in flight: few at first, and more as results are given out.
-    fn window(&self) -> usize {
-        let depth = self.job_handle.as_ref().map_or(1, |handle| handle.mailbox.prefetch_depth());
-        let min = self.workers.saturating_mul(CHUNKS_PER_WORKER);
-        let credit = usize::try_from(self.given.max(self.initial_credit)).unwrap_or(usize::MAX);
-        let max = MAX_TASKS_IN_FLIGHT.max(min).min(self.read_ahead);
-        min.saturating_mul(depth).min(min.saturating_add(credit)).min(max)
-    }
-
-    /// Returns the number of tasks that may be added. One of them may be heavy.
-    fn free(&self, window: usize) -> usize {
-        let in_flight = usize::try_from(self.in_flight()).unwrap_or(usize::MAX);
-        let bytes = self.bytes.saturating_add(in_flight.saturating_mul(self.result_bytes));
-        let within = |bytes_in_flight: usize| bytes_in_flight.saturating_sub(bytes).div_ceil(self.result_bytes.max(1));
-        let per_worker = |count: usize| self.workers.saturating_mul(count).saturating_sub(in_flight);
-        let warm = within(self.workers.saturating_mul(WARM_BYTES_PER_WORKER).min(MAX_BYTES_IN_FLIGHT));
-        let heavy = within(MAX_BYTES_IN_FLIGHT).min(per_worker(MIN_TASKS_PER_WORKER));
-        window.saturating_sub(in_flight).min(warm.max(heavy).max(per_worker(1)))
+    /// Returns the number of tasks that may be in flight.
+    fn max_in_flight(&self) -> usize {
+        self.window.max_in_flight(self.job_handle.as_ref().map_or(1, |handle| handle.mailbox.prefetch_depth()))
     }
 
     /// Returns the number of tasks to submit together: few at first, so that workers have tasks while the input is read.
@@ -310,7 +277,7 @@ where
             };
             match self.batch.push(&item) {
                 Ok(weight) => {
-                    self.bytes = self.bytes.saturating_add(weight);
+                    self.window.bytes = self.window.bytes.saturating_add(weight);
                     if weight >= HEAVY_ARGUMENT_BYTES {
                         break;
                     }
@@ -328,7 +295,7 @@ where
     /// Ends a job of the process that this one is a copy of: one error says so, and is the last result.
     #[cold]
     fn fail_forked(&mut self) {
-        let (failure, next) = (FailureInfo::of(None, FailureKind::Forked), self.given);
+        let (failure, next) = (FailureInfo::of(None, FailureKind::Forked), self.window.given);
         self.arrived.push_back(ResultBatch::error(next, 1, failure));
         self.job_handle = Err(FailureKind::Forked);
         (self.is_exhausted, self.in_pool, self.batch) = (true, 0, ArgumentBatch::new(next + 1));
@@ -348,7 +315,7 @@ where
             }
             Err(kind) => {
                 let (failure, count) = (FailureInfo::of(None, kind.clone()), batch.len() as u64);
-                self.bytes = self.bytes.saturating_sub(batch.weight());
+                self.window.bytes = self.window.bytes.saturating_sub(batch.weight());
                 self.arrived.push_back(ResultBatch::error(batch.first, count, failure));
             }
         }
@@ -365,10 +332,10 @@ where
 
 impl<I: Iterator, R> fmt::Debug for JobFeed<'_, I, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JobFeed { batch, given, is_exhausted, .. } = self;
+        let JobFeed { batch, window, is_exhausted, .. } = self;
         f.debug_struct("JobFeed")
             .field("read", &batch.end())
-            .field("given", given)
+            .field("given", &window.given)
             .field("is_exhausted", is_exhausted)
             .finish()
     }

@@ -15,7 +15,7 @@ use crate::model::tuning::INSTANT_TASK;
 use crate::wire::arguments::ArgumentBatch;
 use crate::wire::results::ResultBatch;
 
-/// A job that has begun. Dropping it tells the pool that no caller wants the rest.
+/// A job that has begun. Dropping it releases the job: the rest is cancelled.
 #[derive(Debug)]
 pub(crate) struct JobHandle {
     shared: Arc<Shared>,

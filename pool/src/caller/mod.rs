@@ -8,3 +8,4 @@ mod input_speed;
 pub(crate) mod job_handle;
 pub(crate) mod job_spec;
 pub(crate) mod pending;
+mod window;

@@ -4,12 +4,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Instant;
 use std::{fmt, mem};
 
 use procession_core::os::identity::ProcessIdentity;
+use procession_core::os::mutex;
 
 use super::callbacks;
 use super::job_handle::JobHandle;
@@ -137,7 +138,8 @@ impl Pending {
             }
             state = match state.job_handle.clone() {
                 Some(job_handle) if !state.has_leader => self.lead(state, &job_handle, deadline),
-                _ => self.follow(state, deadline),
+                // Until the leader has stopped waiting.
+                _ => mutex::wait_once(&self.changed, state, deadline),
             };
         }
     }
@@ -158,15 +160,6 @@ impl Pending {
         self.changed.notify_all();
         self.take(state);
         self.state()
-    }
-
-    /// Waits until the leader has stopped waiting.
-    fn follow<'a>(&'a self, state: MutexGuard<'a, State>, deadline: Option<Instant>) -> MutexGuard<'a, State> {
-        let Some(deadline) = deadline else {
-            return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Registers a waker. It may be woken at once, and more than once.
@@ -288,11 +281,11 @@ impl Pending {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.state)
     }
 
     fn wakers(&self) -> MutexGuard<'_, Vec<(WakerId, Waker)>> {
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.wakers)
     }
 }
 
@@ -306,7 +299,7 @@ impl State {
 /// Its tasks run to their end, unless [`cancel_on_drop`](Pending::cancel_on_drop) was called.
 impl Drop for Pending {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = mutex::ignore_poison(self.state.get_mut());
         if let Some(job_handle) = state.job_handle.take().and_then(Arc::into_inner)
             && job_handle.is_ours()
         {

@@ -1,6 +1,6 @@
 //! [`FunctionTable`]: the functions that a pool's workers know, by number.
 //!
-//! A worker is told of a function once, however many jobs apply it. A program has only so many functions, so they stay registered. A
+//! A function is registered in a worker once, for all jobs that apply it, and stays so: a program has a limited number of them. A
 //! function with a context is unregistered with its job.
 
 use std::collections::HashMap;

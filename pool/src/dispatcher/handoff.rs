@@ -1,28 +1,26 @@
 //! [`Shared`]: what the threads that use a pool and the pool's own thread share, and which of them drives the dispatch.
 
-use std::mem;
-use std::ops::{ControlFlow, Deref, DerefMut};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
+use procession_core::os::backoff::has_other_cores;
 use procession_core::os::identity::ProcessIdentity;
-use procession_process::cpu_count;
+use procession_core::os::mutex;
 
 use super::Dispatcher;
+use super::lock::{LockGuard, Locked};
 use super::mailbox::Mailbox;
 use super::poller::Poller;
 use super::status::Status;
 use super::worker_handle::WorkerFactory;
-use crate::model::catch::catch;
 use crate::model::ids::JobId;
 use crate::model::options::PoolLimits;
 use crate::model::pool_error::{PoolError, PoolErrorKind};
 use crate::model::stats::Stats;
-use crate::model::tuning::{
-    ALARM_SLACK, CALLER_SPIN, KERNEL_POLL_INTERVAL, POLL_INTERVAL, POLLS_PER_YIELD, SHORT_TASK,
-};
+use crate::model::tuning::{CALLER_SPIN, KERNEL_POLL_INTERVAL, POLLS_PER_YIELD, SHORT_TASK};
 use crate::scheduler::event::Event;
 
 /// One pool's dispatcher and its lock.
@@ -38,12 +36,12 @@ use crate::scheduler::event::Event;
 /// ```text
 /// a caller                                     the doorbells         the pool's own thread
 /// drives (`Shared::drive`)                     cleared at each look  does not matter
-/// submits tasks (`Locked::drive`)              cleared if it polls   polls from its next look on
+/// submits tasks (`LockGuard::drive`)              cleared if it polls   polls from its next look on
 /// was woken, and its tasks are short           cleared               polls: the caller will drive
-/// stops (`Locked::stop_driving`), all done     do not matter         sleeps until the deadline (`set_alarm`)
+/// stops (`LockGuard::stop_driving`), all done     do not matter         sleeps until the deadline (`set_alarm`)
 /// stops, other callers' tasks run              cleared               polls after `POLL_INTERVAL`; no caller drove since? sets them
-/// sleeps (`Locked::arm_and_yield`)             set                   sleeps until the deadline, or a notification
-/// registers a waker (`Locked::set_waker`)      set until it is done  as before; polls for a moment after a short task (`spin_briefly`)
+/// sleeps (`LockGuard::arm_and_yield`)             set                   sleeps until the deadline, or a notification
+/// registers a waker (`LockGuard::set_waker`)      set until it is done  as before; polls for a moment after a short task (`spin_briefly`)
 /// ```
 ///
 /// All of this is under the lock except for the doorbells: [`Doorbell`](crate::wire::channel::Doorbell) says why no notification is lost.
@@ -64,34 +62,19 @@ pub(crate) struct Shared {
     pub(crate) may_spin: bool,
 }
 
-/// The dispatcher, and who drives it.
-#[derive(Debug)]
-pub(crate) struct Locked {
-    pub(crate) dispatcher: Dispatcher,
-    /// Whether a caller has driven since the pool's own thread looked last, and has not gone to sleep since then.
-    is_driven: bool,
-    is_poll_mode: bool,
-    /// Whether the pool's own thread polls the rings, and will ask for notifications when it stops.
-    is_spinning: bool,
-    /// Until when the pool's own thread sleeps; the outer `None` while it does not.
-    sleeps_until: Option<Option<Instant>>,
-}
-
 impl Shared {
     pub(crate) fn new(factory: WorkerFactory, limits: PoolLimits) -> Result<Shared, PoolError> {
         let status: Arc<Status> = Arc::default();
         let poller = Arc::new(Poller::new().map_err(PoolError::system("make what it sleeps over"))?);
         let dispatcher = Dispatcher::new(status.clone(), poller.clone(), factory, limits)?;
-        let locked =
-            Locked { dispatcher, is_driven: false, is_poll_mode: false, is_spinning: false, sleeps_until: None };
         Ok(Shared {
             owner: ProcessIdentity::current(),
             own_thread: OnceLock::new(),
-            locked: Mutex::new(locked),
+            locked: Mutex::new(Locked::new(dispatcher)),
             status,
             poller,
             jobs: AtomicU64::new(0),
-            may_spin: cpu_count() > 1,
+            may_spin: has_other_cores(),
         })
     }
 
@@ -108,7 +91,7 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> LockGuard<'_> {
-        LockGuard::new(self.locked.lock().unwrap_or_else(PoisonError::into_inner), &self.poller)
+        LockGuard::new(mutex::lock(&self.locked), &self.poller)
     }
 
     pub(crate) fn try_lock(&self) -> Option<LockGuard<'_>> {
@@ -281,127 +264,6 @@ impl Shared {
         locked.is_spinning = false;
         let until = locked.prepare_sleep();
         Some(if has_progress { Some(now) } else { until })
-    }
-}
-
-impl Locked {
-    /// Called by the pool's own thread before it sleeps. Returns until when.
-    fn prepare_sleep(&mut self) -> Option<Instant> {
-        // A caller that was woken will drive the dispatcher itself.
-        let is_driven = self.dispatcher.jobs.take_woke_driver() | mem::take(&mut self.is_driven);
-        self.is_poll_mode = is_driven && !self.dispatcher.jobs.has_wakers();
-        if self.is_poll_mode {
-            self.dispatcher.disarm();
-        }
-        let look = self.is_poll_mode.then(|| Instant::now() + POLL_INTERVAL);
-        while look.is_none() && self.dispatcher.arm() {
-            self.dispatcher.pump();
-        }
-        let until = self.dispatcher.deadline().into_iter().chain(look).min();
-        self.sleeps_until = Some(until);
-        until
-    }
-}
-
-/// The lock of a pool. When it is released, listeners are called: a waker is code of the user's, which may call the same pool.
-#[derive(Debug)]
-pub(crate) struct LockGuard<'a> {
-    /// `None` from the drop on.
-    locked: Option<MutexGuard<'a, Locked>>,
-    poller: &'a Poller,
-}
-
-impl<'a> LockGuard<'a> {
-    fn new(locked: MutexGuard<'a, Locked>, poller: &'a Poller) -> LockGuard<'a> {
-        LockGuard { locked: Some(locked), poller }
-    }
-
-    /// Called by a caller that submits tasks and so polls the rings by the way: it will do so again before long.
-    pub(crate) fn drive(&mut self) {
-        self.is_driven = true;
-        if self.is_poll_mode && !self.dispatcher.jobs.has_wakers() {
-            self.dispatcher.disarm();
-        }
-    }
-
-    /// Called by a caller that has its results, or gives up.
-    pub(crate) fn stop_driving(&mut self) {
-        if self.dispatcher.jobs.has_wakers() {
-            // No other thread polls the rings for callbacks and futures.
-            while self.arm_and_yield() {}
-            return;
-        }
-        self.is_driven = true;
-        if self.is_poll_mode {
-            // The pool's own thread looks soon enough for every deadline.
-            return;
-        }
-        if self.dispatcher.is_busy() {
-            self.is_poll_mode = true;
-            self.poller.wake();
-        } else {
-            self.set_alarm();
-        }
-    }
-
-    /// Called by a caller before it sleeps: from now on the workers notify the pool's own thread. Returns whether there were results
-    /// before, which have been handled; the caller then looks whether they were its own.
-    pub(crate) fn arm_and_yield(&mut self) -> bool {
-        self.is_driven = false;
-        if self.is_spinning {
-            return false;
-        }
-        self.set_alarm();
-        let has_more = self.dispatcher.arm() && self.dispatcher.pump();
-        if has_more {
-            // The results may have brought an earlier deadline.
-            self.set_alarm();
-        }
-        has_more
-    }
-
-    /// Has the workers notify the pool's own thread of a job's results, for a callback or a future.
-    pub(crate) fn set_waker(&mut self, job: JobId) {
-        self.dispatcher.jobs.set_waker(job);
-        while self.arm_and_yield() {}
-    }
-
-    /// Wakes the pool's own thread if it would sleep beyond the deadline.
-    fn set_alarm(&mut self) {
-        let Some(sleeps_until) = self.sleeps_until else { return };
-        let Some(due) = self.dispatcher.deadline() else { return };
-        if sleeps_until.is_none_or(|until| due + ALARM_SLACK < until) {
-            self.sleeps_until = None;
-            self.poller.wake();
-        }
-    }
-}
-
-impl Deref for LockGuard<'_> {
-    type Target = Locked;
-
-    #[inline]
-    fn deref(&self) -> &Locked {
-        self.locked.as_deref().expect("it is locked until it is dropped")
-    }
-}
-
-impl DerefMut for LockGuard<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Locked {
-        self.locked.as_deref_mut().expect("it is locked until it is dropped")
-    }
-}
-
-impl Drop for LockGuard<'_> {
-    fn drop(&mut self) {
-        let Some(mut locked) = self.locked.take() else { return };
-        let listeners = locked.dispatcher.take_listeners();
-        drop(locked);
-        for listener in listeners {
-            // The panic of a waker has been written to standard error, and concerns no other caller.
-            let _panicked = catch(|| listener.call());
-        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use procession_core::os::mutex;
 
 use crate::wire::results::ResultBatch;
 
@@ -126,18 +128,11 @@ impl Mailbox {
     pub(super) fn sleep(&self, wanted: u64, deadline: Option<Instant>) {
         let mut inbox = self.lock();
         inbox.wanted = wanted;
-        while !inbox.is_enough() {
-            inbox.is_asleep = true;
-            let Some(deadline) = deadline else {
-                inbox = self.delivered.wait(inbox).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            inbox = self.delivered.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        drop(mutex::wait_until(&self.delivered, inbox, deadline, |inbox| {
+            let is_enough = inbox.is_enough();
+            inbox.is_asleep |= !is_enough;
+            is_enough
+        }));
     }
 
     // Relaxed in the four below: each value is an estimate of its own.
@@ -161,7 +156,7 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.inbox)
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod handoff;
 mod ingest;
 mod job_buffers;
 mod jobs;
+mod lock;
 pub(crate) mod mailbox;
 mod oom;
 mod poller;

@@ -1,7 +1,5 @@
 //! The statistics that the dispatcher makes of the scheduler and the workers.
 
-use std::fs;
-
 use procession_core::os::clock;
 
 use super::Dispatcher;
@@ -40,7 +38,7 @@ impl Dispatcher {
         let front = self.driver.scheduler.front_and_load(id).filter(|_| handle.has_started_one_of(load));
         let running_for = || clock::monotonic().saturating_sub(handle.channel.running_since());
         let task = front.map(|(task, _)| (task.index, running_for()));
-        Some(WorkerStats { name: name.to_string(), pid, state, load, done, task, memory: resident_memory(pid) })
+        Some(WorkerStats { name: name.to_string(), pid, state, load, done, task, memory: handle.resident_memory() })
     }
 
     /// Returns whether a worker has started a task of this job.
@@ -51,12 +49,4 @@ impl Dispatcher {
             front.zip(handle).is_some_and(|((_, load), handle)| handle.has_started_one_of(load))
         })
     }
-}
-
-/// Returns the resident memory of a process, in bytes.
-pub(super) fn resident_memory(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }

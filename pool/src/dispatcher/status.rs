@@ -1,8 +1,10 @@
 //! [`Status`]: the state of a pool as its owner sees it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
+
+use procession_core::os::mutex;
 
 use crate::model::failure_info::FailureKind;
 use crate::model::pool_error::PoolError;
@@ -64,8 +66,8 @@ impl Status {
 
     /// Waits until a worker is ready, or the pool is broken.
     pub(crate) fn wait_ready(&self) -> Result<(), PoolError> {
-        let is_open = |state: &mut State| !state.ready && state.broken.is_none() && !state.ended;
-        let state = self.changed.wait_while(self.lock(), is_open).unwrap_or_else(PoisonError::into_inner);
+        let is_known = |state: &mut State| state.ready || state.broken.is_some() || state.ended;
+        let (state, _) = mutex::wait_until(&self.changed, self.lock(), None, is_known);
         state.broken.clone().map_or(Ok(()), Err)
     }
 
@@ -75,19 +77,7 @@ impl Status {
 
     /// Waits until the pool has ended, or until the deadline. Returns whether it has.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
-        let mut state = self.lock();
-        while !state.ended {
-            let Some(deadline) = deadline else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        mutex::wait_until(&self.changed, self.lock(), deadline, |state| state.ended).1
     }
 
     /// Returns why a terminated or broken pool accepts nothing.
@@ -110,7 +100,7 @@ impl Status {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.state)
     }
 }
 

@@ -5,11 +5,12 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procession_core::os::identity::ProcessIdentity;
+use procession_core::os::mutex;
 
 use crate::model::tuning::{MAX_BUFFERED_STDERR, THREAD_IDLE_TIMEOUT};
 
@@ -42,8 +43,8 @@ pub(super) fn forward(piece: &[u8]) {
 
 /// Waits until everything was written, up to `timeout`.
 pub(crate) fn flush(timeout: Duration) {
-    let is_unwritten = |buffer: &mut Buffer| buffer.has_thread && (buffer.is_writing || !buffer.is_empty());
-    drop(CHANGED.wait_timeout_while(lock(), timeout, is_unwritten));
+    let is_written = |buffer: &mut Buffer| !buffer.has_thread || !buffer.is_writing && buffer.is_empty();
+    drop(mutex::wait_until(&CHANGED, lock(), Some(Instant::now() + timeout), is_written));
 }
 
 fn run() {
@@ -62,9 +63,9 @@ fn next() -> Option<(Vec<u8>, u64)> {
     let mut buffer = lock();
     buffer.is_writing = false;
     CHANGED.notify_all();
-    let waited = CHANGED.wait_timeout_while(buffer, THREAD_IDLE_TIMEOUT, |buffer| buffer.is_empty());
-    let (mut buffer, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    if buffer.is_empty() {
+    let deadline = Some(Instant::now() + THREAD_IDLE_TIMEOUT);
+    let (mut buffer, has_bytes) = mutex::wait_until(&CHANGED, buffer, deadline, |buffer| !buffer.is_empty());
+    if !has_bytes {
         buffer.has_thread = false;
         return None;
     }
@@ -73,7 +74,7 @@ fn next() -> Option<(Vec<u8>, u64)> {
 }
 
 fn lock() -> MutexGuard<'static, Buffer> {
-    let mut buffer = BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut buffer = mutex::lock(&BUFFER);
     let me = Some(ProcessIdentity::current());
     if buffer.owner != me {
         *buffer = Buffer::new(me);

@@ -1,6 +1,7 @@
 //! [`WorkerHandle`]: a worker process as the dispatcher holds it. [`WorkerFactory`] starts it.
 
 use std::collections::{HashSet, VecDeque};
+use std::fs;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -135,6 +136,14 @@ impl WorkerHandle {
         self.channel.in_transit() < load
     }
 
+    /// Returns its resident memory in bytes, where `/proc` shows it.
+    pub(super) fn resident_memory(&self) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.info.pid)).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+
     /// Sends tasks, and their function if the worker does not know it.
     ///
     /// They are also sent to a worker that is gone: its channel counts what it has not started, and that is where the pool learns
@@ -223,7 +232,7 @@ impl WorkerHandle {
         has_read
     }
 
-    /// Tells it that a function is not needed any more, if it knows it.
+    /// Unregisters a function that is not needed any more, if the worker knows it.
     pub(super) fn unregister(&mut self, id: u32) {
         if self.functions.remove(&id) {
             self.send_order(&Order::Unregister { id });

@@ -8,7 +8,6 @@ use procession_core::Ring;
 
 use super::oom::OomCounter;
 use super::poller::Poller;
-use super::stats::resident_memory;
 use super::worker_handle::{WorkerFactory, WorkerHandle};
 use crate::model::failure_info::{ExitInfo, FailureInfo, FailureKind, WorkerInfo};
 use crate::model::ids::WorkerId;
@@ -131,7 +130,7 @@ impl Workers {
         self.notified_at = self.notified_at.filter(|at| *at + MAX_NOTIFY_DELAY > now);
     }
 
-    /// Tells all workers that a function is not needed any more.
+    /// Unregisters a function that is not needed any more.
     pub(super) fn unregister(&mut self, function: u32) {
         self.handles.values_mut().for_each(|handle| handle.unregister(function));
     }
@@ -143,7 +142,7 @@ impl Workers {
             return Vec::new();
         }
         self.memory_checked_at = now;
-        self.ids_where(|handle| resident_memory(handle.info().pid).is_some_and(|memory| memory > max))
+        self.ids_where(|handle| handle.resident_memory().is_some_and(|memory| memory > max))
     }
 
     /// Returns whether workers run a finalizer before they leave, and whether they drop a state then.

@@ -71,8 +71,8 @@ impl Default for Histogram {
 
 impl fmt::Debug for Histogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (half, most) = (self.quantile(0.5), self.quantile(1.0));
-        f.debug_struct("Histogram").field("count", &self.count()).field("half", &half).field("most", &most).finish()
+        let (half, max) = (self.quantile(0.5), self.quantile(1.0));
+        f.debug_struct("Histogram").field("count", &self.count()).field("half", &half).field("most", &max).finish()
     }
 }
 

@@ -10,8 +10,8 @@ impl Scheduler {
     /// Ends the tasks that have expired, and revokes them from workers that have not started them.
     pub(super) fn expire(&mut self, now: Duration) {
         let mut has_checked = false;
-        while let Some((at, id)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
-            self.due.remove(&(at, id));
+        while let Some((at, id)) = self.expiry_checks.first().copied().filter(|(at, _)| *at <= now) {
+            self.expiry_checks.remove(&(at, id));
             self.expire_job(id, now);
             has_checked = true;
         }
@@ -29,7 +29,7 @@ impl Scheduler {
 
     fn expire_job(&mut self, id: JobId, now: Duration) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.due = None;
+        job.next_check = None;
         let (expired, next) = (job.take_expired(now), job.next_expiry());
         if job.is_idle() {
             self.run_queue.remove(id);
@@ -42,15 +42,15 @@ impl Scheduler {
     /// Schedules the next check of a job, unless an earlier one is scheduled.
     pub(super) fn check_at(&mut self, id: JobId, at: Option<Duration>) {
         let (Some(at), Some(job)) = (at, self.jobs.get_mut(&id)) else { return };
-        if job.due.is_none_or(|due| at < due) {
-            if let Some(due) = job.due.replace(at) {
-                self.due.remove(&(due, id));
+        if job.next_check.is_none_or(|check| at < check) {
+            if let Some(earlier) = job.next_check.replace(at) {
+                self.expiry_checks.remove(&(earlier, id));
             }
-            self.due.insert((at, id));
+            self.expiry_checks.insert((at, id));
         }
     }
 
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        self.due.first().map(|(at, _)| *at)
+        self.expiry_checks.first().map(|(at, _)| *at)
     }
 }

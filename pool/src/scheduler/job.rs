@@ -21,7 +21,7 @@ pub(super) struct Job {
     /// The number of its tasks that workers hold.
     pub(super) held: u64,
     /// When the job is next checked for expired tasks.
-    pub(super) due: Option<Duration>,
+    pub(super) next_check: Option<Duration>,
     /// The number of attempts at tasks that have failed before.
     attempts: BTreeMap<u64, u32>,
 }
@@ -57,7 +57,7 @@ impl Job {
             queue: VecDeque::new(),
             queued: 0,
             held: 0,
-            due: None,
+            next_check: None,
             attempts: BTreeMap::new(),
         }
     }

@@ -113,8 +113,8 @@ impl Scheduler {
     /// held any.
     fn end_job(&mut self, id: JobId, waiting: Outcome, held: impl Fn(WorkerId) -> Outcome) -> bool {
         let Some(mut job) = self.jobs.remove(&id) else { return false };
-        if let Some(due) = job.due {
-            self.due.remove(&(due, id));
+        if let Some(at) = job.next_check {
+            self.expiry_checks.remove(&(at, id));
         }
         self.queued -= job.queued();
         self.run_queue.remove(id);

@@ -66,8 +66,8 @@ impl Scheduler {
 
     /// Requests a stop for the workers whose task has run for too long.
     pub(super) fn stop_timed_out(&mut self, now: Duration) {
-        let due: Vec<_> = self.timeouts().filter(|(at, ..)| *at <= now).map(|(_, id, task)| (id, task)).collect();
-        for (id, task) in due {
+        let timed_out: Vec<_> = self.timeouts().filter(|(at, ..)| *at <= now).map(|(_, id, task)| (id, task)).collect();
+        for (id, task) in timed_out {
             let Some(worker) = self.workers.get_mut(id) else { continue };
             if worker.running_since.is_some() {
                 self.request_stop(id, StopReason::TimedOut(task));

@@ -25,7 +25,7 @@ impl Scheduler {
         self.revoke(id, (unstarted * idle).div_ceil(idle + 1));
     }
 
-    /// Returns when a worker will have been silent for so long that idle ones get its tasks.
+    /// Returns when the silence of a worker lets idle ones have its tasks.
     pub(super) fn next_steal(&self) -> Option<Duration> {
         let idle_from = self.workers.next_idle().filter(|_| self.run_queue.is_empty())?;
         let silence = self.tuning.steal_after_silence;

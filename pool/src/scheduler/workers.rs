@@ -200,7 +200,7 @@ impl WorkerSet {
         self.delay_start(now);
     }
 
-    /// Returns whether so many workers in a row have failed to start, while no other is left, that it is no accident.
+    /// Returns whether failed starts in a row, while no other worker is left, are more than an accident.
     pub(super) fn cannot_start(&self) -> bool {
         let max_workers = u32::try_from(self.limits.max_workers).unwrap_or(u32::MAX);
         let limit = max_workers.saturating_mul(2).saturating_add(8);

@@ -6,32 +6,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use procession_core::codec::{Handles, Message};
-use procession_core::{LinkError, Method, TryRecv};
+use procession_core::{LinkError, TryRecv};
 use procession_process::panics;
 
-use super::prepare::make_context;
-use super::{LoadedFn, Worker};
+use super::Worker;
+use super::loaded_fn::{EncodedContext, LoadedFn};
 use crate::model::tuning::{MAX_UNREGISTERED, TRIM_AFTER};
 use crate::wire::messages::Order;
-
-/// The context of a job whose first task has not started here. It is decoded for that task: `Deserialize` is code of the user's, which
-/// may block or end the worker, and the task's time limit and error are the place for that.
-pub(super) struct EncodedContext {
-    make: Method,
-    context: Message,
-    method: Method,
-}
-
-impl EncodedContext {
-    fn load(self) -> LoadedFn {
-        let EncodedContext { make, context, method } = self;
-        match panics::catch(|| make_context(make, context)) {
-            Ok(Ok(context)) => LoadedFn::With { method, context },
-            Ok(Err(text)) => LoadedFn::Failed(text),
-            Err(panic) => LoadedFn::Failed(panic.to_string()),
-        }
-    }
-}
 
 impl Worker {
     /// Handles all orders that have come, without waiting.
@@ -85,9 +66,9 @@ impl Worker {
     /// Drops the context of a job that has ended: it may hold descriptors open whose end another process waits for.
     fn unregister(&mut self, id: u32) {
         drop(self.contexts.remove(&id));
-        let current = (self.current.0 == id).then(|| mem::replace(&mut self.current, (u32::MAX, unknown_function())));
+        let current = (self.current.0 == id).then(|| mem::replace(&mut self.current, (u32::MAX, LoadedFn::unknown())));
         // Tasks of the job may still be on their way that could not be revoked, so the number stays known.
-        let dropped = (self.functions.insert(id, unknown_function()), current);
+        let dropped = (self.functions.insert(id, LoadedFn::unknown()), current);
         self.unregistered.push_back(id);
         if self.unregistered.len() > MAX_UNREGISTERED {
             self.unregistered.pop_front().map(|oldest| self.functions.remove(&oldest));
@@ -124,8 +105,4 @@ impl Worker {
         }
         Ok(Handles::new())
     }
-}
-
-pub(super) fn unknown_function() -> Rc<LoadedFn> {
-    Rc::new(LoadedFn::Failed("it is not known".to_owned()))
 }

@@ -1,6 +1,7 @@
 //! The worker process: a loop that reads chunks, runs their tasks and reports the outcomes.
 
 mod control;
+mod loaded_fn;
 mod prepare;
 mod report;
 mod run;
@@ -8,17 +9,17 @@ pub(crate) mod state;
 mod task_clock;
 mod task_queue;
 
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use procession_core::codec::Handles;
+use procession_core::os::backoff::{Backoff, has_other_cores};
 use procession_core::os::clock;
-use procession_core::{BufferPool, BufferReader, Control, Function, LinkError, Method, PendingDrop, Progress, Ring};
-use procession_process::{cpu_count, ignore_interrupt, panics};
+use procession_core::{BufferPool, BufferReader, Control, LinkError, PendingDrop, Progress, Ring};
+use procession_process::{ignore_interrupt, panics};
 
-use self::control::EncodedContext;
+use self::loaded_fn::{EncodedContext, LoadedFn};
 use self::prepare::{apply_placement, make_state, run_finalizer, run_initializer};
 use self::task_clock::TaskClock;
 use self::task_queue::TaskQueue;
@@ -55,17 +56,6 @@ pub(crate) fn run(mut control: Control, (): ()) {
             let _gone = worker.control.send(&Report::ExitStepFailed(failure));
         }
     }
-}
-
-/// A function as the worker keeps it.
-enum LoadedFn {
-    Plain(Function),
-    With {
-        method: Method,
-        context: Box<dyn Any + Send + Sync>,
-    },
-    /// The context could not be made, for this reason.
-    Failed(String),
 }
 
 /// A worker that is ready.
@@ -110,7 +100,7 @@ impl Worker {
             functions: HashMap::new(),
             contexts: HashMap::new(),
             unregistered: VecDeque::new(),
-            current: (u32::MAX, control::unknown_function()),
+            current: (u32::MAX, LoadedFn::unknown()),
             descriptors_by_serial: HashMap::new(),
             descriptors: Handles::new(),
             pending_drop: PendingDrop::default(),
@@ -118,7 +108,7 @@ impl Worker {
             scratch: Vec::new(),
             progress: Progress::default(),
             is_leaving: false,
-            may_spin: cpu_count() > 1,
+            may_spin: has_other_cores(),
             clock: TaskClock::new(clock::monotonic()),
             last_notify: Duration::ZERO,
         }
@@ -182,19 +172,6 @@ impl Worker {
 }
 
 /// Polls until `is_so`, up to [`WORKER_SPIN`]. Returns whether it is.
-fn spin(mut is_so: impl FnMut() -> bool) -> bool {
-    let begin = clock::monotonic();
-    loop {
-        for _ in 0..WORKER_POLLS_PER_YIELD {
-            if is_so() {
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        // Where processes outnumber cores, the process that this one waits for may need the core.
-        std::thread::yield_now();
-        if clock::monotonic().saturating_sub(begin) > WORKER_SPIN {
-            return false;
-        }
-    }
+fn spin(is_so: impl FnMut() -> bool) -> bool {
+    Backoff::new(WORKER_SPIN, WORKER_POLLS_PER_YIELD).spin_until(is_so)
 }

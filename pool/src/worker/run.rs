@@ -7,8 +7,9 @@ use procession_core::codec::{self, Handles};
 use procession_core::{Buffer, BufferReader, CallBatch, CallError, LinkError, MethodError, PendingDrop};
 use procession_process::{Panic, panics};
 
+use super::Worker;
+use super::loaded_fn::LoadedFn;
 use super::task_queue::StartedTasks;
-use super::{LoadedFn, Worker};
 use crate::model::trace;
 use crate::wire::item::MAX_HEAD_LEN;
 use crate::wire::messages::RunError;
@@ -142,7 +143,7 @@ impl Worker {
 #[cold]
 fn log_drop_panic(panic: &Panic) {
     // A closed standard error is no reason to fail.
-    let _unread = writeln!(io::stderr(), "a task's result, which was told before, {panic} when it was dropped");
+    let _unread = writeln!(io::stderr(), "a task's result, which was reported before, {panic} when it was dropped");
 }
 
 #[cold]

@@ -77,7 +77,7 @@ impl TaskClock {
     /// The same for a pool whose caller waits for all results, where `left` tasks may still be started.
     pub(super) fn lazy_notify_interval(&self, left: u64) -> Duration {
         let time = self.per_task.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX));
-        // The last task may be as long as all of them, so the pool is told before it.
+        // The last task may be as long as all of them, so the pool is notified before it.
         if left > 1 && time > LAZY_REFILL_TIME { LAZY_NOTIFY_INTERVAL } else { self.notify_interval() }
     }
 
