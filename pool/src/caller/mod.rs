@@ -8,4 +8,5 @@ mod input_speed;
 pub(crate) mod job_handle;
 pub(crate) mod job_spec;
 pub(crate) mod pending;
+mod refill;
 mod window;

@@ -79,7 +79,7 @@ impl Pending {
         let weak: Weak<Pending> = Arc::downgrade(&new);
         let wake = move || weak.upgrade().iter().for_each(|pending| pending.wake_all());
         job_handle.mailbox.set_listener(Listener::new(wake));
-        new.collect();
+        new.take_unless_led(new.state());
         new
     }
 
@@ -102,7 +102,7 @@ impl Pending {
     /// Returns the result; `None` while the job has not ended.
     pub(crate) fn result(&self) -> Option<&JobResult> {
         match self.result.get() {
-            None if self.is_ours() => self.collect(),
+            None if self.is_ours() => self.take_unless_led(self.state()),
             None => {
                 let forked = TaskError::new(0, FailureInfo::of(None, FailureKind::Forked));
                 let _set_once = self.result.set(Err(forked));
@@ -230,10 +230,6 @@ impl Pending {
         self.owner == ProcessIdentity::current()
     }
 
-    fn collect(&self) {
-        self.take_unless_led(self.state());
-    }
-
     /// Takes the outcomes that have arrived, unless there is a leader that will.
     fn take_unless_led(&self, state: MutexGuard<'_, State>) {
         if !state.has_leader {
@@ -291,8 +287,8 @@ impl Pending {
 
 impl State {
     fn finished() -> State {
-        let (batches, policy) = (Vec::new(), FailurePolicy::FailFast);
-        State { job_handle: None, has_leader: false, batches, missing: 0, policy, failure: None }
+        let policy = FailurePolicy::FailFast;
+        State { job_handle: None, has_leader: false, batches: Vec::new(), missing: 0, policy, failure: None }
     }
 }
 

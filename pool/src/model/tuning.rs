@@ -35,8 +35,9 @@ pub(crate) const ALARM_SLACK: Duration = Duration::from_micros(100);
 /// Time that an idle worker polls its ring before it sleeps. Larger: idle workers take processor time. Smaller: each of several
 /// short jobs pays a wake-up of 25 to 50 µs. Bench group `pool-apply`.
 pub(crate) const WORKER_SPIN: Duration = Duration::from_micros(50);
-/// Number of polls of a worker's ring between two reads of the clock, with a `sched_yield` behind them. Effects as of
-/// [`POLLS_PER_YIELD`]; larger because a worker polls one ring only. Bench group `pool-apply`.
+/// Number of polls of a worker's ring between two reads of the clock, with a `sched_yield` behind them. Larger: yields too
+/// seldom where processes outnumber cores. Smaller: yields more often. More than [`POLLS_PER_YIELD`], because a worker polls
+/// one ring only. Bench group `pool-apply`.
 pub(crate) const WORKER_POLLS_PER_YIELD: u32 = 32;
 /// Time that a callback thread and the stderr thread stay without work. Larger: idle threads. Smaller: a thread is spawned for
 /// each of several callbacks. Bench group `pool-async`.
@@ -52,13 +53,13 @@ pub(crate) const NOTIFY_INTERVAL: Duration = Duration::from_micros(200);
 /// `pool-heavy`.
 pub(crate) const MAX_NOTIFY_DELAY: Duration = Duration::from_millis(2);
 /// Task duration from which on [`MAX_NOTIFY_DELAY`] is the interval. Larger: more wake-ups. Smaller: the worker may run dry
-/// before the pool is told. Bench group `pool-heavy`.
+/// before the pool is notified. Bench group `pool-heavy`.
 pub(crate) const LONG_TASK: Duration = Duration::from_micros(100);
 /// Work that a worker has left when it notifies a pool whose caller waits for all results. Larger: more wake-ups. Smaller: the
 /// worker runs dry before it is sent more. Bench group `pool-heavy`.
 pub(crate) const LAZY_REFILL_TIME: Duration = Duration::from_millis(4);
-/// Time between two notifications of such a pool, at the longest. Larger: a wrong estimate of durations is noticed later.
-/// Smaller: more wake-ups. Bench group `pool-heavy`.
+/// Longest time between two notifications of such a pool. Larger: a wrong estimate of durations is noticed later. Smaller:
+/// more wake-ups. Bench group `pool-heavy`.
 pub(crate) const LAZY_NOTIFY_INTERVAL: Duration = Duration::from_millis(20);
 
 // How a worker measures its tasks.
@@ -69,9 +70,11 @@ pub(crate) const MIN_TIMED: Duration = Duration::from_micros(2);
 /// Number of tasks that are timed together, at most. Larger: a long task behind short ones is measured late. Smaller: more
 /// reads of the clock. Bench group `pool-chunked`.
 pub(crate) const MAX_TIMED_TASKS: u64 = 64;
-/// Number of tasks, and time, after which a worker reports durations. Larger: the pool learns later. Smaller: 9 bytes of the
-/// ring more often. Bench group `pool-chunked`.
+/// Number of tasks after which a worker reports durations. Larger: the pool learns later. Smaller: 9 bytes of the ring more
+/// often. Bench group `pool-chunked`.
 pub(crate) const MAX_UNREPORTED_TASKS: u64 = 1024;
+/// Run time after which a worker reports durations. Larger: the pool learns later. Smaller: 9 bytes of the ring more often.
+/// Bench group `pool-chunked`.
 pub(crate) const MAX_UNREPORTED_TIME: Duration = Duration::from_micros(200);
 
 // Memory between a pool and a worker.
@@ -113,13 +116,17 @@ pub(crate) const WARM_BYTES_PER_WORKER: usize = 4 << 20;
 /// Tasks in flight for each worker even where they weigh more than that. Larger: memory. Smaller: a worker waits between two
 /// heavy tasks. Bench group `pool-large`.
 pub(crate) const MIN_TASKS_PER_WORKER: usize = 2;
-/// Tasks that are submitted together, at most, and in the first batch. Larger: workers start later. Smaller: a lock more often.
-/// Bench group `pool-chunked`.
-pub(crate) const MAX_BATCH_TASKS: usize = 2048;
-pub(crate) const FIRST_BATCH_TASKS: usize = 64;
-/// Bytes, and time spent reading, after which a batch is submitted. Larger: workers start later. Smaller: a lock more often. Bench
+/// Tasks that are submitted together, at most. Larger: workers get them later. Smaller: the pool's lock more often. Bench
 /// group `pool-chunked`.
+pub(crate) const MAX_BATCH_TASKS: usize = 2048;
+/// Tasks in the first batch of a job. Larger: workers start later. Smaller: the pool's lock more often. Bench group
+/// `pool-flat`.
+pub(crate) const FIRST_BATCH_TASKS: usize = 64;
+/// Bytes of arguments that are submitted together, at most. Larger: workers get them later. Smaller: the pool's lock more
+/// often. Bench group `pool-large`.
 pub(crate) const MAX_BATCH_BYTES: usize = 1 << 20;
+/// Time spent reading the input after which a batch is submitted. Larger: workers get it later. Smaller: the pool's lock
+/// more often. Bench group `pool-chunked`.
 pub(crate) const MAX_BATCH_TIME: Duration = Duration::from_micros(200);
 /// Bytes of an argument after which the window is checked at once. Larger: the window is overshot. Smaller: a check for each
 /// argument. Bench group `pool-large`.
@@ -130,11 +137,14 @@ pub(crate) const MAX_RESULTS_PER_REFILL_CHECK: u64 = 64;
 /// Initial credit in tasks where the function's duration is known from earlier jobs. Larger: unread results pile up. Smaller: the
 /// window grows from nothing again. Bench group `pool-flat`.
 pub(crate) const KNOWN_FUNCTION_CREDIT: u64 = 1024;
-/// Results that space is reserved for before they come. A guard against inputs that claim to be huge.
+/// Results that space is reserved for before they come. A guard against inputs that claim to be huge. Larger: such an input
+/// costs more memory. Smaller: large results are moved as they grow.
 pub(crate) const MAX_RESERVED_RESULTS: usize = 1 << 20;
-/// The same in one batch of results, whose count a worker claims.
+/// Results of one batch that space is reserved for: a worker claims their number. Larger: a defect costs more memory.
+/// Smaller: large results are moved as they grow. A guard.
 pub(crate) const MAX_RESERVED_BATCH: usize = 1 << 16;
-/// Bytes of arguments that space is reserved for before they come. A guard, as the one before.
+/// Bytes of arguments that space is reserved for, from the size of the batch before. Larger: idle memory behind one large
+/// batch. Smaller: batches are moved as they grow. A guard.
 pub(crate) const MAX_RESERVED_BYTES: usize = 4 << 20;
 
 // What counts as an input that may block.
@@ -145,9 +155,11 @@ pub(crate) const SLOW_ITEM: Duration = Duration::from_millis(1);
 /// Time that an item takes up to which the input is quick. Larger: blocking inputs are trusted sooner. Smaller: quick ones
 /// later. Chosen; tests `lazy`.
 pub(crate) const QUICK_ITEM: Duration = Duration::from_micros(10);
-/// Quick items in a row after which an input is trusted, at first and at most. Larger: one item at a time for longer. Smaller: a
-/// burst passes for a quick input. Chosen; tests `lazy`.
+/// Quick items in a row after which a new input is trusted. Larger: one item at a time for longer. Smaller: a burst passes
+/// for a quick input. Chosen; tests `lazy`.
 pub(crate) const MIN_QUICK_ITEMS: u32 = 8;
+/// The most quick items in a row that an input which was slow has to show. Larger: it stays slow for longer. Smaller: its
+/// pauses hold up results again sooner. Chosen; tests `lazy`.
 pub(crate) const MAX_QUICK_ITEMS: u32 = 1 << 12;
 /// Nanoseconds that a byte takes to encode in a debug build: not the input's time. Larger: slow inputs are overlooked. Smaller:
 /// large items look slow. Measured on a debug build of `wire/arguments.rs`.
@@ -159,30 +171,39 @@ pub(crate) const RESULT_WAIT_DIVISOR: u32 = 8;
 /// group `pool-chunked`.
 pub(crate) const MAX_ITEMS_PER_CLOCK: usize = 64;
 
-// How long a pool waits for the end of processes and threads. All are guards: larger makes an end hang for longer where the
-// kernel or a reader of standard error does not let go; smaller cuts off what a busy machine would still have finished.
+// How long a pool waits for the end of processes and threads.
 
-/// Time that an idle worker without a finalizer takes to leave, and any worker of a dropped pool.
+/// Time that an idle worker without a finalizer takes to leave, and any worker of a dropped pool. Larger: an end that hangs
+/// takes longer. Smaller: cuts off what a busy machine would still finish. A guard.
 pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Default time from SIGTERM to SIGKILL for a task that is stopped.
+/// Default time from SIGTERM to SIGKILL for a task that is stopped. Larger: the worker is replaced later. Smaller: the task
+/// cannot clean up. A guard; see `PoolBuilder::kill_timeout`.
 pub(crate) const KILL_TIMEOUT: Duration = Duration::from_millis(200);
-/// Time that killed workers, all together, have until the pool has ended.
+/// Time that killed workers, all together, have until the pool has ended. Larger: an end that hangs takes longer. Smaller:
+/// cuts off what a busy machine would still finish. A guard.
 pub(crate) const REAP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time that dropping a pool waits for workers that the kernel does not let go of.
+/// Time that dropping a pool waits for workers that the kernel does not let go of. Larger: an end that hangs takes longer.
+/// Smaller: cuts off what a busy machine would still finish. A guard.
 pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time that an ended pool waits until its workers' standard error was forwarded.
+/// Time that an ended pool waits until its workers' standard error was forwarded. Larger: an end that hangs takes longer.
+/// Smaller: cuts off what a busy machine would still finish. A guard.
 pub(crate) const STDERR_FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-// What is kept of a worker's standard error, and of failures. Guards on memory.
+// What is kept of a worker's standard error, and of failures.
 
-/// Bytes of a worker's standard error that errors show: a long backtrace and the text before it.
+/// Bytes of a worker's standard error that errors show: a long backtrace and the text before it. Larger: memory for each
+/// worker. Smaller: the cause is cut off. A guard.
 pub(crate) const MAX_STDERR_TAIL_BYTES: usize = 32 << 10;
-/// Bytes read at once, and reads before other workers get their turn.
+/// Bytes of standard error that are read at once. Larger: stack space. Smaller: more system calls. A guard.
 pub(crate) const STDERR_READ_BYTES: usize = 4096;
+/// Reads of one worker's standard error before other workers get their turn. Larger: a talkative worker holds them up.
+/// Smaller: its pipe fills. A guard.
 pub(crate) const MAX_STDERR_READS: usize = 16;
 /// Bytes that wait for a slow reader of this process's standard error; the documentation of `capture_stderr` names it.
+/// Larger: memory. Smaller: output is dropped sooner. A guard.
 pub(crate) const MAX_BUFFERED_STDERR: usize = 256 << 10;
-/// Errors of finalizers that are kept.
+/// Errors of finalizers that are kept; the documentation of `finalizer_errors` names it. Larger: memory. Smaller: later
+/// errors are lost. A guard.
 pub(crate) const MAX_FINALIZER_ERRORS: usize = 64;
 /// Time between two measurements of the workers' memory. Larger: a worker outgrows its limit by more. Smaller: reading
 /// `/proc` weighs more. Bench group `pool-chunked`.
@@ -193,7 +214,8 @@ pub(crate) const MEMORY_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct SchedulerTuning {
     /// Work that a worker holds. Larger: more to take back when others idle. Smaller: more messages. Bench group `pool-chunked`.
     pub(crate) prefetch_time: Duration,
-    /// The same where the caller waits for all results: the pool is woken less often. Bench group `pool-heavy`.
+    /// Work that a worker holds where the caller waits for all results. Larger: more to revoke when others idle. Smaller:
+    /// the pool is woken more often. Bench group `pool-heavy`.
     pub(crate) prefetch_time_collect_all: Duration,
     /// Tasks that a worker holds, at most. Larger: memory. Smaller: tiny tasks run dry. Bench group `pool-chunked`.
     pub(crate) max_prefetch: u64,
@@ -225,7 +247,8 @@ pub(crate) struct SchedulerTuning {
     /// Time without a start after which a worker counts as stopped. Larger: timeouts of its tasks are late. Smaller: a busy machine
     /// looks like a stopped worker. Test `stopped`.
     pub(crate) unresponsive_after: Duration,
-    /// Time that a worker which runs a task that no caller waits for has to leave. A guard.
+    /// Time to leave for a worker that runs a task which no caller waits for. Larger: a closed pool ends later. Smaller:
+    /// cuts off a task that is nearly done. A guard.
     pub(crate) busy_exit_timeout: Duration,
     /// Consecutive workers that end without having run a task before the next start is delayed. Larger: more starts for nothing.
     /// Smaller: an accident delays the pool. A guard.

@@ -19,6 +19,7 @@ mod pins;
 mod queries;
 mod retirement;
 mod run_queue;
+mod starting;
 mod steps;
 mod stopping;
 mod work_stealing;
@@ -160,28 +161,6 @@ impl Scheduler {
         self.check_at(tasks.job, expires_at);
     }
 
-    fn ready(&mut self, id: WorkerId, now: Duration) {
-        if !self.workers.set_ready(id, now) {
-            return self.kill(id);
-        }
-        let exit_by = self.exit_by(now);
-        if let Some(WorkerPhase::Leaving { until }) = self.workers.get_mut(id).map(|worker| &mut worker.phase) {
-            // It was asked to leave before it was ready, and has as much time as the others from now on.
-            *until = exit_by.max(*until);
-        }
-    }
-
-    fn init_failed(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(id) else { return };
-        if worker.is_serving() {
-            return self.kill(id);
-        }
-        // It counts as a failed start when it has ended. The failure of the very first worker is taken as permanent.
-        if !self.workers.has_been_ready {
-            self.break_down();
-        }
-    }
-
     fn running(&mut self, id: WorkerId, since: Duration) {
         if let Some(worker) = self.workers.get_mut(id) {
             // A worker that has just started a task may not have written since when. Then this is the start of the one before.
@@ -263,15 +242,6 @@ impl Scheduler {
         }
     }
 
-    fn start_missing(&mut self, now: Duration) {
-        if self.workers.next_start <= now {
-            for _ in 0..self.workers.missing(self.queued) {
-                let worker = self.workers.spawn(now);
-                self.actions.push_back(Action::Start { worker });
-            }
-        }
-    }
-
     fn kill_all(&mut self) {
         self.workers.ids(|_| true).into_iter().for_each(|id| self.kill(id));
     }
@@ -288,19 +258,6 @@ impl Scheduler {
         let is_dropped = self.phase == PoolPhase::Ending(Refusal::Dropped);
         let limit = if is_dropped { Some(EXIT_TIMEOUT) } else { self.workers.limits.exit_timeout };
         limit.map_or(Duration::MAX, |limit| now.saturating_add(limit))
-    }
-
-    /// Kills a worker that has not become ready in time. That of the very first worker is taken as permanent.
-    fn kill_late(&mut self, id: WorkerId, now: Duration) {
-        if self.workers.get(id).is_none_or(|worker| worker.phase != WorkerPhase::Starting) {
-            // The pool has broken meanwhile.
-            return;
-        }
-        self.actions.push_back(Action::KillLate { worker: id });
-        self.workers.fail_start(id, now);
-        if !self.workers.has_been_ready || self.workers.cannot_start() {
-            self.break_down();
-        }
     }
 
     fn refusal(&self) -> Refusal {

@@ -1,0 +1,54 @@
+//! Starts workers, and handles those that become ready, fail, or are late.
+
+use std::time::Duration;
+
+use super::Scheduler;
+use super::event::Action;
+use super::worker::WorkerPhase;
+use crate::model::ids::WorkerId;
+
+impl Scheduler {
+    pub(super) fn ready(&mut self, id: WorkerId, now: Duration) {
+        if !self.workers.set_ready(id, now) {
+            return self.kill(id);
+        }
+        let exit_by = self.exit_by(now);
+        if let Some(WorkerPhase::Leaving { until }) = self.workers.get_mut(id).map(|worker| &mut worker.phase) {
+            // It was asked to leave before it was ready, and has as much time as the others from now on.
+            *until = exit_by.max(*until);
+        }
+    }
+
+    pub(super) fn init_failed(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        if worker.is_serving() {
+            return self.kill(id);
+        }
+        // It counts as a failed start when it has ended. The failure of the very first worker is taken as permanent.
+        if !self.workers.has_been_ready {
+            self.break_down();
+        }
+    }
+
+    pub(super) fn start_missing(&mut self, now: Duration) {
+        if self.workers.next_start <= now {
+            for _ in 0..self.workers.missing(self.queued) {
+                let worker = self.workers.spawn(now);
+                self.actions.push_back(Action::Start { worker });
+            }
+        }
+    }
+
+    /// Kills a worker that has not become ready in time. That of the very first worker is taken as permanent.
+    pub(super) fn kill_late(&mut self, id: WorkerId, now: Duration) {
+        if self.workers.get(id).is_none_or(|worker| worker.phase != WorkerPhase::Starting) {
+            // The pool has broken meanwhile.
+            return;
+        }
+        self.actions.push_back(Action::KillLate { worker: id });
+        self.workers.fail_start(id, now);
+        if !self.workers.has_been_ready || self.workers.cannot_start() {
+            self.break_down();
+        }
+    }
+}
