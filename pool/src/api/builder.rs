@@ -452,6 +452,7 @@ impl PoolBuilder {
         check_workers(self.min_workers, max_workers)?;
         check_limits(&self.limits)?;
         check_placement(&preparation, processors.as_deref())?;
+        // Only a pool that lets idle workers leave has fewer than its maximum.
         let is_elastic = self.limits.idle_timeout.is_some();
         let min_workers = if is_elastic { self.min_workers.unwrap_or(1) } else { max_workers };
         // A finalizer takes as long as it needs.

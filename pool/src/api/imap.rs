@@ -159,6 +159,7 @@ where
                 }
                 return Ok(Some(result));
             }
+            // A batch holds consecutive results, so the next one begins a batch.
             self.current = self.early.remove(&self.next);
             if self.current.is_none() {
                 let Some(batch) = feed.next_batch(deadline)? else { return Ok(None) };

@@ -237,6 +237,7 @@ impl Pool {
         let thread = thread::Builder::new().name("procession-pool".to_owned()).spawn(move || for_thread.run_thread());
         let thread = Mutex::new(Some(thread.map_err(PoolError::system("start its thread"))?));
         let pool = Pool { shared, workers: AtomicUsize::new(limits.max_workers), chunk_size, thread };
+        // Without a preparation the first worker cannot fail for a reason that the caller could mend.
         if may_fail {
             pool.shared.status.wait_ready()?;
         }

@@ -63,6 +63,7 @@ fn gather<A: Serialize>(items: impl IntoIterator<Item = A>, policy: FailurePolic
         batches.push(mem::replace(&mut batch, ArgumentBatch::new(index + 1)));
     }
     batches.push(batch);
+    // An item that was refused leaves an empty batch at either end.
     batches.retain(|batch| !batch.is_empty());
     Gathered { batches, failure }
 }

@@ -97,6 +97,7 @@ where
         // Batches that arrive before their turn stay encoded until then.
         let mut early = BTreeMap::new();
         while let Ok(Some(batch)) = self.next_batch(None) {
+            // The rest is cancelled by the drop of the handle.
             if let Some(error) = batch.failure() {
                 return Err(error);
             }
@@ -111,6 +112,7 @@ where
 
     /// Waits until a batch has arrived, and keeps the workers busy meanwhile. Returns `false` when none will.
     fn wait_for_results(&mut self, deadline: Option<Instant>) -> Result<bool, Elapsed> {
+        // In a copy of the process no result will ever arrive.
         if self.job_handle.as_ref().is_ok_and(|handle| !handle.is_ours()) {
             self.fail_forked();
         }

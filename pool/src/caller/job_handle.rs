@@ -47,6 +47,7 @@ impl JobHandle {
     pub(crate) fn submit(&self, batches: impl IntoIterator<Item = ArgumentBatch>) {
         let mut locked = self.shared.lock();
         locked.dispatcher.submit(self.job, batches);
+        // The lock is held anyway, so results that have come in the meantime are taken along.
         locked.dispatcher.pump();
         locked.drive();
     }

@@ -153,6 +153,7 @@ impl Pending {
     ) -> MutexGuard<'a, State> {
         state.has_leader = true;
         let missing = state.missing;
+        // Waiting without the lock lets other threads ask for the state.
         drop(state);
         job_handle.wait(missing, deadline);
         let mut state = self.state();
@@ -265,7 +266,9 @@ impl Pending {
         let job_handle = state.job_handle.take();
         let unwanted = mem::take(&mut state.batches);
         drop(state);
+        // Without the lock: the handle takes the pool's, and results may be many.
         drop((job_handle, unwanted));
+        // After the result was set, so that a thread which is woken finds it.
         self.changed.notify_all();
         self.wake_all();
     }

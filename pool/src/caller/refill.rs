@@ -63,6 +63,7 @@ where
         self.input_speed.record(pass.read_clock(), self.window.bytes.saturating_sub(before), is_next);
         let may_block = self.input_speed.may_block();
         let is_full = self.batch.len() >= self.batch_size() || self.batch.weight() >= MAX_BATCH_BYTES;
+        // Also where the input may block: the item is run while the next one is awaited.
         if is_full || may_block || pass.read_at - pass.submitted_at >= MAX_BATCH_TIME {
             self.submit();
             pass.submitted_at = pass.read_at;

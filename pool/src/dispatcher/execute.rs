@@ -34,6 +34,7 @@ impl Dispatcher {
     }
 
     fn send(&mut self, worker: WorkerId, tasks: TaskRange, chunk_size: u64) {
+        // A worker that has ended meanwhile, or a job that was closed, is handled by events that are under way.
         let (Some(handle), Some(buffers)) = (self.workers.get_mut(worker), self.jobs.get(tasks.job)) else { return };
         let Some((batch, items)) = buffers.arguments(tasks) else { return };
         let chunk = (buffers.function, chunk_size);
@@ -53,6 +54,7 @@ impl Dispatcher {
             self.workers.with(worker, |handle| handle.fail_link(error));
         }
         self.driver.emit_again(Event::Unsendable { worker, count: tasks.count });
+        // The outcome is pending in the buffers, so it must be taken before the next one replaces it.
         self.execute_all();
     }
 

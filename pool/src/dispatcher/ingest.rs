@@ -88,6 +88,7 @@ impl Dispatcher {
                 self.ingest_results(id, bytes, offset, &extent);
                 continue;
             }
+            // An incomplete item waits for the rest of its bytes.
             let Some(Item { kind, body, len }) = item::read(&bytes[offset..]) else { break };
             offset += len;
             if kind == ItemKind::Time {
@@ -98,6 +99,7 @@ impl Dispatcher {
             }
         }
         if let Some(handle) = self.workers.get_mut(id) {
+            // What is incomplete, or waits for descriptors, stays in front of what comes next.
             bytes.drain(..offset);
             handle.inbound = bytes;
         }
@@ -128,6 +130,7 @@ impl Dispatcher {
             buffers.set_pending(Some(PendingOutcome::Results(results)));
         }
         self.driver.emit(Event::Completed { worker: id, count: extent.count });
+        // At once: the pending outcome is taken by the action that follows.
         self.execute_all();
     }
 

@@ -103,6 +103,7 @@ impl JobBuffers {
     #[inline]
     pub(super) fn deliver(&mut self) -> Delivered {
         self.has_failed |= self.is_fail_fast && self.is_complete && self.ended.iter().any(ResultBatch::is_failure);
+        // The tasks of a detached job run to their end, but no caller will take the results.
         if self.is_detached {
             self.ended.clear();
         }
@@ -121,6 +122,7 @@ impl JobBuffers {
         open.left = open.left.saturating_sub(tasks.count);
         let weight = items(&open.batch, tasks).map_or(0, |items| open.batch.weight_of(items));
         self.ended.push(results.with_weight(weight));
+        // From the front only: positions of later batches are found by their order.
         while self.arguments.front().is_some_and(|open| open.left == 0) {
             self.arguments.pop_front();
         }

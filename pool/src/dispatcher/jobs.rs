@@ -46,6 +46,7 @@ impl Jobs {
     ) -> Option<Duration> {
         let function = self.functions.intern(function);
         let avg_duration = self.durations.get(&function).copied();
+        // The caller reads the estimate from the mailbox, and polls or sleeps by it.
         avg_duration.into_iter().for_each(|avg| mailbox.set_avg_duration(avg));
         self.buffers.insert(job, JobBuffers::new(function, mailbox, options));
         self.streaming += usize::from(!options.collect_all);
@@ -58,6 +59,7 @@ impl Jobs {
         let buffers = self.buffers.remove(&job)?;
         self.streaming -= usize::from(buffers.is_streaming);
         self.with_waker -= usize::from(buffers.has_waker);
+        // Only a function with a context belongs to one job.
         Some(self.functions.remove(buffers.function).then_some(buffers.function))
     }
 

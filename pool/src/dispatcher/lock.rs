@@ -140,6 +140,7 @@ impl DerefMut for LockGuard<'_> {
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         let Some(mut locked) = self.locked.take() else { return };
+        // Taken under the lock and called without it.
         let listeners = locked.dispatcher.take_listeners();
         drop(locked);
         for listener in listeners {

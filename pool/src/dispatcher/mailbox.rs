@@ -127,6 +127,7 @@ impl Mailbox {
     /// dispatch.
     pub(super) fn sleep(&self, wanted: u64, deadline: Option<Instant>) {
         let mut inbox = self.lock();
+        // Written under the lock, so that a delivery either sees it or has come before.
         inbox.wanted = wanted;
         drop(mutex::wait_until(&self.delivered, inbox, deadline, |inbox| {
             let is_enough = inbox.is_enough();

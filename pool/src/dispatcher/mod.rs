@@ -91,6 +91,7 @@ impl Dispatcher {
             }
             self.driver.emit(Event::Submit { tasks: TaskRange { job, first, count }, weight });
         }
+        // At once, so that an idle worker has its task before the caller reads the next item.
         self.decide();
         self.deliver();
     }
@@ -113,6 +114,7 @@ impl Dispatcher {
         }
         self.driver.update_clock();
         if stop {
+            // Before the event, so that its outcome says of each task whether it had started.
             self.revoke_unstarted(self.driver.scheduler.holders(job));
             self.driver.emit(Event::Cancel { job });
         } else {
@@ -141,6 +143,7 @@ impl Dispatcher {
         self.driver.update_clock();
         self.ingest_all();
         if matches!(event, Event::Terminate | Event::Drop) {
+            // As for a cancelled job: what was not revoked had started.
             self.revoke_unstarted(self.workers.ids());
         }
         self.driver.emit(event);
@@ -174,6 +177,7 @@ impl Dispatcher {
         self.workers.forget_notification(self.driver.now);
         self.workers.read_all();
         self.ingest_all();
+        // Ends come last, so that all that a worker has written before its end counts.
         for ready in readiness {
             if let Readiness::Exited(worker) = ready {
                 self.reap(*worker);
@@ -210,6 +214,7 @@ impl Dispatcher {
     /// Sends what has happened to the scheduler and executes its actions, until they cause no more events.
     fn decide(&mut self) {
         loop {
+            // An action may fail or revoke tasks, which is an event that needs another decision.
             self.driver.must_decide_again = false;
             self.report_running_since();
             self.driver.emit(Event::Tick);

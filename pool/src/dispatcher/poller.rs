@@ -60,6 +60,7 @@ impl Poller {
 
     /// Returns also whether the waker is set.
     fn wait(&self, deadline: Option<Instant>) -> io::Result<(Vec<Readiness>, bool)> {
+        // A token is three times the number of a worker, plus which of its descriptors it is.
         let tokens = self.epoll.wait(deadline)?;
         let mut readiness = Vec::with_capacity(tokens.len());
         let mut is_woken = false;

@@ -73,6 +73,7 @@ impl WorkerFactory {
         let (process, mut control) = builder.spawn_with_control(worker::run, ()).map_err(PoolErrorKind::Start)?;
         let processor = self.processors.get(number % self.processors.len().max(1)).copied();
         let setup = Setup { rings, processor, preparation: &self.preparation };
+        // Posted, because a worker that does not read must not hold up the pool.
         let posted = control.post(&setup);
         let child = process.child();
         let mut handle = WorkerHandle {
@@ -155,6 +156,7 @@ impl WorkerHandle {
         batch: &Arc<ArgumentBatch>,
         items: Range<usize>,
     ) -> Result<(), LinkError> {
+        // The order travels on the control link and the tasks in the ring, so the worker waits for it before it runs them.
         if self.functions.insert(function)
             && let Some(registration) = functions.registration(function)
         {
@@ -268,6 +270,7 @@ impl WorkerHandle {
 
     /// Gives up a link that has failed. A worker that cannot be reached is no use, so it is killed.
     pub(super) fn fail_link(&mut self, error: &LinkError) {
+        // The end of the link is how every worker ends, and no failure.
         if !matches!(error, LinkError::Disconnected) {
             self.link_error.get_or_insert_with(|| error.to_string());
             self.is_readable = false;

@@ -24,6 +24,7 @@ impl Histogram {
     /// Counts a duration `count` times.
     pub(crate) fn record(&mut self, duration: Duration, count: u64) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        // Zero has no logarithm, and counts as a nanosecond.
         self.buckets[nanos.max(1).ilog2() as usize] += count;
     }
 

@@ -41,6 +41,7 @@ impl Scheduler {
             let tasks = queued.tasks;
             self.queued -= tasks.count;
             self.times.wait.record(now.saturating_sub(queued.queued_at), tasks.count);
+            // To the back of the queue after each chunk, so that jobs take turns.
             self.run_queue.remove(job_id);
             if !job.is_idle() {
                 self.run_queue.push_back(job_id);

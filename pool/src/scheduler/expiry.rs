@@ -35,6 +35,7 @@ impl Scheduler {
             self.run_queue.remove(id);
         }
         self.queued -= expired.iter().map(|tasks| tasks.count).sum::<u64>();
+        // One check ends all expired tasks of the job, so the next one is for the first of the rest.
         self.check_at(id, next);
         expired.into_iter().for_each(|tasks| self.finish(tasks, Outcome::Expired));
     }

@@ -86,6 +86,7 @@ impl Job {
     pub(super) fn take(&mut self, max: u64, workers: u64) -> Option<QueuedTasks> {
         let chunk_size = self.chunking.chunk_size(self.queued, workers);
         let front = self.queue.front_mut()?;
+        // A chunk fits into the ring, so heavy tasks go alone.
         let max_light = (self.max_chunk_bytes / front.weight.max(1)).max(1) as u64;
         let tasks = front.tasks.split_front(max.max(1).min(max_light));
         let taken = QueuedTasks { tasks, chunk_size, ..*front };

@@ -152,6 +152,7 @@ impl Scheduler {
 
     fn submit(&mut self, tasks: TaskRange, weight: usize, now: Duration) {
         let Some(job) = self.jobs.get_mut(&tasks.job) else {
+            // A job that was refused when it was opened has no entry.
             return self.finish(tasks, Outcome::Refused(self.refusal()));
         };
         let expires_at = job.options.queue_timeout.map(|timeout| now.saturating_add(timeout));
@@ -224,6 +225,7 @@ impl Scheduler {
     fn tick(&mut self, now: Duration) {
         self.workers.late_starts(now).into_iter().for_each(|id| self.kill_late(id, now));
         if self.is_working() {
+            // What has expired or timed out leaves first, so that its worker and its place are free in this tick.
             self.expire(now);
             self.stop_timed_out(now);
             self.retire_some(now);

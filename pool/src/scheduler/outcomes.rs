@@ -14,6 +14,7 @@ impl Scheduler {
         // A worker that reports tasks which it does not hold cannot be trusted.
         let Some(ranges) = worker.completed(count, now) else { return self.kill(id) };
         self.workers.reset_idle_exits();
+        // A job that was released has no entry any more, and its tasks have ended.
         for tasks in ranges {
             if let Some(job) = self.jobs.get_mut(&tasks.job) {
                 job.held -= tasks.count;
@@ -60,9 +61,11 @@ impl Scheduler {
         worker.is_revoking = false;
         let revoked = worker.remove_last(count);
         worker.started = worker.load().saturating_sub(unstarted);
+        // Tasks behind a full ring cannot be revoked before the worker has read on.
         if unstarted > 0 {
             worker.revoke_after = now + self.tuning.retry_revoke_after;
         }
+        // It was idle and did not start what it was sent, so it may be stopped.
         if count > 0 && worker.load() == 0 && worker.started == 0 {
             worker.avoid_until = now + self.tuning.unresponsive_after;
         }
@@ -76,6 +79,7 @@ impl Scheduler {
         let pinned = std::mem::take(&mut worker.pinned);
         unstarted.into_iter().for_each(|queued| self.take_back(id, queued, now));
         pinned.into_iter().for_each(|queued| self.cancel_pinned(queued));
+        // Its unstarted tasks were taken back before, so the first that is left was running when it died.
         if let Some(running) = worker.front() {
             let is_timeout = worker.stop_reason == Some(StopReason::TimedOut(running));
             self.retry_or_finish(running, true, now, |attempt| match is_timeout {

@@ -32,6 +32,7 @@ impl Scheduler {
 
     pub(super) fn start_missing(&mut self, now: Duration) {
         if self.workers.next_start <= now {
+            // All at once: they prepare themselves side by side.
             for _ in 0..self.workers.missing(self.queued) {
                 let worker = self.workers.spawn(now);
                 self.actions.push_back(Action::Start { worker });

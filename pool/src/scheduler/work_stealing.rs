@@ -22,6 +22,7 @@ impl Scheduler {
         });
         let victim = victims.max_by_key(|(_, worker)| worker.unstarted());
         let Some((id, unstarted)) = victim.map(|(id, worker)| (id, worker.unstarted())) else { return };
+        // An equal share for each idle worker and for the victim.
         self.revoke(id, (unstarted * idle).div_ceil(idle + 1));
     }
 

@@ -129,6 +129,7 @@ impl WorkerSet {
     /// Returns the workers that are not needed: too many, or idle for too long.
     pub(super) fn excess(&self, now: Duration) -> Vec<WorkerId> {
         let mut active: Vec<_> = self.iter().filter(|(_, worker)| worker.is_active()).collect();
+        // The idlest first, and among those the ones that are not ready, because they cost nothing to lose.
         active.sort_by_key(|(id, worker)| (worker.load(), worker.is_ready(), worker.last_progress, *id));
         let too_many = active.len().saturating_sub(self.limits.max_workers);
         let beyond_min = active.len().saturating_sub(self.limits.min_workers);

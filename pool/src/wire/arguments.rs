@@ -55,6 +55,7 @@ impl ArgumentBatch {
         // An argument that could not be encoded has left the space for its head behind the last item.
         let begin = self.ends.last().copied().unwrap_or(0);
         self.bytes.truncate(begin);
+        // Reserved before the length is known: a guess that fits moves no bytes.
         let head_len = self.head_len.max(1);
         if head_len == 1 {
             self.bytes.push(0);

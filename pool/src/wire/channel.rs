@@ -177,6 +177,7 @@ impl WorkerChannel {
         let header = ChunkHeader { number: self.number, count, function, chunk_size, len: left.len() as u64 }.write();
         self.number = claim::plus(self.number, count);
         self.uncredited += count;
+        // Behind a backlog a chunk waits, or it would overtake the others.
         let is_first = self.backlog.is_empty();
         self.backlog.push_back(Chunk { header, written: 0, batch, left, count });
         if is_first {
@@ -191,6 +192,7 @@ impl WorkerChannel {
             return None;
         }
         let started = self.started();
+        // The worker gives back the buffers of started tasks, which cannot be revoked any more.
         while self.sent_buffers.pop_front_if(|(number, _)| !is_at_or_after(*number, started)).is_some() {}
         let handle = self.argument_buffers.publish(body).ok()?;
         self.sent_buffers.push_back((self.number, handle));
@@ -253,6 +255,7 @@ impl WorkerChannel {
         }
         let revoked = claim::revoke(self.rings.claim(), count);
         self.number = claim::minus(self.number, revoked);
+        // The worker will never open these.
         while let Some((_, handle)) = self.sent_buffers.pop_back_if(|(number, _)| is_at_or_after(*number, self.number))
         {
             self.argument_buffers.reclaim(handle);

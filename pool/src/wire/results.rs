@@ -105,6 +105,7 @@ impl ResultBatch {
     pub(crate) fn decode_into<R: DeserializeOwned>(mut self, values: &mut Vec<R>) -> Result<(), TaskError> {
         values.reserve(usize::try_from(self.count).unwrap_or(0).min(MAX_RESERVED_BATCH));
         loop {
+            // A loop over short values, then one of another kind, by turns.
             self.decode_short(values)?;
             let Some((_, result)) = self.next() else { return Ok(()) };
             values.push(result?);

@@ -41,6 +41,7 @@ impl Worker {
 
     fn recv(&mut self) -> Result<Option<Order<Message>>, LinkError> {
         if self.result_buffers.has_spare() {
+            // Only a sleep that lasts shows that the memory is not needed.
             match self.control.recv(Some(Instant::now() + TRIM_AFTER)) {
                 Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => self.result_buffers.trim(),
                 received => return received,

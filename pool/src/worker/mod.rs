@@ -31,6 +31,7 @@ use crate::wire::messages::{Preparation, Report, Setup};
 
 /// The main function of a worker process. Returns when the pool says so or is gone.
 pub(crate) fn run(mut control: Control, (): ()) {
+    // Ctrl-C reaches the whole process group, and the program decides what it means.
     ignore_interrupt();
     let Ok(Some(setup)) = control.recv::<Setup<Preparation>>(None) else { return };
     let Setup { rings, processor, preparation } = setup;
@@ -38,6 +39,7 @@ pub(crate) fn run(mut control: Control, (): ()) {
     let prepared = apply_placement(processor, niceness)
         .and_then(|()| initializer.map_or(Ok(()), run_initializer))
         .and_then(|()| state.into_iter().chain(local_state).try_for_each(make_state));
+    // The pool sends no task before this report.
     let sent = match &prepared {
         Ok(()) => control.send(&Report::Ready),
         Err(failure) => control.send(&Report::InitFailed(failure.clone())),

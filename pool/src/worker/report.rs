@@ -67,6 +67,7 @@ impl Worker {
     #[inline]
     fn publish(&mut self, kind: ItemKind) -> Result<(), LinkError> {
         let head = ItemHead::new(kind, self.scratch.len() - MAX_HEAD_LEN);
+        // Right before the body, so that both are written at once.
         let begin = MAX_HEAD_LEN - head.bytes().len();
         self.scratch[begin..MAX_HEAD_LEN].copy_from_slice(head.bytes());
         let written = begin + self.rings.result_ring.write(&self.scratch[begin..]);

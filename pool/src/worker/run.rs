@@ -37,6 +37,7 @@ impl Worker {
                 }
             }
         }
+        // After all of them, because a panic in the middle comes back to the same tasks.
         self.tasks.commit(&started);
         self.report_durations();
         self.notify_if_asleep(self.clock.notify_interval())

@@ -63,6 +63,7 @@ impl TaskClock {
         let now = clock::monotonic();
         let took = now.saturating_sub(self.read_at);
         self.unreported = (self.unreported.0 + self.ended, self.unreported.1 + took);
+        // Grows until a measurement is long enough, and shrinks at once where one task was long.
         self.stride = if took > MIN_TIMED { (self.stride / 4).max(1) } else { (self.stride * 2).min(MAX_TIMED_TASKS) };
         self.per_task = took / u32::try_from(self.ended).unwrap_or(u32::MAX).max(1);
         self.ended = 0;

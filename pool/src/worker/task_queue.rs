@@ -65,6 +65,7 @@ impl TaskQueue {
                 return;
             }
             self.parsed = end;
+            // A number that comes again shows which tasks were revoked.
             self.truncate_from(header.number);
             self.chunks.push_back(Chunk { header, pos });
         }
@@ -81,10 +82,12 @@ impl TaskQueue {
         if open == 0 {
             return None;
         }
+        // Emptied by `truncate_from` when its tasks were revoked.
         while self.chunks.front()?.header.count == 0 {
             self.chunks.pop_front();
         }
         let Chunk { header, pos } = *self.chunks.front()?;
+        // The tasks that the claim means are still on their way.
         if header.number != claim.started() {
             return None;
         }
