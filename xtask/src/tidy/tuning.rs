@@ -3,6 +3,7 @@
 use proc_macro2::TokenTree;
 use syn::visit::{self, Visit};
 
+use super::examples::CRATES;
 use super::problem::Problem;
 use super::source::Source;
 use super::text::has_word;
@@ -16,7 +17,7 @@ const LARGER: &[&str] = &["larger", "longer", "more", "higher", "greater"];
 const SMALLER: &[&str] = &["smaller", "shorter", "fewer", "less", "lower"];
 
 pub(super) fn tuning(tree: &Tree) -> Vec<Problem> {
-    let sources = tree.sources.iter().filter(|source| source.is_shipped());
+    let sources = CRATES.iter().flat_map(|folder| tree.sources.iter().filter(|source| source.is_of(folder)));
     sources.flat_map(|source| if is_home(source) { undocumented(source) } else { durations(source) }).collect()
 }
 
