@@ -2,19 +2,19 @@
 //!
 //! | carrier | what crosses | here |
 //! | --- | --- | --- |
-//! | bytes | a value, encoded | [`codec`], [`frame`], [`Link`], [`Ring`] |
-//! | descriptors | an open kernel object, beside the bytes | [`codec::Descriptor`], [`Link`] |
-//! | memory | a mapping, itself named by a descriptor | [`Mapping`], [`Arena`], [`Blob`] |
-//! | code | the name of a function of this same program | [`Function`], [`Method`], [`Control`], [`ControlListener`], [`Image`] |
+//! | bytes | a value, encoded | [`codec`], `frame`, `Link`, `Ring` |
+//! | descriptors | an open kernel object, beside the bytes | [`codec::Descriptor`], `Link` |
+//! | memory | a mapping, itself named by a descriptor | `Mapping`, `Arena`, `Blob` |
+//! | code | the name of a function of this same program | `Function`, `Method`, `Control`, `ControlListener`, `Image` |
 //!
 //! The crates above (`procession-process`, `-sync`, `-channels`, `-pool`, `-manager`) are built from these and from the thin
-//! wrappers over the kernel in [`os`]. Most programs want those crates, or the facade `procession`; this one is for those who
-//! build something of their own on the same ground. In the examples both sides are in one process, where that does no harm.
+//! wrappers over the kernel in `os`. Most programs want those crates, or the facade `procession`; this one is for code that
+//! builds something of its own on the same ground. In the examples both sides are in one process, where that does no harm.
 //!
 //! # Bytes and descriptors
 //!
 //! [`codec::encode`] turns a value of any type that serde can write into a [`codec::Message`], and [`codec::decode`] turns it
-//! back. A [`Link`] carries messages. An open file inside the value travels beside the bytes, and the receiver has a
+//! back. A `Link` carries messages. An open file inside the value travels beside the bytes, and the receiver has a
 //! descriptor of its own for it:
 //!
 //! ```
@@ -39,8 +39,8 @@
 //!
 //! # Memory
 //!
-//! A [`Mapping`] is memory that several processes see and write to, allocated in full when it is made and sealed against every
-//! change of its size. An [`Arena`] is one that can grow. A [`Blob`] is memory that nobody can change any more, so it can be lent
+//! A `Mapping` is memory that several processes see and write to, allocated in full when it is made and sealed against every
+//! change of its size. An `Arena` is one that can grow. A `Blob` is memory that no process can change any more, so it can be lent
 //! as a plain slice. All of them are values that a message carries, and what is in them is not copied:
 //!
 //! ```
@@ -55,9 +55,9 @@
 //!
 //! # Code
 //!
-//! A [`Function`] is a function by name: its distance from where the program was loaded. That means something only to a process
-//! that runs the same [`Image`]. Only a [`Control`] link carries it, and only this crate makes those, so no bytes of a stranger
-//! ever become a function. A [`Method`] is the same for a function that works on a value which stays where it is.
+//! A `Function` is a function by name: its distance from where the program was loaded. That means something only to a process
+//! that runs the same `Image`. Only a `Control` link carries it, and only this crate makes those, so no bytes of a stranger
+//! ever become a function. A `Method` is the same for a function that works on a value which stays where it is.
 //!
 //! ```
 //! use procession_core::{Control, Function, codec};
@@ -71,6 +71,11 @@
 //! assert_eq!(codec::decode::<u32>(product)?, 42);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What is stable
+//!
+//! [`codec`], [`Waitable`], [`ApplyOn`] with [`Operand`], and [`Failure`] follow semantic versioning. All other items are the inside of
+//! procession's own crates: they are hidden from the documentation, and change in any release.
 //!
 //! # What is not here
 //!

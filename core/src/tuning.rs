@@ -4,14 +4,14 @@ use std::time::Duration;
 
 /// Size in bytes above which a message travels in a memory file and not through the socket.
 ///
-/// A larger value lets a sender wait for its reader, because a socket holds some 200 KiB. A smaller one costs a file, 10 µs, for more messages.
+/// A larger value lets a sender wait for its reader, because it must fit into a socket. A smaller one makes a file for more messages.
 ///
 /// ```
 /// use procession_core::{Link, SPILL, codec};
 ///
 /// let (mut here, mut there) = Link::pair()?;
 /// let large = codec::encode(&vec![1_u8; 100 * SPILL])?;
-/// here.send(large)?; // more than a socket holds, and nobody has read any of it
+/// here.send(large)?; // more than a socket holds, and none of it has been read
 /// assert!(there.recv(None)?.expect("a message").bytes().len() > 100 * SPILL);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -19,8 +19,8 @@ pub const SPILL: usize = 64 * 1024;
 
 /// Levels of values inside one another.
 ///
-/// A hostile message could otherwise nest a recursive type so deep that reading it overflows the stack. A larger value needs larger stacks: a
-/// debug build takes 1 to 3 KiB for a level, and threads have 2 MiB. A smaller one refuses more of what users send.
+/// A hostile message could otherwise nest a recursive type so deep that reading it overflows the stack. A larger value needs larger
+/// stacks than the 2 MiB of a thread, a smaller one refuses more of what users send.
 pub(crate) const MAX_DEPTH: u32 = 512;
 
 /// First allocation of an encoder, in bytes.
@@ -56,5 +56,15 @@ pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_millis(20);
 /// Time that a caller stays awake for an event that is likely to happen at once.
 ///
 /// Being woken costs up to 50 µs on a virtual machine, and a process of little work takes three times as long. A larger value takes more of
-/// the processor, a smaller one sleeps through more starts. Measured with the benchmark of processes, start to join.
+/// the processor, a smaller one sleeps through more starts.
 pub(crate) const POLL_SPIN: Duration = Duration::from_micros(150);
+
+/// Size in bytes of the smallest piece of a buffer pool.
+///
+/// A larger value wastes memory for short buffers, a smaller one makes more pieces to search. Shorter values travel in rings.
+pub(crate) const MIN_PIECE_BYTES: u64 = 64 << 10;
+
+/// Memory in bytes that a buffer pool keeps while it is idle; longer buffers go back to the system at once.
+///
+/// A larger value keeps more memory, a smaller one touches fresh pages for more of the large values.
+pub(crate) const MAX_IDLE_BYTES: u64 = 8 << 20;

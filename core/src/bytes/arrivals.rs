@@ -55,7 +55,7 @@ impl Arrivals {
     }
 }
 
-/// In how many pieces so many descriptors travel.
+/// Returns the number of pieces in which `count` descriptors travel.
 fn pieces_of(count: usize) -> usize {
     count.div_ceil(DESCRIPTORS_A_PIECE)
 }

@@ -49,7 +49,7 @@ impl Blob {
     ///
     /// # Errors
     ///
-    /// There is not so much memory ([`BlobError::is_out_of_memory`]), or a limit on descriptors or mappings is reached.
+    /// The memory is exhausted ([`BlobError::is_out_of_memory`]), or a limit on descriptors or mappings is reached.
     ///
     /// # Examples
     ///
@@ -140,7 +140,7 @@ impl Deref for Blob {
         let Some(region) = &self.0.region else { return &[] };
         // SAFETY: the region is `len` bytes long, mapped for reading, and stays mapped while `self` is borrowed. Its
         // file is sealed against shrinking, so the pages stay, and against writing, which the kernel grants only when
-        // nobody has it mapped for writing: the bytes never change.
+        // no process has it mapped for writing: the bytes never change.
         unsafe { slice::from_raw_parts(region.start().as_ptr(), self.0.len) }
     }
 }
@@ -164,7 +164,7 @@ impl fmt::Debug for Blob {
     }
 }
 
-/// It travels as a plain descriptor: nobody can change it, so everybody may have it.
+/// It travels as a plain descriptor: no process can change it, so every process may have it.
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (Lent(Kind::PLAIN, self.as_fd()), self.len()).serialize(serializer)
@@ -192,7 +192,7 @@ impl<'de> Deserialize<'de> for Blob {
 pub struct BlobError(MemoryFault);
 
 impl BlobError {
-    /// Whether there is too little memory, so that a smaller blob may succeed.
+    /// Returns whether there is too little memory, so that a smaller blob may succeed.
     ///
     /// # Examples
     ///

@@ -153,7 +153,7 @@ impl Failure {
     /// use procession_core::Failure;
     /// use std::io;
     ///
-    /// let failure = Failure::from(io::Error::new(io::ErrorKind::TimedOut, "nobody answers"));
+    /// let failure = Failure::from(io::Error::new(io::ErrorKind::TimedOut, "no reply"));
     /// assert_eq!(failure.io_kind(), Some(io::ErrorKind::TimedOut));
     /// ```
     #[must_use]

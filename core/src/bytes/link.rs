@@ -71,7 +71,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Makes a connection and answers both ends.
+    /// Makes a connection and returns both ends.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Link {
         Ok((Link::over(above_standard(here)?), Link::over(above_standard(there)?)))
     }
 
-    /// Sends a message, waiting for room where there is none.
+    /// Sends a message, and waits until there is room.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl Link {
         sent.map(drop)
     }
 
-    /// Sends on what was kept, without waiting. Answers whether all of it is out.
+    /// Sends on what was kept, without waiting. Returns whether all of it is out.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl Link {
     /// let late = there.recv(Some(Instant::now()));
     /// assert!(matches!(late, Err(LinkError::Io(error)) if error.kind() == ErrorKind::TimedOut));
     /// drop(here);
-    /// assert!(there.recv(None)?.is_none(), "nobody can send any more");
+    /// assert!(there.recv(None)?.is_none(), "no process can send any more");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv(&mut self, deadline: Option<Instant>) -> Result<Option<Message>, LinkError> {
@@ -334,15 +334,15 @@ impl Link {
     ///
     /// # Safety
     ///
-    /// Whatever is written to the other end, is written by a link, and is read by one: a link believes what it is told about the kinds
-    /// of descriptors, and tells its own.
+    /// Whatever is written to the other end, is written by a link, and is read by one: a link believes what it reads about the kinds
+    /// of descriptors, and writes its own.
     ///
     /// ```
     /// use procession_core::{Link, codec};
     /// use std::os::unix::net::UnixStream;
     ///
     /// let (here, there) = UnixStream::pair()?;
-    /// // SAFETY: nobody but these two links has the sockets.
+    /// // SAFETY: no code but these two links has the sockets.
     /// let (mut here, mut there) = unsafe { (Link::from_socket(here.into()), Link::from_socket(there.into())) };
     /// here.send(codec::encode("hello")?)?;
     /// assert!(there.recv(None)?.is_some());

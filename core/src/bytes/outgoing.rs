@@ -74,7 +74,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends as much as there is room for. Answers whether the frame is out.
+    /// Sends as much as there is room for. Returns whether the frame is out.
     pub(crate) fn send(&mut self, socket: &OwnedFd) -> Result<bool, LinkError> {
         loop {
             match self.send_some(socket) {
@@ -88,12 +88,12 @@ impl Outgoing {
         }
     }
 
-    /// Whether any of it is out.
+    /// Returns whether any of it is out.
     pub(crate) fn has_begun(&self) -> bool {
         self.sent > 0
     }
 
-    /// Sends one piece. Answers whether the frame is out.
+    /// Sends one piece. Returns whether the frame is out.
     fn send_some(&mut self, socket: &OwnedFd) -> io::Result<bool> {
         let piece = self.descriptors.len().min(DESCRIPTORS_A_PIECE);
         let more = self.descriptors.len() > piece;
@@ -124,7 +124,7 @@ impl Outgoing {
     }
 }
 
-/// Puts a memory file among the descriptors, and answers what the frame says of it.
+/// Puts a memory file among the descriptors, and returns what the frame says of it.
 fn spilled(blob: Blob, descriptors: &mut VecDeque<OwnedFd>) -> Result<(Vec<u8>, u16), LinkError> {
     let length = blob.len() as u64;
     descriptors.push_back(blob.into_descriptor().map_err(failed)?);
@@ -134,13 +134,13 @@ fn spilled(blob: Blob, descriptors: &mut VecDeque<OwnedFd>) -> Result<(Vec<u8>, 
 fn failed(error: io::Error) -> LinkError {
     match error.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => LinkError::Disconnected,
-        // What the kernel says of descriptors that it passes on to nobody, those of io_uring for one.
+        // The error of the kernel for descriptors that it never passes on, such as those of io_uring.
         io::ErrorKind::InvalidInput => LinkError::Refused(error),
         _ => limits::explain(&error).map_or(LinkError::Io(error), LinkError::Limit),
     }
 }
 
-/// Whether a limit was reached that is not so for long.
+/// Returns whether a limit was reached that is not so for long.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ETOOMANYREFS | libc::ENOMEM | libc::ENOBUFS))
 }

@@ -44,7 +44,7 @@ const MOST_KINDS: usize = MOST_DESCRIPTORS * Kind::SIZE;
 
 /// One end of a connected pair of sockets. Nothing that it does waits, but [`wait`](Packet::wait).
 ///
-/// Its descriptor is shown to nobody: what is beside the packets may be the inside of other people's handles.
+/// Its descriptor is never shown: what is beside the packets may be the inside of other people's handles.
 ///
 /// ```
 /// use procession_core::codec::Handles;
@@ -80,9 +80,9 @@ pub struct Packet(OwnedFd);
 /// ```
 #[derive(Debug)]
 pub enum Received {
-    /// A packet of so many bytes, and the descriptors beside it.
+    /// A packet: its number of bytes, and the descriptors beside it.
     Packet(usize, Handles),
-    /// A packet beside which there were descriptors that could not be opened here, or are none: they are lost. So many bytes of it are
+    /// A packet beside which there were descriptors that could not be opened here, or have no kind: they are lost. This number of its bytes is
     /// there, with what was written behind them of the descriptors.
     Bare(usize, io::Error),
     /// Nothing at the moment.
@@ -157,7 +157,7 @@ impl Packet {
     ///
     /// let (here, there) = Packet::pair()?;
     /// here.ring()?;
-    /// assert_eq!(there.wait(None)?, (true, false), "there is something to take, and nobody is gone");
+    /// assert_eq!(there.wait(None)?, (true, false), "there is something to take, and the other side lives");
     /// assert_eq!(there.skip(), Some(1));
     /// # std::io::Result::Ok(())
     /// ```
@@ -198,7 +198,7 @@ impl Packet {
                 other => break other?,
             }
         };
-        // Nobody sends packets without a byte, so this is the end.
+        // No packet is sent without a byte, so this is the end.
         if piece.count == 0 {
             return Ok(Received::End);
         }
@@ -208,7 +208,7 @@ impl Packet {
         Ok(apart(piece, room, &tail))
     }
 
-    /// How long the next packet is, without taking it (at most `room` bytes); `None` when there is none. Descriptors count: what they
+    /// Returns the length of the next packet, without taking it (at most `room` bytes); `None` when no packet is there. Descriptors count: what they
     /// are is written behind the bytes.
     ///
     /// ```
@@ -233,7 +233,7 @@ impl Packet {
         }
     }
 
-    /// Throws the next packet away, with its descriptors, and answers its first byte; `None` when there is none.
+    /// Throws the next packet away, with its descriptors, and returns its first byte; `None` when no packet is there.
     ///
     /// ```
     /// use procession_core::codec::Handles;
@@ -256,7 +256,7 @@ impl Packet {
         }
     }
 
-    /// Whether everybody at the other side is gone. There may still be packets to take.
+    /// Returns whether everybody at the other side is gone. There may still be packets to take.
     ///
     /// ```
     /// use procession_core::packet::Packet;
@@ -272,7 +272,7 @@ impl Packet {
         self.poll(0, Some(Duration::ZERO)).is_ok_and(|seen| seen & (libc::POLLHUP | libc::POLLERR) != 0)
     }
 
-    /// Waits until there is a packet, everybody at the other side is gone, or the time is over. Answers whether there is
+    /// Waits until there is a packet, everybody at the other side is gone, or the time is over. Returns whether there is
     /// something to take, and whether the others are gone.
     ///
     /// # Errors
@@ -366,7 +366,7 @@ impl Packet {
     }
 }
 
-/// A signal came, or the other side went without having read everything, which is told once and hides what there is to read.
+/// A signal came, or the other side went without having read everything, which is reported once and hides what there is to read.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset)
 }

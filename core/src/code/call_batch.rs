@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! n     one byte: how long the value is, at most MAX_SHORT
-//! body  so many bytes
+//! body  n bytes
 //! n     ...
 //! ```
 //!
 //! What one call costs beyond the function is some thirty instructions, if nothing stands between two of them: so the loop over
 //! the arguments is compiled together with the function's types, like the decoding of its argument. Each result is published
-//! before the value that it tells of is dropped and the next call begins, and whoever dies in the middle has lost that call alone.
+//! before the value that it encodes is dropped and the next call begins, and a worker that dies in the middle has lost that call alone.
 
 use std::mem::needs_drop;
 
@@ -75,7 +75,7 @@ pub struct CallBatch<'a> {
     pub last: &'a mut Vec<u8>,
     /// What the last call returned, if its result is left in `last`.
     pub remains: &'a mut PendingDrop,
-    /// Whether the value of a result that was published is being dropped. After a panic it tells that the last call that was passed
+    /// Whether the value of a result that was published is being dropped. After a panic it says that the last call that was passed
     /// has panicked after its result was out, and not the next one.
     pub parting: &'a mut bool,
 }
@@ -96,7 +96,7 @@ pub struct Progress {
 }
 
 impl CallBatch<'_> {
-    /// Calls the function as long as arguments and results are short. Answers whether the last call's result was left in the
+    /// Calls the function as long as arguments and results are short. Returns whether the last call's result was left in the
     /// buffer, because it could not go into the ring.
     #[inline]
     pub(crate) fn run<A: DeserializeOwned, R: Serialize>(self, function: fn(A) -> R) -> Result<bool, CallError> {

@@ -42,7 +42,7 @@ pub type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const 
 /// #[unsafe(link_section = ".init_array")]
 /// static OWN: Constructor = {
 ///     extern "C" fn begin(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
-///         // SAFETY: the loader calls this, and nobody else can.
+///         // SAFETY: the loader calls this, and no other code can.
 ///         assert!(unsafe { finish_loading(&OWN, count, arguments, environment) });
 ///     }
 ///     begin

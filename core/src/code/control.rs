@@ -40,7 +40,7 @@ const KIND: codec::Kind = codec::Kind::own(*b"control ");
 pub struct Control(Link);
 
 impl Control {
-    /// Makes a link and answers both ends.
+    /// Makes a link and returns both ends.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Control {
         Link::pair().map(|(here, there)| (Control(here), Control(there)))
     }
 
-    /// Sends a value, waiting for room where there is none.
+    /// Sends a value, and waits until there is room.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Control {
         self.0.post(message)
     }
 
-    /// Sends on what was kept, without waiting. Answers whether all of it is out.
+    /// Sends on what was kept, without waiting. Returns whether all of it is out.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl Control {
     /// let late = there.recv::<u8>(Some(Instant::now()));
     /// assert!(matches!(late, Err(LinkError::Io(error)) if error.kind() == ErrorKind::TimedOut));
     /// drop(here);
-    /// assert_eq!(there.recv::<u8>(None)?, None, "nobody can send any more");
+    /// assert_eq!(there.recv::<u8>(None)?, None, "no process can send any more");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv<T: DeserializeOwned>(&mut self, deadline: Option<Instant>) -> Result<Option<T>, LinkError> {
@@ -201,7 +201,7 @@ impl Control {
         self.0.close_in_copy();
     }
 
-    /// Lets nobody send any more; what has been sent can still be received. The other side finds this end gone, so that what it
+    /// Ends sending, in all copies of this end; what has been sent can still be received. The other side finds this end gone, so that what it
     /// has not said by now it never will have said.
     ///
     /// # Errors

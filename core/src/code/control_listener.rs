@@ -1,9 +1,9 @@
 //! [`ControlListener`] and [`ControlTicket`]: how a process that was handed a key in a message comes to have a [`Control`] link to the process that
 //! made the key.
 //!
-//! A key is an open socket, and rides inside any message. Whoever holds one can enter, several times and from several
-//! processes; the door sees when the last copy is gone, also when it was in a message that nobody read. A key shows its
-//! descriptor to nobody but the codec, and a door lets in only processes that run the same [`Image`].
+//! A key is an open socket, and rides inside any message. A process that holds one can enter, several times and from several
+//! processes; the door sees when the last copy is gone, also when it was in a message that was never read. A key shows its
+//! descriptor to the codec only, and a door lets in only processes that run the same [`Image`].
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -27,7 +27,7 @@ const KIND: Kind = Kind::own(*b"key     ");
 ///
 /// let (mut door, key) = ControlListener::new()?;
 /// let mut there = key.connect()?;
-/// let TryRecv::Value(mut here) = door.try_accept()? else { panic!("nobody entered") };
+/// let TryRecv::Value(mut here) = door.try_accept()? else { panic!("no process entered") };
 /// there.send("hello")?;
 /// assert_eq!(here.recv::<String>(None)?.as_deref(), Some("hello"));
 /// drop(key);
@@ -63,9 +63,9 @@ impl ControlListener {
     /// use procession_core::{ControlListener, TryRecv};
     ///
     /// let (mut door, key) = ControlListener::new()?;
-    /// assert!(matches!(door.try_accept()?, TryRecv::Empty), "nobody yet");
+    /// assert!(matches!(door.try_accept()?, TryRecv::Empty), "none yet");
     /// drop(key);
-    /// assert!(matches!(door.try_accept()?, TryRecv::End), "nobody ever");
+    /// assert!(matches!(door.try_accept()?, TryRecv::End), "none ever");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new() -> io::Result<(ControlListener, ControlTicket)> {
@@ -75,7 +75,7 @@ impl ControlListener {
 
     /// The next process that has entered, without waiting.
     ///
-    /// A door believes its keys, because a key gives its socket to nobody. [`TryRecv::End`] means that no key is left anywhere.
+    /// A door believes its keys, because a key never gives its socket away. [`TryRecv::End`] means that no key is left anywhere.
     ///
     /// # Errors
     ///

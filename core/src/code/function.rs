@@ -34,7 +34,7 @@ use crate::os::identity::ProcessIdentity;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Function(Name);
 
-/// The code between a message and a function, whose address is the first argument. Answers whether there is a result in the
+/// The code between a message and a function, whose address is the first argument. Returns whether there is a result in the
 /// buffer.
 type Thunk = fn(*const (), Call<'_>) -> Result<bool, CallError>;
 
@@ -90,7 +90,7 @@ impl Function {
     /// use procession_core::{Control, Function, codec};
     ///
     /// let count = Function::with_control(|mut control: Control, to: u32| {
-    ///     (0..to).for_each(|n| control.send(&n).expect("somebody listens"));
+    ///     (0..to).for_each(|n| control.send(&n).expect("the other end is open"));
     /// })?;
     /// let (here, mut there) = Control::pair()?;
     /// count.call(codec::encode(&2_u32)?, Some(here))?;
@@ -207,7 +207,7 @@ impl Function {
         Ok(remains)
     }
 
-    /// Calls it for many short arguments, one after another, as long as the results are short too. Answers whether the result
+    /// Calls it for many short arguments, one after another, as long as the results are short too. Returns whether the result
     /// of the last call was left to the caller, in the row's buffer.
     ///
     /// # Errors
@@ -299,7 +299,7 @@ fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>)
     }
 }
 
-/// The same for a function without an argument.
+/// Does the same for a function without an argument.
 fn thunk_without_argument<R: Serialize>(function: *const (), call: Call<'_>) -> Result<bool, CallError> {
     // SAFETY: `Function::without_argument` is the only place that pairs this thunk with a function, and it takes a `fn() -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn() -> R>(function) };

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
-/// What tells this image from every other: equal only in processes that run the same program, bit by bit.
+/// The identity of this image: equal only in processes that run the same program, bit by bit.
 ///
 /// ```
 /// use procession_core::Image;
@@ -199,7 +199,7 @@ fn is_code(header: &libc::Elf64_Phdr) -> bool {
     header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0
 }
 
-/// Where the constructors are, as the program's dynamic section tells: pairs of a kind and a value, ended by two zeros.
+/// Where the constructors are, as the program's dynamic section says: pairs of a kind and a value, ended by two zeros.
 fn table_of_constructors(base: u64, dynamic: &[u8]) -> (u64, u64) {
     const INIT_ARRAY: u64 = 25;
     const INIT_ARRAY_SIZE: u64 = 27;

@@ -1,7 +1,7 @@
 //! What a process says over a link when it aborts in the middle of a panic.
 //!
 //! A panic that does not unwind, one that meets another, and a hook that aborts end the process before any code of ours runs again;
-//! and whether a panic ends its process, nobody knows when it begins. So its words are put down then, and said by a handler of
+//! and it is not known when a panic begins whether it ends its process. So its words are put down then, and said by a handler of
 //! SIGABRT, which only sends them: it neither allocates nor waits.
 
 use std::cell::Cell;
@@ -78,7 +78,7 @@ pub fn speak_over(control: Control) -> &'static mut Control {
     control
 }
 
-/// Nothing is said from here on: everything has been told, or the link is another process's.
+/// Nothing is said from here on: everything has been sent, or the link is another process's.
 ///
 /// ```
 /// procession_core::last_words::silence();
@@ -88,7 +88,7 @@ pub fn silence() {
     SPEAKER.store(NOBODY, Ordering::Relaxed);
 }
 
-/// Whether somebody listens.
+/// Returns whether the parent listens.
 ///
 /// ```
 /// let (_here, there) = procession_core::Control::pair()?;

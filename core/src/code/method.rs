@@ -41,7 +41,7 @@ pub struct Method(Name);
 /// let nothing = codec::encode(&())?;
 /// let mut list = vec![1_u8, 2];
 /// for target in [Operand::Shared(&list.clone()), Operand::Exclusive(&mut list)] {
-///     // What nobody else sees may be read as well.
+///     // What is borrowed exclusively may be read as well.
 ///     let result = length.call(target, nothing.bytes(), Vec::new(), Vec::new())?;
 ///     assert_eq!(codec::decode::<usize>(result.expect("a result"))?, 2);
 /// }
@@ -53,9 +53,9 @@ pub enum Operand<'a> {
     New(&'a mut Option<Box<dyn Any + Send + Sync>>),
     /// A value that others may be reading.
     Shared(&'a (dyn Any + Send + Sync)),
-    /// A value that nobody else sees.
+    /// A value that is borrowed exclusively.
     Exclusive(&'a mut (dyn Any + Send + Sync)),
-    /// Two values that nobody else sees.
+    /// Two values that are borrowed exclusively.
     Both(&'a mut (dyn Any + Send + Sync), &'a mut (dyn Any + Send + Sync)),
 }
 
@@ -83,7 +83,7 @@ pub enum MethodError {
     WrongType(&'static str),
 }
 
-/// What is done with a value and a function that somebody sends to it: see `Method::apply_on`.
+/// An operation on a value with a function that its caller sends: see `Method::apply_on`.
 ///
 /// ```
 /// use procession_core::{ApplyOn, Method, Operand, codec};
@@ -180,7 +180,7 @@ impl Method {
         Method::new(shared_thunk::<T, A, R>, function as *const (), type_name::<fn(&T, A) -> R>())
     }
 
-    /// Names a function that may change the value, or answer `None` to say that it is not its turn yet.
+    /// Names a function that may change the value, or return `None` to be called again later.
     ///
     /// # Errors
     ///

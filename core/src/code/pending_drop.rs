@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem;
 
-/// The value that a function returned. It is dropped by whoever called the function, when the result was told: to drop it is code of
+/// The value that a function returned. The caller of the function drops it when the result was sent: to drop it is code of
 /// the user's, which may end the process.
 ///
 /// ```
@@ -13,7 +13,7 @@ use std::mem;
 /// let shout = Function::of(|text: String| text.to_uppercase())?;
 /// let mut result = Vec::new();
 /// let remains: PendingDrop = shout.call_into(encode("ho")?.bytes(), &mut Handles::new(), &mut result)?;
-/// assert_eq!(result, encode("HO")?.bytes(), "as it is told");
+/// assert_eq!(result, encode("HO")?.bytes(), "the encoded result");
 /// drop(remains);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -38,7 +38,7 @@ impl PendingDrop {
         PendingDrop(Some(kept))
     }
 
-    /// Whether there is nothing to be dropped.
+    /// Returns whether there is nothing to be dropped.
     ///
     /// ```
     /// assert!(procession_core::PendingDrop::default().is_empty());

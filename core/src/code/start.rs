@@ -163,7 +163,7 @@ pub fn inherited() -> io::Result<Option<Control>> {
     Ok(Some(Control::from_socket(socket)))
 }
 
-/// Whether this process was executed as a child, and has not found its control link yet.
+/// Returns whether this process was executed as a child, and has not found its control link yet.
 pub(crate) fn is_child() -> bool {
     let mark = env::var_os(MARK).and_then(|value| Mark::read(&value));
     mark.is_some_and(|mark| cookie(CONTROL).ok() == Some(mark.cookie))
@@ -205,7 +205,7 @@ impl Mark {
         Some(Mark { depth: depth.parse().ok()?, parent: parent.parse().ok()?, cookie: cookie.parse().ok()? })
     }
 
-    /// Whether it was made for another process, whose environment this one has got.
+    /// Returns whether it was made for another process, whose environment this one has got.
     fn is_of_another(&self) -> bool {
         std::os::unix::process::parent_id() != self.parent && cookie(CONTROL).ok() != Some(self.cookie)
     }
@@ -259,7 +259,7 @@ pub fn set_environment(variables: &[(OsString, OsString)]) -> io::Result<()> {
     pointers.push(std::ptr::null_mut());
     // The C library never frees what was put there by hand, and neither may we.
     let list = Box::leak(pointers.into_boxed_slice()).as_mut_ptr();
-    // SAFETY: this is the only thread, so nobody reads it meanwhile; the list ends with a null pointer, and it and its strings
+    // SAFETY: this is the only thread, so no thread reads it meanwhile; the list ends with a null pointer, and it and its strings
     // live for ever.
     unsafe { environ = list };
     Ok(())

@@ -76,7 +76,7 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// There is not so much memory, or a limit on descriptors, mappings or the size of files is reached.
+    /// The memory is exhausted, or a limit on descriptors, mappings or the size of files is reached.
     ///
     /// # Examples
     ///
@@ -131,7 +131,7 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// There is not so much memory ([`MappingError::is_out_of_memory`]).
+    /// The memory is exhausted ([`MappingError::is_out_of_memory`]).
     ///
     /// # Examples
     ///
@@ -191,7 +191,7 @@ impl Arena {
     /// ```
     /// use procession_core::{Arena, codec::{self, Kind}};
     ///
-    /// // SAFETY: nobody else uses this name.
+    /// // SAFETY: no other code uses this name.
     /// const MINE: Kind = unsafe { Kind::new(*b"my arena") };
     ///
     /// struct Mine(Arena);
@@ -226,7 +226,7 @@ impl Arena {
     /// ```
     /// use procession_core::{Arena, codec::{self, Kind}};
     ///
-    /// // SAFETY: nobody else uses this name.
+    /// // SAFETY: no other code uses this name.
     /// const MINE: Kind = unsafe { Kind::new(*b"my arena") };
     ///
     /// struct Mine(Arena);

@@ -48,7 +48,7 @@ impl BufferMemory {
     ///
     /// # Errors
     ///
-    /// There is not so much memory, or a limit on descriptors or mappings is reached.
+    /// The memory is exhausted, or a limit on descriptors or mappings is reached.
     ///
     /// ```
     /// let memory = procession_core::BufferMemory::with_label("procession: example")?;

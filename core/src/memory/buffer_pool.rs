@@ -5,16 +5,16 @@
 //! piece    a power of two of bytes, at a multiple of its size: so it never crosses a window of the arena
 //!
 //! free -> lent    the pool, after it has written the bytes
-//! lent -> open    the reader, once: nobody else can open the same loan
+//! lent -> open    the reader, once: no other reader can open the same buffer
 //! open -> free    the reader, after it has read them
-//! lent -> free    the pool, when it takes back what nobody has opened
+//! lent -> free    the pool, when it takes back what was not opened
 //! ```
 //!
-//! Only the pool, of which there is one, writes to the table, but for the states. So whatever number is taken for a loan, what is opened is
-//! a piece that was lent, once, and all of it.
+//! Only the pool, of which there is one, writes to the table, but for the states. So with any number in a handle, the reader opens
+//! a piece that was published, once, and all of it.
 //!
-//! Only the pool knows which pieces there are. Whoever is killed costs the other side nothing but memory: a reader's loans
-//! are forgotten together with its pool, and a pool's memory lives until the last of its loans is closed.
+//! Only the pool knows which pieces there are. A side that is killed costs the other one nothing but memory: the buffers of a reader
+//! are forgotten together with its pool, and the memory of a pool lives until the last of its buffers is dropped.
 
 use std::fmt;
 use std::ops::Deref;
@@ -29,18 +29,15 @@ use crate::memory::mapping::MappingError;
 use crate::memory::role::Role;
 use crate::os::identity::ProcessIdentity;
 use crate::os::memfd::MemoryFault;
+use crate::tuning::{MAX_IDLE_BYTES, MIN_PIECE_BYTES};
 
 const FREE: u64 = 0;
-/// States that no other memory is likely to hold where somebody looks for one.
+/// States that other memory is not likely to hold where a state is looked for.
 const LENT: u64 = u64::from_le_bytes(*b"loanlent");
 const OPEN: u64 = u64::from_le_bytes(*b"loanopen");
 
-/// The smallest piece.
-const LEAST: u64 = 64 << 10;
 /// Pieces end here.
 const END: u64 = 1 << 45;
-/// The memory of longer loans, in bytes, goes back to the system at once; and of shorter ones so much is kept by one who rests.
-const MAX_IDLE_BYTES: u64 = 8 << 20;
 
 /// Lends bytes to the one process that has a [`BufferReader`] of the same memory.
 ///
@@ -140,7 +137,7 @@ impl BufferPool {
     ///
     /// # Errors
     ///
-    /// There is not so much memory, or it cannot be mapped; another pool lends from it.
+    /// The memory is exhausted, or it cannot be mapped; another pool lends from it.
     ///
     /// ```
     /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
@@ -168,7 +165,7 @@ impl BufferPool {
         Ok(loan)
     }
 
-    /// Takes back what was lent and not opened. Answers whether it was still to be had.
+    /// Takes back what was lent and not opened. Returns whether it was still to be had.
     ///
     /// ```
     /// use procession_core::{BufferReader, BufferPool, BufferMemory};
@@ -209,7 +206,7 @@ impl BufferPool {
         }
     }
 
-    /// Whether there is so much memory that [`rest`](BufferPool::rest) would give some back if nothing were lent.
+    /// Returns whether there is more memory than [`rest`](BufferPool::rest) keeps while nothing is lent.
     ///
     /// ```
     /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
@@ -221,7 +218,7 @@ impl BufferPool {
         self.memory_in_use() > MAX_IDLE_BYTES
     }
 
-    /// How many bytes of memory the pieces take up, lent or free.
+    /// Returns how many bytes of memory the pieces take up, lent or free.
     ///
     /// ```
     /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
@@ -235,7 +232,7 @@ impl BufferPool {
         self.pieces.iter().map(|piece| piece.backed).sum()
     }
 
-    /// A free piece with room for so many bytes, all of it there.
+    /// Finds a free piece with room for `len` bytes, all of it backed by memory.
     fn room_for(&mut self, len: u64) -> Result<usize, MappingError> {
         let needed = Some(len.max(1)).filter(|needed| *needed < END).ok_or_else(unmapped)?;
         let fits = |piece: &Piece| piece.size >= needed;
@@ -251,7 +248,7 @@ impl BufferPool {
     }
 
     fn new_piece(&mut self, needed: u64) -> Result<usize, MappingError> {
-        let size = needed.max(LEAST).next_power_of_two();
+        let size = needed.max(MIN_PIECE_BYTES).next_power_of_two();
         let end = self.pieces.last().map_or(TABLE, |last| last.offset + last.size);
         let line = self.pieces.len() as u64 * LINE;
         // The first window is of one size, and each other as long as its offset.
@@ -326,7 +323,7 @@ impl BufferReader {
 }
 
 impl BufferHandle {
-    /// How many bytes were lent.
+    /// Returns how many bytes were lent.
     ///
     /// ```
     /// # use procession_core::{BufferPool, BufferMemory};
@@ -339,7 +336,7 @@ impl BufferHandle {
         self.len
     }
 
-    /// Whether these are no bytes.
+    /// Returns whether these are no bytes.
     ///
     /// ```
     /// # use procession_core::{BufferPool, BufferMemory};
@@ -358,7 +355,7 @@ impl Deref for Buffer {
     fn deref(&self) -> &[u8] {
         let place = self.memory.at(self.offset, self.loan.len).filter(|_| self.holder == ProcessIdentity::current());
         let Some(place) = place else { return &[] };
-        // SAFETY: so many bytes are inside the mapping, which lives as long as `self`. The pool, which is the only one, wrote them
+        // SAFETY: `len` bytes are inside the mapping, which lives as long as `self`. The pool, which is the only one, wrote them
         // before it made the piece `LENT`, which the one who made this `Buffer` has seen; it is the only one who opened the loan, and
         // neither side writes to a piece that is `OPEN`, which it is until `self` is dropped by the process that has opened it.
         unsafe { NonNull::slice_from_raw_parts(place, self.loan.len as usize).as_ref() }
@@ -500,7 +497,7 @@ mod tests {
                     prop_assert!(borrowed[..] == vec![*byte; *len]);
                 }
             }
-            let bound = 400_000 * (open.len() as u64 + 1) + MAX_IDLE_BYTES + 2 * LEAST;
+            let bound = 400_000 * (open.len() as u64 + 1) + MAX_IDLE_BYTES + 2 * MIN_PIECE_BYTES;
             drop(open);
             pool.trim();
             prop_assert!(pool.memory_in_use() <= bound);

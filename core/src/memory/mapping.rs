@@ -61,7 +61,7 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// `len` is 0, there is not so much memory ([`MappingError::is_out_of_memory`]), or a limit on descriptors or
+    /// `len` is 0, the memory is exhausted ([`MappingError::is_out_of_memory`]), or a limit on descriptors or
     /// mappings is reached.
     ///
     /// # Examples
@@ -186,7 +186,7 @@ impl Mapping {
     /// ```
     /// use procession_core::{Mapping, codec::{self, Kind}};
     ///
-    /// // SAFETY: nobody else uses this name.
+    /// // SAFETY: no other code uses this name.
     /// const MINE: Kind = unsafe { Kind::new(*b"my pages") };
     ///
     /// struct Mine(Mapping);
@@ -221,7 +221,7 @@ impl Mapping {
     /// ```
     /// use procession_core::{Mapping, codec::{self, Kind}};
     ///
-    /// // SAFETY: nobody else uses this name.
+    /// // SAFETY: no other code uses this name.
     /// const MINE: Kind = unsafe { Kind::new(*b"my pages") };
     ///
     /// struct Mine(Mapping);
@@ -307,7 +307,7 @@ impl<'de> Deserialize<'de> for Mapping {
 pub struct MappingError(MemoryFault);
 
 impl MappingError {
-    /// Whether there is too little memory, so that a smaller mapping may succeed.
+    /// Returns whether there is too little memory, so that a smaller mapping may succeed.
     ///
     /// # Examples
     ///

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Bytes are published by the store of the tail that follows them, and given back by the store of the head, so either side
-//! may be killed at any instruction and the other one sees whole publications only. Nobody sleeps here: who wants to wait has
+//! may be killed at any instruction and the other one sees whole publications only. No call sleeps here: a side that wants to wait has
 //! to agree with the other side on how it is woken.
 
 use std::fmt;
@@ -63,11 +63,11 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Makes an empty ring with room for so many bytes, rounded up to a power of two.
+    /// Makes an empty ring with room for `capacity` bytes, rounded up to a power of two.
     ///
     /// # Errors
     ///
-    /// There is not so much memory, or a limit on descriptors or mappings is reached.
+    /// The memory is exhausted, or a limit on descriptors or mappings is reached.
     ///
     /// ```
     /// use procession_core::Ring;
@@ -85,7 +85,7 @@ impl Ring {
         Ok(ring)
     }
 
-    /// How many bytes can be written and not yet read.
+    /// Returns how many bytes can be written and not yet read.
     ///
     /// ```
     /// use procession_core::Ring;
@@ -119,7 +119,7 @@ impl Ring {
         self.line(3 + number % WORDS)
     }
 
-    /// Whether the reader has not yet read everything that was published.
+    /// Returns whether the reader has not yet read everything that was published.
     ///
     /// ```
     /// use procession_core::Ring;
@@ -139,7 +139,7 @@ impl Ring {
         self.tail().load(Ordering::Acquire) == self.head().load(Ordering::Acquire)
     }
 
-    /// Copies as much in as there is room for, and answers how much that was. The other side sees it when it is published.
+    /// Copies as much in as there is room for, and returns how much that was. The other side sees it when it is published.
     ///
     /// ```
     /// use procession_core::Ring;
@@ -168,7 +168,7 @@ impl Ring {
         self.written = self.written.wrapping_add(bytes.len() as u64);
     }
 
-    /// How many bytes can be written now.
+    /// Returns how many bytes can be written now.
     ///
     /// ```
     /// use procession_core::Ring;
@@ -186,13 +186,13 @@ impl Ring {
         if self.is_writer() { self.seen_room() } else { 0 }
     }
 
-    /// Whether so many bytes can be written now. It looks at what the reader has done only if it has to.
+    /// Returns whether `count` bytes can be written now. Loads the head only where the last one seen leaves no room.
     #[inline]
     pub(crate) fn fits(&mut self, count: usize) -> bool {
         count <= self.seen_room() && self.is_writer() || count <= self.free()
     }
 
-    /// How many bytes could be written when the head was last seen. A head that makes no sense leaves no room.
+    /// Returns how many bytes could be written when the head was last seen. A head that makes no sense leaves no room.
     #[inline]
     fn seen_room(&self) -> usize {
         (self.mask + 1).saturating_sub(self.written.wrapping_sub(self.seen_head)) as usize
@@ -222,7 +222,7 @@ impl Ring {
         }
     }
 
-    /// Appends all that there is to read to `bytes`, and gives its room back. Answers whether there was anything.
+    /// Appends all that there is to read to `bytes`, and gives its room back. Returns whether there was anything.
     ///
     /// ```
     /// use procession_core::{Ring, codec};
@@ -291,7 +291,7 @@ impl Ring {
         ring
     }
 
-    /// Whether this handle is the one that writes. It becomes so here if none is.
+    /// Returns whether this handle is the one that writes. It becomes so here if none is.
     #[inline]
     fn is_writer(&mut self) -> bool {
         self.writes.is_held() || self.become_writer()
@@ -374,7 +374,7 @@ fn put_ends<const N: usize>(to: NonNull<u8>, bytes: &[u8]) {
     // SAFETY: `N` is not more than there is room for; the mapping is shown by no Rust reference, and the reader does not read
     // these bytes before they are published.
     unsafe { to.copy_from_nonoverlapping(NonNull::from(first).cast(), N) };
-    // SAFETY: so many bytes from the beginning are inside the room.
+    // SAFETY: `bytes.len()` bytes from the beginning are inside the room.
     let end = unsafe { to.add(bytes.len() - N) };
     // SAFETY: as for the first ones; the last byte is the last that there is room for.
     unsafe { end.copy_from_nonoverlapping(NonNull::from(last).cast(), N) };

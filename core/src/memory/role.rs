@@ -9,7 +9,7 @@ use crate::os::identity::ProcessIdentity;
 pub(crate) struct Role(Option<ProcessIdentity>);
 
 impl Role {
-    /// Takes the role if nobody has: a word in the memory, 0 at first, says who.
+    /// Takes the role if it is free: a word in the memory, 0 at first, names the holder.
     pub(crate) fn take(place: &AtomicU64) -> Role {
         let me = ProcessIdentity::current();
         // Acquires nothing: what lies in the memory is published by other words.

@@ -1,8 +1,8 @@
-//! What the kernel told this process about itself when it was executed.
+//! The auxiliary vector: what the kernel gave this process when it was executed.
 
 use nix::libc;
 
-/// Whether this program runs with more rights than whoever started it (set-user-id, set-group-id, capabilities).
+/// Returns whether this program runs with more rights than the process that started it (set-user-id, set-group-id, capabilities).
 ///
 /// Such a program must not obey what its starter says through the environment.
 ///

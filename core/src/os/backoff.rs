@@ -166,7 +166,7 @@ impl AdaptiveSpin {
 
 /// The ends of the sleeps that one wait is made of: each sleep is twice as long as the one before.
 ///
-/// A process may die between a change and the wake-up of those who sleep, so that nobody sleeps without end.
+/// A process may die between a change and the wake-up of those who sleep, so that no sleep is without end.
 ///
 /// ```
 /// use procession_core::os::backoff::BackoffTimer;
@@ -209,7 +209,7 @@ impl BackoffTimer {
         self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Returns whether the last sleep lasted to its end, so that nobody woke this thread, and it should look around.
+    /// Returns whether the last sleep lasted to its end, so that no wake-up came, and the thread should look around.
     #[must_use]
     pub fn slept_through(&self) -> bool {
         self.wakes_at.is_some_and(|end| end <= Instant::now())

@@ -1,6 +1,6 @@
 //! Where this thread is: the addresses to which its calls return.
 //!
-//! Only addresses: what lies there is found out by whoever wants to read it, which may be another process. Looking up names
+//! Only addresses: what lies there is found out by the process that wants to read it, which may be another process. Looking up names
 //! takes a thousand times as long, and needs memory that a process at its limit does not have.
 
 use std::ffi::{c_int, c_void};
@@ -43,7 +43,7 @@ pub fn capture(room: &mut [usize]) -> usize {
 }
 
 extern "C" fn take(context: *mut Context, taken: *mut c_void) -> c_int {
-    // SAFETY: this is what `capture` has passed, and nobody else uses it meanwhile.
+    // SAFETY: this is what `capture` has passed, and no other code uses it meanwhile.
     let taken = unsafe { &mut *taken.cast::<Taken<'_>>() };
     let mut is_before = 0;
     // SAFETY: the context is the one that the unwinder has just passed.

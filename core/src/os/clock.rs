@@ -1,12 +1,12 @@
-//! The clock that all processes of the machine share, and that nobody sets.
+//! The clock that all processes of the machine share, and that is never set.
 
 use std::time::Duration;
 
 use nix::libc;
 
-/// How long the machine has run, as every process of it sees it at this moment.
+/// Returns how long the machine has run, as every process of it sees it at this moment.
 ///
-/// It is the clock of [`Instant`](std::time::Instant), in a form that can be told to another process.
+/// It is the clock of [`Instant`](std::time::Instant), in a form that can be sent to another process.
 ///
 /// ```
 /// use procession_core::os::clock;

@@ -10,7 +10,7 @@ use nix::libc;
 use super::refusal::check;
 use super::refusal::no_proc;
 
-/// The first number that is none of the standard three.
+/// The first number after the standard three.
 const FIRST: RawFd = 3;
 
 /// Moves a descriptor that has just been made away from the standard three numbers, which may be free: a daemon closes them,
@@ -102,7 +102,7 @@ pub(crate) fn highest() -> io::Result<RawFd> {
     open_numbers().map(|numbers| numbers.last().copied().unwrap_or(0)).map_err(no_proc)
 }
 
-/// Whether the call that closes a range of descriptors is to be had (since Linux 5.9, where no filter refuses it).
+/// Returns whether the call that closes a range of descriptors is to be had (since Linux 5.9, where no filter refuses it).
 pub(crate) fn can_close_ranges() -> bool {
     // SAFETY: it takes three integers, and there can be no descriptor with this number.
     unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) == 0 }

@@ -11,7 +11,7 @@ use super::descriptors::above_standard;
 use super::poll::Pollable;
 use super::refusal::refused;
 
-/// How many are told of at once.
+/// Number of descriptors that one call reports.
 const BATCH: usize = 64;
 
 /// A set of descriptors, each with a number of the owner's choosing.
@@ -115,7 +115,7 @@ impl Epoll {
         Ok(self.0.delete(what.parts().0)?)
     }
 
-    /// Waits until some are ready or the deadline has passed (`None`: for ever), and answers their numbers. A deadline in the
+    /// Waits until some are ready or the deadline has passed (`None`: for ever), and returns their numbers. A deadline in the
     /// past only looks.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ pub struct Exec<'a> {
 }
 
 impl Exec<'_> {
-    /// Starts it, with no signal blocked, and answers its number and its descriptor.
+    /// Starts it, with no signal blocked, and returns its number and its descriptor.
     ///
     /// # Errors
     ///

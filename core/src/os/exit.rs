@@ -17,7 +17,7 @@ static HOOKED: AtomicBool = AtomicBool::new(false);
 static STATUS_HOOKED: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {
-    /// glibc's sibling of `atexit`, whose function is told the status that `exit` was called with.
+    /// glibc's sibling of `atexit`, whose function is given the status that `exit` was called with.
     fn on_exit(function: extern "C" fn(libc::c_int, *mut libc::c_void), argument: *mut libc::c_void) -> libc::c_int;
 }
 

@@ -49,7 +49,7 @@ pub enum Forked {
 /// let (_reader, mut writer) = std::io::pipe()?;
 /// let Forked::Parent(copy) = fork(&[])? else {
 ///     let _mine = std::fs::File::open("/")?; // it does not get the pipe's number
-///     leave(writer.write(b"to nobody").unwrap_err().raw_os_error().unwrap_or(0))
+///     leave(writer.write(b"unread").unwrap_err().raw_os_error().unwrap_or(0))
 /// };
 /// let copy = PidFd::of_child(copy)?;
 /// while !copy.has_ended()? {}
@@ -58,7 +58,7 @@ pub enum Forked {
 /// ```
 ///
 /// ```
-/// // With another thread about, nobody can say what it was in the middle of.
+/// // With another thread about, it is not known what it was in the middle of.
 /// std::thread::spawn(std::thread::park);
 /// let error = procession_core::os::fork::fork(&[]).unwrap_err();
 /// assert_eq!(error.kind(), std::io::ErrorKind::Deadlock);
@@ -126,7 +126,7 @@ impl CLibrary {
         found
     }
 
-    /// Tells the kernel about the copied list: a fork starts without one, and then a mutex whose holder dies would stay locked.
+    /// Registers the copied list with the kernel: a fork starts without one, and then a mutex whose holder dies would stay locked.
     fn adopt(&self) {
         if !self.robust.is_null() {
             // SAFETY: the head lies in this thread's own block of the C library, which lives as long as the thread.
@@ -172,7 +172,7 @@ fn clone(flags: libc::c_int, tid: *mut libc::c_int) -> io::Result<u32> {
     u32::try_from(check(pid)?).map_err(io::Error::other)
 }
 
-/// What the copy puts in the place of its original's descriptors, found before it is made, while an error can still be told.
+/// What the copy puts in the place of its original's descriptors, found before it is made, while an error can still be returned.
 ///
 /// Closing them would give their numbers to whatever is opened next, and objects that the copy has inherited would then
 /// read, write and signal what belongs to others.
@@ -193,7 +193,7 @@ impl Stand {
     fn take_place(self) {
         // Freeing the list would touch several pages of memory more, each of which costs a fresh copy microseconds.
         for &mut number in self.numbers.leak() {
-            // SAFETY: only called in a fresh copy, before it runs anything else: whoever owns this number here gets errors
+            // SAFETY: only called in a fresh copy, before it runs anything else: the owner of this number here gets errors
             // from now on, as the documentation says, and the original has a table of its own.
             let put = check(unsafe { libc::dup3(self.nowhere.as_raw_fd(), number, libc::O_CLOEXEC) });
             if put.is_err() {

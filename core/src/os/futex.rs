@@ -1,4 +1,4 @@
-//! Sleeping on a word of shared memory until somebody wakes the sleepers: the futex, in its form for several processes.
+//! Sleeping on a word of shared memory until another thread wakes the sleepers: the futex, in its form for several processes.
 //!
 //! The kernel compares the word with what the caller expects and puts it to sleep in one step, so a change that is
 //! followed by a wake cannot slip in between. Names: [`wait`] sleeps, [`wake`] wakes, the `_bits` forms choose among
@@ -17,7 +17,7 @@ use nix::libc;
 /// use std::sync::atomic::AtomicU32;
 ///
 /// let word = AtomicU32::new(0);
-/// assert_eq!(wake_bits(&word, 1, EVERY_BIT), 0, "nobody sleeps here");
+/// assert_eq!(wake_bits(&word, 1, EVERY_BIT), 0, "no thread sleeps here");
 /// ```
 pub const EVERY_BIT: u32 = u32::MAX;
 
@@ -31,7 +31,7 @@ pub const EVERY_BIT: u32 = u32::MAX;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awake {
-    /// Somebody woke this sleeper. The word may or may not have changed: look again.
+    /// Another thread woke this sleeper. The word may or may not have changed: look again.
     Woken,
     /// The word did not hold the expected value, so there was no sleep at all.
     Changed,
@@ -84,7 +84,7 @@ pub fn wait_double(word: &AtomicU64, expected: u64, until: Option<Instant>) -> A
     sleep(low_half(word), expected as u32, until, EVERY_BIT)
 }
 
-/// Wakes at most `count` sleepers of `word` and answers how many there were.
+/// Wakes at most `count` sleepers of `word` and returns how many there were.
 ///
 /// ```
 /// use procession_core::os::futex::wake;
@@ -127,7 +127,7 @@ fn low_half(word: &AtomicU64) -> *const u32 {
 }
 
 fn sleep(word: *const u32, expected: u32, until: Option<Instant>, bits: u32) -> Awake {
-    // Without bits the kernel refuses; a sleep that nobody could end is a comparison.
+    // Without bits the kernel refuses; a sleep that no wake-up could end is a comparison.
     let (until, bits) = if bits == 0 { (Some(Instant::now()), 1) } else { (until, bits) };
     let deadline = until.and_then(absolute);
     loop {

@@ -94,10 +94,10 @@ impl ProcessIdentity {
         (self.0.get() & ((1 << PID_BITS) - 1)) as u32
     }
 
-    /// Whether the process still runs: `false` once its last thread is gone, so that it cannot touch memory any more,
-    /// even while nobody has waited for it yet.
+    /// Returns whether the process still runs: `false` once its last thread is gone, so that it cannot touch memory any more,
+    /// even while it has not been waited for.
     ///
-    /// Where the system tells less (a filter forbids the call, `/proc` is not there) a zombie, or another process with the
+    /// Where the system reports less (a filter forbids the call, `/proc` is not there) a zombie, or another process with the
     /// number, may be taken for this one. A process that runs is never called dead.
     ///
     /// ```
@@ -116,14 +116,14 @@ impl ProcessIdentity {
         }
     }
 
-    /// Whether what was opened by this number is this process, and runs.
+    /// Returns whether what was opened by this number is this process, and runs.
     fn is_process(self, opened: io::Result<PidFd>) -> bool {
         match opened {
             // A process number that names nothing, or by now a thread.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => false,
             // The machine has no descriptor left, or a filter forbids the call.
             Err(_) => has_a_number(self.pid()),
-            // Whoever has the number has ended: it was this one, or one that came after it.
+            // The process with this number has ended: it was this one, or one that came after it.
             Ok(process) if process.has_ended().unwrap_or(false) => false,
             Ok(process) => match started(self.pid()) {
                 Some(start) if self.start() != UNTOLD => start == self.start(),
@@ -200,7 +200,7 @@ fn with_room_for_descriptors(question: impl FnOnce() -> bool + Send) -> Option<b
     })
 }
 
-/// Whether a process has this number, even one that ended and that nobody has waited for.
+/// Returns whether a process has this number, even one that ended and was not waited for.
 fn has_a_number(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }

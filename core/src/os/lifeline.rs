@@ -120,7 +120,7 @@ unsafe extern "C" fn let_go() {
     }
 }
 
-/// Ties this process to the life of whoever holds the [`Lifeline`] whose end this is: it is killed (SIGKILL) with them.
+/// Ties this process to the life of the processes that hold the [`Lifeline`] whose end this is: it is killed (SIGKILL) with them.
 ///
 /// # Errors
 ///

@@ -30,7 +30,7 @@ pub fn credentials() -> [u32; 6] {
     [users[0], users[1], users[2], groups[0], groups[1], groups[2]]
 }
 
-/// Whether this process acts for another user or group than its real one. What it executes then has "more rights than its
+/// Returns whether this process acts for another user or group than its real one. What it executes then has "more rights than its
 /// starter" for the kernel, and must not obey it.
 ///
 /// ```
@@ -42,7 +42,7 @@ pub fn acts_for_another() -> bool {
     user != acting_user || group != acting_group
 }
 
-/// Whether the memory of this process is limited (RLIMIT_AS).
+/// Returns whether the memory of this process is limited (RLIMIT_AS).
 ///
 /// ```
 /// println!("{}", if procession_core::os::limits::has_memory_limit() { "mind what you allocate" } else { "go ahead" });

@@ -17,7 +17,7 @@ use super::descriptors::above_standard;
 use super::refusal::refused;
 use super::{limits, memory};
 
-/// Neither end of the file can move, and nobody can undo that.
+/// Neither end of the file can move, and no process can undo that.
 pub(crate) const FIXED_SIZE: SealFlag =
     SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
 
@@ -62,7 +62,7 @@ impl MemoryFault {
         Self::Refused(reason.into())
     }
 
-    /// Whether it was the amount that failed, so that less may succeed.
+    /// Returns whether it was the amount that failed, so that less may succeed.
     pub(crate) fn is_out_of_memory(&self) -> bool {
         match self {
             Self::NoRoom { .. } | Self::FileLimit { .. } => true,
@@ -192,7 +192,7 @@ fn verify_file(fd: &impl AsFd, size: u64) -> Result<(), MemoryFault> {
     }
     let backed = (stat.st_blocks as u64).saturating_mul(512);
     if backed < size {
-        // Filling them up would let a few bytes of a message take any amount of memory. Whoever made it here has filled it.
+        // Filling them up would let a few bytes of a message take any amount of memory. Memory made by this crate is filled.
         return Err(MemoryFault::refused(format!("shared memory of {size} bytes has pages for {backed} only")));
     }
     Ok(())

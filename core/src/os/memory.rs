@@ -14,7 +14,7 @@ pub(crate) fn free_for(size: u64) -> Option<u64> {
     if size < SMALL { None } else { free() }
 }
 
-/// The memory, in bytes, that can be taken before the kernel starts to kill, if the system tells.
+/// The memory, in bytes, that can be taken before the kernel starts to kill, if the system reports it.
 pub(crate) fn free() -> Option<u64> {
     [free_in_machine(), free_in_group()].into_iter().flatten().min()
 }

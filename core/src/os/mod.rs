@@ -9,7 +9,7 @@
 //! let child = Command::new("true").spawn()?;
 //! let (child, waker) = (PidFd::of_child(child.id())?, Waker::new()?);
 //! let ready = poll(&[Pollable::readable(child.as_fd()), waker.pollable()], None)?;
-//! assert_eq!(ready, [true, false], "the child has ended, and nobody has called");
+//! assert_eq!(ready, [true, false], "the child has ended, and the waker has not been called");
 //! assert_eq!(child.reap()?, Some(Exit::Code(0)));
 //! # std::io::Result::Ok(())
 //! ```

@@ -8,14 +8,14 @@ use std::path::Path;
 use nix::libc;
 use nix::unistd::geteuid;
 
-/// Opens a regular file of this user's for reading and writing, which nobody else may open; with `create`, makes it where there is none.
+/// Opens a regular file of this user's for reading and writing, which no other user may open; with `create`, makes it where it is missing.
 ///
 /// In a folder that all users write to, such as `/dev/shm`, another user may have put anything under the name: a link to a file of
 /// this user's, a pipe, a file that he can lock. None of these is opened, or it is refused before anything is read or written.
 ///
 /// # Errors
 ///
-/// [`NotFound`](io::ErrorKind::NotFound) where there is none, [`PermissionDenied`](io::ErrorKind::PermissionDenied) for what another user
+/// [`NotFound`](io::ErrorKind::NotFound) where it is missing, [`PermissionDenied`](io::ErrorKind::PermissionDenied) for what another user
 /// has put there, and whatever else opening a file can fail with.
 ///
 /// ```

@@ -51,7 +51,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8], more: &mut [u8],
     Ok(Piece { count: count as usize, descriptors, is_cut: head.msg_flags & libc::MSG_CTRUNC != 0 })
 }
 
-/// Takes hold of all descriptors that the kernel has opened, whatever else it says: nobody else ever would.
+/// Takes hold of all descriptors that the kernel has opened, whatever else it says: no other code ever would.
 fn beside(head: &libc::msghdr) -> Vec<OwnedFd> {
     let mut descriptors = Vec::new();
     // SAFETY: the kernel has filled in the head and the control messages that it points to.
@@ -64,11 +64,11 @@ fn beside(head: &libc::msghdr) -> Vec<OwnedFd> {
             // SAFETY: computes a number.
             let before = unsafe { libc::CMSG_LEN(0) } as usize;
             let count = header.cmsg_len.saturating_sub(before) / size_of::<RawFd>();
-            // SAFETY: the message holds so many numbers.
+            // SAFETY: the message holds `count` numbers.
             let places = (0..count).map(|place| unsafe { data.add(place) });
             // SAFETY: the kernel has written a number there, which may not be aligned.
             let numbers = places.map(|place| unsafe { place.read_unaligned() });
-            // SAFETY: the kernel has just made these descriptors for us; nobody else owns them.
+            // SAFETY: the kernel has just made these descriptors for us; no other code owns them.
             let opened = numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) });
             descriptors.extend(opened.map(above_standard_if_possible));
         }

@@ -11,7 +11,7 @@ use super::poll::{Pollable, poll};
 use super::refusal::check;
 use super::refusal::{is_refusal, refused};
 
-/// How a process ended, as the kernel tells it.
+/// How a process ended, as the kernel reports it.
 ///
 /// ```
 /// use procession_core::os::pidfd::Exit;
@@ -53,7 +53,7 @@ pub struct PidFd {
 #[derive(Debug)]
 enum Named {
     Process(OwnedFd),
-    /// A child that had ended, and whose status somebody else had taken, before it could be named. The descriptor is one
+    /// A child that had ended, and whose status other code had taken, before it could be named. The descriptor is one
     /// that is always readable, as that of a process that has ended is.
     Gone(OwnedFd),
 }
@@ -63,7 +63,7 @@ impl PidFd {
     ///
     /// # Errors
     ///
-    /// `ESRCH` when there is none, or the limit on descriptors.
+    /// `ESRCH` when there is no such process, or the limit on descriptors.
     ///
     /// ```
     /// # use procession_core::os::pidfd::PidFd;
@@ -73,7 +73,7 @@ impl PidFd {
         // SAFETY: pidfd_open takes two integers and touches no memory of ours.
         let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) });
         let fd = RawFd::try_from(fd.map_err(|error| refused("pidfd_open", error))?).map_err(io::Error::other)?;
-        // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+        // SAFETY: the kernel just made this descriptor for us; no other code owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(PidFd { named: Named::Process(above_standard(fd)?), child: 0 })
     }
@@ -117,7 +117,7 @@ impl PidFd {
         }
     }
 
-    /// Sends a signal. Answers `false` when there is no such process any more. One that has ended, but whose status nobody
+    /// Sends a signal. Returns `false` when there is no such process any more. One that has ended, but whose status no process
     /// has taken yet, is still there, and takes a signal without any effect.
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl PidFd {
         match sent {
             Ok(_) => Ok(true),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
-            // A filter says the same as the kernel does of a process of somebody else: that one is not a child, or is refused
+            // A filter says the same as the kernel does of a process of another parent: that one is not a child, or is refused
             // to `kill` as well.
             Err(error) if is_refusal(&error) => self.signal_by_number(number, error),
             Err(error) => Err(error),
@@ -158,7 +158,7 @@ impl PidFd {
         }
     }
 
-    /// Whether the process has ended (it may still be a zombie).
+    /// Returns whether the process has ended (it may still be a zombie).
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl PidFd {
     ///
     /// # Errors
     ///
-    /// What `waitid` reports, but for `ECHILD`: somebody else has taken the status. The kernel may still know it (Linux 6.15),
+    /// What `waitid` reports, but for `ECHILD`: other code has taken the status. The kernel may still know it (Linux 6.15),
     /// else it is [`Exit::Lost`], once the process has ended.
     ///
     /// ```
@@ -218,11 +218,11 @@ impl PidFd {
         Ok(self.has_ended()?.then(|| pidfd_info::status(self.as_fd()).map_or(Exit::Lost, Exit::of_status)))
     }
 
-    /// Whether it is a child of this process whose status is still to be had.
+    /// Returns whether it is a child of this process whose status is still to be had.
     fn is_child(&self) -> bool {
         match self.waitid(libc::WNOWAIT) {
             Ok(_) => true,
-            // Then nobody can tell without taking the status.
+            // Then it cannot be known without taking the status.
             Err(error) => is_refusal(&error),
         }
     }
@@ -293,7 +293,7 @@ fn wait_for(child: u32) -> io::Result<Exit> {
 }
 
 impl Exit {
-    /// Of a status as `wait` tells it.
+    /// Reads a status as `wait` returns it.
     pub(super) fn of_status(status: i32) -> Exit {
         if libc::WIFEXITED(status) {
             return Exit::Code(libc::WEXITSTATUS(status));

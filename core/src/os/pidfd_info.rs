@@ -1,4 +1,4 @@
-//! What the kernel still knows of a process whose status somebody else has taken (Linux 6.15: `PIDFD_GET_INFO`).
+//! What the kernel still knows of a process whose status other code has taken (Linux 6.15: `PIDFD_GET_INFO`).
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Instant;
@@ -31,7 +31,7 @@ pub(super) fn status(pidfd: BorrowedFd<'_>) -> Option<i32> {
         if info.mask & EXIT != 0 {
             return Some(info.exit_code);
         }
-        // One that nobody waits for takes leave by itself, a moment after its descriptor has become readable.
+        // A process that is not waited for leaves by itself, a moment after its descriptor has become readable.
         if asked.elapsed() > STATUS_TIMEOUT {
             return None;
         }
@@ -46,7 +46,7 @@ fn ask(pidfd: BorrowedFd<'_>) -> Option<Info> {
     (outcome == 0).then_some(info)
 }
 
-/// Whether this kernel keeps what is asked for.
+/// Returns whether this kernel keeps what is asked for.
 #[cfg(test)]
 pub(super) fn is_known() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

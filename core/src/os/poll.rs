@@ -92,7 +92,7 @@ impl<'fd> Pollable<'fd> {
     }
 }
 
-/// A descriptor to be watched: a reactor takes its number, and nobody can read from it.
+/// A descriptor to be watched: a reactor takes its number, and cannot read from it.
 ///
 /// ```
 /// use procession_core::os::poll::{Pollable, Watched};

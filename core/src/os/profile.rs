@@ -37,7 +37,7 @@ unsafe extern "C" {
 }
 
 fn runtime() -> &'static Runtime {
-    // SAFETY: the table above: three addresses that the linker or loader has filled in before any code runs, and nobody changes.
+    // SAFETY: the table above: three addresses that the linker or loader has filled in before any code runs, and that never change.
     unsafe { &RUNTIME }
 }
 

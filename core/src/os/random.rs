@@ -1,4 +1,4 @@
-//! Bytes that nobody can guess.
+//! Bytes that cannot be guessed.
 
 use std::io;
 
@@ -33,9 +33,9 @@ pub fn fill(mut bytes: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Fills the beginning of a buffer, and answers how much of it.
+/// Fills the beginning of a buffer, and returns how much of it.
 fn some(bytes: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the kernel writes at most so many bytes to the buffer, which is borrowed for the call.
+    // SAFETY: the kernel writes at most `buffer.len()` bytes to the buffer, which is borrowed for the call.
     let count = check(unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) })?;
     Ok((count as usize).min(bytes.len()))
 }

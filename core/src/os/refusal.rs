@@ -1,4 +1,4 @@
-//! Errors of system calls that are not there, or that a filter forbids: they name the call, because nobody else does.
+//! Errors of system calls that are not there, or that a filter forbids: they name the call, because the kernel does not.
 
 use std::io;
 
@@ -18,7 +18,7 @@ struct Refused {
     error: io::Error,
 }
 
-/// Whether an error says that the call itself is not to be had.
+/// Returns whether an error says that the call itself is not to be had.
 pub(crate) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
 }
@@ -35,7 +35,7 @@ pub fn refused(call: &'static str, error: impl Into<io::Error>) -> io::Error {
     if is_refusal(&error) { io::Error::new(error.kind(), Refused { call, error }) } else { error }
 }
 
-/// The error of a file in `/proc` that could not be opened: where there is none, nothing is mounted there.
+/// The error of a file in `/proc` that could not be opened: where it is missing, `/proc` is not mounted.
 pub(crate) fn no_proc(error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::NotFound {
         return error;

@@ -48,7 +48,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: `map` got exactly this stretch from the kernel, and whoever holds a pointer or reference into it
+        // SAFETY: `map` got exactly this stretch from the kernel, and code that holds a pointer or reference into it
         // borrows from, or promised not to outlive, the owner that is being dropped.
         let unmapped = unsafe { munmap(self.start, self.len.get()) };
         debug_assert!(unmapped.is_ok(), "a whole mapping of our own can be unmapped");

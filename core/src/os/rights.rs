@@ -54,7 +54,7 @@ const RESOURCES: [Resource; 14] = [
 /// What begins the lines of `/proc/thread-self/status` that are about rights. The ids have a place of their own.
 const LINES: [&[u8]; 5] = [b"Groups:", b"SigIgn:", b"Cap", b"NoNewPrivs:", b"Seccomp"];
 
-/// That of the users stands first: nobody enters another of the rest without a right to, or a new one of the users.
+/// That of the users stands first: no process enters another of the rest without a right to, or a new one of the users.
 const NAMESPACES: [&CStr; 8] =
     [c"user", c"cgroup", c"ipc", c"mnt", c"net", c"pid_for_children", c"time_for_children", c"uts"];
 
@@ -93,7 +93,7 @@ impl Rights {
 }
 
 impl Rights {
-    /// These rights, which a process had before it started its first child, as they are told afterwards: a namespace of
+    /// These rights, which a process had before it started its first child, as they are read afterwards: a namespace of
     /// processes has no name before there is one in it.
     ///
     /// ```
@@ -128,7 +128,7 @@ fn rights_lines(status: &[u8]) -> Vec<u8> {
     kept
 }
 
-/// Whether a thread with these rights may enter another namespace without a new one of users.
+/// Returns whether a thread with these rights may enter another namespace without a new one of users.
 fn may_enter_namespaces(status: &[u8]) -> bool {
     let effective = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"));
     let digits = effective.and_then(|digits| std::str::from_utf8(digits.trim_ascii()).ok());

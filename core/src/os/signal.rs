@@ -14,7 +14,7 @@ use nix::libc;
 /// # std::io::Result::Ok(())
 /// ```
 pub const SIGINT: i32 = libc::SIGINT;
-/// A pipe that nobody reads.
+/// A pipe without a reader.
 ///
 /// ```
 /// use procession_core::os::signal::{Disposition, SIGPIPE, set};
@@ -50,7 +50,7 @@ pub const SIGTERM: i32 = libc::SIGTERM;
 /// ```
 /// use procession_core::os::signal::{Disposition, SIGKILL, set};
 ///
-/// assert!(set(SIGKILL, Disposition::Ignore).is_err(), "nobody can ignore it");
+/// assert!(set(SIGKILL, Disposition::Ignore).is_err(), "it cannot be ignored");
 /// ```
 pub const SIGKILL: i32 = libc::SIGKILL;
 /// What a program ends by that gives up: `abort`, a panic that cannot unwind, an allocation that has failed.
@@ -79,7 +79,7 @@ pub enum Disposition {
     Ignore,
 }
 
-/// Sets what is done about `signal`, and answers whether it was ignored before.
+/// Sets what is done about `signal`, and returns whether it was ignored before.
 ///
 /// ```
 /// use procession_core::os::signal::{self, Disposition, SIGHUP};

@@ -24,7 +24,7 @@ use super::refusal::refused;
 /// use procession_core::os::stdio::{install, null};
 ///
 /// install([None, Some(null()?), Some(null()?)])?;
-/// println!("nobody will ever read this");
+/// println!("this is never read");
 /// assert_eq!(std::fs::read_link("/proc/self/fd/1")?.to_str(), Some("/dev/null"));
 /// # std::io::Result::Ok(())
 /// ```
@@ -48,7 +48,7 @@ fn replace(
     }
 }
 
-/// Whether a descriptor leads to the null device, which has the number 1:3 on every Linux.
+/// Returns whether a descriptor leads to the null device, which has the number 1:3 on every Linux.
 fn is_null(number: RawFd) -> bool {
     // The library's own handles would do, but making the first one allocates a buffer.
     // SAFETY: the number is only asked about, and a closed one is an error.
@@ -76,7 +76,7 @@ pub fn null() -> io::Result<OwnedFd> {
     above_standard(file.map_err(|error| if is_limit(&error) { error } else { named(error) })?.into())
 }
 
-/// A descriptor that has nothing to read: of the null device, and where there is none, of a pipe that nobody writes to.
+/// A descriptor that has nothing to read: of the null device, and where that is missing, of a pipe without a writer.
 ///
 /// # Errors
 ///
@@ -95,7 +95,7 @@ fn is_limit(error: &io::Error) -> bool {
     limits::explain(error).is_some()
 }
 
-/// A file in memory, for output that nobody may be there to read.
+/// A file in memory, for output that may never be read.
 ///
 /// # Errors
 ///
@@ -132,11 +132,11 @@ pub fn flush_all() {
     }
 }
 
-/// Whether a stream of the C library may hold output. `false` only where glibc has the standard three alone, and both outputs are empty.
+/// Returns whether a stream of the C library may hold output. `false` only where glibc has the standard three alone, and both outputs are empty.
 ///
 /// Flushing them in any case would cost a fresh copy three pages of memory, 4 µs on its way out.
 fn has_c_output() -> bool {
-    // SAFETY: the table below, which nobody changes after the linker or loader has filled it in.
+    // SAFETY: the table below, which is not changed after the linker or loader has filled it in.
     let Streams { first, error, output, pending: Some(pending) } = (unsafe { &STREAMS }) else { return true };
     if first.is_null() || output.is_null() {
         return true;
@@ -179,7 +179,7 @@ std::arch::global_asm!(
     ".popsection",
 );
 
-/// Whether a descriptor of this process is open: one of the standard three may have been closed.
+/// Returns whether a descriptor of this process is open: one of the standard three may have been closed.
 ///
 /// ```
 /// assert!(procession_core::os::stdio::is_open(std::io::stdout()));

@@ -15,7 +15,7 @@ const RTO_MAX_MS: libc::c_int = 44;
 ///
 /// # Errors
 ///
-/// The kernel is older than 6.15 and does not know this; the pause is none from one second to two minutes; this is no such socket.
+/// The kernel is older than 6.15 and does not know this; the pause is not from one second to two minutes; this is no such socket.
 ///
 /// ```
 /// use procession_core::os::tcp;

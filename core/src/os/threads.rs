@@ -64,10 +64,10 @@ impl Counter {
         Ok(self.threads.metadata()?.nlink().saturating_sub(2))
     }
 
-    /// Whether the calling thread is the only one.
+    /// Returns whether the calling thread is the only one.
     ///
     /// A thread that was joined leaves the kernel's count a moment after `join` has returned, so a first
-    /// "no" is asked again for a few milliseconds. Nobody but this thread can start another one meanwhile
+    /// "no" is asked again for a few milliseconds. Only this thread can start another one meanwhile
     /// once the answer is yes.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Counter {
     }
 }
 
-/// Whether the calling thread is the only one of this process. See [`Counter::is_single`].
+/// Returns whether the calling thread is the only one of this process. See [`Counter::is_single`].
 ///
 /// # Errors
 ///
@@ -108,7 +108,7 @@ pub fn is_single() -> io::Result<bool> {
     Counter::new()?.is_single()
 }
 
-/// How many processors the calling thread may run on; `None` where the kernel knows more of them than can be asked for.
+/// Returns how many processors the calling thread may run on; `None` where the kernel knows more of them than can be asked for.
 ///
 /// ```
 /// assert_ne!(procession_core::os::threads::affinity(), Some(0));

@@ -12,7 +12,7 @@ use crate::os::poll::Pollable;
 /// Something that becomes ready, and shows it by a descriptor that becomes readable.
 ///
 /// Processes, receivers, connections and listeners are such things, and so are the descriptors of std. What is an
-/// [`AsFd`] of somebody else's is waited for through its `as_fd()`, which is waitable itself.
+/// [`AsFd`] of another crate is waited for through its `as_fd()`, which is waitable itself.
 ///
 /// ```
 /// use procession_core::Waitable;
@@ -27,16 +27,16 @@ pub trait Waitable {
     /// nothing else, because it may be one that only its owner may read from.
     fn pollable(&self) -> Pollable<'_>;
 
-    /// For things whose state is in shared memory: has the descriptor tell when this becomes ready from now on, and answers
-    /// whether it is ready already. A descriptor that was readable all the same tells nothing: then arm and see.
+    /// For things whose state is in shared memory: has the descriptor tell when this becomes ready from now on, and returns
+    /// whether it is ready already. A descriptor that was readable all the same proves nothing: then arm and look.
     ///
-    /// `None`, which is the default, where the descriptor alone tells.
+    /// `None`, which is the default, where the descriptor alone shows it.
     fn arm(&self) -> Option<bool> {
         None
     }
 
-    /// Whether it could not be [armed](Self::arm) the last time, because another process was in the way and takes its time: it may
-    /// have been stopped. The descriptor may not tell then, so whoever waits looks again before long.
+    /// Returns whether it could not be [armed](Self::arm) the last time, because another process was in the way and takes its time: it may
+    /// have been stopped. The descriptor may not show it then, so the waiting thread looks again before long.
     fn is_unsure(&self) -> bool {
         false
     }

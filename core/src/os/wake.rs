@@ -9,7 +9,7 @@ use super::descriptors::above_standard;
 use super::poll::Pollable;
 use super::refusal::refused;
 
-/// Wakes whoever polls it. Waking twice before the drain is waking once.
+/// Wakes the threads that poll it. Waking twice before the drain is waking once.
 ///
 /// ```
 /// use procession_core::os::poll::poll;

@@ -88,6 +88,6 @@ pub(super) mod kind {
     pub(crate) const MAP: u32 = 0x13;
     pub(crate) const STRUCT: u32 = 0x14;
     pub(crate) const VARIANT: u32 = 0x15;
-    /// And so many parts.
+    /// With the number of parts added.
     pub(crate) const TUPLE: u32 = 0x100;
 }

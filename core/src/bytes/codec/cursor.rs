@@ -27,7 +27,7 @@ impl<'de> Cursor<'de> {
         Self { bytes, empty: MAX_EMPTY, empty_memory: MAX_EMPTY_BYTES }
     }
 
-    /// How many bytes are left.
+    /// Returns how many bytes are left.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
@@ -49,7 +49,7 @@ impl<'de> Cursor<'de> {
         Ok(scalar)
     }
 
-    /// How many there are of something.
+    /// Returns how many there are of something.
     #[inline]
     pub(super) fn count(&mut self) -> Result<usize, Fault> {
         self.scalar()
@@ -130,7 +130,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// Takes note of a value of so many bytes of memory and none of the message.
+    /// Counts a value that takes up `memory` bytes and no byte of the message.
     #[cold]
     #[inline(never)]
     pub(super) fn charge(&mut self, memory: usize) -> Result<(), Fault> {

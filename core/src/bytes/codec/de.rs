@@ -72,7 +72,7 @@ impl<'de, C: Check> Reader<'_, 'de, C> {
         Ok(value)
     }
 
-    /// Some were left out, or names stand for the same field: told by their names.
+    /// Some were left out, or names stand for the same field: found by their names.
     #[cold]
     #[inline(never)]
     fn named_fields<V: Visitor<'de>>(
@@ -236,7 +236,7 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
 #[cold]
 fn undescribed() -> Fault {
     Fault::text(
-        "the type wants to be told what comes next (as `serde_json::Value` does, and serde's `untagged`, `tag` and `flatten`), which the \
+        "the type asks what comes next (as `serde_json::Value` does, and serde's `untagged`, `tag` and `flatten`), which the \
          compact format does not say; send it as `SelfDescribed`",
     )
 }

@@ -71,7 +71,7 @@ pub(super) fn decode_checked<C: Check, T: DeserializeOwned>(
 }
 
 /// Decodes short values that lie one behind another, as in a [`CallBatch`](crate::code::call_batch::CallBatch), up to `max` of them, and appends them to
-/// `values`. Answers how many bytes they took up.
+/// `values`. Returns how many bytes they took up.
 ///
 /// # Errors
 ///

@@ -63,7 +63,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Res
     Ok(Message::new(buffer, descriptors))
 }
 
-/// Encodes a value as [`encode`] does, behind the bytes that the buffer already holds, and answers the descriptors.
+/// Encodes a value as [`encode`] does, behind the bytes that the buffer already holds, and returns the descriptors.
 ///
 /// Many small values that travel together are written to one buffer in this way. After an error, or a panic of the value's own
 /// `Serialize`, the buffer is as it was.

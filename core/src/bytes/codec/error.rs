@@ -1,4 +1,4 @@
-//! What goes wrong between a value and its bytes, with the text of whoever found it.
+//! What goes wrong between a value and its bytes, with the text of the code that found it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -38,7 +38,7 @@ impl EncodeError {
         Self(Box::new(Trouble { type_name, text: fault.into_text(), ran_out }))
     }
 
-    /// Whether a limit on descriptors was the reason: nothing is wrong with the value then.
+    /// Returns whether a limit on descriptors was the reason: nothing is wrong with the value then.
     ///
     /// # Examples
     ///

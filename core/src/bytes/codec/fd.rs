@@ -100,7 +100,7 @@ pub fn deserialize<'de, T: From<OwnedFd>, D: Deserializer<'de>>(deserializer: D)
 /// use procession_core::codec::{Descriptor, Kind, decode, encode, fd};
 /// use serde::{Serialize, Serializer};
 ///
-/// // SAFETY: nobody else uses this name.
+/// // SAFETY: no other code uses this name.
 /// const INNARDS: Kind = unsafe { Kind::new(*b"innards ") };
 ///
 /// struct Machine(std::fs::File);
@@ -132,7 +132,7 @@ pub fn serialize_as<T: AsFd, S: Serializer>(kind: Kind, value: &T, serializer: S
 /// use serde::{Deserialize, Deserializer};
 /// use std::{fs::File, os::fd::OwnedFd};
 ///
-/// // SAFETY: nobody else uses this name.
+/// // SAFETY: no other code uses this name.
 /// const INNARDS: Kind = unsafe { Kind::new(*b"innards ") };
 ///
 /// #[derive(Debug)]

@@ -6,11 +6,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 /// What a descriptor in a message is, so that it is received as that and as nothing else.
 ///
-/// A [`Descriptor`](super::Descriptor) is of the plain kind: whoever has the message may have the open object too. All others are the
+/// A [`Descriptor`](super::Descriptor) is of the plain kind: the owner of the message may have the open object too. All others are the
 /// inside of a handle, say the memory behind a lock. They come out of a message only as what they went in, because the rest of the
-/// program relies on it that nobody else reads or writes there.
+/// program relies on it that no other code reads or writes there.
 ///
-/// Kinds are made by the crates that have something to protect. Whoever has a kind can open everything of it, so making one is unsafe,
+/// Kinds are made by the crates that have something to protect. Code that has a kind can open everything of it, so making one is unsafe,
 /// and having one is a matter of trust: a crate keeps its kinds to itself.
 ///
 /// ```
@@ -52,7 +52,7 @@ impl Kind {
     /// ```
     /// use procession_core::codec::Kind;
     ///
-    /// // SAFETY: nobody else uses this name, and nobody else gets the kind.
+    /// // SAFETY: no other code uses this name, and no other code gets the kind.
     /// const LEDGER: Kind = unsafe { Kind::new(*b"ledger  ") };
     /// assert_eq!(format!("{LEDGER:?}"), "Kind(ledger)");
     /// ```
@@ -124,7 +124,7 @@ impl Handles {
         Handles(Vec::new())
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     ///
     /// ```
     /// assert_eq!(procession_core::codec::encode("text")?.descriptors().len(), 0);
@@ -135,7 +135,7 @@ impl Handles {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no descriptors.
     ///
     /// ```
     /// assert!(procession_core::codec::encode("text")?.descriptors().is_empty());

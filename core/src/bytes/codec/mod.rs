@@ -5,7 +5,7 @@
 //! object into the message's table and leaves its number in the bytes. Only these functions open such a table, so
 //! a handle that is serialized anywhere else (to JSON, say) fails with a sentence that says why.
 //!
-//! A value arrives as it was, or not at all. Variants and fields are told apart by their names, so that skipped variants, aliases and
+//! A value arrives as it was, or not at all. Variants and fields are known by their names, so that skipped variants, aliases and
 //! fields that are left out (`skip_serializing`, `skip_serializing_if`) come out right, and where the two halves of a type cannot be brought
 //! together there is an error. In debug builds, and with the feature `checked`, the kinds of all numbers and texts are compared too. What
 //! arrives is believed only after it was checked: trailing bytes, lengths beyond the message, descriptors that nothing mentions and

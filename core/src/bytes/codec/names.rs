@@ -1,8 +1,8 @@
 //! The names of fields and variants, as numbers that travel in their place.
 //!
 //! The two halves of serde need not agree: variants are numbered with the skipped ones when they are written and without them when
-//! they are read, fields may be left out by one half alone, and the reader's lists hold the aliases too. So what was written is told
-//! apart by its names, of which the writer is given those that it writes and the reader those that it can read.
+//! they are read, fields may be left out by one half alone, and the reader's lists hold the aliases too. So what was written is known
+//! by its names, of which the writer is given those that it writes and the reader those that it can read.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -170,7 +170,7 @@ struct Search {
 }
 
 impl Search {
-    /// Whether the fields from the given one on make up what was written, if so many are omitted. Notes those that are kept, the last
+    /// Returns whether the fields from the given one on make up what was written, if `omitted` of them are left out. Notes those that are kept, the last
     /// one first. Gives up with `true` when there are no more tries.
     fn from(&mut self, at: usize, shape: Shape, omitted: usize, kept: &mut Vec<usize>) -> bool {
         if self.tries == 0 {

@@ -17,7 +17,7 @@ impl Serialize for Lent<'_> {
     }
 }
 
-/// The number of a descriptor, where its kind is told by whoever receives it.
+/// The number of a descriptor whose kind the receiving code names.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Numbered(u32);

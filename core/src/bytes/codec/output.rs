@@ -86,7 +86,7 @@ impl<C> Output<'_, C> {
 }
 
 impl<C: Check> Output<'_, C> {
-    /// How many there are of something.
+    /// Returns how many there are of something.
     #[inline]
     pub(super) fn count(&mut self, count: usize) -> Result<(), Fault> {
         match packed(count as u64) {

@@ -167,7 +167,7 @@ impl<'de, C: Check> de::VariantAccess<'de> for Variant<'_, 'de, C> {
     }
 }
 
-/// A name, for whoever wants to know which part comes. Who asks for a number is told the writer's.
+/// A name, for the type that asks which part comes. A type that asks for a number gets the writer's.
 struct Identifier {
     name: &'static str,
     index: u32,

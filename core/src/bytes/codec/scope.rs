@@ -21,7 +21,7 @@ thread_local! {
     static CURRENT: Cell<Scope> = const { Cell::new(Scope::NONE) };
     /// What belongs to it, where it has anything: few messages do, and small ones would notice the price.
     ///
-    /// It needs no destructor, because whoever opens a scope also closes it; and without one it can be used as long as
+    /// It needs no destructor, because the code that opens a scope also closes it; and without one it can be used as long as
     /// the thread lives.
     static ANCILLARY: Cell<ManuallyDrop<Option<Box<Ancillary>>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
@@ -61,7 +61,7 @@ enum Direction {
     Receiving,
 }
 
-/// Runs `work` while a message is being written on this thread, and answers what goes with it, if anything does.
+/// Runs `work` while a message is being written on this thread, and returns what goes with it, if anything does.
 #[inline]
 pub(super) fn sending<R>(is_trusted: bool, work: impl FnOnce() -> R) -> (R, Option<Box<Ancillary>>) {
     within(Scope { direction: Direction::Sending, is_trusted }, work)
@@ -74,7 +74,7 @@ pub(super) fn receiving_nothing<R>(work: impl FnOnce() -> R) -> (R, Option<Box<A
 }
 
 /// Runs `work` while a message with these descriptors, and the trusted entries of its link if there are any, is being read
-/// on this thread. Answers what nobody took.
+/// on this thread. Returns what was not taken.
 pub(super) fn receiving<R>(
     trusted: Option<Vec<TrustedEntry>>,
     descriptors: Handles,
@@ -100,7 +100,7 @@ impl Scope {
 }
 
 impl Ancillary {
-    /// The descriptors to send, or those that nobody took.
+    /// The descriptors to send, or those that were not taken.
     pub(super) fn into_descriptors(self) -> Handles {
         Handles(self.table.into_iter().flatten().collect())
     }
@@ -206,7 +206,7 @@ struct Outer {
 }
 
 impl Outer {
-    /// Answers what the inner one has left.
+    /// Returns what the inner scope has left.
     #[inline]
     fn restore(self) -> Option<Box<Ancillary>> {
         let mut outer = ManuallyDrop::new(self);

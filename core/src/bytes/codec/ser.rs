@@ -210,7 +210,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
     }
 }
 
-/// Whoever flattens a struct makes such a map.
+/// Flattening a struct makes such a map.
 #[cold]
 fn unknown_length() -> Fault {
     Fault::text(

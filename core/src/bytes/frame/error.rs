@@ -13,7 +13,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Where a header should be there is none: the peer speaks another language, or bytes were lost.
+    /// A header is missing where one should be: the peer speaks another language, or bytes were lost.
     #[error("the stream holds no message header where one should be")]
     BadHeader,
     /// A message is longer than this side accepts or a frame can hold.

@@ -30,7 +30,7 @@ impl FrameHeader {
     /// ```
     pub const SIZE: usize = 8;
 
-    /// The header for a payload of `len` bytes with so many descriptors.
+    /// Makes the header for a payload of `len` bytes with `descriptors` descriptors.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl FrameHeader {
         self.len as usize
     }
 
-    /// How many descriptors travel beside the payload.
+    /// Returns how many descriptors travel beside the payload.
     ///
     /// # Examples
     ///

@@ -1,6 +1,6 @@
 //! For serde's `with`, and as [`SelfDescribed`]: values in a form that says what comes next.
 //!
-//! The usual form leaves out what both sides know from the type. Types that want to be told cannot travel in it: such as
+//! The usual form leaves out what both sides know from the type. Types that ask what comes next cannot travel in it: such as
 //! `serde_json::Value`, and those with serde's `untagged`, `flatten`, or `tag`. Here each thing has a mark before it, structs are maps with
 //! the names of their fields as keys, and variants have their names, as in JSON. All of serde's data model comes back as it was, including what
 //! JSON has no words for: `Some(None)`, numbers that are not finite or have 128 bits, blocks of bytes, keys that are no texts. Handles

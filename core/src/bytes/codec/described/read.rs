@@ -50,7 +50,7 @@ impl<'b> Reader<'_, 'b> {
         Ok(Self { depth: self.depth.deeper()?, cursor: self.cursor })
     }
 
-    /// For a type that is none that may be missing, what may be missing is what it is.
+    /// A value that was written as an option, or as none, is read as what it holds where the type is not an option.
     fn present<'de, V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
         while self.skip(Mark::Some) {}
         de::Deserializer::deserialize_any(self, visitor)
