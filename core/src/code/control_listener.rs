@@ -1,9 +1,9 @@
-//! [`ControlListener`] and [`ControlTicket`]: how a process that was handed a key in a message comes to have a [`Control`] link to the process that
-//! made the key.
+//! [`ControlListener`] and [`ControlTicket`]: how a process that has received a ticket in a message comes to have a [`Control`] link to the process that
+//! made the ticket.
 //!
-//! A key is an open socket, and rides inside any message. A process that holds one can enter, several times and from several
-//! processes; the door sees when the last copy is gone, also when it was in a message that was never read. A key shows its
-//! descriptor to the codec only, and a door lets in only processes that run the same [`Image`].
+//! A ticket is an open socket, and rides inside any message. A process that holds one can enter, several times and from several
+//! processes; the listener sees when the last copy is gone, also when it was in a message that was never read. A ticket shows its
+//! descriptor to the codec only, and a listener lets in only processes that run the same [`Image`].
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,21 +17,21 @@ use crate::code::control::Control;
 use crate::code::image::Image;
 use crate::os::poll::Pollable;
 
-/// What a key is in a message: it comes out as a key and as nothing else, so that only [`ControlTicket::enter`] writes to its socket.
-const KIND: Kind = Kind::own(*b"key     ");
+/// What a ticket is in a message: it comes out as a ticket and as nothing else, so that only [`ControlTicket::connect`] writes to its socket.
+const KIND: Kind = Kind::own(*b"ticket  ");
 
 /// Where holders of a [`ControlTicket`] come in.
 ///
 /// ```
 /// use procession_core::{ControlListener, TryRecv};
 ///
-/// let (mut door, key) = ControlListener::new()?;
-/// let mut there = key.connect()?;
-/// let TryRecv::Value(mut here) = door.try_accept()? else { panic!("no process entered") };
+/// let (mut listener, ticket) = ControlListener::new()?;
+/// let mut there = ticket.connect()?;
+/// let TryRecv::Value(mut here) = listener.try_accept()? else { panic!("no process connected") };
 /// there.send("hello")?;
 /// assert_eq!(here.recv::<String>(None)?.as_deref(), Some("hello"));
-/// drop(key);
-/// assert!(matches!(door.try_accept()?, TryRecv::End));
+/// drop(ticket);
+/// assert!(matches!(listener.try_accept()?, TryRecv::End));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -42,18 +42,18 @@ pub struct ControlListener(Control);
 /// ```
 /// use procession_core::{ControlListener, ControlTicket, TryRecv, codec};
 ///
-/// let (mut door, key) = ControlListener::new()?;
-/// let message = codec::encode(&("come in", key))?; // as it would cross to another process
-/// let (_, key): (String, ControlTicket) = codec::decode(message)?;
-/// let _link = key.connect()?;
-/// assert!(matches!(door.try_accept()?, TryRecv::Value(_)));
+/// let (mut listener, ticket) = ControlListener::new()?;
+/// let message = codec::encode(&("come in", ticket))?; // as it would cross to another process
+/// let (_, ticket): (String, ControlTicket) = codec::decode(message)?;
+/// let _link = ticket.connect()?;
+/// assert!(matches!(listener.try_accept()?, TryRecv::Value(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct ControlTicket(OwnedFd);
 
 impl ControlListener {
-    /// Makes a door and its first key.
+    /// Makes a listener and its first ticket.
     ///
     /// # Errors
     ///
@@ -62,10 +62,10 @@ impl ControlListener {
     /// ```
     /// use procession_core::{ControlListener, TryRecv};
     ///
-    /// let (mut door, key) = ControlListener::new()?;
-    /// assert!(matches!(door.try_accept()?, TryRecv::Empty), "none yet");
-    /// drop(key);
-    /// assert!(matches!(door.try_accept()?, TryRecv::End), "none ever");
+    /// let (mut listener, ticket) = ControlListener::new()?;
+    /// assert!(matches!(listener.try_accept()?, TryRecv::Empty), "none yet");
+    /// drop(ticket);
+    /// assert!(matches!(listener.try_accept()?, TryRecv::End), "none ever");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new() -> io::Result<(ControlListener, ControlTicket)> {
@@ -75,19 +75,19 @@ impl ControlListener {
 
     /// The next process that has entered, without waiting.
     ///
-    /// A door believes its keys, because a key never gives its socket away. [`TryRecv::End`] means that no key is left anywhere.
+    /// A listener believes its tickets, because a ticket never gives its socket away. [`TryRecv::End`] means that no ticket is left anywhere.
     ///
     /// # Errors
     ///
-    /// Someone entered who runs another program, or has sent something else. The door is of no use any more.
+    /// A process that runs another program has connected, or something else was sent. The listener is of no use any more.
     ///
     /// ```
     /// use procession_core::{ControlListener, TryRecv};
     ///
-    /// let (mut door, key) = ControlListener::new()?;
-    /// let _clients = [key.connect()?, key.connect()?];
+    /// let (mut listener, ticket) = ControlListener::new()?;
+    /// let _clients = [ticket.connect()?, ticket.connect()?];
     /// let mut entered = Vec::new();
-    /// while let TryRecv::Value(control) = door.try_accept()? {
+    /// while let TryRecv::Value(control) = listener.try_accept()? {
     ///     entered.push(control);
     /// }
     /// assert_eq!(entered.len(), 2);
@@ -104,14 +104,14 @@ impl ControlListener {
         })
     }
 
-    /// Ready when someone has entered, or when no key is left.
+    /// Ready when a process has connected, or when no ticket is left.
     ///
     /// ```
     /// use procession_core::{ControlListener, os::poll::poll};
     ///
-    /// let (door, key) = ControlListener::new()?;
-    /// let _client = key.connect()?;
-    /// assert_eq!(poll(&[door.pollable()], None)?, [true]);
+    /// let (listener, ticket) = ControlListener::new()?;
+    /// let _client = ticket.connect()?;
+    /// assert_eq!(poll(&[listener.pollable()], None)?, [true]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -120,7 +120,7 @@ impl ControlListener {
     }
 }
 
-/// A door may be handed on along a control link, like an end of such a link.
+/// A listener may be handed on along a control link, like an end of such a link.
 impl Serialize for ControlListener {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
@@ -134,25 +134,25 @@ impl<'de> Deserialize<'de> for ControlListener {
 }
 
 impl ControlTicket {
-    /// Enters: makes a link, and passes one end of it through the door. It does not wait for the other side.
+    /// Connects: makes a link, and passes one end of it through the listener. It does not wait for the other side.
     ///
     /// # Errors
     ///
-    /// The door is gone, or the limit on descriptors.
+    /// The listener is gone, or the limit on descriptors.
     ///
     /// ```
     /// use procession_core::{ControlListener, LinkError};
     ///
-    /// let (door, key) = ControlListener::new()?;
-    /// let _link = key.connect()?; // the door may accept later
-    /// drop(door);
-    /// assert!(matches!(key.connect(), Err(LinkError::Disconnected)));
+    /// let (listener, ticket) = ControlListener::new()?;
+    /// let _link = ticket.connect()?; // the listener may accept later
+    /// drop(listener);
+    /// assert!(matches!(ticket.connect(), Err(LinkError::Disconnected)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(&self) -> Result<Control, LinkError> {
         let (here, there) = Control::pair().map_err(LinkError::Io)?;
-        let mut door = Control::from_socket(self.0.try_clone().map_err(LinkError::Io)?);
-        door.send(&(Image::own(), there))?;
+        let mut listener = Control::from_socket(self.0.try_clone().map_err(LinkError::Io)?);
+        listener.send(&(Image::own(), there))?;
         Ok(here)
     }
 }
@@ -176,40 +176,42 @@ mod tests {
     use crate::bytes::link::Link;
 
     #[test]
-    fn a_key_rides_in_any_message_and_opens_more_than_once() {
-        let (mut door, key) = ControlListener::new().unwrap();
-        let message = codec::encode(&key).unwrap();
-        drop(key);
-        assert!(matches!(door.try_accept().unwrap(), TryRecv::Empty), "the message holds a copy");
-        let key: ControlTicket = codec::decode(message).unwrap();
-        let _links = [key.connect().unwrap(), key.connect().unwrap()];
-        drop(key);
-        assert!(matches!(door.try_accept().unwrap(), TryRecv::Value(_)));
-        assert!(matches!(door.try_accept().unwrap(), TryRecv::Value(_)));
-        assert!(matches!(door.try_accept().unwrap(), TryRecv::End));
+    fn a_ticket_rides_in_any_message_and_opens_more_than_once() {
+        let (mut listener, ticket) = ControlListener::new().unwrap();
+        let message = codec::encode(&ticket).unwrap();
+        drop(ticket);
+        assert!(matches!(listener.try_accept().unwrap(), TryRecv::Empty), "the message holds a copy");
+        let ticket: ControlTicket = codec::decode(message).unwrap();
+        let _links = [ticket.connect().unwrap(), ticket.connect().unwrap()];
+        drop(ticket);
+        assert!(matches!(listener.try_accept().unwrap(), TryRecv::Value(_)));
+        assert!(matches!(listener.try_accept().unwrap(), TryRecv::Value(_)));
+        assert!(matches!(listener.try_accept().unwrap(), TryRecv::End));
     }
 
     #[test]
-    fn a_key_gives_its_socket_to_nobody() {
+    fn a_ticket_never_gives_its_socket_away() {
         use crate::bytes::codec::Descriptor;
-        let (mut door, key) = ControlListener::new().unwrap();
-        assert!(codec::decode::<Descriptor>(codec::encode(&key).unwrap()).unwrap_err().to_string().contains("`key`"));
+        let (mut listener, ticket) = ControlListener::new().unwrap();
         assert!(
-            codec::decode::<ControlTicket>(codec::encode(&Descriptor::from(key.0.try_clone().unwrap())).unwrap())
+            codec::decode::<Descriptor>(codec::encode(&ticket).unwrap()).unwrap_err().to_string().contains("`ticket`")
+        );
+        assert!(
+            codec::decode::<ControlTicket>(codec::encode(&Descriptor::from(ticket.0.try_clone().unwrap())).unwrap())
                 .is_err()
         );
         // Nor inside a message inside of a message.
-        let inner = codec::encode(&codec::encode(&key).unwrap()).unwrap();
+        let inner = codec::encode(&codec::encode(&ticket).unwrap()).unwrap();
         let inner: codec::Message = codec::decode(inner).unwrap();
         assert!(codec::decode::<Descriptor>(inner).is_err());
-        assert!(matches!(door.try_accept().unwrap(), TryRecv::Empty));
+        assert!(matches!(listener.try_accept().unwrap(), TryRecv::Empty));
     }
 
     #[test]
     fn another_program_does_not_come_in() {
-        let (mut door, key) = ControlListener::new().unwrap();
-        let mut stranger = Link::over(key.0.try_clone().unwrap());
+        let (mut listener, ticket) = ControlListener::new().unwrap();
+        let mut stranger = Link::over(ticket.0.try_clone().unwrap());
         stranger.send(codec::encode(&(7_u8, "let me in")).unwrap()).unwrap();
-        assert!(door.try_accept().is_err());
+        assert!(listener.try_accept().is_err());
     }
 }

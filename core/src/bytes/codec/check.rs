@@ -12,7 +12,7 @@ pub(super) type Usual = Unchecked;
 
 /// Whether this build writes and compares the kinds of all numbers and texts: a debug build, or one with the feature `checked`.
 ///
-/// Two programs of which only one does so do not understand each other, but for what is [`portable`].
+/// Two programs of which only one does so do not understand each other, but for what is [`portable`](super::portable).
 ///
 /// ```
 /// assert!(procession_core::codec::IS_CHECKED || !cfg!(debug_assertions));

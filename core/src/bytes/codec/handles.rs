@@ -56,6 +56,12 @@ impl Kind {
     /// const LEDGER: Kind = unsafe { Kind::new(*b"ledger  ") };
     /// assert_eq!(format!("{LEDGER:?}"), "Kind(ledger)");
     /// ```
+    ///
+    /// Code without `unsafe` makes none:
+    ///
+    /// ```compile_fail,E0133
+    /// let kind = procession_core::codec::Kind::new(*b"stranger");
+    /// ```
     #[must_use]
     pub const unsafe fn new(name: [u8; 8]) -> Kind {
         Kind(u64::from_le_bytes(name))
