@@ -123,6 +123,7 @@ impl fmt::Debug for ChannelError {
 
 impl PartialEq for ChannelError {
     fn eq(&self, other: &Self) -> bool {
+        // By what they say: causes of the kernel cannot be compared.
         self.0.kind() == other.0.kind() && self.to_string() == other.to_string()
     }
 }

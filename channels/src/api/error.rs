@@ -228,6 +228,7 @@ impl<T> SendError<T> {
 
     pub(crate) fn new(value: T, error: RawSendError) -> Self {
         match error {
+            // Without a timeout there is no full channel, only a disconnected one.
             RawSendError::Full | RawSendError::FdLimit | RawSendError::Disconnected => SendError::Disconnected(value),
             RawSendError::Failed(error) => SendError::Failed(value, error.into()),
         }

@@ -99,6 +99,7 @@ impl<T: fmt::Debug> fmt::Debug for Item<T> {
 impl Drop for CompletionGuard {
     fn drop(&mut self) {
         if !self.is_released {
+            // A panic of the holder means that the work was not done.
             let completion = if thread::panicking() { Completion::Lost } else { Completion::Finished };
             self.memory.complete_one(&self.slot, completion);
         }

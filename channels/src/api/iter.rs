@@ -177,6 +177,7 @@ fn next_item<I>(is_over: &mut bool, recv: impl FnOnce() -> Result<I, RecvError>)
     match recv() {
         Err(RecvError::Disconnected) => None,
         Err(RecvError::Failed(error)) => {
+            // An error of the channel itself would come again and again.
             *is_over = !error.is_decode();
             Some(Err(RecvError::Failed(error)))
         }

@@ -350,6 +350,7 @@ impl<T: DeserializeOwned> JoinableReceiver<T> {
     fn recv_until(&self, until: Until) -> Result<Item<T>, RawRecvError> {
         let is_counted = Cell::new(false);
         let count = |memory: &Memory, _| memory.count_taken(&self.slot).inspect(|()| is_counted.set(true));
+        // Counted before it is taken: a death in between loses no item silently.
         let value = self.receiver.raw.recv_value(until, count);
         if value.is_err() && is_counted.get() {
             // The caller learns of it, so no sender need wait for it.

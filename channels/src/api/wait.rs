@@ -51,6 +51,7 @@ use crate::tuning::RETRY_INTERVAL;
 pub fn wait(what: &[&dyn Waitable], timeout: impl Into<Option<Duration>>) -> io::Result<Vec<usize>> {
     let timeout = timeout.into();
     if what.is_empty() {
+        // Without a timeout this would sleep for ever, and no event could end it.
         timeout.into_iter().for_each(thread::sleep);
         return Ok(Vec::new());
     }
@@ -64,6 +65,7 @@ pub fn wait(what: &[&dyn Waitable], timeout: impl Into<Option<Duration>>) -> io:
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(ready);
         }
+        // What cannot be armed counts by its descriptor in the next round.
         readable = poll_all(what, next_look(what, deadline))?;
     }
 }

@@ -60,6 +60,7 @@ impl Drop for PeriodicWaker {
         if let Some(wakers) = &mut registry.wakers {
             wakers.remove(&self.id);
             if wakers.is_empty() {
+                // The thread ends at once rather than at the end of its interval.
                 EMPTIED.notify_one();
             }
         }
@@ -74,6 +75,7 @@ fn serve() {
         let waited = EMPTIED.wait_timeout_while(registry, TASK_WAKE_INTERVAL, is_needed);
         registry = ignore_poison(waited).0;
         let wakers = registry.wakers.take().unwrap_or_default();
+        // A task that comes from now on waits for the next round, or it would be woken at once.
         registry.round += 1;
         if wakers.is_empty() {
             registry.has_thread = false;

@@ -33,6 +33,7 @@ async fn receive<T>(end: &impl Waitable, mut attempt: impl FnMut() -> Result<T, 
         Err(TryRecvError::Disconnected) => Some(Err(RecvError::Disconnected)),
         Err(TryRecvError::Failed(error)) => Some(Err(RecvError::Failed(error))),
     };
+    // Senders wake receivers before an item is added, so the descriptor reports all of them.
     let received = when_ready(end, Coverage::Complete, attempt).await;
     received.unwrap_or_else(|error| Err(RecvError::Failed(ChainError::from(error).into())))
 }
@@ -43,6 +44,7 @@ async fn send<T>(
     attempt: impl Fn(T) -> Result<(), TrySendError<T>>,
 ) -> Result<(), SendError<T>> {
     let mut unsent = Some(value);
+    // The value is here between two attempts, so that it is dropped with the future.
     let attempt = || match attempt(unsent.take()?) {
         Ok(()) => Some(Ok(())),
         Err(TrySendError::Full(value)) => {

@@ -60,6 +60,7 @@ impl Watch {
         };
         match ready {
             Poll::Ready(Ok(mut guard)) => {
+                // Cleared before the attempt: what comes from now on makes it ready again.
                 guard.clear_ready();
                 Poll::Ready(Ok(()))
             }
@@ -78,6 +79,7 @@ pub(crate) async fn when_ready<R>(
     if let Some(result) = attempt() {
         return Ok(result);
     }
+    // Before arming: a change between the two must be seen by the reactor.
     let mut watch = Watch::new(what, Interest::READABLE, coverage)?;
     let mut lost_race = false;
     loop {

@@ -108,6 +108,7 @@ impl SocketConnection {
     /// # }
     /// ```
     pub async fn send_bytes_async(&self, bytes: &[u8]) -> Result<(), SocketSendError> {
+        // Held until the message is sent: the messages of other tasks wait behind it.
         let sending = poll_fn(|cx| self.sending.poll_lock(cx.waker())).await;
         let mut message = PartialSend::new(self, sending, bytes)?;
         if message.advance(Blocking::No)? {

@@ -55,6 +55,7 @@ impl ItemSpin {
 
     /// Spins until something is there. `look` returns how many items are.
     pub(crate) fn spin(&self, mut look: impl FnMut() -> u64) -> bool {
+        // On a single core the peer runs only while this thread does not.
         let may_spin = has_other_cores() && self.adaptive.should_spin();
         let seen = may_spin && (self.look_after_pauses(&mut look) || self.look_eagerly(look));
         self.adaptive.record(seen);
@@ -106,6 +107,7 @@ impl ItemSpin {
                     return true;
                 }
             }
+            // The longer it takes, the less a moment matters, and the more the sender needs its cache line.
             pauses = (pauses * 2).min(16);
         }
         true

@@ -65,6 +65,7 @@ fn is_before([kind, number @ ..]: [u8; NUMBERED_BYTES], wanted: u64) -> bool {
 
 /// Returns whether a packet is that of the descriptors with this number.
 fn is_fd_packet([kind, number @ ..]: [u8; NUMBERED_BYTES], wanted: u64) -> bool {
+    // Kinds of packets share one sequence of numbers.
     kind == FD_PACKET && u64::from_le_bytes(number) == wanted
 }
 

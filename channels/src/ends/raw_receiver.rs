@@ -120,9 +120,11 @@ impl RawReceiver {
     /// With both locks no sender adds anything meanwhile, so the next one finds the mark. And while the queue is empty, no other
     /// receiver needs the wake-ups that are taken out of the socket.
     pub(crate) fn arm(&self, until: Until) -> Option<bool> {
+        // A sender that holds the lock is about to add an item: sleeping now would cost two wake-ups.
         if self.chain().tail.lock.is_held() && self.help_preempted_sender() {
             return Some(true);
         }
+        // The order of all locks of a channel: the tail first.
         let tail = Tail::lock(&self.memory, self.chain(), until)?;
         let head = Head::lock(&self.memory, self.chain(), until)?;
         let owner_died = tail.owner_died() || head.owner_died();
@@ -176,6 +178,7 @@ impl RawReceiver {
             return Ok(found);
         }
         loop {
+            // Without the lock: a look costs the sender one cache line.
             let seen = until != Until::Now && self.spin.spin(|| self.chain().len());
             if let Some(found) = seen.then(&mut look).transpose()?.flatten() {
                 return Ok(found);
@@ -206,6 +209,7 @@ impl RawReceiver {
             return Ok(());
         }
         let (has_wakeup, gone) = self.socket().wait(until.deadline())?;
+        // It stays in the socket for others, until a receiver finds the queue empty.
         if has_wakeup {
             self.may_have_wakeup.store(true, Relaxed);
         }
@@ -266,6 +270,7 @@ impl RawReceiver {
                 Err(error) => return Err(error.into()),
             }
         }
+        // An error has returned before: dropping the head without this leaves everything as it was.
         head.publish(None);
         self.after_taking(owner_died, has_item);
         Ok(has_item)
@@ -309,6 +314,7 @@ impl RawReceiver {
 
 impl Drop for RawReceiver {
     fn drop(&mut self) {
+        // Closed here rather than after this function, for the store below.
         self.socket = None;
         // SeqCst, after the socket was closed: a sender that sees it finds the socket closed.
         self.chain().waiters.receiver_dropped.store(1, SeqCst);

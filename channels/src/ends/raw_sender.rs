@@ -56,6 +56,7 @@ impl RawSender {
     #[inline]
     pub(crate) fn send(&self, bytes: &[u8], descriptors: &Handles, until: Until) -> Result<(), RawSendError> {
         if bytes.len() > MAX_INLINE_BYTES {
+            // Written before the lock is taken, so that others need not wait for the copy.
             let mut message = self.large_message(bytes.len() as u64, until)?;
             message.append(bytes)?;
             return self.send_large(message, descriptors, until);
@@ -72,6 +73,7 @@ impl RawSender {
         if self.receivers_are_gone(bytes.len()) {
             return Err(RawSendError::Disconnected);
         }
+        // This call is an optimisation of its caller, so it waits for no process.
         let Some(mut tail) = Tail::lock(&self.memory, self.chain(), Until::Now) else { return Ok(false) };
         let owner_died = tail.owner_died();
         let has_space = tail.has_space(true);
@@ -171,6 +173,7 @@ impl RawSender {
                 return Err(RawSendError::Disconnected);
             }
             if until.is_over() {
+                // The last attempt takes any space, also a little.
                 let added = ample && self.try_insert(descriptors, false, until, &mut push)?;
                 return if added { Ok(()) } else { Err(RawSendError::Full) };
             }
@@ -192,6 +195,7 @@ impl RawSender {
         let has_space = tail.has_space(ample);
         let mut notified = Ok(());
         if has_space {
+            // Before the record: a receiver that finds the record finds its descriptors.
             let fd_packet = if descriptors.is_empty() { None } else { Some(tail.next_fd_packet()) };
             match fd_packet.map_or(Ok(()), |number| self.send_fds(number, descriptors)) {
                 Ok(()) => push(&mut tail, fd_packet)?,
@@ -199,9 +203,11 @@ impl RawSender {
             }
             // Relaxed: written under both locks, of which this thread has one.
             if self.chain().waiters.receivers.load(Relaxed) == ARMED {
+                // Announced first, so that the receiver that is woken can complete the commit if this process is stopped.
                 tail.announce();
                 notified = self.notify();
             }
+            // Also when the wake-up failed: the item is written, and a receiver that is on its way in a message may still come.
             tail.publish();
         } else {
             drop(tail);
@@ -260,6 +266,7 @@ impl RawSender {
         // After the wake-up: a death in between leaves one wake-up too many rather than one too few.
         self.chain().waiters.receivers.store(NOTIFIED, Relaxed);
         note_wakeup();
+        // The kernel knows best: the socket has no other end any more.
         match sent {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(RawSendError::Disconnected),
             // A socket that is full wakes as well as one more wake-up.
@@ -279,6 +286,7 @@ impl RawSender {
 
     #[cold]
     fn check_receivers(&self) -> bool {
+        // Reset first: of several threads, one asks the kernel.
         self.unseen.store(0, Relaxed);
         let commit = self.chain().head.commit.load(Relaxed);
         // Relaxed: the kernel, which is asked next, orders this after the drop.
@@ -288,6 +296,7 @@ impl RawSender {
         }
         let gone = self.is_disconnected();
         if gone {
+            // The next message asks again, and fails at once as well.
             self.unseen.store(SENDS_PER_LIVENESS_CHECK, Relaxed);
         }
         gone
@@ -298,6 +307,7 @@ impl RawSender {
         if self.spin.spin(|| 2 * u64::from(self.chain().has_ample_space())) {
             return Ok(());
         }
+        // Here it delays no other call: this one has to wait anyway.
         self.memory.recover_if_needed();
         if !self.arm() {
             self.socket.wait(sleeps.next_sleep())?;

@@ -40,6 +40,7 @@ fn encode<S: Serializer>(memory: &Memory, socket: &Packet, which: usize, to: S) 
 
 fn decode<'de, D: Deserializer<'de>>(from: D) -> Result<(Memory, Packet, usize), D::Error> {
     let (DecodedMemory(arena), DecodedSocket(socket), which) = <(_, _, u8)>::deserialize(from)?;
+    // The bytes may be those of another program, so each part is checked.
     let memory =
         Memory::adopt(arena).ok_or_else(|| D::Error::custom("the shared memory that arrived is no channel"))?;
     let which = Some(usize::from(which)).filter(|which| *which < CHAINS);

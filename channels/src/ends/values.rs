@@ -47,8 +47,10 @@ impl RawSender {
             let mut target = SpillTarget::new(self, until);
             let descriptors = codec::append_spilling(value, buffer, &mut target).map_err(ChainError::from)?;
             match target {
+                // First, because the beginning of the message is missing then.
                 SpillTarget { failed: Some(error), .. } => Err(error),
                 SpillTarget { message: Some(mut message), .. } => {
+                    // The buffer holds what came behind the last large block.
                     message.append(buffer)?;
                     self.send_large(message, &descriptors, until)
                 }
@@ -135,6 +137,7 @@ impl RawSender {
             return Ok(1);
         }
         let mut before = start;
+        // Each piece is measured from the end of the one before.
         let is_small = |end: &&usize| **end - std::mem::replace(&mut before, **end) <= MAX_INLINE_BYTES;
         let small = ends.iter().take_while(is_small).count();
         self.send_batch(buffer, start, &ends[..small], Until::FOREVER)
@@ -151,6 +154,7 @@ impl RawReceiver {
     ) -> Result<T, RawRecvError> {
         with_buffer(|buffer| {
             let RawMessage { extent, descriptors } = self.recv(buffer, until, check)?;
+            // A large message is decoded where it lies.
             let bytes = extent.as_deref().unwrap_or(buffer);
             Ok(codec::decode_from(bytes, descriptors).map_err(ChainError::from)?)
         })
@@ -164,14 +168,17 @@ impl RawReceiver {
     ) -> (Vec<T>, Result<(), RawRecvError>) {
         let mut batch = Batch::default();
         let (mut values, mut result) = (Vec::new(), Ok(()));
+        // Received before any is decoded, so that the lock is not held while code of the user runs.
         if let Err(error) = self.recv_batch(&mut batch, max, until, |_, _| Ok(())) {
             return (values, Err(error));
         }
         let mut keep = |value: Result<T, RawRecvError>| match value {
             Ok(value) => values.push(value),
+            // The first error is reported. Later values of the batch are taken already, so they are kept.
             Err(error) if result.is_ok() => result = Err(error),
             Err(_) => {}
         };
+        // An empty batch is no error: there is a message that has to be received by itself.
         if batch.ends.is_empty() {
             // The next one is large, or has descriptors.
             keep(self.recv_value(until, |_, _| Ok(())));
@@ -202,6 +209,7 @@ impl RawReceiver {
     /// Receives the bytes of a message into a buffer, over what it held.
     pub(crate) fn recv_bytes(&self, buffer: &mut Vec<u8>, until: Until) -> Result<(), RawRecvError> {
         buffer.clear();
+        // A refused message may have been copied before it was refused.
         let extent = self.recv_plain(buffer, until, |_| Ok(())).inspect_err(|_| buffer.clear())?;
         if let Some(extent) = extent {
             large::append(buffer, &extent);

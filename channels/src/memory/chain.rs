@@ -108,6 +108,7 @@ impl<'a> Tail<'a> {
     pub(crate) fn init_first_block(mut self, limits: Limits) -> Result<(), ChainError> {
         self.chain.set_limits(limits);
         let position = self.new_block()?;
+        // The commit word of the head is still 0, so this position of it is the valid one.
         self.chain.head.positions[0].store(position.0, Relaxed);
         self.end.commit(0, position);
         Ok(())
@@ -142,10 +143,12 @@ impl<'a> Tail<'a> {
     fn new_block(&self) -> Result<Position, ChainError> {
         let large = self.memory.extents() >= LARGE_BLOCKS_FROM;
         let extent = self.memory.allocate(Position::block_bytes(large), self.until)?;
+        // An address that this process cannot map is given back for others.
         let Some(number) = self.memory.word(extent.at) else {
             self.memory.free(extent.number);
             return Err(self.memory.unmapped());
         };
+        // The head frees a block by this number, when it leaves it.
         number.store(extent.number.into(), Relaxed);
         self.memory.set_owner(extent, QUEUED)?;
         Ok(Position::first(extent.at, large))
@@ -266,11 +269,14 @@ impl<'a> Head<'a> {
     /// Makes it true that the items are taken. The extent `last` becomes this process's.
     #[inline]
     pub(crate) fn publish(mut self, last: Option<Extent>) {
+        // A commit would take a cache line away from the senders for nothing.
         if self.taken == 0 {
             return;
         }
+        // Before the commit. A death in between leaves it a little wrong, which `Waiters::has_space` allows for.
         self.chain.head.bytes.store(self.bytes, Relaxed);
         self.end.commit(self.end.count + self.taken, self.position);
+        // After the commit: a death in between leaks the extent, and recovery finds it.
         if let Some(extent) = last {
             self.memory.take_ownership(extent);
         }

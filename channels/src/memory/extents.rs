@@ -35,6 +35,7 @@ impl Memory {
     /// Hands out an extent of at least `len` bytes, with memory behind them.
     pub(crate) fn allocate(&self, len: u64, until: Until) -> Result<Extent, ChainError> {
         let class = class_of(len).ok_or(ChainError::TooMany)?;
+        // The memory is put behind it without the lock: that may take long.
         let number = self.take_or_create(class, until)?;
         let extent = Extent { number, at: self.entry(number).ok_or(ChainError::TooMany)?.at() };
         let backed = self.back(extent, len);
@@ -71,6 +72,7 @@ impl Memory {
 
     /// Frees a block that the head has left.
     pub(crate) fn free_block(&self, block: u64) {
+        // The block is checked against the table, because its number was read from shared memory.
         let Some(number) = self.word(block).map(|word| word.load(Relaxed)) else { return };
         if let Some(extent) = self.extent(number, 1).filter(|extent| extent.at == block) {
             self.free(extent.number);
@@ -105,12 +107,14 @@ impl Memory {
     pub(crate) fn record_size(&self, len: u64) {
         let largest = &self.header().allocator.largest;
         let before = largest.load(Relaxed);
+        // It decays, so that one huge message does not keep memory for ever.
         largest.store(len.max(before - before / 16), Relaxed);
     }
 
     /// Returns the extent that a record names, if it can hold this many bytes.
     pub(crate) fn extent(&self, number: u64, len: u64) -> Option<Extent> {
         let number = u32::try_from(number).ok()?;
+        // The number was read from shared memory.
         let known = u64::from(number) < self.header().allocator.count.load(Relaxed);
         let entry = self.entry(number).filter(|_| known)?;
         (len <= entry.size()).then(|| Extent { number, at: entry.at() })
@@ -179,6 +183,7 @@ impl Memory {
     /// Frees the extents that dead processes hold. The caller has the lock.
     pub(crate) fn reclaim_from_dead(&self) {
         let mut dead = Vec::new();
+        // Asking the kernel about a process costs microseconds, so each is asked about once.
         let mut living = vec![ProcessIdentity::current()];
         for number in 0..self.extents() {
             let Some(entry) = self.entry(number) else { return };
@@ -239,6 +244,7 @@ impl Memory {
         if number >= MAX_EXTENTS {
             return Err(ChainError::TooMany);
         }
+        // The table gets memory page by page, because most channels have few extents.
         if number.is_multiple_of(ENTRIES_PER_PAGE) {
             self.arena().back(TABLE + u64::from(number) * size_of::<Entry>() as u64, PAGE)?;
         }

@@ -26,8 +26,10 @@ impl<'a> LargeMessage<'a> {
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), ChainError> {
         let (start, end) = (self.len, self.len.saturating_add(bytes.len() as u64));
         if end > self.memory.size(self.extent) {
+            // Doubled, so that a message of unknown length is moved seldom.
             self.grow(end.saturating_mul(2))?;
         }
+        // Page by page, so that a large extent for a small rest takes no memory.
         self.memory.back(self.extent, end)?;
         self.slice_mut(start, end - start)?.copy_from_slice(bytes);
         self.len = end;
@@ -59,6 +61,7 @@ impl<'a> LargeMessage<'a> {
         let mut larger = LargeMessage::new(self.memory, capacity, self.until)?;
         let len = self.len;
         larger.append(self.slice_mut(0, len)?)?;
+        // The smaller one is freed by its drop.
         std::mem::swap(self, &mut larger);
         Ok(())
     }

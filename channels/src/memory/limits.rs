@@ -54,11 +54,13 @@ impl ChainState {
     pub(crate) fn has_ample_space(&self) -> bool {
         let (items, waiters) = (self.len(), &self.waiters);
         let capacity = waiters.capacity.load(Relaxed);
+        // A sender that is woken for each item would only be in the way of the receiver.
         let reserve = waiters.quarter_of_bytes();
         items == 0 || items <= capacity - capacity / 4 && waiters.has_space(items, self.bytes().saturating_add(reserve))
     }
 
     fn bytes(&self) -> u64 {
+        // Not read together with the items, so it may be off by those that pass meanwhile. It only decides about waiting.
         self.tail.bytes.load(Relaxed).wrapping_sub(self.head.bytes.load(Relaxed))
     }
 

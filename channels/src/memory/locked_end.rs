@@ -43,6 +43,7 @@ impl<'a> LockedEnd<'a> {
     /// Makes it true that `count` items have passed and the end is at `position`.
     #[inline]
     pub(super) fn commit(&mut self, count: u64, position: Position) {
+        // The position that is not valid is written, so a death before the store below changes nothing.
         self.valid ^= 1;
         self.end.positions[self.valid].store(position.0, Relaxed);
         // Pairs with the Acquire in `Head::has_item`, `Tail::has_space`, `ChainState::len` and `End::help_complete`.

@@ -105,6 +105,7 @@ impl Memory {
             if process.is_some_and(ProcessIdentity::is_alive) {
                 continue;
             }
+            // Only dead processes can have counted too many: a living one holds the lock of the head meanwhile.
             let never_taken = too_many.min(holder.held());
             too_many -= never_taken;
             let taken = holder.taken.fetch_sub(never_taken, Relaxed).wrapping_sub(never_taken);
@@ -127,6 +128,7 @@ impl Memory {
     fn own_slot(&self, me: u64, hint: &AtomicU32) -> Option<(u32, &Holder)> {
         let holders = &self.outstanding().holders;
         let is_own = |holder: &Holder| holder.process.load(Relaxed) == me;
+        // The hint is checked: after a fork it may be that of the parent.
         let known = hint.load(Relaxed);
         if let Some(holder) = holders.get(known as usize).filter(|holder| is_own(holder)) {
             return Some((known, holder));

@@ -135,6 +135,7 @@ impl Memory {
             at += WORD_BYTES;
         }
         let size = record_bytes(len, fd_packet);
+        // The length was read from shared memory, and must not lead out of the block.
         if size > position.remaining() {
             return None;
         }

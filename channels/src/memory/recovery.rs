@@ -22,6 +22,7 @@ impl Memory {
     #[cold]
     fn reclaim_leaked(&self) {
         let header = self.header();
+        // In the order in which receivers take them, and without waiting, so that there is no deadlock.
         let locks = header.chains.iter().flat_map(|chain| [&chain.tail.lock, &chain.head.lock]);
         let Some(guards) = locks.map(|lock| Until::Now.lock(lock)).collect::<Option<Vec<_>>>() else { return };
         let Some(extents) = self.lock_free_lists(Until::Now) else { return };

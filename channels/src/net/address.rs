@@ -57,6 +57,7 @@ impl Address {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn resolve(host: &str, port: u16) -> io::Result<Address> {
+        // The resolver sorts the addresses by preference.
         let first = (host, port).to_socket_addrs()?.next();
         let none = || io::Error::new(io::ErrorKind::NotFound, format!("the host {host} has no address"));
         first.map(Address::Tcp).ok_or_else(none)
@@ -106,46 +107,24 @@ impl FromStr for Address {
     }
 }
 
-impl From<PathBuf> for Address {
-    fn from(path: PathBuf) -> Self {
-        Address::Unix(path)
-    }
+macro_rules! from {
+    ($($from:ty: $make:expr;)*) => {$(
+        impl From<$from> for Address {
+            fn from(from: $from) -> Address {
+                $make(from)
+            }
+        }
+    )*};
 }
 
-impl From<&Path> for Address {
-    fn from(path: &Path) -> Self {
-        Address::Unix(path.into())
-    }
-}
-
-impl From<SocketAddr> for Address {
-    fn from(address: SocketAddr) -> Self {
-        Address::Tcp(address)
-    }
-}
-
-impl From<(IpAddr, u16)> for Address {
-    fn from(address: (IpAddr, u16)) -> Self {
-        Address::Tcp(address.into())
-    }
-}
-
-impl From<(Ipv4Addr, u16)> for Address {
-    fn from(address: (Ipv4Addr, u16)) -> Self {
-        Address::Tcp(address.into())
-    }
-}
-
-impl From<(Ipv6Addr, u16)> for Address {
-    fn from(address: (Ipv6Addr, u16)) -> Self {
-        Address::Tcp(address.into())
-    }
-}
-
-impl From<&Address> for Address {
-    fn from(address: &Address) -> Self {
-        address.clone()
-    }
+from! {
+    PathBuf: Address::Unix;
+    &Path: |path: &Path| Address::Unix(path.into());
+    SocketAddr: Address::Tcp;
+    (IpAddr, u16): |address: (IpAddr, u16)| Address::Tcp(address.into());
+    (Ipv4Addr, u16): |address: (Ipv4Addr, u16)| Address::Tcp(address.into());
+    (Ipv6Addr, u16): |address: (Ipv6Addr, u16)| Address::Tcp(address.into());
+    &Address: Address::clone;
 }
 
 /// A text is no [`Address`].

@@ -110,6 +110,7 @@ impl HandshakeState {
     /// Makes the accepting side, and returns the message that it begins with.
     pub(super) fn listener(secret: Arc<Secret>, random: [u8; CHALLENGE_BYTES]) -> (HandshakeState, Vec<u8>) {
         let challenge = challenge(random);
+        // The digest is named inside the challenge: Python 3.12 and newer take it from there.
         let opening = [CHALLENGE, &challenge].concat();
         (HandshakeState { secret, side: Side::Listener, expected: Expected::Response, challenge }, opening)
     }
@@ -121,6 +122,7 @@ impl HandshakeState {
 
     /// Handles one message of the other side.
     pub(super) fn receive(&mut self, message: &[u8]) -> Step {
+        // One state expects one kind of message: a peer cannot skip a step by sending another.
         match self.expected {
             Expected::Challenge => self.on_challenge(message),
             Expected::Verdict => self.on_verdict(message),
@@ -174,6 +176,7 @@ fn labelled(digest: Digest, rest: &[u8]) -> Vec<u8> {
 
 /// Returns the digest that a payload names, `None` for a payload of the older dialect, and what follows the name.
 fn parse(payload: &[u8], legacy: bool) -> Result<(Option<Digest>, &[u8]), HandshakeFault> {
+    // By length alone, as Python does: random bytes may begin like the name of a digest.
     if LEGACY_LENGTHS.contains(&payload.len()) {
         return if legacy { Ok((None, payload)) } else { Err(HandshakeFault::Legacy) };
     }
@@ -182,6 +185,7 @@ fn parse(payload: &[u8], legacy: bool) -> Result<(Option<Digest>, &[u8]), Handsh
     let end = rest.iter().take(9).position(|&byte| byte == b'}').ok_or(unnamed)?;
     let digest =
         Digest::named(&rest[..end]).ok_or(HandshakeFault::Malformed("the name of a digest that is not allowed"))?;
+    // Named MD5 is as weak as bare MD5, so both need the same permission.
     if digest == Digest::Md5 && !legacy {
         return Err(HandshakeFault::Legacy);
     }
@@ -201,6 +205,8 @@ fn response(secret: &Secret, challenge: &[u8]) -> Result<Vec<u8>, HandshakeFault
 
 fn verify(secret: &Secret, challenge: &[u8], response: &[u8]) -> Result<(), HandshakeFault> {
     let (digest, mac) = parse(response, secret.legacy)?;
+    // The digest is that of the response, which may be stronger than the one that was asked for. Which are allowed,
+    // `parse` has decided.
     let right = digest.unwrap_or(Digest::Md5).verify(&secret.key, challenge, mac);
     if right { Ok(()) } else { Err(HandshakeFault::WrongKey) }
 }

@@ -40,7 +40,7 @@ impl BoundSocket {
         let (socket, address, file) = match address {
             Address::Tcp(wanted) => {
                 let socket = TcpListener::from(above_standard(TcpListener::bind(wanted)?.into())?);
-                // The second call changes nothing but the length of the queue.
+                // std has chosen a length of its own. The second call changes nothing but the length of the queue.
                 socket::listen(&socket, backlog)?;
                 let address = Address::Tcp(socket.local_addr()?);
                 (Socket::Tcp(socket), address, None)
@@ -54,12 +54,14 @@ impl BoundSocket {
             Address::Unix(path) => {
                 let socket = listen_at_path(path, backlog, mode)?;
                 if let Some(mode) = mode {
+                    // Once more, because the umask has taken bits away.
                     fs::set_permissions(path, Permissions::from_mode(mode))?;
                 }
                 let file = SocketFile::of(path)?;
                 (Socket::Unix(socket), address.clone(), Some(file))
             }
         };
+        // Readiness comes from `epoll`, and another process may accept the connection in between.
         match &socket {
             Socket::Unix(socket) => socket.set_nonblocking(true)?,
             Socket::Tcp(socket) => socket.set_nonblocking(true)?,
@@ -154,6 +156,7 @@ fn listen_at_path(path: &Path, backlog: Backlog, mode: Option<u32>) -> io::Resul
     let folder = File::open(parent)?;
     // Two listeners that find the same dead socket must not both replace it: the second would unlink the first one's.
     lock_within(&folder, FOLDER_LOCK_TIMEOUT)?;
+    // Another process may have replaced it while this one waited for the lock.
     if !is_dead(path)? {
         return Err(io::ErrorKind::AddrInUse.into());
     }
@@ -182,6 +185,7 @@ fn is_dead(path: &Path) -> io::Result<bool> {
     }
     let socket =
         socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    // Refused means that no process listens. A socket that is bound and does not listen yet refuses too.
     let refused = socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?) == Err(Errno::ECONNREFUSED);
     Ok(refused && !is_about_to_listen(path)?)
 }

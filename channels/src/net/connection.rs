@@ -240,6 +240,7 @@ impl From<SocketConnection> for OwnedFd {
 
 impl Serialize for SocketConnection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The receiver of the message would miss the part that this process has read.
         let between = |decoder: &Decoder| !decoder.has_started();
         if !self.receiving.lock(Some(Instant::now())).is_some_and(|decoder| between(&decoder)) {
             return Err(S::Error::custom(
@@ -254,6 +255,7 @@ impl<'de> Deserialize<'de> for SocketConnection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (socket, max_message) = <(Descriptor, usize)>::deserialize(deserializer)?;
         let socket = OwnedFd::from(socket);
+        // What arrives is a descriptor of any kind; the calls of this type rely on a stream.
         match socket::getsockopt(&socket, sockopt::SockType) {
             Ok(SockType::Stream) => Ok(SocketConnection::new(socket, max_message)),
             _ => Err(D::Error::custom("what arrived as a connection is no stream socket")),

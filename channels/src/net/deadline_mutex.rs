@@ -74,7 +74,9 @@ impl<T> Drop for DeadlineGuard<'_, T> {
     fn drop(&mut self) {
         let mut state = lock(&self.mutex.state);
         state.value = self.value.take();
+        // All of them: a task that was woken may have been dropped, and would not pass the wake-up on.
         let wakers = std::mem::take(&mut state.wakers);
+        // Wakers are code of the runtime, which may come back here.
         drop(state);
         self.mutex.unlocked.notify_one();
         wakers.into_iter().for_each(Waker::wake);

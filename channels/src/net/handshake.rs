@@ -50,6 +50,7 @@ impl Handshake {
                 continue;
             };
             match receive(self.socket.as_fd(), space, Blocking::No)? {
+                // The decoder knows whether the stream ended between two messages or inside one.
                 Some(0) => return Err(self.decoder.end().into()),
                 Some(count) => self.decoder.filled(count),
                 None => return Ok(false),
@@ -64,6 +65,7 @@ impl Handshake {
     /// Replies to a whole message.
     fn step(&mut self) -> Result<bool, HandshakeError> {
         let message = self.decoder.take();
+        // Counted even if the message is refused: it shows that the peer is alive.
         self.messages_received += 1;
         match self.state.receive(&message) {
             Step::Send(reply) => self.send(&reply).map(|()| false),

@@ -30,6 +30,7 @@ struct Probes {
 impl Probes {
     fn within(limit: Duration) -> Probes {
         let seconds = limit.as_secs_f64().ceil() as u64;
+        // A third of the limit until the first probe, then one each sixth: five answers may get lost.
         let idle = (seconds / 3).clamp(1, MAX_SECONDS);
         let pause = (seconds / 6).clamp(1, MAX_SECONDS);
         let count = seconds.saturating_sub(idle).div_ceil(pause).clamp(1, MAX_PROBES);
@@ -43,6 +44,7 @@ pub(super) fn set_keep_alive(socket: &impl AsFd, limit: Option<Duration>) -> io:
     if !is_tcp(socket.as_fd())? {
         return Ok(());
     }
+    // Switched off for `None`: the socket may have been set before.
     setsockopt(socket, sockopt::KeepAlive, &limit.is_some())?;
     if let Some(limit) = limit {
         let Probes { idle, pause, count } = Probes::within(limit);

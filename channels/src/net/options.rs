@@ -49,6 +49,7 @@ impl Options {
     /// Returns what a handshake needs; `None` if there is no handshake.
     pub(super) fn secret(&self) -> Result<Option<Arc<Secret>>, KeyError> {
         match &self.key {
+            // A key that was forgotten must not mean that everybody is accepted.
             KeyChoice::Missing => Err(KeyError::Missing),
             KeyChoice::NoKey => Ok(None),
             KeyChoice::Key(key) if key.is_empty() => Err(KeyError::Empty),

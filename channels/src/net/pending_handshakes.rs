@@ -49,10 +49,12 @@ impl PendingHandshakes {
         if self.pending.len() >= limits.max_pending {
             self.evict_oldest(refusals);
         }
+        // Asked now: after a failure the socket is closed, and its peer unknown.
         let peer = Address::of_peer(&socket);
         let started = Handshake::listener(socket, secret.clone());
         let token = self.last_token + 1;
         let watched = started.and_then(|handshake| {
+            // Watched after the challenge was sent, so that a token is only ever of a handshake that is under way.
             set.add(Pollable::readable(handshake.as_fd()), token)?;
             Ok(handshake)
         });
@@ -71,6 +73,7 @@ impl PendingHandshakes {
         if matches!(done, Ok(false)) {
             return None;
         }
+        // Taken out before anything else can fail, so that a failed handshake never stays among the pending ones.
         let handshake = self.pending.remove(&token)?.handshake;
         match done.and_then(|_| Ok(set.remove(Pollable::readable(handshake.as_fd()))?)) {
             Ok(()) => Some(handshake.into_socket()),
@@ -88,6 +91,7 @@ impl PendingHandshakes {
     pub(super) fn expire(&mut self, limits: HandshakeLimits, set: &Epoll, refusals: &Refusals) -> Option<OwnedFd> {
         let now = Instant::now();
         let is_over = |pending: &Pending| pending.deadline.is_some_and(|at| at <= now);
+        // Collected first: advancing them changes the map.
         let expired: Vec<u64> = self.pending.iter().filter(|(_, one)| is_over(one)).map(|(&token, _)| token).collect();
         for token in expired {
             let messages_received = self.pending.get(&token).map_or(0, |one| one.handshake.messages_received());
@@ -112,6 +116,7 @@ impl PendingHandshakes {
 
     /// Drops the oldest of those that have sent nothing, or the oldest of all. Returns whether there was one.
     pub(super) fn evict_oldest(&mut self, refusals: &Refusals) -> bool {
+        // A peer that has sent something is more likely an honest one than a silent stranger.
         let silent = self.pending.iter().find(|(_, one)| one.handshake.messages_received() == 0);
         let Some(token) = silent.or_else(|| self.pending.first_key_value()).map(|(&token, _)| token) else {
             return false;

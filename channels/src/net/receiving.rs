@@ -172,6 +172,7 @@ impl SocketConnection {
 
     fn receive(&self, buffer: Vec<u8>, max: usize, deadline: Option<Instant>) -> Result<Vec<u8>, SocketRecvError> {
         let mut decoder = self.receiving.lock(deadline).ok_or(SocketRecvError::TimedOut)?;
+        // A message that has arrived in part keeps its own memory.
         if !decoder.has_started() {
             decoder.reuse(buffer);
         }

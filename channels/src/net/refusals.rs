@@ -57,6 +57,7 @@ impl Refusals {
         let mut locked = lock(&self.0);
         let (count, latest) = &mut *locked;
         *count += 1;
+        // The oldest goes: the latest say most about what goes on.
         if latest.len() == MAX_REFUSALS {
             latest.pop_front();
         }

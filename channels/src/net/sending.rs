@@ -125,6 +125,7 @@ impl<'a> PartialSend<'a> {
         sending: DeadlineGuard<'a, SendState>,
         bytes: &'a [u8],
     ) -> Result<PartialSend<'a>, SocketSendError> {
+        // The peer would take this message for the rest of the one before.
         if sending.is_cut_off {
             return Err(SocketSendError::CutOff);
         }
@@ -150,6 +151,7 @@ impl<'a> PartialSend<'a> {
 
 impl Drop for PartialSend<'_> {
     fn drop(&mut self) {
+        // Nothing is cut off before the first byte, or after the last.
         if self.outgoing.has_started() && !self.outgoing.is_sent() {
             self.sending.is_cut_off = true;
             // The other side learns at once that the rest will not come.

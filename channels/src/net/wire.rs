@@ -41,6 +41,7 @@ impl<'a> Outgoing<'a> {
                 header[..SHORT_HEADER_BYTES].copy_from_slice(&len.to_be_bytes());
                 SHORT_HEADER_BYTES
             }
+            // The first four bytes stay -1, which announces the long form.
             Err(_) => {
                 header[SHORT_HEADER_BYTES..].copy_from_slice(&(payload.len() as u64).to_be_bytes());
                 LONG_HEADER_BYTES
@@ -109,6 +110,7 @@ impl Decoder {
             return Err(error);
         }
         if self.body.is_none() {
+            // A wrong length cannot be skipped: where the next message begins is unknown. So the error stays.
             match self.length().inspect_err(|&error| self.failed = Some(error))? {
                 Some(len) => self.body = Some(Body { len, bytes: mem::take(&mut self.spare), filled: 0 }),
                 None => {
@@ -132,6 +134,7 @@ impl Decoder {
     pub(super) fn take(&mut self) -> Vec<u8> {
         self.got = 0;
         let Some(mut body) = self.body.take() else { return Vec::new() };
+        // The buffer may have been lent, and longer than the message.
         body.bytes.truncate(body.filled);
         body.bytes
     }
