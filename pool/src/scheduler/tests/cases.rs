@@ -297,7 +297,7 @@ fn a_task_that_was_in_time_after_all_is_not_stopped_nor_is_the_next_one() {
     assert!(world.ended.values().all(|end| *end == Outcome::Completed));
 }
 
-/// How many looks it takes to open so many jobs of one task, to do a tenth of them, and to end the others in one way or the other.
+/// Returns the number of visits that it takes to open `jobs` jobs of one task, to complete a tenth of them, and to end the others.
 fn looks(jobs: u64, ending: impl Fn(JobId) -> Event, queue_timeout: Option<Duration>) -> u64 {
     steps::COUNT.set(0);
     let mut scheduler = Scheduler::new(PoolLimits::fixed(1), &TUNING);
@@ -341,7 +341,7 @@ fn a_job_costs_the_same_however_many_others_are_open() {
     }
 }
 
-/// How many looks it takes to do so many jobs of one short task, each of which is released when it has ended.
+/// Returns the number of visits that it takes to complete `jobs` jobs of one short task, each of which is released at its end.
 fn looks_of_done(jobs: u64) -> u64 {
     steps::COUNT.set(0);
     let (worker, now) = (WorkerId(1), Duration::from_secs(1));
@@ -395,7 +395,7 @@ fn time_on_the_way_is_what_was_not_spent_running_since_a_worker_was_heard_of() {
     let transfer = scheduler.times.transfer.clone();
     assert_eq!(transfer.count(), 4);
     assert!(transfer.quantile(1.0) >= at(5) && transfer.quantile(1.0) < at(10), "{transfer:?}");
-    // The others have waited for those, which is nobody's way.
+    // The others have waited for those, and that wait is not in transit.
     scheduler.handle(Event::Completed { worker, count: 4 }, at(140));
     scheduler.handle(Event::Timed { worker, count: 4, took: at(10) }, at(140));
     let transfer = scheduler.times.transfer.clone();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::world::{Step, World};
 use crate::model::options::PoolLimits;
 
-/// As many cases as is asked for, or so many.
+/// The number of cases without `PROPTEST_CASES`.
 const CASES: u32 = 500;
 
 fn step() -> impl Strategy<Value = Step> {

@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    /// Answers whether something has happened by it.
+    /// Returns whether the action has caused an event.
     fn execute(&mut self, action: Action) -> bool {
         match action {
             Action::Start { worker } => return self.start(worker),
@@ -170,36 +170,18 @@ impl World {
                 assert!(chunk_size > 0);
                 self.receive(worker, tasks);
             }
-            Action::Revoke { worker, count } => {
-                let Some(peer) = self.peers.get_mut(&worker) else { return false };
-                let open = peer.held.len() - peer.started;
-                let back = if peer.is_clogged { 0 } else { open.min(count as usize) };
-                peer.held.truncate(peer.held.len() - back);
-                peer.last_chunk.clear();
-                self.emit(Event::Revoked { worker, count: back as u64, unstarted: (open - back) as u64 });
-                return true;
-            }
+            Action::Revoke { worker, count } => return self.revoke(worker, count),
             Action::Finish { tasks, outcome } => {
                 assert!(tasks.count > 0);
                 (tasks.first..tasks.first + tasks.count)
                     .for_each(|index| self.finish(TaskId { job: tasks.job, index }, outcome));
             }
             Action::Retry { task } => {
-                let options = self.open_jobs[&task.job];
-                let failures = self.failures.entry(task).or_default();
-                *failures += 1;
-                assert!(*failures <= options.retries, "tried too often");
-                assert!(self.pending.contains(&task));
+                self.retry(task);
                 return true;
             }
             Action::Leave { worker } => self.peers.get_mut(&worker).expect("a living worker").is_leaving = true,
-            Action::Terminate { worker } => {
-                let peer = self.peers.get_mut(&worker).expect("a living worker");
-                let running = *peer.held.iter().take(peer.started).next_back().expect("only who works is stopped");
-                let is_guilty = self.open_jobs.get(&running.job).is_none_or(|options| options.timeout.is_some());
-                assert!(is_guilty, "{worker:?} is stopped while it runs {running:?}, which nobody wants stopped");
-                assert!(!std::mem::replace(&mut peer.is_terminated_midway, true), "stopped once");
-            }
+            Action::Terminate { worker } => self.stop(worker),
             Action::Kill { worker } => {
                 if let Some(peer) = self.peers.get_mut(&worker) {
                     assert!(!std::mem::replace(&mut peer.is_killed, true), "killed once");
@@ -219,6 +201,32 @@ impl World {
             }
         }
         false
+    }
+
+    fn revoke(&mut self, worker: WorkerId, count: u64) -> bool {
+        let Some(peer) = self.peers.get_mut(&worker) else { return false };
+        let open = peer.held.len() - peer.started;
+        let back = if peer.is_clogged { 0 } else { open.min(count as usize) };
+        peer.held.truncate(peer.held.len() - back);
+        peer.last_chunk.clear();
+        self.emit(Event::Revoked { worker, count: back as u64, unstarted: (open - back) as u64 });
+        true
+    }
+
+    fn retry(&mut self, task: TaskId) {
+        let options = self.open_jobs[&task.job];
+        let failures = self.failures.entry(task).or_default();
+        *failures += 1;
+        assert!(*failures <= options.retries, "tried too often");
+        assert!(self.pending.contains(&task));
+    }
+
+    fn stop(&mut self, worker: WorkerId) {
+        let peer = self.peers.get_mut(&worker).expect("a living worker");
+        let running = *peer.held.iter().take(peer.started).next_back().expect("only a worker with a task is stopped");
+        let is_guilty = self.open_jobs.get(&running.job).is_none_or(|options| options.timeout.is_some());
+        assert!(is_guilty, "{worker:?} is stopped while it runs {running:?}, which is wanted");
+        assert!(!std::mem::replace(&mut peer.is_terminated_midway, true), "stopped once");
     }
 
     fn start(&mut self, worker: WorkerId) -> bool {
@@ -304,9 +312,8 @@ impl World {
             Step::CompleteTooMuch { worker } => self.complete_too_much(worker),
             Step::Die { worker } => self.die(worker),
             Step::ExceedMemory { worker } => {
-                if let Some(worker) = self.nth(worker, |_| true) {
-                    self.emit(Event::MemoryExceeded { worker });
-                }
+                let worker = self.nth(worker, |_| true);
+                worker.into_iter().for_each(|worker| self.emit(Event::MemoryExceeded { worker }));
             }
             Step::LoseChunk { worker } => self.lose_chunk(worker),
             Step::Clog { worker } => {
@@ -320,26 +327,23 @@ impl World {
                 self.emit(Event::Resize { workers });
             }
             Step::Pass { millis } => self.now += Duration::from_millis(millis),
-            Step::Close => {
-                self.is_closed = true;
-                self.emit(Event::Close);
-            }
-            Step::Join => {
-                self.is_closed = true;
-                self.emit(Event::Join);
-            }
-            Step::Drop => {
-                self.is_dropped = true;
-                self.open_jobs.clear();
-                self.emit(Event::Drop);
-            }
-            Step::Terminate => {
-                self.is_terminated = true;
-                self.open_jobs.clear();
-                self.emit(Event::Terminate);
-            }
+            Step::Close => self.end(Event::Close),
+            Step::Join => self.end(Event::Join),
+            Step::Drop => self.end(Event::Drop),
+            Step::Terminate => self.end(Event::Terminate),
         }
         self.run();
+    }
+
+    /// Ends the pool in one way or the other.
+    fn end(&mut self, event: Event) {
+        self.is_closed |= matches!(event, Event::Close | Event::Join);
+        self.is_dropped |= matches!(event, Event::Drop);
+        self.is_terminated |= matches!(event, Event::Terminate);
+        if self.is_dropped || self.is_terminated {
+            self.open_jobs.clear();
+        }
+        self.emit(event);
     }
 
     pub(super) fn open(&mut self, options: JobOptions) {
@@ -362,7 +366,7 @@ impl World {
         self.emit(Event::Submit { tasks, weight });
     }
 
-    /// A job with a task for each worker that nobody has asked to go, and one that is too much.
+    /// A job with a task for each active worker, and one task too many.
     fn pin(&mut self, options: JobOptions) {
         let job = JobId(self.jobs);
         self.open(options);
@@ -458,7 +462,7 @@ impl World {
         self.emit(Event::Unsendable { worker, count: tasks.len() as u64 });
     }
 
-    /// From here on everybody behaves, and all jobs come to an end.
+    /// From here on all workers behave, and all jobs come to an end.
     pub(super) fn run_out(&mut self) {
         self.refuses_starts = false;
         for _ in 0..100_000 {
