@@ -99,21 +99,22 @@ fn several_threads_wait_for_one_result() {
         7_u64
     };
     let result = pool.apply_async(wait, gate.clone());
+    let (left, has_left) = mpsc::channel();
     thread::scope(|scope| {
         let waiting: Vec<_> = (0..6)
             .map(|n| {
-                let result = result.clone();
+                let (result, left) = (result.clone(), left.clone());
                 // Some of them leave early, and another one has to take over.
-                scope.spawn(move || match n % 2 {
-                    0 => result.get().unwrap(),
-                    _ => {
+                scope.spawn(move || {
+                    if n % 2 == 1 {
                         assert!(!result.wait_timeout(Duration::from_millis(n)));
-                        result.get().unwrap()
+                        left.send(()).unwrap();
                     }
+                    result.get().unwrap()
                 })
             })
             .collect();
-        thread::sleep(Duration::from_millis(20));
+        (0..3).for_each(|_| has_left.recv_timeout(FOREVER).unwrap());
         gate.set();
         assert!(waiting.into_iter().all(|thread| thread.join().unwrap() == 7));
     });
