@@ -102,7 +102,7 @@
 //!
 //! # Features
 //!
-//! `channels`, `net` and `manager` are on by default. A program that needs only a pool leaves them out (`default-features = false`) and
+//! `channels`, `net`, `manager` and `remote` are on by default. A program that needs only a pool leaves them out (`default-features = false`) and
 //! compiles half as many crates.
 //!
 //! | feature | default | what for |
@@ -110,6 +110,7 @@
 //! | `channels` | yes | queues and pipes: the module [`channels`] |
 //! | `net` | yes | listeners, clients and connections over sockets, and their authentication |
 //! | `manager` | yes | live objects behind proxies: the module [`manager`] |
+//! | `remote` | yes | managers of other programs, over sockets: `Manager::serve` and `Manager::connect` |
 //! | `log` | no | log records of children arrive in their parent's logger: `process::logs::forward` |
 //! | `tracing` | no | a span around each task of a pool, events for the lives of its workers |
 //! | `tokio` | no | twins of the calls of [`channels`] that wait, for tasks of tokio |
