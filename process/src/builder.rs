@@ -12,20 +12,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::handle::Child;
-use crate::identity::{self, Identity};
-use crate::job::{self, Job, Surroundings};
+use crate::job::{self, Job, Setup};
 use crate::process::Process;
+use crate::process_info::{self, ProcessInfo};
+use crate::registry;
 use crate::spawn_error::SpawnError;
-use crate::start::{self, StartMethod, Until};
+use crate::start::deadline::StartDeadline;
+use crate::start::lifeline::lifeline;
+use crate::start::{self, StartMethod};
 use crate::stdio::{self, Pipes, Stdio};
-use crate::{init, registry};
 
 /// Describes a process before it is started.
 ///
 /// ```
 /// use procession_process::{Process, StartMethod, Stdio};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// let process = Process::builder()
 ///     .name("reader")
@@ -36,8 +37,7 @@ use crate::{init, registry};
 ///     .stderr(Stdio::Null)
 ///     .spawn(|()| (std::env::var("LANG").unwrap(), std::env::current_dir().unwrap()), ())?;
 /// assert_eq!(process.join()?, ("C".into(), "/".into()));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// A clone describes another process of the same kind:
@@ -59,7 +59,7 @@ pub struct Builder {
     method: StartMethod,
     changes: Vec<(OsString, Option<OsString>)>,
     directory: Option<PathBuf>,
-    /// Shared with clones: a descriptor is copied when it is used, where that can fail.
+    /// Shared with clones: a descriptor is duplicated when it is used, where that can fail.
     streams: [Arc<Stdio>; 3],
 }
 
@@ -76,7 +76,7 @@ impl Builder {
         }
     }
 
-    /// Its name, which need not be unique. Without one it is `Process-1` and so on, its own children `Process-1:1`.
+    /// Sets the name, which need not be unique. The default is `Process-1` and so on, for its own children `Process-1:1`.
     ///
     /// ```
     /// # use procession_process::{Process, current};
@@ -90,8 +90,8 @@ impl Builder {
         self
     }
 
-    /// Whether it ends with this process: at exit it is terminated and not waited for, and when this process is killed
-    /// it is killed too. Without this it is what this process is.
+    /// Sets whether it ends with this process: at exit it is terminated and not waited for, and when this process is killed
+    /// it is killed too. The default is what this process is.
     ///
     /// ```
     /// # use procession_process::{Process, current};
@@ -105,7 +105,7 @@ impl Builder {
         self
     }
 
-    /// How it is started.
+    /// Sets how it is started.
     ///
     /// ```
     /// # use procession_process::{Process, StartMethod};
@@ -149,7 +149,7 @@ impl Builder {
         self
     }
 
-    /// Its working directory, which is otherwise this process's.
+    /// Sets the working directory. The default is that of this process.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -163,7 +163,7 @@ impl Builder {
         self
     }
 
-    /// Where its stdin leads. Without this: nowhere, because several processes cannot share a terminal's input.
+    /// Sets the standard input. The default is the null device, because several processes cannot share the input of a terminal.
     ///
     /// ```
     /// # use std::io::Write;
@@ -180,7 +180,7 @@ impl Builder {
         self
     }
 
-    /// Where its stdout leads. Without this: where this process's leads.
+    /// Sets the standard output. The default is that of this process.
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};
@@ -195,12 +195,12 @@ impl Builder {
         self
     }
 
-    /// Where its stderr leads. Without this: where this process's leads.
+    /// Sets the standard error. The default is that of this process.
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};
     /// # procession_process::init();
-    /// let quiet = Process::builder().stderr(Stdio::Null).spawn(|()| eprintln!("nobody reads this"), ())?;
+    /// let quiet = Process::builder().stderr(Stdio::Null).spawn(|()| eprintln!("not shown"), ())?;
     /// quiet.join()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -213,7 +213,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`]. The function has not run then.
+    /// [`SpawnError`]: the process could not be started. The function has not run then.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -228,15 +228,15 @@ impl Builder {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        self.start(Function::of(function)?, job::encode(&argument)?, None, Until::default())
+        self.start(Function::of(function)?, job::encode(&argument)?, None, StartDeadline::default())
     }
 
-    /// As [`spawn`](Builder::spawn), and starting takes `timeout` at the longest. What starting takes is mostly less than a
+    /// Starts `function(argument)`, in at most `timeout`. A start mostly takes less than a
     /// millisecond; a machine that hangs, a program that starts slowly, or other threads that start processes make it more.
     ///
     /// # Errors
     ///
-    /// [`SpawnError::TimedOut`] when the process was not about to call its function by then: it never will. Else as
+    /// [`SpawnError::TimedOut`]: the process was not about to call its function by then, and never will. Otherwise as
     /// [`spawn`](Builder::spawn), which has a limit of 30 seconds.
     ///
     /// ```
@@ -259,15 +259,15 @@ impl Builder {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        self.start(Function::of(function)?, job::encode(&argument)?, None, Until::within(timeout))
+        self.start(Function::of(function)?, job::encode(&argument)?, None, StartDeadline::within(timeout))
     }
 
-    /// Starts a function that is handed a control link beside its argument, and answers the other end: for crates that build
+    /// Starts a function that gets a control link beside its argument, and returns the other end: for crates that build
     /// on processes, such as a pool.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Builder::spawn).
+    /// [`SpawnError`], as for [`spawn`](Builder::spawn).
     #[doc(hidden)]
     pub fn spawn_with_control<A, R>(
         self,
@@ -280,23 +280,41 @@ impl Builder {
     {
         let argument = job::encode(&argument)?;
         let (here, there) = Control::pair().map_err(SpawnError::from_io)?;
-        let process = self.start(Function::with_control(function)?, argument, Some(there), Until::default())?;
+        let process = self.start(Function::with_control(function)?, argument, Some(there), StartDeadline::default())?;
         Ok((process, here))
     }
 
-    pub(crate) fn start<R>(
+    /// Starts a function without an argument in the process described.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`], as for [`spawn`](Builder::spawn).
+    ///
+    /// ```
+    /// # use procession_process::{Process, current};
+    /// fn name() -> String { current().name().to_owned() }
+    /// # procession_process::init();
+    /// let process = Process::builder().name("reader").spawn_fn(name)?;
+    /// assert_eq!(process.join()?, "reader");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spawn_fn<R: Serialize + DeserializeOwned>(self, function: fn() -> R) -> Result<Process<R>, SpawnError> {
+        self.start(Function::without_argument(function)?, job::encode(&())?, None, StartDeadline::default())
+    }
+
+    fn start<R>(
         self,
         function: Function,
         argument: Message,
         control: Option<Control>,
-        until: Until,
+        until: StartDeadline,
     ) -> Result<Process<R>, SpawnError> {
-        init::require()?;
+        start::init::require()?;
         let method = self.method;
         let (mut job, pipes) = self.job(function, argument, control)?;
-        let (name, daemon) = (job.identity.name.clone(), job.identity.daemon);
+        let (name, daemon) = (job.info.name.clone(), job.info.daemon);
         let started = start::start(method, &mut job, until)?;
-        let child = Child::new(name, daemon, started.pid, started.pidfd, started.control);
+        let child = Child::new(name, daemon, started.pid, started.pidfd, started.control, registry::forget);
         registry::add(&child).map_err(SpawnError::from_io)?;
         Ok(Process::new(child, pipes))
     }
@@ -304,15 +322,15 @@ impl Builder {
     fn job(self, function: Function, argument: Message, control: Option<Control>) -> Result<(Job, Pipes), SpawnError> {
         let Builder { name, daemon, method: _, changes, directory, streams: [input, output, error] } = self;
         let named = name.is_some();
-        let identity = Identity::next_child(name, daemon.unwrap_or_else(|| identity::own().daemon));
-        let lifeline = identity.daemon.then(start::lifeline).transpose().map_err(SpawnError::from_io)?;
+        let info = ProcessInfo::of_next_child(name, daemon.unwrap_or_else(|| process_info::own().daemon));
+        let lifeline = info.daemon.then(lifeline).transpose().map_err(SpawnError::from_io)?;
         let (standard, pipes) = stdio::open([input, output, error]).map_err(SpawnError::from_io)?;
-        let surroundings = Surroundings { named, standard, environment: None, changes, place: None, directory };
+        let setup = Setup { named, standard, environment: None, changes, parent_directory: None, directory };
         let lifeline = lifeline.map(|end: OwnedFd| Descriptor::from(end));
         let job = Job {
             image: None,
-            identity,
-            surroundings,
+            info,
+            setup,
             lifeline,
             function,
             argument,
@@ -321,5 +339,63 @@ impl Builder {
             control,
         };
         Ok((job, pipes))
+    }
+}
+
+impl<R: DeserializeOwned> Process<R> {
+    /// Starts `function(argument)` in a new process.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`]: the process could not be started. The function has not run then.
+    ///
+    /// ```
+    /// # procession_process::init();
+    /// assert_eq!(procession_process::Process::spawn(|(a, b): (u64, u64)| a * b, (6, 7))?.join()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "start")]
+    pub fn spawn<A>(function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize,
+    {
+        Process::builder().spawn(function, argument)
+    }
+}
+
+impl<R: Serialize + DeserializeOwned> Process<R> {
+    /// Starts a function without an argument in a new process.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`], as for [`spawn`](Process::spawn).
+    ///
+    /// ```
+    /// use procession_process::Process;
+    ///
+    /// fn hello() -> String { "hello".into() }
+    ///
+    /// # procession_process::init();
+    /// assert_eq!(Process::spawn_fn(hello)?.join()?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spawn_fn(function: fn() -> R) -> Result<Process<R>, SpawnError> {
+        Process::builder().spawn_fn(function)
+    }
+}
+
+impl Process<()> {
+    /// Makes a builder, which sets the name of a process, how it starts, and its environment.
+    ///
+    /// ```
+    /// # use procession_process::Process;
+    /// # procession_process::init();
+    /// let process = Process::builder().name("reader").daemon(true).spawn(|()| (), ())?;
+    /// assert_eq!(process.name(), "reader");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::new()
     }
 }

@@ -1,4 +1,4 @@
-//! The life of a child: set up, call the function, tell the outcome, exit. It never returns into the program's own code.
+//! The life of a child: set up, call the function, report the outcome, exit. It never returns into the program's own code.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
@@ -10,9 +10,9 @@ use procession_core::os::{directory, exit, lifeline, profile, signal, stdio};
 use procession_core::{Control, Function, Image, LinkError, PendingDrop, last_words, start};
 use std::os::fd::OwnedFd;
 
-use crate::identity;
-use crate::job::{Job, Report, Surroundings};
+use crate::job::{Job, Report, Setup};
 use crate::panics::{self, Panic};
+use crate::process_info;
 use crate::stdio::Stream;
 
 /// The exit code of a Rust program whose `main` panics.
@@ -22,47 +22,48 @@ const FAILED: i32 = 1;
 
 /// The variable that has copies run the exit hooks of the C library.
 const WANTS_EXIT_HOOKS: &str = "PROCESSION_EXIT_HOOKS";
-/// Whether it was set when the environment was looked at last.
+/// Whether it was set when the environment was last read. Relaxed: read and written before any thread of the program runs.
 static EXIT_HOOKS: AtomicBool = AtomicBool::new(false);
 
-/// How a child leaves when its function is over.
+/// How a child exits when its function has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
+pub(crate) enum ExitStyle {
     /// As a program of its own does: through the C library.
     AsProgram,
-    /// As a copy of another process: what that one has registered to run at exit is not run.
+    /// As a copy of another process: the exit handlers of the original are not run.
     AsCopy,
 }
 
-/// The link to the parent, while there is an outcome to tell.
+/// The link to the parent, until the outcome is sent.
 static PARENT: Mutex<Option<&'static mut Control>> = Mutex::new(None);
 
-/// Does once, in the process that is about to be copied, what each copy would have to do: every page of memory that a fresh copy
-/// touches costs it microseconds.
+/// Does once, in the process that is about to be copied, what each copy would have to do: each page of memory that a fresh copy
+/// touches costs it 2 µs.
 pub(crate) fn prepare_copies() {
     panics::prepare_watch();
-    look_for_exit_hooks();
+    panics::on_watched_panic(prepare_last_words);
+    update_exit_hooks();
 }
 
-/// Lives as the child whose job arrives over `control`.
-pub(crate) fn receive(mut control: Control, leave: Leave) -> ! {
+/// Runs the child whose job arrives over `control`.
+pub(crate) fn receive(mut control: Control, leave: ExitStyle) -> ! {
     match control.recv::<Job>(None) {
         Ok(Some(job)) => {
-            identity::become_one(&job.identity);
-            live(job, control, leave)
+            process_info::set_own(&job.info);
+            run_child(job, control, leave)
         }
-        // The parent changed its mind or is gone: there is nobody to tell.
+        // The parent has given the start up or is gone, so that a report would reach no process.
         Ok(None) => exit::exit_now(FAILED),
         Err(error) => refuse(&mut control, &error.to_string()),
     }
 }
 
-/// Lives as a child that has its job and its identity.
-pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
-    if leave == Leave::AsCopy {
+/// Runs a child that has its job and its name.
+pub(crate) fn run_child(job: Job, mut control: Control, leave: ExitStyle) -> ! {
+    if leave == ExitStyle::AsCopy {
         profile::begin_copy();
     }
-    let Job { image, identity: _, surroundings, lifeline, function, argument, control: second, .. } = job;
+    let Job { image, info: _, setup, lifeline, function, argument, control: second, .. } = job;
     #[cfg(feature = "log")]
     let logs = job.logs;
     if image.is_some_and(|one| one != *Image::own()) {
@@ -73,32 +74,34 @@ pub(crate) fn live(job: Job, mut control: Control, leave: Leave) -> ! {
     }
     #[cfg(feature = "log")]
     logs.into_iter().for_each(crate::logs::begin);
-    let told = match settle(surroundings, lifeline.map(OwnedFd::from)) {
+    let sent = match apply_setup(setup, lifeline.map(OwnedFd::from)) {
         Ok(()) => control.send(&Report::Started { pid: own_number() }),
         Err(reason) => refuse(&mut control, &reason),
     };
-    if told.is_err() {
+    if sent.is_err() {
         exit::exit_now(FAILED);
     }
+    panics::on_watched_panic(prepare_last_words);
     *parent() = Some(last_words::speak_over(control));
     let code = run(function, argument, second);
     match leave {
-        Leave::AsCopy if !EXIT_HOOKS.load(Ordering::Relaxed) => exit::leave(code),
-        Leave::AsCopy | Leave::AsProgram => process::exit(code),
+        ExitStyle::AsCopy if !EXIT_HOOKS.load(Ordering::Relaxed) => exit::leave(code),
+        ExitStyle::AsCopy | ExitStyle::AsProgram => process::exit(code),
     }
 }
 
-/// Looks whether copies are to leave as programs do, with all that libraries do then: leak sanitizers, profilers, exit hooks of C
-/// code. To be called again when the environment has changed.
-fn look_for_exit_hooks() {
+/// Reads whether copies are to exit as programs do, with all that libraries do then: leak sanitizers, profilers, exit hooks of C
+/// code. It is called again when the environment has changed.
+fn update_exit_hooks() {
     let wanted = env::var_os(WANTS_EXIT_HOOKS).is_some_and(|value| !value.is_empty() && value != "0");
     EXIT_HOOKS.store(wanted, Ordering::Relaxed);
 }
 
-/// A result with more descriptors is dropped before it is told: sending opens each once more, and the limit on them is near.
+/// A result with more descriptors is dropped before it is sent. A smaller number drops results early, where a panic of their
+/// destructor costs the result; a larger one may meet the limit on descriptors, of which sending opens each once more.
 const MANY_DESCRIPTORS: usize = 64;
 
-/// Calls the function, tells the outcome, and answers the exit code.
+/// Calls the function, sends the outcome, and returns the exit code.
 fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
     let outcome = panics::catch_and_print(|| function.call_keeping(argument, control));
     let (report, code, mut value) = match outcome {
@@ -106,44 +109,44 @@ fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
         Ok(Err(error)) => (Report::Failed(error.to_string()), FAILED, PendingDrop::default()),
         Err(panic) => (Report::Panicked(panic), PANICKED, PendingDrop::default()),
     };
-    last_records();
+    report_dropped_logs();
     if let Report::Returned(result) = &report
         && result.descriptors().len() > MANY_DESCRIPTORS
     {
         panics::discard(mem::take(&mut value));
     }
-    let told = tell(&[report]);
-    // A destructor that panics or ends the process costs no result: it was told.
+    let sent = send_reports(&[report]);
+    // A destructor that panics or ends the process costs no result: it was sent.
     let dropped = panics::catch_and_print(|| drop(value));
-    told.map_or(FAILED, |()| if dropped.is_ok() { code } else { PANICKED })
+    sent.map_or(FAILED, |()| if dropped.is_ok() { code } else { PANICKED })
 }
 
-/// Arranges the process as the job says.
-fn settle(around: Surroundings, lifeline: Option<OwnedFd>) -> Result<(), String> {
-    let streams = around.standard.map(Stream::received);
+/// Sets the process up as the job says.
+fn apply_setup(setup: Setup, lifeline: Option<OwnedFd>) -> Result<(), String> {
+    let streams = setup.standard.map(Stream::received);
     let step = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
     stdio::install(streams).map_err(step("connect its standard streams"))?;
-    let has_new_environment = around.environment.is_some() || !around.changes.is_empty();
-    if let Some(variables) = around.environment {
+    let has_new_environment = setup.environment.is_some() || !setup.changes.is_empty();
+    if let Some(variables) = setup.environment {
         start::set_environment(&variables).map_err(step("take over the environment"))?;
     }
-    for (name, value) in &around.changes {
+    for (name, value) in &setup.changes {
         start::set_variable(name, value.as_ref()).map_err(step("change its environment"))?;
     }
     if has_new_environment {
-        look_for_exit_hooks();
+        update_exit_hooks();
     }
-    if let Some(place) = around.place {
-        directory::enter(OwnedFd::from(place)).map_err(step("enter its parent's working directory"))?;
+    if let Some(directory) = setup.parent_directory {
+        directory::enter(OwnedFd::from(directory)).map_err(step("enter its parent's working directory"))?;
     }
-    if let Some(directory) = around.directory {
+    if let Some(directory) = setup.directory {
         env::set_current_dir(&directory).map_err(|error| format!("cannot enter {}: {error}", directory.display()))?;
     }
     if let Some(end) = lifeline {
         lifeline::die_with(&end).map_err(step("tie its life to its parent's"))?;
     }
-    if around.named {
-        let name = identity::own().name.replace('\0', " ");
+    if setup.named {
+        let name = process_info::own().name.replace('\0', " ");
         signal::set_process_name(&name).map_err(step("name itself"))?;
     }
     watch_exit();
@@ -155,18 +158,18 @@ fn refuse(control: &mut Control, reason: &str) -> ! {
     exit::exit_now(FAILED)
 }
 
-/// Has the parent told of an exit code that the kernel would cut. Without memory for that it is told the cut one.
+/// Registers the report of an exit code that the kernel would truncate. Without memory for that the parent sees the truncated one.
 pub(crate) fn watch_exit() {
     static WATCHED: Once = Once::new();
-    WATCHED.call_once(|| drop(exit::on_exit_status(tell_exit)));
+    WATCHED.call_once(|| drop(exit::on_exit_status(report_exit)));
 }
 
-/// Tells the outcome. After it nothing else is told. What cannot be told is told of.
-fn tell(reports: &[Report]) -> Result<(), LinkError> {
+/// Sends the last reports and closes the link. An outcome that cannot be sent is reported as an error.
+fn send_reports(reports: &[Report]) -> Result<(), LinkError> {
     let Some(control) = parent().take() else { return Ok(()) };
     last_words::silence();
     reports.iter().try_for_each(|report| control.send(report)).or_else(|error| match error {
-        // The parent is gone; nobody is left to know.
+        // The parent is gone, so that no process waits for the outcome.
         LinkError::Disconnected => Ok(()),
         error => {
             let _parent_gone = control.send(&Report::Failed(unsendable(&error)));
@@ -179,38 +182,33 @@ fn unsendable(error: &LinkError) -> String {
     format!("the function returned, but its result cannot be sent: {error}")
 }
 
-/// Whether somebody wants to know of a panic that ends this process.
-pub(crate) fn has_last_words() -> bool {
-    last_words::are_wanted()
-}
-
-/// Puts a panic down in case it ends this process.
-pub(crate) fn prepare_last_words(panic: &Panic) {
+/// Prepares the report of a panic in case it ends this process.
+fn prepare_last_words(panic: &Panic) {
     last_words::prepare(&Report::Panicked(panic.clone()));
 }
 
-/// Tells how this process exits, before its function has returned: in the middle of which panic, and with which code, where the
-/// kernel would cut it.
-fn tell_exit(code: i32) {
-    last_records();
-    let panic = panics::under_way().map(Report::Panicked);
+/// Reports an exit before the function has returned: in the middle of which panic, and with which code, where the
+/// kernel would truncate it.
+fn report_exit(code: i32) {
+    report_dropped_logs();
+    let panic = panics::current_panic().map(Report::Panicked);
     let code = (!(0..=255).contains(&code)).then_some(Report::Exited(code));
     let reports: Vec<Report> = code.into_iter().chain(panic).collect();
     if !reports.is_empty() {
-        let _untold = tell(&reports);
+        let _untold = send_reports(&reports);
     }
 }
 
-/// Tells of log records that there was no room for.
-fn last_records() {
+/// Reports the number of log records that found no room.
+fn report_dropped_logs() {
     #[cfg(feature = "log")]
-    if let (Some(control), count @ 1..) = (&mut *parent(), crate::logs::untold()) {
+    if let (Some(control), count @ 1..) = (&mut *parent(), crate::logs::take_dropped()) {
         let _parent_gone = control.send(&Report::Unlogged(count));
     }
 }
 
-/// Forgets the link to the parent without touching it: it is that of the process that this one was copied from.
-pub(crate) fn disown() {
+/// Forgets the link to the parent without touching it: it belongs to the original of this copy.
+pub(crate) fn forget_inherited() {
     last_words::silence();
     *parent() = None;
 }

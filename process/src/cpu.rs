@@ -1,13 +1,13 @@
-//! [`cpu_count`]: how many processors this process may use.
+//! [`cpu_count`]: the number of processors that this process may use.
 
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread::available_parallelism;
 
-/// How many processors this process may use at once: at least 1.
+/// Returns the number of processors that this process may use at once: at least 1.
 ///
-/// The smallest of what its affinity allows (`taskset`, containers), its control group's quota, rounded up, and the variable
+/// It is the smallest of its affinity (`taskset`, containers), the quota of its control group, rounded up, and the variable
 /// `PROCESSION_CPU_COUNT`, where that is set to a number above 0.
 ///
 /// ```
@@ -16,12 +16,12 @@ use std::thread::available_parallelism;
 ///
 /// # Differences from Python
 ///
-/// `multiprocessing.cpu_count` counts the machine's processors, whatever this process may use of them.
+/// `multiprocessing.cpu_count` counts the processors of the machine, also those that this process may not use.
 #[must_use]
 #[doc(alias = "process_cpu_count")]
 pub fn cpu_count() -> usize {
-    let told = std::env::var("PROCESSION_CPU_COUNT").ok().and_then(|text| text.trim().parse::<NonZeroUsize>().ok());
-    told.map_or(usize::MAX, NonZeroUsize::get).min(allowed())
+    let quota = std::env::var("PROCESSION_CPU_COUNT").ok().and_then(|text| text.trim().parse::<NonZeroUsize>().ok());
+    quota.map_or(usize::MAX, NonZeroUsize::get).min(allowed())
 }
 
 fn allowed() -> usize {
@@ -30,7 +30,7 @@ fn allowed() -> usize {
     quota().map_or(affinity, |quota| quota.min(affinity)).max(1)
 }
 
-/// The quota of this process's control group and of those above it, the smallest, in whole processors.
+/// Returns the smallest quota of the control group of this process and of those above it, in whole processors.
 fn quota() -> Option<usize> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().filter_map(quota_of_line).min()
@@ -65,7 +65,7 @@ fn parse_v2(text: &str) -> Option<usize> {
     processors(quota.parse().ok()?, period.parse().ok()?)
 }
 
-/// The two files of version 1; a quota of −1 is none.
+/// The two files of version 1; a quota of −1 means no quota.
 fn parse_v1(quota: &str, period: &str) -> Option<usize> {
     processors(quota.trim().parse().ok()?, period.trim().parse().ok()?)
 }

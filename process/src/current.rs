@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, deadline_after, poll};
 
-use crate::identity::{self, Identity};
+use crate::process_info::{self, ProcessInfo};
 
-/// The calling process. See [`current`].
+/// The calling process, as returned by [`current`].
 ///
 /// ```
 /// # procession_process::init();
@@ -20,29 +20,27 @@ use crate::identity::{self, Identity};
 /// println!("{} is process {}", me.name(), me.id());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Current(Arc<Identity>);
+pub struct Current(Arc<ProcessInfo>);
 
-/// The calling process.
+/// Returns the calling process.
 ///
 /// ```
 /// use procession_process::{Process, current};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// assert_eq!(current().name(), "MainProcess");
 /// let child = Process::spawn(|()| current().name().to_owned(), ())?;
 /// assert_eq!(child.join()?, child.name());
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
 #[doc(alias = "current_process")]
 pub fn current() -> Current {
-    Current(identity::own())
+    Current(process_info::own())
 }
 
 impl Current {
-    /// Its name: `MainProcess` for the first of a family.
+    /// Returns the name: `MainProcess` for the first of a family.
     ///
     /// ```
     /// # procession_process::init();
@@ -53,7 +51,7 @@ impl Current {
         &self.0.name
     }
 
-    /// Its number.
+    /// Returns the process number.
     ///
     /// ```
     /// # procession_process::init();
@@ -65,7 +63,7 @@ impl Current {
         std::process::id()
     }
 
-    /// Whether it ends with its parent.
+    /// Returns whether it ends with its parent.
     ///
     /// ```
     /// # procession_process::init();
@@ -77,12 +75,12 @@ impl Current {
     }
 }
 
-/// The process that has started the calling one. See [`parent`].
+/// The process that has started the calling one, as returned by [`parent`].
 ///
 /// ```
 /// # procession_process::init();
 /// let child = procession_process::Process::spawn(|()| {
-///     let parent = procession_process::parent().expect("it was started by somebody");
+///     let parent = procession_process::parent().expect("it has a parent");
 ///     println!("started by {}, which is process {}", parent.name(), parent.id());
 ///     parent.id()
 /// }, ())?;
@@ -95,27 +93,25 @@ pub struct Parent {
     name: String,
 }
 
-/// The process that has started the calling one; `None` in the first of a family.
+/// Returns the process that has started the calling one; `None` in the first of a family.
 ///
 /// ```
 /// use procession_process::{Process, parent};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// assert!(parent().is_none());
 /// let child = Process::spawn(|()| parent().map(|one| (one.id(), one.is_alive())), ())?;
 /// assert_eq!(child.join()?, Some((std::process::id(), true)));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
 #[doc(alias = "parent_process")]
 pub fn parent() -> Option<Parent> {
-    identity::own().parent.clone().map(|(id, name)| Parent { id, name })
+    process_info::own().parent.clone().map(|(id, name)| Parent { id, name })
 }
 
 impl Parent {
-    /// Its name.
+    /// Returns the name.
     ///
     /// ```
     /// # use procession_process::{Process, parent};
@@ -129,7 +125,7 @@ impl Parent {
         &self.name
     }
 
-    /// Its number.
+    /// Returns the process number.
     ///
     /// ```
     /// # use procession_process::{Process, parent};
@@ -144,7 +140,7 @@ impl Parent {
         self.id
     }
 
-    /// Whether it lives, however it may have ended: the kernel gives an orphan another parent at once.
+    /// Returns whether it lives. (The parent number of the kernel is no proof: an orphan gets another parent.)
     ///
     /// ```
     /// # use procession_process::{Process, parent};
@@ -168,7 +164,7 @@ impl Parent {
     /// # procession_process::init();
     /// if let Some(parent) = procession_process::parent() {
     ///     parent.join()?;
-    ///     println!("from here on nobody waits for this process");
+    ///     println!("this process is an orphan");
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -177,11 +173,11 @@ impl Parent {
         Ok(())
     }
 
-    /// Waits until it has ended, `timeout` at the longest, and answers whether it has.
+    /// Waits up to `timeout` until it has ended. Returns whether it has.
     ///
     /// # Errors
     ///
-    /// As [`join`](Parent::join).
+    /// [`io::Error`], as for [`join`](Parent::join).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -202,7 +198,7 @@ impl Parent {
             Err(_) if !self.is_alive() => return Ok(true),
             Err(error) => return Err(error),
         };
-        // It lives after the descriptor was made, so the descriptor is its own and no stranger's with the same number.
+        // It lives after the descriptor was made, so that the descriptor is not that of another process with the same number.
         if !self.is_alive() {
             return Ok(true);
         }

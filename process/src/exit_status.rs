@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use procession_process::Process;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// let sleeper = Process::spawn(|()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
 /// sleeper.kill();
@@ -20,13 +19,12 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(status.signal(), Some(9));
 /// assert_eq!(status.exit_code(), -9);
 /// assert_eq!(status.to_string(), "signal 9 (SIGKILL)");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Differences from `std::process::ExitStatus`
 ///
-/// It can be sent to other processes, and a code beyond 255 (`exit(256)`) is told as the process gave it, where the kernel
+/// It can be sent to other processes, and a code beyond 255 (`exit(256)`) is reported as the process gave it, where the kernel
 /// passes on the lowest eight bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExitStatus(Kind);
@@ -47,12 +45,12 @@ impl ExitStatus {
         })
     }
 
-    /// The status with the code that the process gave, where the kernel told only its lowest eight bits.
+    /// Returns the status with the code that the process gave, of which the kernel has only the lowest eight bits.
     pub(crate) fn with_full_code(self, code: i32) -> ExitStatus {
         if self.0 == Kind::Code(code & 0xff) { ExitStatus(Kind::Code(code)) } else { self }
     }
 
-    /// Whether the process exited with code 0.
+    /// Returns whether the process exited with code 0.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -67,7 +65,7 @@ impl ExitStatus {
         self.code() == Some(0)
     }
 
-    /// The code that it exited with; `None` when a signal ended it.
+    /// Returns the exit code; `None` when a signal ended the process.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -81,7 +79,7 @@ impl ExitStatus {
         if let Kind::Code(code) = self.0 { Some(code) } else { None }
     }
 
-    /// The number of the signal that ended it; `None` when it exited.
+    /// Returns the number of the signal that ended the process; `None` when it exited.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -95,7 +93,7 @@ impl ExitStatus {
         if let Kind::Signal { number, .. } = self.0 { Some(number) } else { None }
     }
 
-    /// Whether the signal left a core file behind.
+    /// Returns whether the signal left a core file behind.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -109,7 +107,7 @@ impl ExitStatus {
         matches!(self.0, Kind::Signal { core_dumped: true, .. })
     }
 
-    /// Python's number: the code, or −N for signal N; 255 when the status was lost (see [`is_lost`](ExitStatus::is_lost)).
+    /// Returns Python's number: the code, or −N for signal N; 255 when the status was lost (see [`is_lost`](ExitStatus::is_lost)).
     ///
     /// ```
     /// # use procession_process::Process;
@@ -128,7 +126,7 @@ impl ExitStatus {
         }
     }
 
-    /// Whether nobody can tell any more how it ended: this program ignores `SIGCHLD` or waits for children of others.
+    /// Returns whether the status is lost: this program ignores `SIGCHLD`, or waits for children that are not its own.
     ///
     /// ```
     /// # use procession_process::Process;

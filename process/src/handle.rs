@@ -17,19 +17,17 @@ use crate::exit_status::ExitStatus;
 use crate::job::Report;
 use crate::join_error::{JoinError, Reason};
 use crate::panics::Panic;
-use crate::registry;
 
 /// A process that this one has started.
 ///
-/// Clones name the same process. [`Process`](crate::Process) is a child whose function's value can be had as well.
+/// Clones name the same process. [`Process`](crate::Process) is a child with the value of its function.
 ///
-/// A handle is good in the process that has started the child. In a copy of that process (a bare `fork`, or
-/// [`StartMethod::Fork`](crate::StartMethod::Fork)) it neither waits for nor signals anybody: waiting is an error.
+/// A handle works in the process that has started the child. In a copy of that process (a bare `fork`, or
+/// [`StartMethod::Fork`](crate::StartMethod::Fork)) it sends no signals, and waiting is an error.
 ///
 /// ```
 /// use procession_process::{Process, active_children};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// let sleeper = Process::spawn(|()| std::thread::sleep(std::time::Duration::from_secs(3600)), ())?;
 /// for child in active_children() {
@@ -38,33 +36,34 @@ use crate::registry;
 ///     assert_eq!(child.wait()?.exit_code(), -15);
 /// }
 /// assert!(!sleeper.is_alive());
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Child(pub(crate) Arc<State>);
 
 pub(crate) struct State {
-    /// Whose child it is: in a copy of that process its descriptors are the original's, or lead nowhere.
+    /// The parent: in a copy of it the descriptors of this handle belong to the original, or lead nowhere.
     owner: ProcessIdentity,
     name: String,
     pid: u32,
     daemon: bool,
     pidfd: PidFd,
     end: Mutex<End>,
-    /// Whether somebody has asked for the outcome: a scope reports those that nobody has.
+    /// Called once when the end has been seen.
+    on_end: fn(&Child),
+    /// Whether a caller has read the outcome: a scope reports the others.
     pub(crate) seen: AtomicBool,
 }
 
-/// How far it is known to have come.
+/// The known state.
 enum End {
     Running(Control),
     Over(ExitStatus, Outcome),
 }
 
-/// What a child has told at its end.
+/// The last report of a child.
 pub(crate) enum Outcome {
-    /// Shared, so that it is decoded without the lock: that is code of the user's.
+    /// Shared, so that it is decoded without the lock: decoding runs code of the user.
     Returned(Arc<Message>),
     Panicked(Panic),
     Failed(String),
@@ -72,12 +71,19 @@ pub(crate) enum Outcome {
 }
 
 impl Child {
-    pub(crate) fn new(name: String, daemon: bool, pid: u32, pidfd: PidFd, control: Control) -> Child {
+    pub(crate) fn new(
+        name: String,
+        daemon: bool,
+        pid: u32,
+        pidfd: PidFd,
+        control: Control,
+        on_end: fn(&Child),
+    ) -> Child {
         let (end, seen) = (Mutex::new(End::Running(control)), AtomicBool::new(false));
-        Child(Arc::new(State { owner: ProcessIdentity::current(), name, pid, daemon, pidfd, end, seen }))
+        Child(Arc::new(State { owner: ProcessIdentity::current(), name, pid, daemon, pidfd, end, on_end, seen }))
     }
 
-    /// Its name.
+    /// Returns the name.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -91,7 +97,7 @@ impl Child {
         &self.0.name
     }
 
-    /// Its number. After it has ended, the system may give the number to another process; this handle never confuses them.
+    /// Returns the process number. After it has ended, the system may give the number to another process; this handle never confuses them.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -107,7 +113,7 @@ impl Child {
         self.0.pid
     }
 
-    /// Whether it ends with this process.
+    /// Returns whether it ends with this process.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -122,7 +128,7 @@ impl Child {
         self.0.daemon
     }
 
-    /// Whether it runs.
+    /// Returns whether it runs.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -137,7 +143,7 @@ impl Child {
         self.exit_status().is_none()
     }
 
-    /// How it ended; `None` while it runs. It can be asked as often as one likes.
+    /// Returns how it ended; `None` while it runs. The answer stays available.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -150,15 +156,15 @@ impl Child {
     #[must_use]
     #[doc(alias = "exitcode")]
     pub fn exit_status(&self) -> Option<ExitStatus> {
-        // A failing look is a process that cannot be seen to have ended.
-        self.settle().unwrap_or(None)
+        // A process whose status cannot be read is not known to have ended.
+        self.try_reap().unwrap_or(None)
     }
 
     /// Waits until it has ended.
     ///
     /// # Errors
     ///
-    /// What the operating system reports about waiting.
+    /// [`io::Error`]: waiting failed, or this is a copy of the parent.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -176,11 +182,11 @@ impl Child {
         }
     }
 
-    /// Waits until it has ended, `timeout` at the longest: `None` when it still runs then.
+    /// Waits up to `timeout` until it has ended. Returns `None` when it still runs then.
     ///
     /// # Errors
     ///
-    /// As [`wait`](Child::wait).
+    /// [`io::Error`], as for [`wait`](Child::wait).
     ///
     /// ```
     /// # use std::time::Duration;
@@ -197,20 +203,20 @@ impl Child {
     }
 
     pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
-        if let Some(status) = self.settle()? {
+        if let Some(status) = self.try_reap()? {
             return Ok(Some(status));
         }
         let sentinel = Pollable::readable(self.as_fd());
         if !poll_briefly(sentinel, deadline)? {
             poll(&[sentinel], deadline)?;
         }
-        self.settle()
+        self.try_reap()
     }
 
-    /// Looks whether it has ended, and if so takes its status and what it has told.
-    pub(crate) fn settle(&self) -> io::Result<Option<ExitStatus>> {
-        if let Err(foreign) = self.owned() {
-            return self.known().map(Some).ok_or(foreign);
+    /// Takes the status and the reports of the process, if it has ended.
+    pub(crate) fn try_reap(&self) -> io::Result<Option<ExitStatus>> {
+        if let Err(foreign) = self.check_owner() {
+            return self.known_status().map(Some).ok_or(foreign);
         }
         let mut end = self.lock();
         let control = match &mut *end {
@@ -219,31 +225,31 @@ impl Child {
         };
         let Some(exit) = self.0.pidfd.reap()? else { return Ok(None) };
         let status = ExitStatus::of(exit);
-        let LastWords { outcome, code, unlogged } = last_words(control, status.success());
+        let FinalReports { outcome, code, unlogged } = final_reports(control, status.success());
         let status = code.map_or(status, |code| status.with_full_code(code));
         *end = End::Over(status, outcome);
         drop(end);
-        registry::forget(self);
-        self.hear_logs(unlogged);
+        (self.0.on_end)(self);
+        self.collect_logs(unlogged);
         Ok(Some(status))
     }
 
-    /// Has its last log records logged, and notes how many it had to drop.
+    /// Logs its last log records, and counts the dropped ones.
     #[cfg_attr(
         not(feature = "log"),
         expect(clippy::unused_self, unused_variables, reason = "there are no log records")
     )]
-    fn hear_logs(&self, unlogged: u64) {
+    fn collect_logs(&self, unlogged: u64) {
         #[cfg(feature = "log")]
         crate::logs::catch_up(self.name(), self.id(), unlogged);
     }
 
-    /// Whether it has ended without a value.
+    /// Returns whether it has ended without a value.
     pub(crate) fn has_failed(&self) -> bool {
         matches!(&*self.lock(), End::Over(_, Outcome::Panicked(_) | Outcome::Failed(_) | Outcome::Nothing))
     }
 
-    /// The panic that ended it, if one did: one that it told of before it went, and brought no value after. `None` while it runs.
+    /// Returns the panic that ended the process, if it reported one and returned no value after it. `None` while it runs.
     ///
     /// ```
     /// # procession_process::init();
@@ -261,7 +267,7 @@ impl Child {
         }
     }
 
-    /// What its function returned, still encoded, and how it ended, once it has ended; or why there is no value.
+    /// Returns the encoded value of its function and its status, once it has ended; or why there is no value.
     pub(crate) fn returned(&self) -> Result<(Arc<Message>, ExitStatus), JoinError> {
         self.0.seen.store(true, Ordering::Relaxed);
         let (status, reason) = match &*self.lock() {
@@ -278,18 +284,18 @@ impl Child {
         JoinError { name: self.name().to_owned(), pid: self.id(), status, reason }
     }
 
-    /// Sends a signal, and returns whether it was still there to get it.
+    /// Sends a signal. Returns whether the process was still there to get it.
     pub(crate) fn send(&self, number: i32) -> io::Result<bool> {
-        self.owned()?;
-        // Held, so that it is not reaped between the look and the signal; its descriptor would not hit a stranger even then.
+        self.check_owner()?;
+        // The lock is held, so that the process is not reaped before the signal; its descriptor would not name another process even then.
         match &*self.lock() {
             End::Running(_) => self.0.pidfd.signal(number),
             End::Over(..) => Ok(false),
         }
     }
 
-    /// An error in a copy of the process whose child this is.
-    fn owned(&self) -> io::Result<()> {
+    /// Returns an error in a copy of the parent.
+    fn check_owner(&self) -> io::Result<()> {
         if self.0.owner == ProcessIdentity::current() {
             return Ok(());
         }
@@ -298,8 +304,8 @@ impl Child {
         ))
     }
 
-    /// How it ended, where that has been seen. In a copy another thread's lock is never given back.
-    fn known(&self) -> Option<ExitStatus> {
+    /// Returns the status, if it is known. It does not wait for the lock, which in a copy another thread may hold for ever.
+    fn known_status(&self) -> Option<ExitStatus> {
         match self.0.end.try_lock().as_deref() {
             Ok(End::Over(status, _)) => Some(*status),
             _ => None,
@@ -311,49 +317,49 @@ impl Child {
     }
 }
 
-/// Everything that a process had told when it ended.
-struct LastWords {
+/// All reports of a process that has ended.
+struct FinalReports {
     outcome: Outcome,
-    /// Its full exit code, where it told one.
+    /// Its full exit code, where it reported one.
     code: Option<i32>,
-    /// How many of its log records were dropped, beyond those that it had told of before.
+    /// The number of its log records that were dropped since the last report of that.
     unlogged: u64,
 }
 
-/// Receives what a process that has ended has told.
-fn last_words(control: &mut Control, has_succeeded: bool) -> LastWords {
-    let mut last = LastWords { outcome: Outcome::Nothing, code: None, unlogged: 0 };
+/// Receives the reports of a process that has ended.
+fn final_reports(control: &mut Control, has_succeeded: bool) -> FinalReports {
+    let mut last = FinalReports { outcome: Outcome::Nothing, code: None, unlogged: 0 };
     loop {
         match control.try_recv::<Report>() {
-            // The last word of nearly every child.
+            // The last report of nearly every child.
             Ok(TryRecv::Value(Report::Returned(message))) => {
-                return LastWords { outcome: Outcome::Returned(Arc::new(message)), ..last };
+                return FinalReports { outcome: Outcome::Returned(Arc::new(message)), ..last };
             }
             Ok(TryRecv::Value(Report::Panicked(panic))) => last.outcome = Outcome::Panicked(panic),
             Ok(TryRecv::Value(Report::Failed(text) | Report::Refused(text))) => last.outcome = Outcome::Failed(text),
             Ok(TryRecv::Value(Report::Unlogged(count))) => last.unlogged = count,
-            Ok(TryRecv::Value(Report::Exited(told))) => last.code = Some(told),
+            Ok(TryRecv::Value(Report::Exited(code))) => last.code = Some(code),
             Ok(TryRecv::Value(Report::Started { .. })) => {}
             Ok(TryRecv::Empty | TryRecv::End) => return last,
-            // It has told all, and this process has no room for it.
+            // It has sent all, and this process has no room for it.
             Err(error) if has_succeeded && matches!(last.outcome, Outcome::Nothing) => {
                 let text = format!("the function returned, but its result cannot be received: {error}");
-                return LastWords { outcome: Outcome::Failed(text), ..last };
+                return FinalReports { outcome: Outcome::Failed(text), ..last };
             }
-            // Killed in the middle of telling: then the function had not been told to have returned.
+            // Killed while it sent a report: then its function is not known to have returned.
             Err(_garbled) => return last,
         }
     }
 }
 
-/// The sentinel: readable once the process has ended, for event loops.
+/// Lends the sentinel, which is readable once the process has ended, for event loops.
 impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.pidfd.as_fd()
     }
 }
 
-/// Ready when it has ended.
+/// Is ready when the process has ended.
 impl Waitable for Child {
     fn pollable(&self) -> Pollable<'_> {
         Pollable::readable(self.as_fd())

@@ -1,4 +1,4 @@
-//! What parent and child say to each other over the child's control link.
+//! The messages between parent and child over the control link of the child.
 //!
 //! ```text
 //! parent                                child
@@ -18,8 +18,8 @@ use procession_core::codec::{self, Descriptor, EncodeError, Message};
 use procession_core::{Control, Function, Image, SPILL};
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Identity;
 use crate::panics::Panic;
+use crate::process_info::ProcessInfo;
 use crate::spawn_error::SpawnError;
 use crate::stdio::Stream;
 
@@ -39,27 +39,27 @@ fn unsendable(error: EncodeError) -> SpawnError {
     if error.is_limit() { SpawnError::Limit(error.message().to_owned()) } else { SpawnError::Argument(error) }
 }
 
-/// Everything that a child needs to know.
+/// All that a child needs.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     /// The program that named the function. Checked by children that were executed; a copy of a checked one needs none.
     pub(crate) image: Option<Image>,
-    pub(crate) identity: Identity,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) info: ProcessInfo,
+    pub(crate) setup: Setup,
     /// The end of the parent's lifeline, for a daemon.
     pub(crate) lifeline: Option<Descriptor>,
     pub(crate) function: Function,
     pub(crate) argument: Message,
-    /// Where its log records go.
+    /// The receiver of its log records.
     #[cfg(feature = "log")]
     pub(crate) logs: Option<crate::logs::Forwarding>,
     /// A second link, for a function that talks to its parent.
     pub(crate) control: Option<Control>,
 }
 
-/// What a child finds around itself.
+/// The surroundings that a child sets up.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Surroundings {
+pub(crate) struct Setup {
     /// Whether its name was chosen, so that `ps` should show it instead of the program's.
     pub(crate) named: bool,
     /// Its three standard streams.
@@ -69,12 +69,12 @@ pub(crate) struct Surroundings {
     /// What is set (or removed) on top of it.
     pub(crate) changes: Vec<(OsString, Option<OsString>)>,
     /// The parent's working directory, where it is not the one that the child has anyway.
-    pub(crate) place: Option<Descriptor>,
-    /// Its own, which may be told as seen from the parent's.
+    pub(crate) parent_directory: Option<Descriptor>,
+    /// Its own working directory, which may be relative to that of the parent.
     pub(crate) directory: Option<PathBuf>,
 }
 
-/// What a child tells.
+/// A report of a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
     /// It is set up and about to call the function.
@@ -87,7 +87,7 @@ pub(crate) enum Report {
     Panicked(Panic),
     /// The function was not called, or its result could not be sent.
     Failed(String),
-    /// So many of its log records were dropped, and none of those that came after has said so.
+    /// The number of log records that were dropped since the last report of that.
     Unlogged(u64),
     /// It exits with this code.
     Exited(i32),

@@ -11,7 +11,7 @@ use crate::panics::{Asked, Panic};
 
 /// A process ended without the value of its function.
 ///
-/// It can be sent to another process, which is told the same.
+/// It can be sent to another process, which gets the same text.
 ///
 /// ```
 /// # use procession_process::Process;
@@ -33,18 +33,18 @@ pub struct JoinError {
 /// Why there is no value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reason {
-    /// Boxed, as it is several times as large as all else.
+    /// Boxed, because it is several times as large as the other variants.
     Panicked(Box<Panic>),
     /// It exited or was killed before the function returned.
     Died(ExitStatus),
-    /// The argument or the result could not be carried.
+    /// The argument or the result could not be sent.
     Failed(String),
     /// Waiting failed.
     Wait(String),
 }
 
 impl JoinError {
-    /// The name of the process.
+    /// Returns the name of the process.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -58,7 +58,7 @@ impl JoinError {
         &self.name
     }
 
-    /// The number that the process had.
+    /// Returns the number that the process had.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -73,24 +73,22 @@ impl JoinError {
         self.pid
     }
 
-    /// The panic of the function, if that was the reason.
+    /// Returns the panic of the function, if that was the reason.
     ///
     /// ```
     /// use procession_process::Process;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// let error = Process::spawn(|n: u32| assert_eq!(n, 1, "not one"), 2)?.join().unwrap_err();
     /// assert!(error.panic().unwrap().message().contains("not one"));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn panic(&self) -> Option<&Panic> {
         if let Reason::Panicked(panic) = &self.reason { Some(panic) } else { None }
     }
 
-    /// Whether the function panicked.
+    /// Returns whether the function panicked.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -104,7 +102,7 @@ impl JoinError {
         matches!(self.reason, Reason::Panicked(_))
     }
 
-    /// Whether the process exited or was killed before the function returned, and not by a panic that is known.
+    /// Returns whether the process exited or was killed before the function returned, and not by a panic that is known.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -118,7 +116,7 @@ impl JoinError {
         matches!(self.reason, Reason::Died(_))
     }
 
-    /// Whether the argument or the result could not be carried: one of them cannot be encoded or decoded, or a limit was in the way.
+    /// Returns whether the argument or the result could not be sent: one of them cannot be encoded or decoded, or a limit was reached.
     ///
     /// ```
     /// use procession_process::Process;
@@ -133,18 +131,16 @@ impl JoinError {
     ///     }
     /// }
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// assert!(Process::spawn(|_: Picky| (), Picky)?.join().unwrap_err().is_transport());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn is_transport(&self) -> bool {
         matches!(self.reason, Reason::Failed(_))
     }
 
-    /// Whether nothing is known of the process, because waiting for it failed.
+    /// Returns whether the state of the process is unknown, because waiting for it failed.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -158,7 +154,7 @@ impl JoinError {
         matches!(self.reason, Reason::Wait(_))
     }
 
-    /// How the process ended.
+    /// Returns how the process ended.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -181,7 +177,7 @@ impl fmt::Debug for JoinError {
     }
 }
 
-/// How a panic has ended the process, where it did not unwind.
+/// Returns how a panic has ended the process, where it did not unwind.
 fn unusual_end(reason: &Reason, status: Option<ExitStatus>) -> String {
     match (reason, status) {
         (Reason::Panicked(_), Some(status)) if status.code() != Some(PANICKED) => format!(" (it ended with {status})"),

@@ -1,6 +1,6 @@
-//! Run a function in another process, and have its value back.
+//! Runs a function in another process, and brings its value back.
 //!
-//! Python's `multiprocessing.Process`, for Rust: no macro, no registration, no daemon, and every end of a process is told
+//! Python's `multiprocessing.Process`, for Rust: no macro, no registration, no daemon, and every end of a process is reported
 //! as what it was.
 //!
 //! # Hello
@@ -21,32 +21,29 @@
 //!
 //! # What can run
 //!
-//! A plain `fn(A) -> R` where `A` and `R` can be serialized: a function, a generic function, a method path, a closure that
-//! captures nothing. What it needs is its argument, a tuple if there are several:
+//! A plain `fn(A) -> R` whose `A` and `R` can be serialized: a function, a generic function, a method path, a closure that
+//! captures nothing. Its input is its argument, a tuple if there are several:
 //!
 //! ```
 //! # use procession_process::Process;
 //! fn largest<T: Ord>(items: Vec<T>) -> Option<T> { items.into_iter().max() }
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # procession_process::init();
 //! let number = Process::spawn(largest, vec![3, 1, 4])?;
 //! let repeated = Process::spawn(|(word, n): (String, usize)| word.repeat(n), ("ab".into(), 3))?;
 //! assert_eq!((number.join()?, repeated.join()?.as_str()), (Some(4), "ababab"));
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! An open file or socket travels as well, inside a [`Descriptor`] or in a field that says `#[serde(with = "procession_process::fd")]`.
 //!
 //! # How it can end
 //!
-//! [`join`](Process::join) brings the value, or says why there is none: a panic with its message, place and backtrace, an
-//! exit before the function returned, a signal. A function that returns a `Result` has its own error come back as it is.
+//! [`join`](Process::join) returns the value, or the reason why there is not one: a panic with its message, place and backtrace, an
+//! exit before the function returned, a signal. The error of a function that returns a `Result` comes back as it is.
 //!
 //! ```
 //! # use procession_process::Process;
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # procession_process::init();
 //! let parsed = Process::spawn(|text: String| text.parse::<i32>().map_err(|e| e.to_string()), "x".into())?;
 //! assert!(parsed.join()?.unwrap_err().contains("invalid digit"));
@@ -55,21 +52,20 @@
 //! let error = aborted.join().unwrap_err();
 //! assert_eq!(error.exit_status().unwrap().signal(), Some(6));
 //! assert!(error.to_string().ends_with("was ended by signal 6 (SIGABRT) before its function returned"));
-//! # Ok(())
-//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Describing a process
 //!
-//! [`Process::builder`] gives it a name, an environment, a directory, streams, a [`StartMethod`], and makes it a *daemon*: one
+//! [`Process::builder`] gives it a name, an environment, a directory, streams, a [`StartMethod`], and makes it a *daemon*: a process
 //! that ends with this process. When this process exits, its daemons are terminated and its other children are waited
 //! for; when it is killed, the kernel kills its daemons at once.
 //!
 //! # Watching
 //!
 //! A handle is also a descriptor ([`AsFd`](std::os::fd::AsFd)) that becomes readable when the process has ended. Any number of
-//! threads may wait, with or without a timeout, and ask again. [`active_children`] lists the children that run,
-//! [`current`] and [`parent`] tell a process about itself, [`scope`] waits for all that was started in a block.
+//! threads may wait, with or without a timeout, and more than once. [`active_children`] lists the children that run,
+//! [`current`] and [`parent`] describe the calling process, [`scope`] waits for all processes that were started in a block.
 //!
 //! # Log records
 //!
@@ -97,11 +93,11 @@
 //! [^hooks]: Run where `PROCESSION_EXIT_HOOKS=1` is in the environment.
 //!
 //! "As they are now" means those of the thread that starts the child: when they differ from what they were when the server
-//! started, a new server is started, which takes a millisecond. [`stop_server`] does the same for what stands as it was.
+//! started, a new server is started, which takes a millisecond. [`stop_server`] brings the rest up to date.
 //!
 //! With `Fork`, objects that the child has inherited and that own a descriptor (files, sockets, handles of this library) get
-//! errors from it (`EBADF`), and never meet what the child opens: their numbers stay taken until they are dropped. Hand a
-//! child what it is to use. Handles of processes neither wait for nor signal anybody in a copy.
+//! errors from it (`EBADF`), and never meet what the child opens: their numbers stay taken until they are dropped. Pass a
+//! child what it is to use. In a copy, handles of processes send no signals, and waiting with them is an error.
 //!
 //! # Limits
 //!
@@ -117,48 +113,48 @@ mod cpu;
 mod current;
 mod exit_status;
 mod handle;
-mod identity;
-mod init;
 mod job;
 mod join_error;
 #[cfg(feature = "log")]
 pub mod logs;
 pub mod panics;
 mod process;
+mod process_info;
 mod registry;
 mod scope;
-mod server;
 mod signalling;
 mod spawn_error;
-mod spawn_fn;
 mod start;
 mod stdio;
+mod tuning;
 
 pub use builder::Builder;
 pub use cpu::cpu_count;
 pub use current::{Current, Parent, current, parent};
 pub use exit_status::ExitStatus;
 pub use handle::Child;
-pub use init::{ignore_interrupt, init};
+
 pub use join_error::JoinError;
 pub use panics::Panic;
 pub use process::Process;
 pub use registry::active_children;
 pub use scope::{Scope, ScopeError, scope};
-pub use server::stop_server;
+
 pub use spawn_error::SpawnError;
 pub use start::StartMethod;
+pub use start::init::{ignore_interrupt, init};
+pub use start::server_slot::stop_server;
 pub use stdio::Stdio;
 
 pub use procession_core::Failure;
-// What needs care in arguments and results, such as open files: types for them, and modules for serde's `with`.
+// Types for arguments and results that are more than bytes, such as open files, and modules for serde's `with`.
 #[doc(inline)]
 pub use procession_core::codec::{AnyPath, Descriptor, SelfDescribed, bytes, described, fd, path};
 
 #[doc(hidden)]
-pub use init::__init_at_load;
-#[doc(hidden)]
 pub use procession_core::constructors::{Constructor as __Constructor, finish_loading as __finish_loading};
+#[doc(hidden)]
+pub use start::init::__init_at_load;
 
 /// The README, whose code is run as well.
 #[cfg(doctest)]

@@ -13,18 +13,15 @@ use procession_core::codec::{self, Message};
 use procession_core::os::limits;
 use procession_core::os::poll::Pollable;
 use procession_core::os::poll::deadline_after;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::builder::Builder;
 use crate::exit_status::ExitStatus;
 use crate::handle::Child;
 use crate::join_error::{JoinError, Reason};
 use crate::panics;
-use crate::spawn_error::SpawnError;
 use crate::stdio::Pipes;
 
-/// A function that runs in a process of its own, and will bring an `R`.
+/// A function that runs in a process of its own, and will return an `R`.
 ///
 /// ```
 /// use procession_process::Process;
@@ -33,13 +30,11 @@ use crate::stdio::Pipes;
 ///     (1..=n).product()
 /// }
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// procession_process::init();
 /// let process = Process::spawn(factorial, 10)?;
 /// println!("{} works in process {}", process.name(), process.id());
 /// assert_eq!(process.join()?, 3_628_800);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// Several arguments are a tuple, a closure may be given if it captures nothing, and a method path turns a struct into
@@ -56,13 +51,11 @@ use crate::stdio::Pipes;
 ///     fn run(self) -> String { format!("hello {}", self.name) }
 /// }
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// let sum = Process::spawn(|(a, b): (i32, i32)| a + b, (2, 3))?;
 /// let greeting = Process::spawn(Greeter::run, Greeter { name: "world".into() })?;
 /// assert_eq!((sum.join()?, greeting.join()?), (5, "hello world".into()));
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// A function that captures is refused by the compiler; pass what it needs as its argument:
@@ -80,8 +73,8 @@ use crate::stdio::Pipes;
 ///
 /// # Differences from `std::process::Child` and Python's `Process`
 ///
-/// The process is started when it is made. The function's value comes back through [`join`](Process::join). Any number
-/// of threads may wait for it, and the status and the value can be had again. A panic comes back with its message, place
+/// The process is started when it is made. [`join`](Process::join) returns the value of the function. Any number
+/// of threads may wait for it, more than once. A panic comes back with its message, place
 /// and backtrace, and no end of the process is mistaken for a value.
 #[doc(alias = "multiprocessing.Process")]
 #[doc(alias = "run")]
@@ -93,33 +86,13 @@ pub struct Process<R> {
 }
 
 impl<R: DeserializeOwned> Process<R> {
-    /// Starts `function(argument)` in a new process.
+    /// Waits until the process has ended, and returns the value of its function.
+    ///
+    /// It can be called again, and by several threads: each call decodes a value of its own.
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`]. The function has not run then.
-    ///
-    /// ```
-    /// # procession_process::init();
-    /// assert_eq!(procession_process::Process::spawn(|(a, b): (u64, u64)| a * b, (6, 7))?.join()?, 42);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "start")]
-    pub fn spawn<A>(function: fn(A) -> R, argument: A) -> Result<Process<R>, SpawnError>
-    where
-        A: Serialize + DeserializeOwned,
-        R: Serialize,
-    {
-        Process::builder().spawn(function, argument)
-    }
-
-    /// Waits until the process has ended, and brings the value of its function.
-    ///
-    /// It can be called again, and by several threads: each gets a value of its own.
-    ///
-    /// # Errors
-    ///
-    /// The function panicked, the process ended before the function returned, or the value could not be carried.
+    /// [`JoinError`]: the function panicked, the process ended before the function returned, or the value could not be sent.
     ///
     /// ```
     /// # procession_process::init();
@@ -131,24 +104,22 @@ impl<R: DeserializeOwned> Process<R> {
         self.value()
     }
 
-    /// As [`join`](Process::join), waiting for `timeout` at the longest: `None` when the process still runs then.
+    /// Waits up to `timeout` until the process has ended, and returns the value of its function; `None` when it still runs then.
     ///
     /// # Errors
     ///
-    /// As [`join`](Process::join).
+    /// [`JoinError`], as for [`join`](Process::join).
     ///
     /// ```
     /// use procession_process::Process;
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # procession_process::init();
     /// let sleeper = Process::spawn(|()| std::thread::sleep(Duration::from_secs(3600)), ())?;
     /// assert!(sleeper.join_timeout(Duration::from_millis(10))?.is_none());
     /// sleeper.kill();
     /// assert!(sleeper.join().is_err());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "join")]
     pub fn join_timeout(&self, timeout: Duration) -> Result<Option<R>, JoinError> {
@@ -166,32 +137,17 @@ impl<R: DeserializeOwned> Process<R> {
     }
 }
 
-/// A value of its own from what the process sent.
+/// Decodes a value.
 fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
     let descriptors = message.descriptors().try_clone().map_err(|error| {
         let error = limits::explain(&error).unwrap_or_else(|| error.to_string());
         Reason::Failed(format!("the function returned, but a descriptor of its result cannot be duplicated: {error}"))
     })?;
-    // Code of the user's: a panic of it is the value's error, as in a pool.
+    // Decoding runs code of the user: its panic is an error of the value, as in a pool.
     let decoded = panic::catch_unwind(AssertUnwindSafe(|| codec::decode_from(message.bytes(), descriptors)));
     let panicked = |payload| format!("its result cannot be read: it {}", panics::of_payload(payload));
     let decoded = decoded.map_err(|payload| Reason::Failed(panicked(payload)))?;
     decoded.map_err(|error| Reason::Failed(error.to_string()))
-}
-
-impl Process<()> {
-    /// Describes a process before it is started: its name, how it starts, what it finds around itself.
-    ///
-    /// ```
-    /// # use procession_process::Process;
-    /// # procession_process::init();
-    /// let process = Process::builder().name("reader").daemon(true).spawn(|()| (), ())?;
-    /// assert_eq!(process.name(), "reader");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
 }
 
 impl<R> Process<R> {
@@ -199,7 +155,7 @@ impl<R> Process<R> {
         Process { child, pipes: Mutex::new(pipes), value: PhantomData }
     }
 
-    /// Its name.
+    /// Returns the name.
     ///
     /// ```
     /// # procession_process::init();
@@ -211,7 +167,7 @@ impl<R> Process<R> {
         self.child.name()
     }
 
-    /// Its number. After it has ended, the system may give the number to another process; this handle never confuses them.
+    /// Returns the process number. After it has ended, the system may give the number to another process; this handle never confuses them.
     ///
     /// ```
     /// # procession_process::init();
@@ -225,7 +181,7 @@ impl<R> Process<R> {
         self.child.id()
     }
 
-    /// Whether it ends with this process.
+    /// Returns whether it ends with this process.
     ///
     /// ```
     /// # procession_process::init();
@@ -238,7 +194,7 @@ impl<R> Process<R> {
         self.child.is_daemon()
     }
 
-    /// Whether it runs.
+    /// Returns whether it runs.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -253,7 +209,7 @@ impl<R> Process<R> {
         self.child.is_alive()
     }
 
-    /// How it ended; `None` while it runs. It can be asked as often as one likes.
+    /// Returns how it ended; `None` while it runs. The answer stays available.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -268,7 +224,7 @@ impl<R> Process<R> {
         self.child.exit_status()
     }
 
-    /// Python's number for how it ended: the exit code, or −N for signal N; `None` while it runs.
+    /// Returns Python's number for how it ended: the exit code, or −N for signal N; `None` while it runs.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -284,7 +240,7 @@ impl<R> Process<R> {
         self.exit_status().map(|status| status.exit_code())
     }
 
-    /// Asks it to end (SIGTERM). See [`Child::terminate`].
+    /// Asks it to end (SIGTERM), as [`Child::terminate`] does.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -326,7 +282,7 @@ impl<R> Process<R> {
         self.child.interrupt();
     }
 
-    /// The process without its value.
+    /// Returns a handle without the type of the value.
     ///
     /// ```
     /// # procession_process::init();
@@ -338,7 +294,7 @@ impl<R> Process<R> {
         self.child.clone()
     }
 
-    /// The writing end of its stdin, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    /// Takes the writing end of its stdin, if that is [`Stdio::Piped`](crate::Stdio::Piped).
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};
@@ -351,7 +307,7 @@ impl<R> Process<R> {
         self.pipes().input.take()
     }
 
-    /// The reading end of its stdout, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    /// Takes the reading end of its stdout, if that is [`Stdio::Piped`](crate::Stdio::Piped).
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};
@@ -365,7 +321,7 @@ impl<R> Process<R> {
         self.pipes().output.take()
     }
 
-    /// The reading end of its stderr, once, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    /// Takes the reading end of its stderr, if that is [`Stdio::Piped`](crate::Stdio::Piped).
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};
@@ -384,14 +340,14 @@ impl<R> Process<R> {
     }
 }
 
-/// The sentinel: readable once the process has ended, for event loops.
+/// Lends the sentinel, which is readable once the process has ended, for event loops.
 impl<R> AsFd for Process<R> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.child.as_fd()
     }
 }
 
-/// Ready when it has ended.
+/// Is ready when the process has ended.
 impl<R> Waitable for Process<R> {
     fn pollable(&self) -> Pollable<'_> {
         Pollable::readable(self.as_fd())

@@ -33,9 +33,9 @@ pub struct Scope {
     falls_together: AtomicBool,
 }
 
-/// Processes of a scope failed, and nobody had asked for their values.
+/// Processes of a scope failed whose values were not asked for.
 ///
-/// It can be sent to another process, which is told the same.
+/// It can be sent to another process, which gets the same text.
 ///
 /// ```
 /// # procession_process::init();
@@ -50,7 +50,7 @@ pub struct ScopeError {
 }
 
 impl ScopeError {
-    /// The failures, in the order in which the processes were started; at least one.
+    /// Returns the failures, in the order in which the processes were started; at least one.
     ///
     /// ```
     /// # procession_process::init();
@@ -63,7 +63,7 @@ impl ScopeError {
     }
 }
 
-/// What has come from elsewhere may be nothing.
+/// Checks a list that was received: it may be empty.
 impl TryFrom<Vec<JoinError>> for ScopeError {
     type Error = &'static str;
 
@@ -82,24 +82,22 @@ impl From<ScopeError> for Vec<JoinError> {
     }
 }
 
-/// Runs a block, and waits for every process that was started in it.
+/// Runs a block, and waits for all processes that were started in it.
 ///
 /// # Errors
 ///
-/// A process failed whose outcome the block has not asked for with `join`: nothing is lost silently.
+/// [`ScopeError`]: a process failed whose outcome the block has not asked for with `join`.
 ///
 /// ```
 /// use procession_process::scope;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// let total: u64 = scope(|s| {
 ///     let halves = [s.spawn(|()| (1..=50).sum::<u64>(), ()), s.spawn(|()| (51..=100).sum::<u64>(), ())];
 ///     halves.into_iter().map(|half| half.unwrap().join().unwrap()).sum()
 /// })?;
 /// assert_eq!(total, 5050);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Panics
@@ -180,7 +178,7 @@ impl Scope {
         self.falls_together.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for all, and answers the failures that nobody has seen.
+    /// Waits for all, and returns the failures that were not seen.
     fn wait(&self) -> Vec<JoinError> {
         let mut children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
         if self.falls_together.load(Ordering::Relaxed) {
@@ -190,13 +188,13 @@ impl Scope {
     }
 }
 
-/// Waits for all, whoever ends first. When one fails, the others are ended and taken off the list.
+/// Waits for all, in the order in which they end. When one fails, the others are killed and removed from the list.
 fn end_with_the_first_failure(children: &mut Vec<Child>) {
     loop {
         let (ended, running): (Vec<&Child>, Vec<&Child>) = children.iter().partition(|one| !one.is_alive());
         if ended.iter().any(|one| one.has_failed()) {
             running.iter().for_each(|one| one.kill());
-            // Those that were killed; one that had ended meanwhile speaks for itself.
+            // Those that were killed; a process that had ended meanwhile keeps its own outcome.
             let spent: Vec<u32> = running.iter().filter(|one| was_killed(one)).map(|one| one.id()).collect();
             children.retain(|one| !spent.contains(&one.id()));
             return;

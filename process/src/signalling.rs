@@ -54,14 +54,14 @@ impl Child {
         let _gone_or_refused = self.send(signal::SIGINT);
     }
 
-    /// Sends it any signal, by number, and returns whether it was still there to get it.
+    /// Sends it any signal, by number. Returns whether it was still there to get it.
     ///
-    /// What [`terminate`](Child::terminate), [`kill`](Child::kill) and [`interrupt`](Child::interrupt) do, and these say nothing
-    /// when the system refuses.
+    /// [`terminate`](Child::terminate), [`kill`](Child::kill) and [`interrupt`](Child::interrupt) do the same and ignore an error
+    /// of the system.
     ///
     /// # Errors
     ///
-    /// There is no such signal; it runs as another user by now, or this process does, and may not be signalled; it is the
+    /// [`io::Error`]: there is no such signal; this process may not signal it, because one of them has changed its user; it is the
     /// child of a process that this one is a copy of.
     ///
     /// ```

@@ -14,7 +14,7 @@ use crate::exit_status::ExitStatus;
 
 /// A process could not be started. The function has not run.
 ///
-/// It can be sent to another process, which is told the same.
+/// It can be sent to another process, which gets the same text.
 ///
 /// ```
 /// # use procession_process::{Process, SpawnError, StartMethod};
@@ -26,9 +26,9 @@ use crate::exit_status::ExitStatus;
 #[derive(Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// This program does not say what its children are to do.
+    /// This program does not call `init`.
     #[error(
-        "procession is not initialized in this program, so its children could not tell that they are children: put \
+        "procession is not initialized in this program, so its children could not send_reports that they are children: put \
          `procession::init();` first in `main` (in tests and libraries, `procession::init_at_load!();` at the top of a file)"
     )]
     NotInitialized,
@@ -52,7 +52,7 @@ pub enum SpawnError {
     Died {
         /// How it ended.
         status: ExitStatus,
-        /// The last that it wrote to stderr.
+        /// The end of its stderr.
         stderr: String,
     },
     /// The new process could not set itself up, for the reason in the text.
@@ -60,31 +60,31 @@ pub enum SpawnError {
     Refused(String),
     /// The new process did not answer in time.
     #[error(
-        "the new process did not answer for {seconds} seconds and was killed; does this program reach `procession::init()` late, \
+        "the new process did not recv_first_report for {seconds} seconds and was killed; does this program reach `procession::init()` late, \
          or not at all, when it is started again?"
     )]
     Silent {
-        /// How long it was waited for.
+        /// The seconds that were waited.
         seconds: u64,
     },
-    /// The time that the caller has given was over before the process was about to call its function, which it will not do.
+    /// The timeout of the caller passed before the process was about to call its function, which it will not do.
     #[error("the new process had not started after {timeout:?}, and was given up")]
     TimedOut {
-        /// The time that was given.
+        /// The timeout.
         timeout: Duration,
     },
     /// The operating system refused.
     #[error("no new process: {0}")]
     Io(io::Error),
-    /// What happened in another process, in its words: the causes of [`Function`](SpawnError::Function) and
+    /// The text of an error that was received from another process: the causes of [`Function`](SpawnError::Function) and
     /// [`Argument`](SpawnError::Argument) stay there.
     #[error("{0}")]
-    Told(String),
+    Serialized(String),
 }
 
-/// What of a [`SpawnError`] can be sent.
+/// The form of a [`SpawnError`] in a message.
 #[derive(Serialize, Deserialize)]
-enum Told {
+enum Serialized {
     NotInitialized,
     Limit(String),
     Threads,
@@ -119,7 +119,7 @@ impl SpawnError {
     }
 }
 
-/// As a sentence, because `unwrap` and `main` print errors this way.
+/// Writes the error as a sentence, because `unwrap` and `main` print errors this way.
 impl fmt::Debug for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SpawnError: {self}")
@@ -132,46 +132,46 @@ fn last_lines(stderr: &str) -> String {
 
 impl Serialize for SpawnError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Told::of(self).serialize(serializer)
+        Serialized::of(self).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for SpawnError {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SpawnError, D::Error> {
-        Told::deserialize(deserializer).map(SpawnError::from)
+        Serialized::deserialize(deserializer).map(SpawnError::from)
     }
 }
 
-impl Told {
-    fn of(error: &SpawnError) -> Told {
+impl Serialized {
+    fn of(error: &SpawnError) -> Serialized {
         match error {
-            SpawnError::NotInitialized => Told::NotInitialized,
-            SpawnError::Limit(text) => Told::Limit(text.clone()),
-            SpawnError::Threads => Told::Threads,
-            SpawnError::Died { status, stderr } => Told::Died { status: *status, stderr: stderr.clone() },
-            SpawnError::Refused(reason) => Told::Refused(reason.clone()),
-            SpawnError::Silent { seconds } => Told::Silent { seconds: *seconds },
-            SpawnError::TimedOut { timeout } => Told::TimedOut { timeout: *timeout },
+            SpawnError::NotInitialized => Serialized::NotInitialized,
+            SpawnError::Limit(text) => Serialized::Limit(text.clone()),
+            SpawnError::Threads => Serialized::Threads,
+            SpawnError::Died { status, stderr } => Serialized::Died { status: *status, stderr: stderr.clone() },
+            SpawnError::Refused(reason) => Serialized::Refused(reason.clone()),
+            SpawnError::Silent { seconds } => Serialized::Silent { seconds: *seconds },
+            SpawnError::TimedOut { timeout } => Serialized::TimedOut { timeout: *timeout },
             SpawnError::Io(system) => {
-                system.raw_os_error().map_or_else(|| Told::Words(error.to_string()), Told::System)
+                system.raw_os_error().map_or_else(|| Serialized::Words(error.to_string()), Serialized::System)
             }
-            other => Told::Words(other.to_string()),
+            other => Serialized::Words(other.to_string()),
         }
     }
 }
 
-impl From<Told> for SpawnError {
-    fn from(told: Told) -> SpawnError {
-        match told {
-            Told::NotInitialized => SpawnError::NotInitialized,
-            Told::Limit(text) => SpawnError::Limit(text),
-            Told::Threads => SpawnError::Threads,
-            Told::Died { status, stderr } => SpawnError::Died { status, stderr },
-            Told::Refused(reason) => SpawnError::Refused(reason),
-            Told::Silent { seconds } => SpawnError::Silent { seconds },
-            Told::TimedOut { timeout } => SpawnError::TimedOut { timeout },
-            Told::System(number) => SpawnError::Io(io::Error::from_raw_os_error(number)),
-            Told::Words(text) => SpawnError::Told(text),
+impl From<Serialized> for SpawnError {
+    fn from(received: Serialized) -> SpawnError {
+        match received {
+            Serialized::NotInitialized => SpawnError::NotInitialized,
+            Serialized::Limit(text) => SpawnError::Limit(text),
+            Serialized::Threads => SpawnError::Threads,
+            Serialized::Died { status, stderr } => SpawnError::Died { status, stderr },
+            Serialized::Refused(reason) => SpawnError::Refused(reason),
+            Serialized::Silent { seconds } => SpawnError::Silent { seconds },
+            Serialized::TimedOut { timeout } => SpawnError::TimedOut { timeout },
+            Serialized::System(number) => SpawnError::Io(io::Error::from_raw_os_error(number)),
+            Serialized::Words(text) => SpawnError::Serialized(text),
         }
     }
 }
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    fn told(error: &SpawnError) -> SpawnError {
+    fn received(error: &SpawnError) -> SpawnError {
         codec::decode(codec::encode(error).unwrap()).unwrap()
     }
 
@@ -209,19 +209,19 @@ mod tests {
             SpawnError::TimedOut { timeout: Duration::from_millis(1500) },
             SpawnError::Io(io::Error::from_raw_os_error(12)),
             SpawnError::Io(io::Error::other("in words")),
-            SpawnError::Told("at second hand".to_owned()),
+            SpawnError::Serialized("at second hand".to_owned()),
         ];
         for error in all {
-            assert_eq!(told(&error).to_string(), error.to_string());
-            assert_eq!(told(&told(&error)).to_string(), error.to_string());
+            assert_eq!(received(&error).to_string(), error.to_string());
+            assert_eq!(received(&received(&error)).to_string(), error.to_string());
         }
     }
 
     #[test]
     fn the_kind_stays_where_it_can() {
-        assert!(matches!(told(&SpawnError::Threads), SpawnError::Threads));
-        let io = told(&SpawnError::Io(io::Error::from_raw_os_error(12)));
+        assert!(matches!(received(&SpawnError::Threads), SpawnError::Threads));
+        let io = received(&SpawnError::Io(io::Error::from_raw_os_error(12)));
         assert!(matches!(io, SpawnError::Io(error) if error.raw_os_error() == Some(12)));
-        assert!(matches!(told(&FunctionError::NotInProgram("fn()").into()), SpawnError::Told(_)));
+        assert!(matches!(received(&FunctionError::NotInProgram("fn()").into()), SpawnError::Serialized(_)));
     }
 }

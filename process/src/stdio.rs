@@ -1,4 +1,4 @@
-//! Where a child's standard streams lead.
+//! The standard streams of a child.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
@@ -10,42 +10,40 @@ use procession_core::os::descriptors::pipe;
 use procession_core::os::stdio;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Where one of a child's standard streams leads.
+/// The target of a standard stream of a child.
 ///
 /// ```
 /// use procession_process::{Process, Stdio};
 /// use std::io::Read;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # procession_process::init();
 /// let child = Process::builder().stdout(Stdio::Piped).spawn(|()| println!("hello"), ())?;
 /// let mut text = String::new();
 /// child.take_stdout().unwrap().read_to_string(&mut text)?;
 /// child.join()?;
 /// assert_eq!(text, "hello\n");
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Stdio {
-    /// Where this process's own leads.
+    /// The stream of this process.
     Inherit,
-    /// Nowhere: reading ends at once, writing is swallowed.
+    /// The null device: reading ends at once, output is discarded.
     Null,
-    /// To this process, which takes the other end from the handle.
+    /// A pipe, whose other end the handle has.
     Piped,
-    /// To this file, socket or pipe.
+    /// This file, socket or pipe.
     Descriptor(OwnedFd),
 }
 
-/// A stream of a child, as its parent tells it.
+/// A stream of a child in its job.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Null,
-    /// Where the parent's own leads, which is not duplicated before it is sent.
+    /// The stream of the parent, which is not duplicated before it is sent.
     Own(Standard),
-    Given(Descriptor),
+    Chosen(Descriptor),
 }
 
 /// One of a process's own standard streams.
@@ -56,13 +54,13 @@ pub(crate) enum Standard {
     Error,
 }
 
-/// Travels as a descriptor or none.
+/// Is sent as a descriptor or none.
 impl Serialize for Stream {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Stream::Null => serializer.serialize_none(),
             Stream::Own(standard) => serializer.serialize_some(standard),
-            Stream::Given(descriptor) => serializer.serialize_some(descriptor),
+            Stream::Chosen(descriptor) => serializer.serialize_some(descriptor),
         }
     }
 }
@@ -79,14 +77,14 @@ impl Serialize for Standard {
 
 impl<'de> Deserialize<'de> for Stream {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Stream, D::Error> {
-        Ok(Option::<Descriptor>::deserialize(deserializer)?.map_or(Stream::Null, Stream::Given))
+        Ok(Option::<Descriptor>::deserialize(deserializer)?.map_or(Stream::Null, Stream::Chosen))
     }
 }
 
 impl Stream {
-    /// In the child: the descriptor that was sent, if any.
+    /// Returns the descriptor that was received, if any.
     pub(crate) fn received(self) -> Option<OwnedFd> {
-        if let Stream::Given(descriptor) = self { Some(descriptor.into()) } else { None }
+        if let Stream::Chosen(descriptor) = self { Some(descriptor.into()) } else { None }
     }
 }
 
@@ -98,7 +96,7 @@ pub(crate) struct Pipes {
     pub(crate) error: Option<ChildStderr>,
 }
 
-/// The child's three streams, and our ends of those that are piped.
+/// Returns the three streams of the child, and the parent's ends of pipes.
 pub(crate) fn open([input, output, error]: [Arc<Stdio>; 3]) -> io::Result<([Stream; 3], Pipes)> {
     let (input, output, error) = (own(input)?, own(output)?, own(error)?);
     let (input, to_child) = reading(input)?;
@@ -112,7 +110,7 @@ pub(crate) fn open([input, output, error]: [Arc<Stdio>; 3]) -> io::Result<([Stre
     Ok(([input, output, error], pipes))
 }
 
-/// What was chosen, for one process. Others may have been described with the same.
+/// Opens the chosen stream for one process. Clones of the builder may have chosen the same.
 fn own(chosen: Arc<Stdio>) -> io::Result<Stdio> {
     Arc::try_unwrap(chosen).or_else(|shared| {
         Ok(match &*shared {
@@ -140,7 +138,7 @@ fn writing(stream: Stdio, own: Standard) -> io::Result<(Stream, Option<PipeReade
     Ok((unpiped(stream, own), None))
 }
 
-/// A stream for which nothing is to be made.
+/// Returns a stream for which nothing is to be opened.
 fn unpiped(stream: Stdio, own: Standard) -> Stream {
     match stream {
         Stdio::Inherit if is_open(own) => Stream::Own(own),
@@ -150,10 +148,10 @@ fn unpiped(stream: Stdio, own: Standard) -> Stream {
 }
 
 fn given(end: impl Into<OwnedFd>) -> Stream {
-    Stream::Given(Descriptor::from(end.into()))
+    Stream::Chosen(Descriptor::from(end.into()))
 }
 
-/// Whether a standard stream of this process leads anywhere: a daemon may have closed its own.
+/// Returns whether a standard stream of this process is open: a daemon may have closed its own.
 fn is_open(own: Standard) -> bool {
     match own {
         Standard::Input => stdio::is_open(io::stdin()),

@@ -76,7 +76,7 @@ impl Barrier {
     /// ```
     pub fn new(parties: u32) -> Result<Barrier, CreateError> {
         if !(1..=MAX_PARTIES).contains(&parties) {
-            return Err(CreateErrorKind::Parties { asked: parties, most: MAX_PARTIES }.into());
+            return Err(CreateErrorKind::Parties { asked: parties, max: MAX_PARTIES }.into());
         }
         let segment = Segment::<RawBarrier, ()>::new(())?;
         segment.machine().init(parties);
@@ -137,7 +137,7 @@ impl Barrier {
     ///     for _ in 0..2 {
     ///         scope.spawn(|| {
     ///             barrier.wait_with(|| *rounds.lock().unwrap() += 1).unwrap();
-    ///             // Nobody comes here before the action has returned.
+    ///             // No party comes here before the action has returned.
     ///             assert_eq!(*rounds.lock().unwrap(), 1);
     ///         });
     ///     }
@@ -159,7 +159,7 @@ impl Barrier {
     ///
     /// ```
     /// let barrier = procession_sync::Barrier::new(2)?;
-    /// let error = barrier.wait_timeout_with(std::time::Duration::ZERO, || unreachable!("nobody came last")).unwrap_err();
+    /// let error = barrier.wait_timeout_with(std::time::Duration::ZERO, || unreachable!("no party arrived last")).unwrap_err();
     /// assert!(error.is_timeout());
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```

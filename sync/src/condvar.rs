@@ -71,7 +71,7 @@ impl Condvar {
     ///
     /// ```
     /// let changed = procession_sync::Condvar::new()?;
-    /// changed.notify_all(); // wakes nobody, and is not remembered
+    /// changed.notify_all(); // wakes no thread, and is not remembered
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn new() -> Result<Condvar, CreateError> {

@@ -17,7 +17,7 @@ pub(crate) fn out_of(shared: &[AtomicU8], into: &mut [u8]) {
     if into.len() <= MAX_BYTEWISE_COPY_LEN {
         into.iter_mut().zip(shared).for_each(|(to, byte)| *to = byte.load(Ordering::Relaxed));
     } else {
-        // SAFETY: both are so long, and the second one is borrowed for this alone. Others may write to the first meanwhile.
+        // SAFETY: both have this length, and the second one is borrowed for this alone. Others may write to the first meanwhile.
         unsafe { copy(into.as_mut_ptr(), shared.as_ptr().cast(), into.len()) }
     }
 }
@@ -32,7 +32,7 @@ pub(crate) fn into(shared: &[AtomicU8], from: &[u8]) {
     if from.len() <= MAX_BYTEWISE_COPY_LEN {
         shared.iter().zip(from).for_each(|(to, byte)| to.store(*byte, Ordering::Relaxed));
     } else {
-        // SAFETY: both are so long, and atomics may be written through a shared reference. Others may do so meanwhile.
+        // SAFETY: both have this length, and atomics may be written through a shared reference. Others may do so meanwhile.
         unsafe { copy(shared.as_ptr().cast::<u8>().cast_mut(), from.as_ptr(), from.len()) }
     }
 }

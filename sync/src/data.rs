@@ -329,7 +329,7 @@ pub(crate) unsafe fn fill<T: Plain>(start: NonNull<u8>, count: usize, mut value:
     for index in 0..count {
         // SAFETY: the caller promises room for `count` values, so this address lies inside it.
         let place = unsafe { start.add(index) };
-        // SAFETY: the place is aligned and nobody else's, by the caller's promise.
+        // SAFETY: the place is aligned, and no other code uses it, by the caller's promise.
         unsafe { ptr::write(place, value(index)) };
     }
 }

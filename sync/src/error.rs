@@ -31,12 +31,12 @@ pub(crate) enum CreateErrorKind {
     TooLarge { count: usize, size: usize },
     #[error("a type aligned to {0} bytes cannot be shared, only up to 4096 are possible")]
     Alignment(usize),
-    #[error("a barrier for {asked} parties would never open, use 1 to {most}")]
-    Parties { asked: u32, most: u32 },
-    #[error("a row cannot have {asked} parts, use 1 to {most}")]
-    Parts { asked: usize, most: usize },
-    #[error("a semaphore cannot have {asked} permits, use at most {most}")]
-    Permits { asked: u32, most: u32 },
+    #[error("a barrier for {asked} parties would never open, use 1 to {max}")]
+    Parties { asked: u32, max: u32 },
+    #[error("a row cannot have {asked} parts, use 1 to {max}")]
+    Parts { asked: usize, max: usize },
+    #[error("a semaphore cannot have {asked} permits, use at max {max}")]
+    Permits { asked: u32, max: u32 },
     #[error("{text}")]
     Received { text: String, out_of_memory: bool },
 }

@@ -112,7 +112,7 @@ impl Event {
     /// let event = procession_sync::Event::new()?;
     /// event.set();
     /// event.wait(); // returns at once
-    /// assert!(event.is_set(), "until somebody clears it");
+    /// assert!(event.is_set(), "until it is cleared");
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn wait(&self) {

@@ -66,8 +66,8 @@
 //! | party of a [`Barrier`] | [`BrokenBarrierError`], which names it |
 //! | waiter for any of these, for an [`Event`] or at a [`Condvar`] | none |
 //!
-//! Waiting threads notice a death within 50 ms. A dead process is told from a slow or stopped one by asking the kernel,
-//! never by a timeout; a process number that was given to another process meanwhile is not mistaken for it.
+//! Waiting threads notice a death within 50 ms. The kernel is asked whether a process is dead, or only slow or stopped,
+//! so that no timeout decides; a process number that was given to another process meanwhile is not mistaken for it.
 //!
 //! # Without a lock
 //!
@@ -112,7 +112,7 @@
 //! # What it does not do
 //!
 //! - There is no protection from a process that writes to the shared memory without the lock. Messages are checked, but
-//!   whoever shares memory with others trusts them with it.
+//!   a process that shares memory trusts the others with it.
 //! - Processes in different process-number or time namespaces cannot tell whether others live. Share within one.
 //! - A process that replaces itself by `exec` while it holds a lock holds it until it ends.
 //! - A guard that is forgotten (`mem::forget`) is held until its process ends.
@@ -156,7 +156,7 @@ pub use mutex::{Lock, Mutex, MutexGuard};
 pub use name::NameError;
 pub use parts::{PartGuard, Parts};
 pub use poison::PoisonCause;
-/// The former name of [`PoisonCause`].
+// The former name, for programs that use it.
 #[doc(hidden)]
 pub use poison::PoisonCause as Culprit;
 pub use reentrant::{ReentrantLock, ReentrantLockGuard};

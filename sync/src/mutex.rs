@@ -407,7 +407,7 @@ impl<T: Shape + ?Sized> Deref for MutexGuard<'_, T> {
     #[track_caller]
     fn deref(&self) -> &T {
         self.ownership.check();
-        // SAFETY: the segment holds a valid value there (any bytes are one); this process and thread hold the lock, so nobody
+        // SAFETY: the segment holds a valid value there (any bytes are one); this process and thread hold the lock, so no other
         // writes to it while the guard is borrowed.
         unsafe { self.lock.data().as_ref() }
     }
@@ -418,7 +418,7 @@ impl<T: Shape + ?Sized> DerefMut for MutexGuard<'_, T> {
     #[track_caller]
     fn deref_mut(&mut self) -> &mut T {
         self.ownership.check();
-        // SAFETY: as for `deref`, and the guard is borrowed for this alone, so nobody reads either.
+        // SAFETY: as for `deref`, and the guard is borrowed for this alone, so that there is no reader either.
         unsafe { self.lock.data().as_mut() }
     }
 }

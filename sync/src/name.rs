@@ -84,7 +84,7 @@ impl NameError {
     /// # Examples
     ///
     /// ```
-    /// assert!(!procession_sync::SharedMemory::open("nobody-has-this").unwrap_err().is_taken());
+    /// assert!(!procession_sync::SharedMemory::open("not-in-use").unwrap_err().is_taken());
     /// ```
     #[must_use]
     pub fn is_taken(&self) -> bool {
@@ -96,7 +96,7 @@ impl NameError {
     /// # Examples
     ///
     /// ```
-    /// assert!(procession_sync::SharedMemory::open("nobody-has-this").unwrap_err().is_not_found());
+    /// assert!(procession_sync::SharedMemory::open("not-in-use").unwrap_err().is_not_found());
     /// ```
     #[must_use]
     pub fn is_not_found(&self) -> bool {

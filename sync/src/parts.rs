@@ -87,7 +87,7 @@ impl<T: Plain> Parts<T> {
     /// ```
     pub fn from_fn(len: usize, parts: usize, value: impl FnMut(usize) -> T) -> Result<Parts<T>, CreateError> {
         if !(1..=MAX_PARTS).contains(&parts) {
-            return Err(CreateErrorKind::Parts { asked: parts, most: MAX_PARTS }.into());
+            return Err(CreateErrorKind::Parts { asked: parts, max: MAX_PARTS }.into());
         }
         let segment = Segment::<RawParts, [T]>::from_fn(len, value)?;
         segment.machine().count.store(parts as u32, Ordering::Relaxed);
@@ -155,7 +155,7 @@ impl<T: Plain> Parts<T> {
         self.len() == 0
     }
 
-    /// Returns the indexes of the values of a part. The lengths of parts differ by one value at most.
+    /// Returns the indexes of the values of a part. The lengths of parts differ by one value at max.
     ///
     /// # Panics
     ///
@@ -426,7 +426,7 @@ impl<T: Plain> Deref for PartGuard<'_, T> {
     fn deref(&self) -> &[T] {
         self.ownership.check();
         // SAFETY: the segment holds valid values there (any bytes are one); this process and thread hold the locks of all parts in
-        // the range, and parts do not overlap, so nobody writes to it while the guard is borrowed.
+        // the range, and parts do not overlap, so no other thread writes to it while the guard is borrowed.
         unsafe { self.place().as_ref() }
     }
 }
@@ -435,7 +435,7 @@ impl<T: Plain> DerefMut for PartGuard<'_, T> {
     #[track_caller]
     fn deref_mut(&mut self) -> &mut [T] {
         self.ownership.check();
-        // SAFETY: as for `deref`, and the guard is borrowed for this alone, so nobody reads either.
+        // SAFETY: as for `deref`, and the guard is borrowed for this alone, so that there is no reader either.
         unsafe { self.place().as_mut() }
     }
 }

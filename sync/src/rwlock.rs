@@ -369,7 +369,7 @@ impl<T: Shape + Sync + ?Sized> Deref for RwLockReadGuard<'_, T> {
     #[track_caller]
     fn deref(&self) -> &T {
         self.ownership.check();
-        // SAFETY: the segment holds a valid value there (any bytes are one), and nobody writes while this slot is claimed.
+        // SAFETY: the segment holds a valid value there (any bytes are one), and no writer holds the lock while this slot is claimed.
         unsafe { self.lock.data().as_ref() }
     }
 }

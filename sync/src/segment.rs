@@ -65,7 +65,7 @@ impl<M: Machine, T: Plain> Segment<M, T> {
     pub(crate) fn new(value: T) -> Result<Self, CreateError> {
         let mut value = Some(value);
         Self::create(1, |start| {
-            // SAFETY: `create` calls this once, with room for one value that nobody else has seen.
+            // SAFETY: `create` calls this once, with room for one value that no other code has seen.
             unsafe { data::fill(start, 1, |_| value.take().expect("one value for one place")) };
         })
     }
@@ -75,7 +75,7 @@ impl<M: Machine, T: Plain> Segment<M, [T]> {
     /// Makes a segment with a slice of `count` values.
     pub(crate) fn from_fn(count: usize, value: impl FnMut(usize) -> T) -> Result<Self, CreateError> {
         Self::create(count, |start| {
-            // SAFETY: `create` calls this with room for `count` values that nobody else has seen.
+            // SAFETY: `create` calls this with room for `count` values that no other code has seen.
             unsafe { data::fill(start, count, value) };
         })
     }
@@ -88,7 +88,7 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
         unsafe { self.machine.as_ref() }
     }
 
-    /// Returns the address of the data. The caller that makes it a reference must know that there is none that conflicts.
+    /// Returns the address of the data. The caller that makes it a reference must know that no other reference conflicts.
     #[inline]
     pub(crate) fn data(&self) -> NonNull<T> {
         self.data

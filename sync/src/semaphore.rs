@@ -95,7 +95,7 @@ impl Semaphore {
 
     fn with(permits: u32, bound: u32) -> Result<Semaphore, CreateError> {
         if permits > MAX_PERMITS {
-            return Err(CreateErrorKind::Permits { asked: permits, most: MAX_PERMITS }.into());
+            return Err(CreateErrorKind::Permits { asked: permits, max: MAX_PERMITS }.into());
         }
         let segment = Segment::<RawSemaphore, ()>::new(())?;
         segment.machine().init(permits, bound);

@@ -1,4 +1,4 @@
-//! [`Shared`]: values that need no lock, because they are atomic or because nobody writes to them.
+//! [`Shared`]: values that need no lock, because they are atomic or because they do not change.
 
 use std::fmt;
 use std::ops::Deref;

@@ -119,7 +119,7 @@ impl SharedMemory {
     /// # Examples
     ///
     /// ```
-    /// assert!(procession_sync::SharedMemory::unlink("nobody-has-this").unwrap_err().is_not_found());
+    /// assert!(procession_sync::SharedMemory::unlink("not-in-use").unwrap_err().is_not_found());
     /// ```
     pub fn unlink(name: &str) -> Result<(), NameError> {
         name::unlink(name)
@@ -167,7 +167,7 @@ impl SharedMemory {
     #[doc(alias = "buf")]
     #[must_use]
     pub fn bytes(&self) -> &[AtomicU8] {
-        // SAFETY: the segment holds so many atomic bytes there, which are valid whatever they are and may be changed by others.
+        // SAFETY: the segment holds this number of atomic bytes there, which are valid whatever they are and may be changed by others.
         unsafe { self.segment.data().as_ref() }
     }
 

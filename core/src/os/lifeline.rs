@@ -136,6 +136,26 @@ unsafe extern "C" fn let_go() {
 /// # std::io::Result::Ok(())
 /// ```
 pub fn die_with(end: &OwnedFd) -> io::Result<()> {
+    // Held open until this process ends.
+    hold(end).map(std::mem::forget)
+}
+
+/// Has the kernel kill this process when the parent is gone, as long as the result is not dropped. A copy of this process drops its own.
+///
+/// # Errors
+///
+/// [`io::Error`], as for [`die_with`].
+///
+/// ```
+/// use procession_core::os::lifeline::{Lifeline, hold};
+///
+/// let lifeline = Lifeline::new()?;
+/// let held = hold(&lifeline.end().try_clone_to_owned()?)?;
+/// drop(held);
+/// drop(lifeline); // which would have ended this process
+/// # std::io::Result::Ok(())
+/// ```
+pub fn hold(end: &OwnedFd) -> io::Result<OwnedFd> {
     // The owner of the signal belongs to the open file, and siblings share the one that was handed to them: open our own.
     let path = format!("/proc/self/fd/{}", end.as_raw_fd());
     let own = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
@@ -148,9 +168,7 @@ pub fn die_with(end: &OwnedFd) -> io::Result<()> {
         // The parent was gone before the kernel began to watch.
         super::exit::kill_self();
     }
-    // Held open until this process ends.
-    std::mem::forget(own);
-    Ok(())
+    Ok(own)
 }
 
 /// Not in `libc` for this target: see fcntl(2).

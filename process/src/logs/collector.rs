@@ -12,13 +12,13 @@ use log::{Level, Record};
 use procession_core::os::descriptors::above_standard;
 use procession_core::os::poll::{Pollable, poll};
 
-use super::record::{self, Entry, Travelling};
+use super::record::{self, Entry, RecordFrame};
 
-/// How much is read at a time.
+/// The bytes of one read. Less means more system calls for many records; more is memory that lies idle.
 const PIECE: usize = 64 * 1024;
 
 thread_local! {
-    /// Whether this thread is logging what has arrived: a logger may itself join a process.
+    /// Whether this thread is logging records that have arrived: a logger may itself join a process.
     static DRAINING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -55,7 +55,7 @@ struct Incoming {
 }
 
 impl Collector {
-    /// Makes one, and the thread that waits for records.
+    /// Makes a collector, and the thread that waits for records.
     pub(super) fn start() -> io::Result<Arc<Collector>> {
         let (socket, outgoing) = UnixStream::pair()?;
         let socket = UnixStream::from(above_standard(socket.into())?);
@@ -101,7 +101,7 @@ impl Collector {
         }
     }
 
-    /// Notes that a child has dropped so many records.
+    /// Counts records that a child has dropped.
     pub(super) fn count(&self, process: &str, pid: u32, dropped: u64) {
         if dropped > 0 {
             self.dropped.fetch_add(dropped, Ordering::Relaxed);
@@ -109,15 +109,15 @@ impl Collector {
         }
     }
 
-    fn log(&self, travelling: &Travelling) {
-        let Travelling { process, pid, dropped, entry } = travelling;
+    fn log(&self, travelling: &RecordFrame) {
+        let RecordFrame { process, pid, dropped, entry } = travelling;
         self.count(process, *pid, *dropped);
         relay(entry, format_args!("[{process} {pid}] {}", entry.text));
     }
 }
 
 impl Incoming {
-    /// Reads a piece. Answers whether there was one.
+    /// Reads a piece. Returns whether there was one.
     fn read(&mut self) -> bool {
         let begin = self.arrived.len();
         self.arrived.resize(begin + PIECE, 0);
@@ -126,7 +126,7 @@ impl Incoming {
         read > 0 && !self.garbled
     }
 
-    fn next(&mut self) -> Option<Travelling> {
+    fn next(&mut self) -> Option<RecordFrame> {
         record::take(&mut self.arrived).unwrap_or_else(|reason| {
             self.garbled = true;
             self.arrived.clear();

@@ -7,10 +7,24 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
+use procession_core::codec::Descriptor;
+use serde::{Deserialize, Serialize};
 
-use super::Forwarding;
-use super::record::{Entry, Travelling};
-use crate::identity;
+use super::record::{Entry, RecordFrame};
+use crate::process_info;
+
+/// The link for log records that a child gets.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Forwarding {
+    end: Descriptor,
+    level: usize,
+}
+
+impl Forwarding {
+    pub(super) fn new(end: OwnedFd, level: LevelFilter) -> Forwarding {
+        Forwarding { end: end.into(), level: level as usize }
+    }
+}
 
 static FORWARDER: OnceLock<Forwarder> = OnceLock::new();
 
@@ -34,15 +48,15 @@ pub(super) fn install(forwarding: Forwarding) {
     }
 }
 
-/// What a child of this child is handed: the same.
+/// Returns the link for a child of this child: the same.
 pub(super) fn for_child() -> io::Result<Option<Forwarding>> {
     let Some(forwarder) = FORWARDER.get() else { return Ok(None) };
     let end: OwnedFd = forwarder.socket.try_clone()?.into();
-    Ok(Some(Forwarding { end: end.into(), level: forwarder.level as usize }))
+    Ok(Some(Forwarding::new(end, forwarder.level)))
 }
 
-/// How many records were dropped since the last one that went out.
-pub(super) fn untold() -> u64 {
+/// Returns the number of records that were dropped since the last one that was sent, and resets it.
+pub(super) fn take_dropped() -> u64 {
     FORWARDER.get().map_or(0, |forwarder| forwarder.dropped.swap(0, Ordering::Relaxed))
 }
 
@@ -54,11 +68,11 @@ pub(super) fn count(dropped: u64) {
 }
 
 impl Forwarder {
-    /// Sends a record, and with it how many before it were dropped.
+    /// Sends a record, with the number of those before it that were dropped.
     fn send(&self, entry: Entry) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        let process = identity::own().name.clone();
-        let frame = Travelling { process, pid: std::process::id(), dropped, entry }.frame();
+        let process = process_info::own().name.clone();
+        let frame = RecordFrame { process, pid: std::process::id(), dropped, entry }.frame();
         let is_sent = frame.is_some_and(|frame| (&self.socket).write(&frame).is_ok());
         if !is_sent {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);

@@ -1,12 +1,12 @@
 //! Log records of children, in the logger of the process that wants them.
 //!
-//! [`forward`] makes a collector: from then on each child is handed the end of a socket, and its own `log` macros write
-//! there. A thread of this process hands what arrives to this process's logger, with the child's name and number before the
+//! [`forward`] makes a collector: from then on each child gets the end of a socket, and its own `log` macros write
+//! there. A thread of this process passes the records to the logger of this process, with the child's name and number before the
 //! text. `tracing` events travel as well where the program turns on `tracing`'s own `log` feature.
 //!
-//! A record is a short frame that is written whole or not at all, so that children share one socket without a lock and one that
-//! is killed in the middle of a word leaves nothing broken. A child never waits for its parent to read: records that find
-//! no room are counted, and the count is told as soon as there is room.
+//! A record is a short frame that is written whole or not at all, so that children share one socket without a lock, and a child that
+//! is killed leaves no half record. A child never waits for its parent to read: records that find
+//! no room are counted, and the count is sent as soon as there is room.
 
 mod collector;
 mod forwarder;
@@ -16,37 +16,29 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use log::LevelFilter;
-use procession_core::codec::Descriptor;
-use serde::{Deserialize, Serialize};
 
 use collector::Collector;
-
-/// What a child is handed.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Forwarding {
-    end: Descriptor,
-    level: usize,
-}
+pub(crate) use forwarder::Forwarding;
 
 /// Where the records of this process's children go.
 static COLLECTOR: Mutex<Option<Wanted>> = Mutex::new(None);
 
-/// From here on children forward their records.
+/// The level down to which children forward their records.
 struct Wanted {
     collector: Arc<Collector>,
     level: LevelFilter,
-    /// A copy of another process finds that one's here, whose descriptors it has not got.
+    /// The process that made it: a copy of it has not got the descriptors.
     owner: u32,
 }
 
-/// Has the log records of children that are started from now on arrive in this process's logger, down to `level`.
+/// Forwards the log records of children that are started from now on to the logger of this process, down to `level`.
 ///
 /// Each is logged here under its own level, target, file and line, with `[name pid]` before its text. When a process has
 /// been joined, its records have been logged. The children of children send theirs here too. With
 /// [`LevelFilter::Off`] children that are started from now on forward nothing.
 ///
-/// A child never waits: when records come faster than this process logs them, the child drops them, and a warning here says how
-/// many; see [`dropped`]. A text of more than 16 KiB is cut, with a note of what is missing.
+/// A child never waits: when records come faster than this process logs them, the child drops them, and a warning here gives
+/// the number; see [`dropped`]. A text of more than 16 KiB is cut, with a note of the missing part.
 ///
 /// One thread of this process reads the records, so [`StartMethod::Fork`](crate::StartMethod::Fork), which
 /// refuses processes with more than one thread, cannot be used any more. A child whose program installs a logger before
@@ -76,7 +68,6 @@ struct Wanted {
 ///
 /// static KEPT: Kept = Kept(Mutex::new(Vec::new()));
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// procession_process::init();
 /// log::set_logger(&KEPT)?;
 /// log::set_max_level(LevelFilter::Info);
@@ -86,8 +77,7 @@ struct Wanted {
 /// child.join()?;
 /// let expected = format!("{} [reader {}] 7 lines read", Level::Info, child.id());
 /// assert_eq!(*KEPT.0.lock().unwrap(), [expected]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "get_logger")]
 #[doc(alias = "log_to_stderr")]
@@ -102,7 +92,7 @@ pub fn forward(level: LevelFilter) -> io::Result<()> {
     Ok(())
 }
 
-/// How many records children have had to drop, as far as they have told.
+/// Returns the number of records that children have dropped, as far as they have reported it.
 ///
 /// ```
 /// assert_eq!(procession_process::logs::dropped(), 0);
@@ -112,7 +102,7 @@ pub fn dropped() -> u64 {
     current().map_or(0, |collector| collector.dropped())
 }
 
-/// What the next child is to be handed.
+/// Returns the link for the next child.
 pub(crate) fn for_child() -> io::Result<Option<Forwarding>> {
     if let Some(wanted) = &*lock()
         && wanted.owner == std::process::id()
@@ -121,22 +111,22 @@ pub(crate) fn for_child() -> io::Result<Option<Forwarding>> {
             return Ok(None);
         }
         let end = wanted.collector.end()?;
-        return Ok(Some(Forwarding { end: end.into(), level: wanted.level as usize }));
+        return Ok(Some(Forwarding::new(end, wanted.level)));
     }
     forwarder::for_child()
 }
 
-/// Becomes a child that forwards its records.
+/// Makes this process a child that forwards its records.
 pub(crate) fn begin(forwarding: Forwarding) {
     forwarder::install(forwarding);
 }
 
-/// How many records of this process were dropped and not told of. From here on they count as told.
-pub(crate) fn untold() -> u64 {
-    forwarder::untold()
+/// Returns the number of dropped records of this process that were not yet reported, and resets it.
+pub(crate) fn take_dropped() -> u64 {
+    forwarder::take_dropped()
 }
 
-/// Logs what has arrived, so that whoever has seen a child end has its records. So many more it has dropped.
+/// Logs the records that have arrived, so that they are there once a child is seen to have ended. `dropped` more were dropped.
 pub(crate) fn catch_up(name: &str, pid: u32, dropped: u64) {
     match current() {
         Some(collector) => {

@@ -13,12 +13,12 @@ const LABEL: usize = 1024;
 /// The bytes of the length.
 const HEADER: usize = 4;
 
-/// What travels.
+/// A record with its process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Travelling {
+pub(super) struct RecordFrame {
     pub(super) process: String,
     pub(super) pid: u32,
-    /// How many records before this one were dropped.
+    /// The number of records before this one that were dropped.
     pub(super) dropped: u64,
     pub(super) entry: Entry,
 }
@@ -51,8 +51,8 @@ impl Entry {
     }
 }
 
-impl Travelling {
-    /// The frame; `None` for a record that cannot be written down.
+impl RecordFrame {
+    /// Returns the frame; `None` for a record that cannot be encoded.
     pub(super) fn frame(&self) -> Option<Vec<u8>> {
         let message = codec::encode(self).ok()?;
         let bytes = message.bytes();
@@ -61,12 +61,12 @@ impl Travelling {
     }
 }
 
-/// Takes the first frame off the front of what has arrived. `Ok(None)`: it is not complete.
+/// Takes the first frame off the front of `bytes`. `Ok(None)`: it is not complete.
 ///
 /// # Errors
 ///
-/// What has arrived is no record, and where the next begins cannot be known.
-pub(super) fn take(arrived: &mut Vec<u8>) -> Result<Option<Travelling>, String> {
+/// The bytes are no record, and the start of the next cannot be known.
+pub(super) fn take(arrived: &mut Vec<u8>) -> Result<Option<RecordFrame>, String> {
     let Some((header, rest)) = arrived.split_first_chunk::<HEADER>() else { return Ok(None) };
     let length = u32::from_le_bytes(*header) as usize;
     if length > FRAME {
@@ -79,9 +79,9 @@ pub(super) fn take(arrived: &mut Vec<u8>) -> Result<Option<Travelling>, String> 
 }
 
 /// Cuts a text that is too long, and says so at its end.
-fn cut(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        let end = text.floor_char_boundary(most);
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let end = text.floor_char_boundary(max);
         let missing = text.len() - end;
         text.truncate(end);
         text.push_str(&format!("… ({missing} more bytes)"));
@@ -93,10 +93,10 @@ fn cut(mut text: String, most: usize) -> String {
 mod tests {
     use super::*;
 
-    fn travelling(text: &str) -> Travelling {
+    fn travelling(text: &str) -> RecordFrame {
         let record = Record::builder().level(Level::Warn).target("t").line(Some(3)).build();
         let entry = Entry { text: cut(text.to_owned(), TEXT), ..Entry::of(&record) };
-        Travelling { process: "p".into(), pid: 1, dropped: 2, entry }
+        RecordFrame { process: "p".into(), pid: 1, dropped: 2, entry }
     }
 
     #[test]

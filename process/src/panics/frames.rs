@@ -1,7 +1,7 @@
-//! The calls that led to a panic: taken down as addresses, and named only when somebody reads them.
+//! The calls that led to a panic: recorded as addresses, and named only when they are read.
 //!
-//! A look at the names costs milliseconds and megabytes; the addresses cost microseconds. They are relative to where the program was
-//! loaded, so every process that runs the same image can name them.
+//! Resolving the names costs milliseconds and megabytes; the addresses cost microseconds. They are relative to where the program was
+//! loaded, so that every process with the same image can name them.
 
 use std::env;
 use std::fmt::Write;
@@ -11,16 +11,16 @@ use procession_core::Image;
 use procession_core::os::backtrace;
 use serde::{Deserialize, Serialize};
 
-/// How many calls are kept, the innermost ones.
-const MOST: usize = 128;
+/// The maximum number of calls, the innermost ones. More cost a deep recursion time, and 8 bytes each in the message.
+const MAX_CALLS: usize = 128;
 
-/// What stands for a place that is not in the program's own code.
+/// The value for an address outside the code of the program.
 const ELSEWHERE: u64 = u64::MAX;
 
 /// Addresses of calls.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Frames {
-    /// Which program's they are.
+    /// The image of the program.
     image: u64,
     places: Vec<u64>,
     #[serde(skip)]
@@ -35,19 +35,19 @@ struct Call {
 }
 
 impl Frames {
-    /// Those of this thread; none where the environment says so.
+    /// Records the calls of this thread; none where the environment says so.
     pub(super) fn capture() -> Frames {
         if setting() == Some(false) {
             return Frames::default();
         }
-        let mut room = [0; MOST];
+        let mut room = [0; MAX_CALLS];
         let count = backtrace::capture(&mut room);
         let image = Image::own();
         let places = room[..count].iter().map(|address| image.offset(*address).unwrap_or(ELSEWHERE)).collect();
         Frames { image: image.mark(), places, text: OnceLock::new() }
     }
 
-    /// As the standard library writes a backtrace.
+    /// Returns the text, in the format of the standard library.
     pub(super) fn text(&self) -> &str {
         self.text.get_or_init(|| if self.image == Image::own().mark() { self.named() } else { self.numbered() })
     }
@@ -68,7 +68,7 @@ impl Frames {
     #[cfg(feature = "backtrace")]
     fn named(&self) -> String {
         let calls: Vec<Call> = self.places.iter().flat_map(|place| calls_at(*place)).collect();
-        // What lies before is the panic's own machinery, as the standard library marks it.
+        // The calls before the mark of the standard library belong to the panic machinery.
         let is_end = |call: &Call| call.name.as_deref().is_some_and(|name| name.contains("__rust_end_short_backtrace"));
         let begin = calls.iter().position(is_end).map_or(0, |at| at + 1);
         listed(calls.into_iter().skip(begin))
@@ -83,13 +83,13 @@ impl PartialEq for Frames {
 
 impl Eq for Frames {}
 
-/// Whether backtraces are wanted, as the standard library reads the environment; `None` where it says nothing.
+/// Returns whether backtraces are wanted, as the standard library reads the environment; `None` without a setting.
 pub(super) fn setting() -> Option<bool> {
     let value = env::var_os("RUST_LIB_BACKTRACE").or_else(|| env::var_os("RUST_BACKTRACE"))?;
     Some(value != "0")
 }
 
-/// What is called at one address: several functions where the compiler has put them into each other.
+/// Returns the functions at one address: several where the compiler has inlined them.
 #[cfg(feature = "backtrace")]
 fn calls_at(place: u64) -> Vec<Call> {
     let mut calls = Vec::new();

@@ -1,78 +1,88 @@
-//! The panic hook: takes panics down where somebody wants to know of them.
+//! The panic hook: records panics where they will be caught or reported.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::{mem, thread};
 
+use procession_core::last_words;
 use procession_core::os::limits;
 
-use super::payload::Mark;
-use super::{Panic, frames};
-use crate::{child, identity};
+use super::frames;
+use super::panic_info::{self, Panic};
+use super::payload::PayloadId;
+use crate::process_info;
 
-/// What the hook does with a panic of this thread.
+/// The treatment of a panic of this thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watch {
-    /// Nobody catches: leave it to the hook that was there before.
+    /// It is not caught: leave it to the hook that was there before.
     Off,
-    /// Take it down and print nothing: it is a result.
+    /// Record it and print nothing: it is a result.
     Quiet,
-    /// Take it down, and print it as well.
+    /// Record it, and print it as well.
     Loud,
 }
 
-/// What the hook has seen.
+/// A panic that the hook has seen.
 #[derive(Clone)]
-pub(super) struct Sighting {
-    pub(super) mark: Mark,
+pub(super) struct SeenPanic {
+    pub(super) payload_id: PayloadId,
     pub(super) panic: Panic,
-    /// The one before it, which it may have met on its way.
+    /// The panic before it, during whose unwinding it may have occurred.
     earlier: Option<Panic>,
 }
 
 /// A hook, as the standard library has them.
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send;
 
-thread_local! {
-    static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
-    static SEEN: RefCell<Option<Sighting>> = const { RefCell::new(None) };
+/// Prepares the report of a panic in case it ends a child. A callback, so that this module need not know of children.
+static ON_PANIC: OnceLock<fn(&Panic)> = OnceLock::new();
+
+/// Sets the function that is called with each panic while the parent waits for reports of this process.
+pub(crate) fn on_watched_panic(prepare: fn(&Panic)) {
+    let _the_same = ON_PANIC.set(prepare);
 }
 
-/// Does now what the first [`watch`] of a thread does: the C library is told of a destructor, and looks up symbols for that all over
+thread_local! {
+    static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
+    static SEEN: RefCell<Option<SeenPanic>> = const { RefCell::new(None) };
+}
+
+/// Does now what the first [`watch`] of a thread does: the C library registers a destructor, and looks up symbols for that all over
 /// the program's memory. A copy of this process need not do it again.
 pub(crate) fn prepare() {
     unwatch(watch(Watch::Off));
 }
 
-/// Replaces what is done with panics of this thread, and forgets what was seen before: it belongs to another call.
-pub(super) fn watch(watch: Watch) -> (Watch, Option<Sighting>) {
+/// Replaces the treatment of panics of this thread, and takes the last one seen: it belongs to another call.
+pub(super) fn watch(watch: Watch) -> (Watch, Option<SeenPanic>) {
     (WATCH.replace(watch), SEEN.take())
 }
 
-/// Puts back what [`watch`] has replaced, and returns what was seen meanwhile.
-pub(super) fn unwatch((watch, seen): (Watch, Option<Sighting>)) -> Option<Sighting> {
+/// Restores what [`watch`] has replaced, and returns the panic that was seen meanwhile.
+pub(super) fn unwatch((watch, seen): (Watch, Option<SeenPanic>)) -> Option<SeenPanic> {
     WATCH.set(watch);
     SEEN.replace(seen)
 }
 
-/// The last panic of a child, and the thread that it was in. Not in that thread's own memory, whose destructors run before what is
-/// registered for the exit of the process.
+/// The last panic of a child, and its thread. It is no thread-local, whose destructor would run before the exit handlers
+/// of the process.
 static LAST: Mutex<Option<(usize, Panic)>> = Mutex::new(None);
 
-/// The panic that this thread is in the middle of, as far as the hook has seen it.
-pub(crate) fn under_way() -> Option<Panic> {
+/// Returns the panic that unwinds this thread, as far as the hook has seen it.
+pub(crate) fn current_panic() -> Option<Panic> {
     if !thread::panicking() {
         return None;
     }
     let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
     let own = last.filter(|(thread, _)| *thread == this_thread());
-    Some(own.map_or_else(Panic::unseen, |(_, panic)| panic))
+    Some(own.map_or_else(Panic::unknown, |(_, panic)| panic))
 }
 
-/// A number that no other living thread of this process has.
+/// Returns a number that no other living thread of this process has.
 fn this_thread() -> usize {
     thread_local! {
         static HERE: Cell<u8> = const { Cell::new(0) };
@@ -80,10 +90,10 @@ fn this_thread() -> usize {
     HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
-/// Puts the hook in place, once.
+/// Installs the hook, once.
 pub(crate) fn install() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
-    // A thread that panics cannot change the hook. Then it is left to the next.
+    // A panicking thread cannot change the hook, and leaves it to the next. Relaxed: `take_hook` has a lock of its own.
     if INSTALLED.load(Ordering::Relaxed) || thread::panicking() || INSTALLED.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -91,13 +101,13 @@ pub(crate) fn install() {
     // Now there is only the standard one. It has no state, so it is the same one if it is the same function.
     let standard = panic::take_hook();
     let is_standard = std::ptr::eq::<Hook>(&raw const *before, &raw const *standard);
-    panic::set_hook(Box::new(move |info| see(info, &*before, is_standard)));
+    panic::set_hook(Box::new(move |info| on_panic(info, &*before, is_standard)));
 }
 
-fn see(info: &PanicHookInfo<'_>, before: &Hook, is_standard: bool) {
+fn on_panic(info: &PanicHookInfo<'_>, before: &Hook, is_standard: bool) {
     let watch = WATCH.get();
-    if watch != Watch::Off || child::has_last_words() {
-        let seen = put_down(info);
+    if watch != Watch::Off || last_words::are_wanted() {
+        let seen = record_panic(info);
         prepare_last_words(&seen.panic);
         SEEN.set(Some(seen));
     }
@@ -112,31 +122,33 @@ fn see(info: &PanicHookInfo<'_>, before: &Hook, is_standard: bool) {
 
 /// Keeps a panic in case it ends the process.
 fn prepare_last_words(panic: &Panic) {
-    if child::has_last_words() {
-        child::prepare_last_words(panic);
-        // Who holds the lock is another thread on its way out.
+    if last_words::are_wanted() {
+        if let Some(prepare) = ON_PANIC.get() {
+            prepare(panic);
+        }
+        // Another thread that ends the process holds the lock.
         if let Ok(mut last) = LAST.try_lock() {
             *last = Some((this_thread(), panic.clone()));
         }
     }
 }
 
-fn put_down(info: &PanicHookInfo<'_>) -> Sighting {
-    let (mark, panic) = (Mark::of(info.payload()), Panic::of(info));
+fn record_panic(info: &PanicHookInfo<'_>) -> SeenPanic {
+    let (payload_id, panic) = (PayloadId::of(info.payload()), Panic::of(info));
     match (SEEN.take(), panic.message()) {
-        // What led to these two is what was seen before them.
+        // These two are consequences of the panic that was seen before them.
         (Some(cause), "panic in a function that cannot unwind") => cause,
-        (Some(Sighting { mark, panic, earlier: Some(first) }), "panic in a destructor during cleanup") => {
-            Sighting { mark, panic: first.met_by(&panic), earlier: None }
+        (Some(SeenPanic { payload_id, panic, earlier: Some(first) }), "panic in a destructor during cleanup") => {
+            SeenPanic { payload_id, panic: first.met_by(&panic), earlier: None }
         }
-        (seen, _) => Sighting { mark, panic, earlier: seen.map(|seen| seen.panic) },
+        (seen, _) => SeenPanic { payload_id, panic, earlier: seen.map(|seen| seen.panic) },
     }
 }
 
 /// Prints a panic with the name of this process. Nothing here may panic, and nothing may look up names where memory is limited:
-/// when that fails, the standard library waits for itself.
+/// when that fails, the standard library deadlocks.
 fn print(info: &PanicHookInfo<'_>, before: &Hook, is_standard: bool) {
-    let name = identity::own().describe();
+    let name = process_info::own().describe();
     let wants_backtrace = frames::setting() == Some(true) && !limits::has_memory_limit();
     let mut stderr = io::stderr().lock();
     if !is_standard || wants_backtrace {
@@ -145,7 +157,7 @@ fn print(info: &PanicHookInfo<'_>, before: &Hook, is_standard: bool) {
         return before(info);
     }
     let _unwritable = match info.location() {
-        Some(place) => writeln!(stderr, "{name} panicked at {place}:\n{}", super::message(info)),
-        None => writeln!(stderr, "{name} panicked:\n{}", super::message(info)),
+        Some(place) => writeln!(stderr, "{name} panicked at {place}:\n{}", panic_info::message(info)),
+        None => writeln!(stderr, "{name} panicked:\n{}", panic_info::message(info)),
     };
 }

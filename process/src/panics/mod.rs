@@ -1,149 +1,32 @@
-//! Panics as data: caught where a function is called for somebody else, and told with message, location and backtrace.
+//! Panics as data: caught where a function is called for another process, and reported with message, location and backtrace.
 //!
 //! ```
-//! let told = procession_process::panics::catch(|| [1, 2, 3].iter().sum::<i32>().checked_div(0).expect("a divisor"));
-//! assert_eq!(told.unwrap_err().message(), "a divisor");
+//! let caught = procession_process::panics::catch(|| [1, 2, 3].iter().sum::<i32>().checked_div(0).expect("a divisor"));
+//! assert_eq!(caught.unwrap_err().message(), "a divisor");
 //! ```
 
 mod frames;
 mod hook;
+mod panic_info;
 mod payload;
 
 use std::any::Any;
-use std::fmt;
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 
-use serde::{Deserialize, Serialize};
+pub use panic_info::{Asked, Panic};
 
-pub use payload::discard;
+use hook::{SeenPanic, Watch};
+pub(crate) use hook::{current_panic, install as install_hook, on_watched_panic, prepare as prepare_watch};
+use payload::PayloadId;
 
-use frames::Frames;
-use hook::{Sighting, Watch};
-pub(crate) use hook::{install as install_hook, prepare as prepare_watch, under_way};
-use payload::{Mark, NO_TEXT};
-
-/// What a panic said, where it was, and how the program got there.
+/// Runs a function, and returns its panic as a value. Nothing is printed.
 ///
-/// ```
-/// use procession_process::panics;
-///
-/// let panic = panics::catch(|| panic!("no {}", "bread")).unwrap_err();
-/// assert_eq!(panic.message(), "no bread");
-/// assert!(panic.location().unwrap().contains(".rs:"));
-/// assert!(!panic.backtrace().is_empty());
-/// ```
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Panic {
-    message: String,
-    location: Option<String>,
-    frames: Frames,
-}
-
-impl Panic {
-    /// The message; `Box<dyn Any>` for a payload that is no text.
-    ///
-    /// ```
-    /// let panic = procession_process::panics::catch(|| panic!("no bread")).unwrap_err();
-    /// assert_eq!(panic.message(), "no bread");
-    /// ```
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// File, line and column, as `file:line:column`.
-    ///
-    /// ```
-    /// let panic = procession_process::panics::catch(|| panic!("no bread")).unwrap_err();
-    /// println!("it was at {}", panic.location().unwrap());
-    /// ```
-    #[must_use]
-    pub fn location(&self) -> Option<&str> {
-        self.location.as_deref()
-    }
-
-    /// The calls that led to it, innermost first, as the standard library writes them.
-    ///
-    /// They are taken down as addresses, which costs microseconds, and named here, where they are read: the first time takes as long
-    /// as the program's debug information is large. A process that runs another program can only tell the addresses.
-    ///
-    /// It is there without `RUST_BACKTRACE` too, and empty where that variable or `RUST_LIB_BACKTRACE` was 0 in the process that
-    /// panicked, or when the panic was resumed from elsewhere.
-    ///
-    /// ```
-    /// let panic = procession_process::panics::catch(|| panic!("no bread")).unwrap_err();
-    /// eprintln!("{}", panic.backtrace());
-    /// ```
-    #[must_use]
-    #[doc(alias = "traceback")]
-    pub fn backtrace(&self) -> &str {
-        self.frames.text()
-    }
-
-    fn of(info: &PanicHookInfo<'_>) -> Panic {
-        let location = info.location().map(ToString::to_string);
-        Panic { message: message(info).to_owned(), location, frames: Frames::capture() }
-    }
-
-    /// A panic that the hook did not see, because it was resumed.
-    fn resumed(payload: &(dyn Any + Send)) -> Panic {
-        let message = payload::text(payload).unwrap_or(NO_TEXT).to_owned();
-        Panic { message, location: None, frames: Frames::default() }
-    }
-
-    /// This panic, when another one has come up while it unwound.
-    fn met_by(mut self, other: &Panic) -> Panic {
-        let place = other.location().map_or(String::new(), |place| format!(" at {place}"));
-        self.message = format!("{}; and while it unwound, another{place}: {}", self.message, other.message);
-        self
-    }
-
-    /// A panic whose hook is not ours.
-    fn unseen() -> Panic {
-        let message = "(its message is known only to the panic hook that the program has set)".to_owned();
-        Panic { message, location: None, frames: Frames::capture() }
-    }
-}
-
-fn message<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
-    info.payload_as_str().unwrap_or(NO_TEXT)
-}
-
-impl fmt::Display for Panic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.location {
-            Some(location) => write!(f, "panicked at {location}: {}", self.message),
-            None => write!(f, "panicked: {}", self.message),
-        }
-    }
-}
-
-/// As a sentence, because `unwrap` and `main` print errors this way; with the backtrace where `RUST_BACKTRACE` asks for it.
-impl fmt::Debug for Panic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}{}", Asked(self))
-    }
-}
-
-/// The backtrace of a panic on lines of its own, where `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it, else nothing: for the
-/// `Debug` of errors.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Asked<'a>(pub &'a Panic);
-
-impl fmt::Display for Asked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if frames::setting() == Some(true) { write!(f, "\n{}", self.0.backtrace()) } else { Ok(()) }
-    }
-}
-
-/// Runs a function, and answers its panic as a value. Nothing is printed.
-///
-/// The state that the function was changing is the caller's business, as with `AssertUnwindSafe`.
+/// The caller is responsible for state that the function was changing, as with `AssertUnwindSafe`.
 ///
 /// # Errors
 ///
-/// The panic.
+/// [`Panic`]: the function panicked.
 ///
 /// ```
 /// use procession_process::panics::catch;
@@ -155,9 +38,31 @@ pub fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
     catch_as(Watch::Quiet, function)
 }
 
-/// As [`catch`], and the panic is printed on stderr as usual, with the name of this process before it.
+/// Runs a function, and returns its panic, which is also printed on stderr, after the name of this process.
 pub(crate) fn catch_and_print<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
     catch_as(Watch::Loud, function)
+}
+
+/// Drops a value of the user. If its destructor panics, the payload of that panic is leaked,
+/// because its own destructor may panic again.
+///
+/// ```
+/// use procession_process::panics;
+///
+/// struct Bomb;
+/// impl Drop for Bomb {
+///     fn drop(&mut self) {
+///         std::panic::panic_any(Bomb)
+///     }
+/// }
+/// panics::discard(Bomb);
+/// ```
+pub fn discard<T>(value: T) {
+    let before = hook::watch(Watch::Quiet);
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        mem::forget(payload);
+    }
+    let _of_the_destructor = hook::unwatch(before);
 }
 
 fn catch_as<T>(watch: Watch, function: impl FnOnce() -> T) -> Result<T, Panic> {
@@ -165,12 +70,12 @@ fn catch_as<T>(watch: Watch, function: impl FnOnce() -> T) -> Result<T, Panic> {
     let before = hook::watch(watch);
     let outcome = panic::catch_unwind(AssertUnwindSafe(function));
     let seen = hook::unwatch(before);
-    outcome.map_err(|payload| told(payload, seen))
+    outcome.map_err(|payload| to_panic(payload, seen))
 }
 
-/// A caught panic as data. What was seen last may be another one, which the function has dealt with.
-fn told(payload: Box<dyn Any + Send>, seen: Option<Sighting>) -> Panic {
-    let seen = seen.filter(|seen| seen.mark == Mark::of(&*payload));
+/// Returns a caught panic as data. The last panic that was seen may be another one, which the function has caught.
+fn to_panic(payload: Box<dyn Any + Send>, seen: Option<SeenPanic>) -> Panic {
+    let seen = seen.filter(|seen| seen.payload_id == PayloadId::of(&*payload));
     let panic = seen.map_or_else(|| Panic::resumed(&*payload), |seen| seen.panic);
     discard(payload);
     panic
@@ -185,11 +90,12 @@ fn told(payload: Box<dyn Any + Send>, seen: Option<Sighting>) -> Panic {
 /// assert_eq!(of_payload(payload).message(), "no bread");
 /// ```
 pub fn of_payload(payload: Box<dyn Any + Send>) -> Panic {
-    told(payload, None)
+    to_panic(payload, None)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::payload::NO_TEXT;
     use super::*;
 
     #[test]
@@ -227,15 +133,15 @@ mod tests {
 
     #[test]
     fn two_panics_with_the_same_text_are_not_mixed_up() {
-        // A text that the compiler knows would be the same one for both.
+        // A constant text would lie at one address for both.
         let number = std::hint::black_box(1);
         let of_a_thread = std::thread::spawn(move || panic!("number {number}")).join().unwrap_err();
-        let told = catch(|| {
+        let recorded = catch(|| {
             let _ = panic::catch_unwind(|| panic!("number {number}"));
             panic::resume_unwind(of_a_thread)
         });
-        let told = told.unwrap_err();
-        assert_eq!((told.message(), told.location()), ("number 1", None));
+        let recorded = recorded.unwrap_err();
+        assert_eq!((recorded.message(), recorded.location()), ("number 1", None));
     }
 
     #[test]
@@ -246,12 +152,12 @@ mod tests {
                 assert!(catch(|| panic!("inner")).is_err());
             }
         }
-        let told = catch(|| {
+        let recorded = catch(|| {
             let _careful = Careful;
             panic!("outer")
         });
-        let told = told.unwrap_err();
-        assert!(told.message() == "outer" && told.location().is_some(), "{told}");
+        let recorded = recorded.unwrap_err();
+        assert!(recorded.message() == "outer" && recorded.location().is_some(), "{recorded}");
     }
 
     #[test]

@@ -5,49 +5,55 @@ use procession_core::os::fork::Forked;
 use procession_core::os::{stdio, threads};
 use procession_core::start;
 
-use super::until::Until;
-use super::{Answer, Reserve, Started, answer_in_time, failure, unsent};
-use crate::child::{self, Leave};
+use super::deadline::StartDeadline;
+use super::server_slot;
+use super::started::{FirstReport, PidfdReservation, Started, failure, recv_report_in_time, unsent};
+use crate::child::{self, ExitStyle};
 use crate::job::Job;
 use crate::registry;
 use crate::spawn_error::SpawnError;
 
-pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> {
+pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     if !threads::is_single().map_err(SpawnError::from_io)? {
         return Err(SpawnError::Threads);
     }
     let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
     here.send(job).map_err(unsent)?;
-    // What waits in the buffer would be written twice, by this process and by its copy.
+    // Buffered output would be written twice, by this process and by its copy.
     stdio::flush_all();
     child::prepare_copies();
-    let reserve = Reserve::new().map_err(SpawnError::from_io)?;
+    let reserve = PidfdReservation::new().map_err(SpawnError::from_io)?;
     match there.fork().map_err(SpawnError::from_io)? {
         (Forked::Child, there) => {
             drop(reserve);
-            live(there)
+            run_copy(there)
         }
         (Forked::Parent(pid), there) => {
             drop(there);
-            parent(pid, here, reserve, until)
+            parent(pid, here, reserve, deadline)
         }
     }
 }
 
-/// In the copy: forget what belongs to the original, then live as any other child.
-fn live(control: Control) -> ! {
-    registry::disown();
-    super::disown();
-    child::disown();
+/// Runs the copy: forgets what belongs to the original, then goes on as any other child.
+fn run_copy(control: Control) -> ! {
+    registry::forget_inherited();
+    server_slot::forget_inherited();
+    child::forget_inherited();
     start::descend();
-    child::receive(control, Leave::AsCopy)
+    child::receive(control, ExitStyle::AsCopy)
 }
 
-fn parent(pid: u32, mut here: Control, reserve: Reserve, until: Until) -> Result<Started, SpawnError> {
-    let answer = answer_in_time(&mut here, until);
+fn parent(
+    pid: u32,
+    mut here: Control,
+    reserve: PidfdReservation,
+    deadline: StartDeadline,
+) -> Result<Started, SpawnError> {
+    let recv_first_report = recv_report_in_time(&mut here, deadline);
     let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
-    match answer {
-        Answer::Started(_) => Ok(Started { pid, pidfd, control: here }),
+    match recv_first_report {
+        FirstReport::Started(_) => Ok(Started { pid, pidfd, control: here }),
         other => Err(failure(other, &pidfd, String::new)),
     }
 }

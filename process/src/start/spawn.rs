@@ -9,34 +9,34 @@ use procession_core::os::pidfd::PidFd;
 use procession_core::os::{limits, stdio};
 use procession_core::{Control, Image, LinkError, start};
 
-use super::until::Until;
-use super::{Answer, Started, answer_in_time, bury, failure, unsent};
-use crate::init::Role;
+use super::deadline::StartDeadline;
+use super::protocol::Role;
+use super::started::{FirstReport, Started, failure, reap_child, recv_report_in_time, unsent};
 use crate::job::Job;
 use crate::spawn_error::SpawnError;
 
-/// How much of a dead child's stderr an error quotes, in bytes and in lines.
-const QUOTE: u64 = 4096;
-const LINES: usize = 20;
+/// The end of a dead child's stderr that an error quotes, in bytes and in lines. More hides the error itself, less cuts a panic message.
+const QUOTED_STDERR_BYTES: u64 = 4096;
+const QUOTED_STDERR_LINES: usize = 20;
 
-/// How much of what a child wrote before it was set up is passed on, in bytes. No honest program writes as much.
-const MOST: u64 = 1 << 20;
+/// The bytes of a child's early stderr that are passed on. Programs write less; without a limit a hostile child fills the memory.
+const MAX_EARLY_STDERR_BYTES: u64 = 1 << 20;
 
-pub(super) fn start(job: &mut Job, until: Until) -> Result<Started, SpawnError> {
+pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     job.image = Some(Image::own().clone());
     let Executed { mut control, pid: _, pidfd, stderr } = execute(&Role::Child)?;
     let sent = control.send(job);
-    let answer = match sent {
-        // A child that is gone already is found out here.
-        Ok(()) | Err(LinkError::Disconnected) => answer_in_time(&mut control, until),
+    let recv_first_report = match sent {
+        // The report of a child that is gone already says so.
+        Ok(()) | Err(LinkError::Disconnected) => recv_report_in_time(&mut control, deadline),
         Err(error) => {
             drop(control);
-            bury(&pidfd);
+            reap_child(&pidfd);
             return Err(unsent(error));
         }
     };
-    match answer {
-        Answer::Started(pid) => {
+    match recv_first_report {
+        FirstReport::Started(pid) => {
             stderr.pass_on();
             Ok(Started { pid, pidfd, control })
         }
@@ -48,7 +48,7 @@ const ACTS_FOR_ANOTHER: &str = "this process acts for another user or group than
      set-user-id program), and a program that is executed so must not trust its starter: make the change complete \
      (`setresuid`, `setresgid`), or use StartMethod::Fork";
 
-/// This program, executed once more and told its role.
+/// This program, executed once more, with its role sent.
 pub(super) struct Executed {
     pub(super) control: Control,
     pub(super) pid: u32,
@@ -56,7 +56,7 @@ pub(super) struct Executed {
     pub(super) stderr: EarlyStderr,
 }
 
-/// Executes this program. Until it is set up, its stdout leads nowhere, because what runs before `init` would be
+/// Executes this program. Until it is set up, its stdout is the null device, because output from before `init` would be
 /// printed once more by each child, and its stderr is kept in case it dies.
 pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
     if limits::acts_for_another() {
@@ -71,30 +71,30 @@ pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
         start::reexec(&there, [input.as_fd(), output.as_fd(), stderr.as_fd()]).map_err(SpawnError::from_io)?;
     drop(there);
     match control.send(role) {
-        // One that is gone already is found out when it is listened to.
+        // A child that is gone already is noticed at the receive.
         Ok(()) | Err(LinkError::Disconnected) => {}
         Err(error) => {
             drop(control);
-            bury(&pidfd);
+            reap_child(&pidfd);
             return Err(unsent(error));
         }
     }
     Ok(Executed { control, pid, pidfd, stderr: EarlyStderr(stderr) })
 }
 
-/// What a child wrote to stderr before it was set up, in a memory file, so that nobody has to read along.
+/// The stderr of a child before it was set up, in a memory file, so that no thread has to read it meanwhile.
 pub(super) struct EarlyStderr(File);
 
 impl EarlyStderr {
-    /// The end of it.
+    /// Returns the last lines.
     pub(super) fn last_lines(&self) -> String {
         let length = self.0.metadata().map_or(0, |meta| meta.len());
-        let text = self.read(length.saturating_sub(QUOTE), length.min(QUOTE));
+        let text = self.read(length.saturating_sub(QUOTED_STDERR_BYTES), length.min(QUOTED_STDERR_BYTES));
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LINES)..].join("\n")
+        lines[lines.len().saturating_sub(QUOTED_STDERR_LINES)..].join("\n")
     }
 
-    /// Writes it where it was meant to go.
+    /// Writes it to the stderr of this process.
     pub(super) fn pass_on(&self) {
         let length = self.0.metadata().map_or(0, |meta| meta.len());
         if length > 0 {
@@ -102,9 +102,9 @@ impl EarlyStderr {
         }
     }
 
-    /// At most `MOST` bytes: how long the file is, the child says.
+    /// At most `MAX_EARLY_STDERR_BYTES` bytes: the length of the file is chosen by the child.
     fn read(&self, from: u64, length: u64) -> String {
-        let mut bytes = vec![0; usize::try_from(length.min(MOST)).unwrap_or(0)];
+        let mut bytes = vec![0; usize::try_from(length.min(MAX_EARLY_STDERR_BYTES)).unwrap_or(0)];
         let read = self.0.read_at(&mut bytes, from).unwrap_or(0);
         String::from_utf8_lossy(&bytes[..read]).into_owned()
     }
@@ -120,7 +120,7 @@ mod tests {
         writeln!(file, "words").unwrap();
         file.set_len(1 << 40).unwrap();
         let stderr = EarlyStderr(file);
-        assert_eq!(stderr.read(0, 1 << 40).len() as u64, MOST);
-        assert!(stderr.last_lines().len() as u64 <= QUOTE);
+        assert_eq!(stderr.read(0, 1 << 40).len() as u64, MAX_EARLY_STDERR_BYTES);
+        assert!(stderr.last_lines().len() as u64 <= QUOTED_STDERR_BYTES);
     }
 }

@@ -1,5 +1,7 @@
 //! P09, P13 to P15: every end of a process is told as what it was, and none as a value.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::process::{abort, exit};
 
 use nix::sys::resource::{Resource, setrlimit};
@@ -213,4 +215,39 @@ fn a_scope_that_failed_without_a_failure_is_not_believed() {
     let nothing = codec::encode(&Vec::<JoinError>::new()).unwrap();
     let refused = codec::decode::<ScopeError>(nothing).unwrap_err();
     assert!(refused.to_string().contains("at least one failure"), "{refused}");
+}
+
+/// Writes a file when it is dropped, which the C library does with those of the main thread at exit.
+struct WrittenAtExit(PathBuf);
+
+impl Drop for WrittenAtExit {
+    fn drop(&mut self) {
+        std::fs::write(&self.0, "").unwrap();
+    }
+}
+
+thread_local! {
+    static AT_EXIT: RefCell<Option<WrittenAtExit>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn copies_run_the_exit_hooks_of_the_c_library_where_that_is_asked_for() {
+    fn check(folder: PathBuf) {
+        for (method, value, is_run) in [
+            (StartMethod::Server, "", false),
+            (StartMethod::Server, "0", false),
+            (StartMethod::Server, "1", true),
+            (StartMethod::Fork, "", false),
+            (StartMethod::Fork, "1", true),
+            (StartMethod::Spawn, "", true),
+        ] {
+            let file = folder.join(format!("{method:?}{value}"));
+            let builder = Process::builder().start_method(method).env("PROCESSION_EXIT_HOOKS", value);
+            let hook = |path| AT_EXIT.set(Some(WrittenAtExit(path)));
+            builder.spawn(hook, file.clone()).unwrap().join().unwrap();
+            assert_eq!(file.exists(), is_run, "{method:?} {value}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    alone(check, folder.path().to_owned());
 }

@@ -1,12 +1,14 @@
 //! Servers that are killed, signals that are ignored, limits that are reached.
 
 use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
+use procession_core::codec::Descriptor;
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::signal::{self, Disposition, SIGKILL};
 use procession_process::{Process, SpawnError, StartMethod, stop_server};
@@ -108,6 +110,18 @@ fn a_server_that_is_stopped_keeps_nobody_waiting() {
         }
     }
     alone(frozen, ());
+}
+
+#[test]
+fn a_server_that_is_stopped_ends_with_its_owner() {
+    fn owner((): ()) -> Descriptor {
+        alone(|()| (), ());
+        let stopped = server();
+        stopped.signal(Signal::SIGSTOP as i32).unwrap();
+        Descriptor::from(stopped.as_fd().try_clone_to_owned().unwrap())
+    }
+    let stopped = OwnedFd::from(alone(owner, ()));
+    assert!(crate::support::becomes_readable(&stopped), "the server lives");
 }
 
 #[test]

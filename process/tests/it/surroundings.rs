@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procession_core::start::set_variable;
@@ -105,10 +106,32 @@ fn what_the_parent_changes_is_seen_by_later_children() {
     alone(changing, folder.path().canonicalize().unwrap());
 }
 
+/// Makes folders until the path of the innermost is longer than a path can be.
+fn descend_below_any_path() {
+    for _ in 0..20 {
+        let name = "x".repeat(250);
+        std::fs::create_dir(&name).unwrap();
+        env::set_current_dir(&name).unwrap();
+    }
+}
+
+fn a_relative_path_begins_there() {
+    std::fs::create_dir("below").unwrap();
+    let below = std::fs::metadata("below").unwrap();
+    for method in ALL {
+        let child =
+            Process::builder().start_method(method).current_dir("below").spawn(place_of_working_directory, ()).unwrap();
+        assert_eq!(child.join().unwrap(), (below.dev(), below.ino()), "{method:?}");
+    }
+}
+
+fn place_of_working_directory((): ()) -> (u64, u64) {
+    std::fs::metadata(".").map(|here| (here.dev(), here.ino())).unwrap()
+}
+
 #[test]
 fn children_are_where_their_parent_is_and_not_where_its_path_leads() {
     fn check(top: std::path::PathBuf) {
-        use std::os::unix::fs::MetadataExt;
         let here = || std::fs::metadata(".").map(|here| (here.dev(), here.ino())).unwrap();
         let work = top.join("work");
         std::fs::create_dir(&work).unwrap();
@@ -126,28 +149,15 @@ fn children_are_where_their_parent_is_and_not_where_its_path_leads() {
         std::fs::create_dir(&work).unwrap();
         assert_eq!(everywhere(), vec![here(); 3]);
         env::set_current_dir(&work).unwrap();
-        // Deeper than a path can say.
-        for _ in 0..20 {
-            let name = "x".repeat(250);
-            std::fs::create_dir(&name).unwrap();
-            env::set_current_dir(&name).unwrap();
-        }
+        descend_below_any_path();
         assert_eq!(everywhere(), vec![here(); 3]);
-        // A path that is relative begins there.
-        std::fs::create_dir("below").unwrap();
-        let below = std::fs::metadata("below").unwrap();
-        for method in ALL {
-            let child = Process::builder().start_method(method).current_dir("below").spawn(look, ()).unwrap();
-            assert_eq!(child.join().unwrap(), (below.dev(), below.ino()), "{method:?}");
-        }
+        a_relative_path_begins_there();
         env::set_current_dir("/").unwrap();
     }
-    fn look((): ()) -> (u64, u64) {
-        use std::os::unix::fs::MetadataExt;
-        std::fs::metadata(".").map(|here| (here.dev(), here.ino())).unwrap()
-    }
     fn everywhere() -> Vec<(u64, u64)> {
-        let start = |method| Process::builder().start_method(method).spawn(look, ()).unwrap().join().unwrap();
+        let start = |method| {
+            Process::builder().start_method(method).spawn(place_of_working_directory, ()).unwrap().join().unwrap()
+        };
         ALL.map(start).to_vec()
     }
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! A machine is a `repr(C)` struct of atomics for which all zeros is the fresh state. Several processes may have it
 //! mapped, any of them may be killed between any two instructions, and the rest must be able to go on. `README.md` in
-//! this folder tells how.
+//! this folder explains how.
 
 pub(crate) mod backoff;
 pub(crate) mod barrier;

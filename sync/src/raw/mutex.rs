@@ -1,4 +1,4 @@
-//! The lock word: it names the lock holder, so that a dead holder can be told from a slow one.
+//! The lock word: it names the lock holder, so that a dead holder is not taken for a slow one, nor the other way round.
 //!
 //! | word | meaning |
 //! | --- | --- |

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use procession_sync::{
-    Barrier, BrokenBarrierError, Condvar, CreateError, Culprit, Event, Mutex, MutexGuard, NameError, Plain,
+    Barrier, BrokenBarrierError, Condvar, CreateError, Event, Mutex, MutexGuard, NameError, Plain, PoisonCause,
     ReentrantLock, ReleaseError, RwLock, RwLockReadGuard, Semaphore, SemaphoreGuard, Shared, SharedMemory,
 };
 
@@ -29,7 +29,7 @@ const _: () = {
     is_a_handle::<Barrier>();
     is_a_handle::<Shared<[u32]>>();
     is_a_handle::<SharedMemory>();
-    is_a_handle::<Culprit>();
+    is_a_handle::<PoisonCause>();
     is_sync::<MutexGuard<'_, u32>>();
     is_sync::<RwLockReadGuard<'_, u32>>();
     is_send::<SemaphoreGuard<'_>>();

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use procession_core::os::identity::ProcessIdentity;
 use procession_process::Process;
-use procession_sync::{Barrier, Condvar, Culprit, Event, Mutex, MutexGuard, ReentrantLock, RwLock, Semaphore, Shared};
+use procession_sync::{
+    Barrier, Condvar, Event, Mutex, MutexGuard, PoisonCause, ReentrantLock, RwLock, Semaphore, Shared,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::kit::{Course, Dice, Failure, Faults, HANG, await_end, kill, start};
@@ -269,7 +271,7 @@ impl Arena {
     }
 
     /// Changes one number and, a moment later, the other: they must have been equal, unless somebody died in between.
-    fn change(&self, pair: &mut Pair, culprit: Option<Culprit>) {
+    fn change(&self, pair: &mut Pair, culprit: Option<PoisonCause>) {
         if culprit.is_some() {
             self.count(POISONED);
             pair[1] = pair[0];
@@ -282,7 +284,7 @@ impl Arena {
     }
 
     /// Nobody else may be inside, but one who died there.
-    fn enter(&self, lock: usize, culprit: Option<Culprit>) {
+    fn enter(&self, lock: usize, culprit: Option<PoisonCause>) {
         let other = self.inside[lock].swap(ProcessIdentity::current().to_bits(), Ordering::SeqCst);
         if other != 0 && (culprit.is_none() || self.lives(other)) {
             self.faults.add(&format!("two have lock {lock}: {other:x} too, poisoned by {culprit:?}"));

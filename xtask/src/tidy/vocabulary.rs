@@ -5,7 +5,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use super::problem::Problem;
 use super::source::Source;
 use super::text::parts;
-use super::tokens::line;
+use super::tokens::{is_word, line};
 use super::tree::Tree;
 
 /// Names that are not used in a crate, and what to call the thing.
@@ -212,12 +212,15 @@ fn is_meant(banned: &str, name: &str) -> bool {
 }
 
 fn identifiers(tokens: TokenStream, found: &mut Vec<(usize, String)>) {
+    let mut is_former_name = false;
     for token in tokens {
-        match token {
+        match &token {
             TokenTree::Group(group) => identifiers(group.stream(), found),
-            TokenTree::Ident(name) => found.push((line(name.span()), name.to_string())),
+            // A public item may keep its former name beside its own: `pub use New as Old`.
+            TokenTree::Ident(name) if !is_former_name => found.push((line(name.span()), name.to_string())),
             _ => {}
         }
+        is_former_name = is_word(&token, "as");
     }
 }
 
@@ -248,6 +251,7 @@ mod tests {
     #[test]
     fn names_of_other_crates_and_prose_are_let_through() {
         assert_eq!(broken("sync/src/a.rs", "struct Inlet;\n"), []);
+        assert_eq!(broken("sync/src/a.rs", "pub use a::PoisonCause as Culprit;\n"), []);
         assert_eq!(broken("pool/src/a.rs", "// The desk is \"desk\".\nconst A: &str = \"desk\";\n"), []);
     }
 }

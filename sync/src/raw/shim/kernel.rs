@@ -62,12 +62,12 @@ impl std::ops::Deref for Word64 {
     }
 }
 
-/// Whether that process can still touch memory.
+/// Returns whether the process can still touch memory.
 pub(crate) fn is_alive(who: ProcessIdentity) -> bool {
     who.is_alive()
 }
 
-/// As [`is_alive`], but believes for a moment what it found: for calls that somebody may repeat in a tight loop.
+/// Returns whether the process lives, or lived a moment ago: for calls that may be repeated in a tight loop.
 pub(crate) fn was_alive_recently(who: ProcessIdentity) -> bool {
     thread_local! {
         static SEEN: Cell<Option<(ProcessIdentity, Instant)>> = const { Cell::new(None) };
@@ -82,7 +82,7 @@ pub(crate) fn was_alive_recently(who: ProcessIdentity) -> bool {
     true
 }
 
-/// Returns whether nobody has woken the sleeper, so that it should look around.
+/// Returns whether the sleeper was not woken, so that it should check for deaths.
 pub(crate) fn slept_through(timer: &BackoffTimer) -> bool {
     timer.slept_through()
 }

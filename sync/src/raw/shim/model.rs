@@ -11,7 +11,7 @@ pub(crate) use procession_core::os::identity::ProcessIdentity;
 
 use super::seeded::Seeded;
 
-/// Those who sleep on a word. The lock is the kernel's own: comparing and falling asleep are one step.
+/// The sleepers of a word. The lock is that of the kernel: comparing and falling asleep are one step.
 #[derive(Debug)]
 struct Sleepers {
     count: Mutex<u32>,
@@ -25,7 +25,7 @@ impl Sleepers {
 
     fn wait(&self, still: impl FnOnce() -> bool) {
         let mut count = self.count.lock().expect("no model panics here");
-        // Once somebody is dead, every nap ends at once: that stands for the time that passes.
+        // Once a process is dead, each sleep ends at once: that stands for the time that passes.
         if DEAD.load(Ordering::Relaxed) != 0 {
             drop(count);
             loom::thread::yield_now();
@@ -35,9 +35,9 @@ impl Sleepers {
         }
     }
 
-    fn wake(&self, most: u32) -> u32 {
+    fn wake(&self, max: u32) -> u32 {
         let mut count = self.count.lock().expect("no model panics here");
-        let woken = most.min(*count);
+        let woken = max.min(*count);
         *count -= woken;
         for _ in 0..woken {
             self.wake.notify_one();
@@ -48,7 +48,7 @@ impl Sleepers {
 
 macro_rules! word {
     ($name:ident, $atomic:ty, $value:ty) => {
-        /// A word on which one can sleep. Nobody's patience ends in the model.
+        /// A word on which threads can sleep. No timeout passes in the model.
         #[derive(Debug)]
         pub(crate) struct $name {
             value: $atomic,
@@ -87,12 +87,14 @@ loom::lazy_static! {
     static ref DEAD: AtomicU32 = AtomicU32::new(0);
 }
 
-/// From here on the process does nothing any more. End the naps of those who sleep already after this.
+/// From here on the process does nothing any more. Wake the threads that sleep already after this.
 pub(crate) fn die(who: ProcessIdentity) {
+    // Release: pairs with the Acquire in `is_alive`, so that the thread that finds the death sees what the dead one wrote.
     DEAD.fetch_or(1 << who.to_bits(), Ordering::Release);
 }
 
 pub(crate) fn is_alive(who: ProcessIdentity) -> bool {
+    // Acquire: pairs with the Release in `die`.
     DEAD.load(Ordering::Acquire) & (1 << who.to_bits()) == 0
 }
 
@@ -120,9 +122,11 @@ pub(crate) fn model_fence() {
 static FAULT: AtomicU8 = AtomicU8::new(0);
 
 pub(crate) fn seed(fault: Option<Seeded>) {
+    // SeqCst: set before the threads of a model start and read in them; it pairs with nothing that the model explores.
     FAULT.store(fault.map_or(0, |fault| fault as u8 + 1), std::sync::atomic::Ordering::SeqCst);
 }
 
 pub(crate) fn seeded(fault: Seeded) -> bool {
+    // SeqCst: as in `seed`.
     FAULT.load(std::sync::atomic::Ordering::SeqCst) == fault as u8 + 1
 }

@@ -1,13 +1,13 @@
-//! Who this process is: its name, its place in the family, and whose child it is.
+//! The name of this process, its place in the family, and its parent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// What a process is told about itself when it starts.
+/// What a process knows of itself from its start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(crate) struct ProcessInfo {
     pub(crate) name: String,
     pub(crate) daemon: bool,
     /// The numbers of its ancestors among their siblings, its own last; empty for the first process.
@@ -16,36 +16,36 @@ pub(crate) struct Identity {
     pub(crate) parent: Option<(u32, String)>,
 }
 
-static OWN: Mutex<Option<Arc<Identity>>> = Mutex::new(None);
+static OWN: Mutex<Option<Arc<ProcessInfo>>> = Mutex::new(None);
 static CHILDREN: AtomicU64 = AtomicU64::new(0);
 
-/// Who this process is. The first of a family is `MainProcess`.
-pub(crate) fn own() -> Arc<Identity> {
+/// Returns the information about this process. The first of a family is `MainProcess`.
+pub(crate) fn own() -> Arc<ProcessInfo> {
     let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
     own.get_or_insert_with(|| {
-        Arc::new(Identity { name: "MainProcess".to_owned(), daemon: false, path: Vec::new(), parent: None })
+        Arc::new(ProcessInfo { name: "MainProcess".to_owned(), daemon: false, path: Vec::new(), parent: None })
     })
     .clone()
 }
 
-/// Makes this process the one that `identity` describes.
-pub(crate) fn become_one(identity: &Identity) {
+/// Sets the information about this process.
+pub(crate) fn set_own(info: &ProcessInfo) {
     CHILDREN.store(0, Ordering::Relaxed);
-    *OWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(identity.clone()));
+    *OWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(info.clone()));
 }
 
-impl Identity {
-    /// A new child of this process. Without a name it is called as Python calls it: `Process-1`, its own second child
+impl ProcessInfo {
+    /// Makes the information about a new child. Without a name it gets that of Python: `Process-1`, its own second child
     /// `Process-1:2`.
-    pub(crate) fn next_child(name: Option<String>, daemon: bool) -> Identity {
+    pub(crate) fn of_next_child(name: Option<String>, daemon: bool) -> ProcessInfo {
         let me = own();
         let mut path = me.path.clone();
         path.push(CHILDREN.fetch_add(1, Ordering::Relaxed) + 1);
         let parent = Some((std::process::id(), me.name.clone()));
-        Identity { name: name.unwrap_or_else(|| default_name(&path)), daemon, path, parent }
+        ProcessInfo { name: name.unwrap_or_else(|| default_name(&path)), daemon, path, parent }
     }
 
-    /// The process as messages name it.
+    /// Returns the process as messages name it.
     pub(crate) fn describe(&self) -> String {
         format!("process `{}` (pid {})", self.name, std::process::id())
     }

@@ -3,68 +3,48 @@
 //! It runs nothing of the program's own and has one thread, so its copies start as clean as a fresh program. They are
 //! children of the process that asked (`CLONE_PARENT`), which can wait for them as for any child.
 
+use std::os::fd::OwnedFd;
+
 use procession_core::os::exit;
 use procession_core::os::fork::{Forked, fork_sibling};
+use procession_core::os::lifeline;
 use procession_core::os::stdio;
 use procession_core::os::threads::Counter;
 use procession_core::{Control, Image};
-use serde::{Deserialize, Serialize};
 
-use crate::child::{self, Leave};
-use crate::identity;
+use super::protocol::{Order, Reply};
+use crate::child::{self, ExitStyle};
 use crate::job::Job;
 use crate::panics;
-
-/// What the owner asks for.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Order<J, C> {
-    /// A copy, which becomes the child at the other end of this control link and does this job. There is no reply: the
-    /// child itself answers over its link, or the end of that link says that there is no child.
-    ///
-    /// The job is read here and not by the copy, whose memory is not yet mapped: each page that it touches costs it
-    /// microseconds.
-    Copy(J, C),
-    /// What became of the last copy.
-    Explain,
-}
-
-/// What the server answers: once when it is up, then to each [`Order::Explain`].
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Reply {
-    Ready,
-    /// It cannot serve, for this reason.
-    Refused(String),
-    /// The last copy has this number.
-    Forked(u32),
-    /// There is no last copy, for this error number.
-    Failed(i32),
-}
+use crate::process_info;
 
 /// Serves until the owner of the link is gone.
 ///
 /// Signals are left as they are, because each page of memory that a copy must change costs it microseconds. A server that
 /// Ctrl-C has ended is replaced at the next start.
-pub(crate) fn serve(mut link: Control, image: &Image) -> ! {
-    let threads = match Counter::new() {
-        Ok(threads) => threads,
-        Err(error) => refuse(&mut link, format!("/proc must be mounted: {error}")),
-    };
+pub(crate) fn serve(mut link: Control, image: &Image, end: OwnedFd) -> ! {
+    let threads = Counter::new().unwrap_or_else(|error| refuse(&mut link, format!("/proc must be mounted: {error}")));
     if let Some(reason) = refusal(image, &threads) {
         refuse(&mut link, reason);
     }
+    // Killed with the owner also while it is stopped, when it does not see the end of the link.
+    let lifeline = lifeline::hold(&end)
+        .unwrap_or_else(|error| refuse(&mut link, format!("it cannot be tied to the life of its owner: {error}")));
+    // The held one is a descriptor of its own, and copies are to inherit nothing else.
+    drop(end);
     let mut last = Reply::Ready;
     prepare();
     let mut more = link.send(&last).is_ok();
     while more {
         more = match link.recv::<Order<Job, Control>>(None) {
             Ok(Some(Order::Copy(job, control))) => {
-                // What the copy would have to change is changed here, for the same reason.
-                identity::become_one(&job.identity);
+                // Changed here, so that the copy need not write to a page of its own.
+                process_info::set_own(&job.info);
                 match fork_sibling(&threads) {
                     Ok(Forked::Child) => {
                         link.close_in_copy();
-                        drop(threads);
-                        child::live(job, control, Leave::AsCopy)
+                        drop((threads, lifeline));
+                        child::run_child(job, control, ExitStyle::AsCopy)
                     }
                     forked => last = outcome(forked),
                 }
@@ -92,16 +72,16 @@ fn outcome(forked: std::io::Result<Forked>) -> Reply {
     }
 }
 
-/// Does here, once, what each copy would have to do.
+/// Does once, in the server, what each copy would have to do.
 fn prepare() {
-    // Output of what ran before `init` would be written by every copy. Its stdout leads nowhere, so let it go now.
+    // Output from before `init` would be written by every copy. The stdout of the server is the null device, so flush it now.
     stdio::flush_all();
     panics::install_hook();
     child::prepare_copies();
     child::watch_exit();
 }
 
-/// Why this process cannot be a server.
+/// Returns why this process cannot be a server.
 fn refusal(image: &Image, threads: &Counter) -> Option<String> {
     if image != Image::own() {
         return Some("it runs another program: /proc/self/exe does not lead back to this executable".to_owned());
@@ -116,24 +96,4 @@ fn refusal(image: &Image, threads: &Counter) -> Option<String> {
         ),
         Err(error) => Some(error.to_string()),
     }
-}
-
-/// Ends the server process that [`StartMethod::Server`](crate::StartMethod::Server) has started, if there is one, and gives
-/// back its descriptors.
-///
-/// Nothing else changes: running children stay, and the next start brings a new server.
-///
-/// ```
-/// use procession_process::{Process, stop_server};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
-/// assert_eq!(Process::spawn(|n: i32| n + 1, 1)?.join()?, 2);
-/// stop_server();
-/// assert_eq!(Process::spawn(|n: i32| n + 1, 2)?.join()?, 3);
-/// # Ok(())
-/// # }
-/// ```
-pub fn stop_server() {
-    crate::start::stop();
 }

@@ -1,4 +1,4 @@
-//! [`init`]: where a program finds out whether it is a child.
+//! [`init`]: the point where a program finds out whether it is a child.
 
 use std::path::{Path, PathBuf};
 use std::process;
@@ -7,27 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use procession_core::os::exit;
 use procession_core::os::signal::{self, Disposition};
 use procession_core::os::stdio;
-use procession_core::{Control, Image, start};
-use serde::{Deserialize, Serialize};
+use procession_core::{Control, start};
 
-use crate::child::{self, Leave};
-use crate::server;
+use super::protocol::Role;
+use super::serve::serve;
+use crate::child::{self, ExitStyle};
 use crate::spawn_error::SpawnError;
 
 static INITIALIZED: AtomicBool = AtomicBool::new(false);
 
-/// What an executed child is to be. The first thing that it is told.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Role {
-    Child,
-    /// A server, for a program of this image.
-    Server(Image),
-}
-
 /// Makes this program able to start processes. Put it first in `main`.
 ///
 /// A child is this very program, started once more. In a child, `init` runs the child's function and never returns; in any
-/// other process it returns at once. What stands before it is run by every child as well, so nothing should; above all,
+/// other process it returns at once. Code before it runs in every child as well, so that there should be none; above all,
 /// no thread should be started before it.
 ///
 /// Starting a process without it is an error that says so, before anything is executed.
@@ -69,24 +61,24 @@ fn become_child(mut control: Control) -> ! {
     let _known_signal = signal::set(signal::SIGPIPE, Disposition::Ignore);
     match control.recv::<Role>(None) {
         Ok(Some(Role::Child)) => {
-            // What was printed before `init` leads nowhere now, and would be printed once more when the streams are set.
+            // Output from before `init` goes to the null device now, and would be printed again when the streams are set.
             stdio::flush_all();
-            child::receive(control, Leave::AsProgram)
+            child::receive(control, ExitStyle::AsProgram)
         }
-        Ok(Some(Role::Server(image))) => server::serve(control, &image),
-        // The parent is gone, or is a program that speaks otherwise: it sees the end of the link.
+        Ok(Some(Role::Server(image, lifeline))) => serve(control, &image, lifeline.into()),
+        // The parent is gone, or runs another version: it sees the end of the link.
         Ok(None) | Err(_) => exit::exit_now(1),
     }
 }
 
-/// Whether processes may be started.
+/// Checks that processes may be started.
 pub(crate) fn require() -> Result<(), SpawnError> {
     if INITIALIZED.load(Ordering::Relaxed) { Ok(()) } else { Err(SpawnError::NotInitialized) }
 }
 
-/// Lets this process sleep through Ctrl-C: its parent decides what an interrupt means.
+/// Makes this process ignore Ctrl-C: its parent decides what an interrupt means.
 ///
-/// For workers: the terminal interrupts the whole group, and each would otherwise end in the middle of its work.
+/// This is for workers: the terminal interrupts the whole group, and each would otherwise end in the middle of its work.
 ///
 /// ```
 /// # use procession_process::{Process, ignore_interrupt};
@@ -103,7 +95,7 @@ pub fn ignore_interrupt() {
 }
 
 /// Does what [`init`](crate::init) does when the program is loaded, before `main`: one line at the top of a test file, a benchmark
-/// or a library whose callers should need nothing.
+/// or a library whose callers should need no line of their own.
 ///
 /// It adds one function to the program's load-time constructors (`.init_array`). In a child that function first runs the
 /// constructors that stand after it, so that what other crates have registered there (`inventory`, `typetag`, objects of C++)
@@ -143,7 +135,7 @@ macro_rules! init_at_load {
     };
 }
 
-/// What the constructor of [`init_at_load!`](crate::init_at_load) calls.
+/// Is called by the constructor of [`init_at_load!`](crate::init_at_load).
 #[doc(hidden)]
 pub fn __init_at_load() {
     init();

@@ -1,0 +1,287 @@
+//! [`Server`]: the handle of the server of this process.
+
+use std::env;
+use std::ffi::OsString;
+use std::time::Instant;
+
+use procession_core::codec::Descriptor;
+use procession_core::os::directory;
+use procession_core::os::identity::ProcessIdentity;
+use procession_core::os::lifeline::Lifeline;
+use procession_core::os::pidfd::{PidFd, end_child};
+use procession_core::os::rights::Rights;
+use procession_core::os::signal::SIGKILL;
+use procession_core::{Control, Image, LinkError};
+
+use super::deadline::StartDeadline;
+use super::protocol::{Order, Reply, Role};
+use super::spawn::{EarlyStderr, Executed, execute};
+use super::started::{
+    FirstReport, PidfdReservation, Started, failure, reap_child, recv_first_report, recv_last_report,
+    recv_report_in_time, unsent,
+};
+use crate::job::Job;
+use crate::spawn_error::SpawnError;
+use crate::tuning::STOPPED_CHECK_INTERVAL;
+
+/// The error number of an argument that a system call does not take (`EINVAL`).
+const INVALID: i32 = 22;
+
+/// A server of this process.
+pub(super) struct Server {
+    /// The owner: a copy of it finds the handle here as well, and the children of the server would not be its own.
+    pub(super) owner: ProcessIdentity,
+    pid: u32,
+    link: Control,
+    pidfd: PidFd,
+    stderr: EarlyStderr,
+    /// Ends the server with this process, also while it is stopped.
+    _lifeline: Lifeline,
+    /// The link of the next child, made while the last one started.
+    next: Option<(Control, Control)>,
+    /// What a child inherits from the server and no message can change.
+    rights: Rights,
+    environment: Vec<(OsString, OsString)>,
+    directory: Option<(u64, u64)>,
+    /// Whether it can be used again: it lives, as far as is known, and its link has whole orders only.
+    pub(super) usable: bool,
+    /// Whether the last order was given up: a child may come of it, which will find its link closed, and end.
+    given_up: bool,
+}
+
+/// The outcome of an order.
+pub(super) enum OrderOutcome {
+    Started(Started),
+    SlowChild(SlowChild),
+    /// The kernel lets no server make it: the first process of a namespace, which it is, has no siblings.
+    NotBySibling,
+}
+
+/// The outcome of the wait for a new child.
+enum Waited {
+    FirstReport(FirstReport),
+    /// Nothing yet, but it is there and has this number.
+    SlowChild(u32),
+}
+
+/// A child that has not said that it is about to call its function.
+pub(super) struct SlowChild {
+    pid: u32,
+    pidfd: PidFd,
+    control: Control,
+}
+
+impl SlowChild {
+    pub(super) fn wait(self, deadline: StartDeadline) -> Result<Started, SpawnError> {
+        let SlowChild { pid, pidfd, mut control } = self;
+        match recv_report_in_time(&mut control, deadline) {
+            FirstReport::Started(_) => Ok(Started { pid, pidfd, control }),
+            other => Err(failure(other, &pidfd, String::new)),
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn new(deadline: StartDeadline) -> Result<Server, SpawnError> {
+        let rights = Rights::current();
+        let (environment, directory) = (env::vars_os().collect(), directory::current().ok());
+        let lifeline = Lifeline::new().map_err(SpawnError::from_io)?;
+        let lifeline_end = lifeline.end().try_clone_to_owned().map_err(SpawnError::from_io)?;
+        let Executed { control: mut link, pid, pidfd, stderr } =
+            execute(&Role::Server(Image::own().clone(), lifeline_end.into()))?;
+        let first = match link.recv::<Reply>(Some(deadline.report_deadline())) {
+            Ok(Some(Reply::Ready)) => {
+                stderr.pass_on();
+                let (owner, next, usable, given_up) = (ProcessIdentity::current(), None, true, false);
+                return Ok(Server {
+                    owner,
+                    pid,
+                    link,
+                    pidfd,
+                    stderr,
+                    _lifeline: lifeline,
+                    next,
+                    rights: rights.named(),
+                    environment,
+                    directory,
+                    usable,
+                    given_up,
+                });
+            }
+            Ok(Some(Reply::Refused(reason))) => FirstReport::Refused(reason),
+            Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                FirstReport::Silent(deadline.timeout_error())
+            }
+            Err(LinkError::Garbled(text)) => FirstReport::Refused(text),
+            _ended => FirstReport::Gone,
+        };
+        Err(failure(first, &pidfd, || stderr.last_lines()))
+    }
+
+    /// Makes a child. Returns `None` when the server is gone, and no child has run anything.
+    pub(super) fn start(
+        &mut self,
+        job: &mut Job,
+        reserve: PidfdReservation,
+        deadline: StartDeadline,
+    ) -> Result<Option<OrderOutcome>, SpawnError> {
+        self.reap_given_up(deadline);
+        // Comparing while the server reads the order, and confirming it by a second message, is slower by 8 µs: the kernel wakes the server
+        // on the core of this thread.
+        if self.rights != Rights::current() {
+            self.usable = false;
+            return Ok(None);
+        }
+        let added = self.add_changed_setup(job)?;
+        let (mut here, there) = self.next.take().map_or_else(Control::pair, Ok).map_err(SpawnError::from_io)?;
+        let sent = self.link.send(&Order::Copy(&*job, &there));
+        added.take_back(job);
+        drop(there);
+        if let Err(error) = sent {
+            // Half of the order may be on its way.
+            self.usable = false;
+            return if let LinkError::Disconnected = error { Ok(None) } else { Err(unsent(error)) };
+        }
+        // Where descriptors are short now, there may be some at the next start.
+        self.next = Control::pair().ok();
+        match self.wait_for_report(&mut here, deadline) {
+            Waited::SlowChild(pid) => {
+                let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
+                Ok(Some(OrderOutcome::SlowChild(SlowChild { pid, pidfd, control: here })))
+            }
+            Waited::FirstReport(recv_first_report) => self.take_answer(recv_first_report, reserve, here),
+        }
+    }
+
+    fn take_answer(
+        &mut self,
+        recv_first_report: FirstReport,
+        reserve: PidfdReservation,
+        control: Control,
+    ) -> Result<Option<OrderOutcome>, SpawnError> {
+        match recv_first_report {
+            FirstReport::Started(pid) => {
+                let pidfd = reserve.name(pid).map_err(SpawnError::from_io)?;
+                Ok(Some(OrderOutcome::Started(Started { pid, pidfd, control })))
+            }
+            FirstReport::Silent(SpawnError::TimedOut { timeout }) => {
+                self.given_up = true;
+                Err(SpawnError::TimedOut { timeout })
+            }
+            other => self.explain(other),
+        }
+    }
+
+    /// Waits for the first report of the new child, but not for a child that is slow. A server that is stopped delays no caller
+    /// either: it is killed, and then the end of the child's link says that there is no child.
+    fn wait_for_report(&mut self, here: &mut Control, deadline: StartDeadline) -> Waited {
+        let last = deadline.report_deadline();
+        match recv_first_report(here, last.min(Instant::now() + STOPPED_CHECK_INTERVAL), deadline) {
+            FirstReport::Silent(_) if Instant::now() >= last => Waited::FirstReport(recv_last_report(here, deadline)),
+            FirstReport::Silent(_) => match self.reply(last) {
+                Some(Reply::Forked(pid)) => Waited::SlowChild(pid),
+                _none_was_made => Waited::FirstReport(recv_report_in_time(here, deadline)),
+            },
+            heard => Waited::FirstReport(heard),
+        }
+    }
+
+    /// Adds what has changed since the server was started: the environment and the working directory.
+    fn add_changed_setup(&mut self, job: &mut Job) -> Result<SetupAdded, SpawnError> {
+        let environment: Vec<_> = env::vars_os().collect();
+        let changed = environment != self.environment;
+        job.setup.environment = changed.then_some(environment);
+        let here = directory::current().ok();
+        if here != self.directory {
+            job.setup.parent_directory = Some(Descriptor::from(directory::open().map_err(SpawnError::from_io)?));
+        }
+        Ok(SetupAdded)
+    }
+
+    /// Returns why no child started.
+    fn explain(&mut self, recv_first_report: FirstReport) -> Result<Option<OrderOutcome>, SpawnError> {
+        match self.reply(StartDeadline::default().report_deadline()) {
+            Some(Reply::Forked(pid)) => {
+                let pidfd = PidFd::of_child(pid).inspect_err(|_| end_child(pid)).map_err(SpawnError::from_io)?;
+                Err(failure(recv_first_report, &pidfd, || self.stderr.last_lines()))
+            }
+            Some(Reply::Failed(INVALID)) => Ok(Some(OrderOutcome::NotBySibling)),
+            Some(Reply::Failed(errno)) => Err(SpawnError::from_io(std::io::Error::from_raw_os_error(errno))),
+            Some(Reply::Refused(reason)) => Err(SpawnError::Refused(reason)),
+            Some(Reply::Ready) | None => {
+                self.usable = false;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks for the outcome of the last order; `None` when the server is gone, or does not reply in time.
+    fn reply(&mut self, deadline: Instant) -> Option<Reply> {
+        if !self.usable {
+            return None;
+        }
+        self.link.send(&Order::<(), ()>::Explain).ok()?;
+        loop {
+            match self.link.recv(Some(deadline.min(Instant::now() + STOPPED_CHECK_INTERVAL))) {
+                Err(LinkError::Io(error))
+                    if error.kind() == std::io::ErrorKind::TimedOut && Instant::now() < deadline =>
+                {
+                    self.end_if_stopped();
+                }
+                reply => return reply.ok().flatten(),
+            }
+        }
+    }
+
+    fn end_if_stopped(&mut self) {
+        if is_stopped(self.pid) {
+            self.usable = false;
+            let _ended_meanwhile = self.pidfd.signal(SIGKILL);
+        }
+    }
+
+    /// Takes the status of a child that came of an order that was given up.
+    fn reap_given_up(&mut self, deadline: StartDeadline) {
+        if std::mem::take(&mut self.given_up) {
+            match self.reply(deadline.earliest_of(STOPPED_CHECK_INTERVAL)) {
+                Some(Reply::Forked(pid)) => end_child(pid),
+                Some(_none_was_made) => {}
+                None => self.usable = false,
+            }
+        }
+    }
+}
+
+/// The proof that `add_changed_setup` has changed a job. The next server must not get that change, which holds for this one.
+struct SetupAdded;
+
+impl SetupAdded {
+    fn take_back(self, job: &mut Job) {
+        (job.setup.environment, job.setup.parent_directory) = (None, None);
+    }
+}
+
+/// Returns whether a process is stopped, by a signal or a debugger.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    matches!(state, Some('T' | 't'))
+}
+
+impl Drop for Server {
+    /// Closes the link, at whose end the server exits. A server that is stuck is killed. A copy of the owner only closes its descriptors.
+    fn drop(&mut self) {
+        if self.owner != ProcessIdentity::current() {
+            return;
+        }
+        self.reap_given_up(StartDeadline::default());
+        if !self.usable {
+            let _ended_meanwhile = self.pidfd.signal(SIGKILL);
+        }
+        if let Ok((closed, _)) = Control::pair() {
+            drop(std::mem::replace(&mut self.link, closed));
+        }
+        reap_child(&self.pidfd);
+    }
+}

@@ -1,0 +1,120 @@
+//! The first report of a child, and the end of a child that does not start.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use procession_core::os::limits;
+use procession_core::os::pidfd::{Exit, PidFd, end_child, own_number};
+use procession_core::os::poll::{Pollable, poll, poll_briefly};
+use procession_core::os::signal::SIGKILL;
+use procession_core::{Control, LinkError};
+
+use super::deadline::StartDeadline;
+use crate::exit_status::ExitStatus;
+use crate::job::Report;
+use crate::spawn_error::SpawnError;
+
+/// A child that is about to call its function.
+pub(crate) struct Started {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: PidFd,
+    pub(crate) control: Control,
+}
+
+/// A descriptor, reserved so that the child can have one once it runs.
+pub(crate) struct PidfdReservation(PidFd);
+
+impl PidfdReservation {
+    /// Opens a descriptor of this process, which shows before anything runs that the system has descriptors of processes.
+    pub(crate) fn new() -> io::Result<PidfdReservation> {
+        PidFd::open(own_number()).map(PidfdReservation)
+    }
+
+    /// Opens the descriptor of a child that has just reported. Without one the child is killed.
+    pub(crate) fn name(self, pid: u32) -> io::Result<PidFd> {
+        drop(self.0);
+        PidFd::of_child(pid).inspect_err(|_| end_child(pid))
+    }
+}
+
+/// The first report of a child that was sent its job, or the lack of one.
+pub(super) enum FirstReport {
+    Started(u32),
+    Refused(String),
+    /// The child ended, or was never made.
+    Gone,
+    /// There was no report in time, which is this error.
+    Silent(SpawnError),
+}
+
+/// Waits for the first report of a child.
+pub(super) fn recv_first_report(control: &mut Control, until: Instant, deadline: StartDeadline) -> FirstReport {
+    let _not_yet = poll_briefly(control.pollable(), Some(until));
+    match control.recv::<Report>(Some(until)) {
+        Ok(Some(Report::Started { pid })) => FirstReport::Started(pid),
+        Ok(Some(Report::Refused(reason))) => FirstReport::Refused(reason),
+        Ok(Some(other)) => FirstReport::Refused(format!("it spoke out of turn: {other:?}")),
+        Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+            FirstReport::Silent(deadline.timeout_error())
+        }
+        Err(LinkError::Garbled(text) | LinkError::Limit(text)) => FirstReport::Refused(text),
+        Ok(None) | Err(_) => FirstReport::Gone,
+    }
+}
+
+/// Takes the first report of a child whose time is over. Without one there never will be one: the child will not call its
+/// function, because it cannot report that any more.
+pub(super) fn recv_last_report(control: &mut Control, deadline: StartDeadline) -> FirstReport {
+    let _gone = control.stop_listening();
+    match recv_first_report(control, Instant::now(), deadline) {
+        FirstReport::Gone => FirstReport::Silent(deadline.timeout_error()),
+        report => report,
+    }
+}
+
+/// Waits for the first report of a child as long as it may take.
+pub(super) fn recv_report_in_time(control: &mut Control, deadline: StartDeadline) -> FirstReport {
+    match recv_first_report(control, deadline.report_deadline(), deadline) {
+        FirstReport::Silent(_) => recv_last_report(control, deadline),
+        report => report,
+    }
+}
+
+/// Returns the error of a job that cannot be sent, for which the process is not to blame.
+pub(super) fn unsent(error: LinkError) -> SpawnError {
+    match error {
+        LinkError::Io(error) => SpawnError::Refused(format!("what it is to be handed cannot be sent: {error}")),
+        other => SpawnError::from_link(other),
+    }
+}
+
+/// Waits for a child that is about to end, or kills it after a second, and takes its status.
+pub(super) fn reap_child(pidfd: &PidFd) -> ExitStatus {
+    let soon = Instant::now() + Duration::from_secs(1);
+    let ended = poll(&[Pollable::readable(pidfd.as_fd())], Some(soon)).is_ok_and(|ready| ready[0]);
+    if !ended {
+        let _ended_meanwhile = pidfd.signal(SIGKILL);
+        let _unpollable = poll(&[Pollable::readable(pidfd.as_fd())], None);
+    }
+    let exit = pidfd.reap().ok().flatten();
+    ExitStatus::of(exit.unwrap_or(Exit::Lost))
+}
+
+/// Reaps a child that did not start, and returns the error.
+pub(super) fn failure(recv_first_report: FirstReport, pidfd: &PidFd, stderr: impl FnOnce() -> String) -> SpawnError {
+    if let FirstReport::Silent(_) = recv_first_report {
+        let _ended_meanwhile = pidfd.signal(SIGKILL);
+    }
+    let status = reap_child(pidfd);
+    match recv_first_report {
+        FirstReport::Refused(reason) => SpawnError::Refused(reason),
+        FirstReport::Silent(error) => error,
+        FirstReport::Started(..) | FirstReport::Gone => SpawnError::Died { status, stderr: stderr() + &limited() },
+    }
+}
+
+/// Returns a note on memory limits: under a tight limit a new process does not even load, and dies without a message.
+fn limited() -> String {
+    limits::memory_limits().map_or_else(String::new, |limits| format!("\nnote: its memory is limited: {limits}"))
+}
