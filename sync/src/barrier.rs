@@ -246,6 +246,7 @@ impl Barrier {
         &self,
         wait: impl FnOnce(&RawBarrier, ProcessIdentity) -> Result<u32, Cause>,
     ) -> Result<BarrierWaitResult, BrokenBarrierError> {
+        // Before the wait: a handle that is dropped by a panic in the wait must leave the barrier, too. Relaxed: only the drop reads it.
         self.membership.has_waited.store(true, Ordering::Relaxed);
         match wait(self.machine(), ProcessIdentity::current()) {
             Ok(before) => Ok(BarrierWaitResult::new(before, self.parties())),

@@ -242,6 +242,7 @@ impl Condvar {
         // Before the lock is released: a thread that changes the condition after that notifies after this.
         let key = event_count.prepare_wait();
         guard.unlocked_while(|| {
+            // The key and not the mark decides: a notification between unlock and sleep has changed the count already.
             while event_count.is_unchanged_since(key) && !is_over(deadline) {
                 event_count.wait(key, deadline.into_iter().chain(deadline_after(MAX_CONDVAR_SLEEP)).min());
             }

@@ -144,6 +144,7 @@ pub(crate) fn create(
         return Err(NameErrorKind::Taken(name.to_owned()).into());
     }
     let memory = memory().map_err(NameErrorKind::Create)?;
+    // Stored before the record names it, so that an opener that reads the record finds it in the memory. Relaxed: the file lock orders it.
     let id = new_id();
     memory.machine().id.store(id, Ordering::Relaxed);
     let record = Record { id, len: memory.mapping().len(), holders: vec![Holder::this(&memory)] };
@@ -167,6 +168,7 @@ pub(crate) fn open(name: &str) -> Result<NamedBytes, NameError> {
         // An earlier handle of this process had the same number, and its line is still there.
         return Ok(memory);
     }
+    // A line more in one write is safe at any kill; a rewrite is only worth it when many lines are those of the dead.
     if record.holders.len() < MAX_RECORD_HOLDERS {
         append(&mut file, this).map_err(fault)?;
         return Ok(memory);
@@ -189,6 +191,7 @@ impl Record {
     fn find(&self) -> Option<NamedBytes> {
         self.holders.iter().filter(|holder| holder.who.is_alive()).find_map(|holder| {
             let link = format!("/proc/{}/fd/{}", holder.who.pid(), holder.descriptor);
+            // The number may by now be that of something else in the holder: size and id are compared before it is believed.
             let file = OpenOptions::new().read(true).write(true).open(link).ok()?;
             let memory = NamedBytes::from_mapping(Mapping::from_descriptor(file.into(), self.len).ok()?).ok()?;
             (memory.machine().id.load(Ordering::Relaxed) == self.id).then_some(memory)
@@ -227,6 +230,7 @@ fn locked(path: &Path, create: bool) -> io::Result<File> {
     let deadline = Instant::now() + RECORD_LOCK_TIMEOUT;
     loop {
         let file = own_file::open(path, create)?;
+        // A process that replaces the record renames a new file over it, so that the lock just taken may be that of a file without a name.
         lock_until(&file, deadline)?;
         let ours = file.metadata()?;
         match std::fs::symlink_metadata(path) {

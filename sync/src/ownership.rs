@@ -42,6 +42,7 @@ impl Ownership {
     #[inline]
     pub(crate) fn end(&self, lock: &RawMutex) -> ProcessIdentity {
         let me = ProcessIdentity::current();
+        // A copy of the process unwinds its own guards, but the data belongs to the lock holder.
         if !self.panicking && me == self.me && thread::panicking() {
             lock.poison_by_panic(me);
         }

@@ -106,12 +106,14 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
         let len = len::<M, T>(count).ok_or(CreateErrorKind::TooLarge { count, size: T::SIZE })?;
         let mapping = Mapping::with_label(len, &format!("procession: {}", M::NAME)).map_err(CreateErrorKind::Memory)?;
         let header = header(&mapping);
+        // Relaxed: no other process has the mapping yet, and the message that brings it there orders these stores.
         header.magic.store(MAGIC, Ordering::Relaxed);
         header.kind.store(M::KIND, Ordering::Relaxed);
         header.size.store(T::SIZE as u64, Ordering::Relaxed);
         header.align.store(T::ALIGN as u64, Ordering::Relaxed);
         header.count.store(count as u64, Ordering::Relaxed);
         header.data.store(T::mark(), Ordering::Relaxed);
+        // The values last: a panic of the caller's closure drops the mapping, and no other process ever sees it.
         let segment = Self::assemble(mapping, count);
         fill(segment.data.cast());
         Ok(segment)
@@ -120,6 +122,7 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
     /// Checks that a mapping that arrived holds what the receiver expects.
     pub(crate) fn from_mapping(mapping: Mapping) -> Result<Self, String> {
         let expected = M::NAME;
+        // The order matters: each check makes the next one possible, and all come before the first use of the machine.
         if mapping.len() < size_of::<Header>() {
             return Err(format!("{} bytes of shared memory are too small for a {expected}", mapping.len()));
         }

@@ -114,6 +114,7 @@ impl Semaphore {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn acquire(&self) -> SemaphoreGuard<'_> {
+        // Without a deadline it returns `false` only when all rows are in use by living processes.
         while !self.machine().acquire(ProcessIdentity::current(), Deadline::None) {}
         SemaphoreGuard { semaphore: self }
     }

@@ -216,6 +216,7 @@ impl SharedMemory {
     #[track_caller]
     fn range(&self, offset: usize, len: usize) -> &[AtomicU8] {
         let all = self.bytes();
+        // Checked, because a sum that wraps around would be inside again.
         let end = offset.checked_add(len).filter(|end| *end <= all.len());
         let end = end.unwrap_or_else(|| {
             panic!("{len} bytes from {offset} on are not inside {} bytes of shared memory", all.len())

@@ -106,6 +106,7 @@ impl RawBarrier {
     ) -> Result<u32, Cause> {
         let arrival = self.arrive(me, deadline, false)?;
         if arrival.before.saturating_add(1) == self.parties() {
+            // The others wait for this round only, so that a panic must end it.
             let unfinished = BreakOnDrop(self);
             action();
             std::mem::forget(unfinished);
@@ -189,6 +190,7 @@ impl RawBarrier {
         }
         // There is a row for each party; when former parties fill the table, one that does not wait is replaced.
         let Some(row) = self.row_of(me, arrival.round) else { return Err(Cause::Aborted) };
+        // Threads of one process share its row, so that it counts arrivals and not processes.
         let mine = row.arrivals_in(arrival.round).saturating_add(1);
         row.arrived.store(u64::from(arrival.round) << 32 | u64::from(mine), Ordering::Relaxed);
         // Pairs with the fence in `leave`, of another thread of this process.
@@ -212,6 +214,7 @@ impl RawBarrier {
                 self.break_with(TIMED_OUT, |now| now == round);
                 continue;
             }
+            // The key was taken before the look at the round, so that a round that ends in between is not slept through.
             self.round_ended.wait(key, timer.next_sleep());
             if shim::slept_through(&timer) {
                 self.break_if_party_died();
@@ -241,6 +244,7 @@ impl RawBarrier {
 
     /// Breaks the barrier unless it is broken, or in another round than `is_meant` wants.
     fn break_with(&self, cause: u64, is_meant: impl Fn(u32) -> bool) {
+        // `cause` first: it must be there when a waiter reads that the barrier is broken.
         let broken = |now| (now & BROKEN == 0 && is_meant(number_in(now))).then_some(now | BROKEN);
         if broken(self.round.load(Ordering::Relaxed)).is_some() {
             // Another thread may break it at the same time and store its cause last, which is as true.

@@ -87,6 +87,7 @@ impl EventCount {
         while seen & WAITERS != 0 {
             match self.advance(seen, WAITERS) {
                 Ok(()) => {
+                    // Fewer sleepers than wanted: the mark was stale, or its waiter has not fallen asleep yet and will see the new count.
                     if !shim::seeded(Seeded::NotifyWithoutWake) && self.0.wake(count) < count {
                         self.clear_waiters(next(seen) | WAITERS);
                     }

@@ -40,6 +40,7 @@ impl RawRwLock {
             if let Some(slot) = self.try_read(me) {
                 return Some(slot);
             }
+            // The reader waits without taking the writer's lock, so that all readers go on together when it is free.
             if !self.writer.wait_until_free(me, deadline) {
                 return None;
             }
@@ -144,6 +145,7 @@ impl RawRwLock {
                 self.clear_dead_readers(shim::is_alive);
                 return condition();
             }
+            // The key was taken before the look at the slots, so that a reader that leaves in between is noticed.
             self.reader_left.wait(key, timer.next_sleep());
             if shim::slept_through(&timer) {
                 self.clear_dead_readers(shim::is_alive);
@@ -181,6 +183,7 @@ impl RawRwLock {
 
     /// Takes the lock from a dead writer and releases it at once, which records the death. Returns whether that was so.
     fn clear_dead_writer(&self, me: ProcessIdentity) -> bool {
+        // `try_lock` records the death as poison, and the unlock lets the readers in.
         let cleared =
             self.writer.holder().is_some_and(|writer| !shim::was_alive_recently(writer)) && self.writer.try_lock(me);
         if cleared {

@@ -58,12 +58,14 @@ impl RawSemaphore {
 
     /// Takes a permit. Returns `false` when the deadline has passed.
     pub(crate) fn acquire(&self, me: ProcessIdentity, deadline: Deadline) -> bool {
+        // Once without announcing a waiter, which would cost each release a system call.
         if self.take_within(me, deadline) {
             return true;
         }
         let mut timer = timer_with_holder(deadline);
         loop {
             let key = self.permit_returned.prepare_wait();
+            // Once without announcing a waiter, which would cost each release a system call.
             if self.take_within(me, deadline) {
                 return true;
             }
@@ -79,6 +81,7 @@ impl RawSemaphore {
 
     /// Takes a permit if one is available or held by a dead process.
     pub(crate) fn try_acquire(&self, me: ProcessIdentity) -> bool {
+        // Dead processes are looked for only when no permit is left: asking the kernel costs microseconds.
         let taken = self.locked(me, self.lock.lock_internal(me), || {
             self.take(me) || {
                 self.clear_dead_rows(shim::was_alive_recently);
@@ -178,10 +181,12 @@ impl RawSemaphore {
     fn row_of(&self, me: ProcessIdentity) -> Option<&Row> {
         let mine = |row: &&Row| row.who.load(Ordering::Relaxed) == me.to_bits();
         self.used().iter().find(mine).or_else(|| {
+            // Fresh rows before those of other processes, so that a process keeps its row between two permits.
             let unnamed = self.rows.iter().position(|row| row.who.load(Ordering::Relaxed) == 0);
             let index = unnamed.or_else(|| self.rows.iter().position(|row| row.held.load(Ordering::Relaxed) == 0))?;
             self.high_water.fetch_max(index as u32 + 1, Ordering::Relaxed);
             let row = &self.rows[index];
+            // The count before the name: a row whose owner dies between the two stores is an empty one. Relaxed: under the lock.
             row.held.store(0, Ordering::Relaxed);
             row.who.store(me.to_bits(), Ordering::Relaxed);
             Some(row)
@@ -193,6 +198,7 @@ impl RawSemaphore {
         for row in self.used() {
             let bits = row.who.load(Ordering::Relaxed);
             if bits != 0 && ProcessIdentity::from_bits(bits).is_none_or(|who| !is_alive(who)) {
+                // The count before the name: a row whose owner dies between the two stores is an empty one. Relaxed: under the lock.
                 row.held.store(0, Ordering::Relaxed);
                 row.who.store(0, Ordering::Relaxed);
             }
