@@ -315,6 +315,7 @@ impl Builder {
         let (name, daemon) = (job.info.name.clone(), job.info.daemon);
         let started = start::start(method, &mut job, until)?;
         let child = Child::new(name, daemon, started.pid, started.pidfd, started.control, registry::forget);
+        // The child runs already: the registry must know it before the caller can drop the handle.
         registry::add(&child).map_err(SpawnError::from_io)?;
         Ok(Process::new(child, pipes))
     }
@@ -323,6 +324,7 @@ impl Builder {
         let Builder { name, daemon, method: _, changes, directory, streams: [input, output, error] } = self;
         let named = name.is_some();
         let info = ProcessInfo::of_next_child(name, daemon.unwrap_or_else(|| process_info::own().daemon));
+        // Only for daemons: other children may outlive this process.
         let lifeline = info.daemon.then(lifeline).transpose().map_err(SpawnError::from_io)?;
         let (standard, pipes) = stdio::open([input, output, error]).map_err(SpawnError::from_io)?;
         let setup = Setup { named, standard, environment: None, changes, parent_directory: None, directory };

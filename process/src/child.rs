@@ -66,6 +66,7 @@ pub(crate) fn run_child(job: Job, mut control: Control, leave: ExitStyle) -> ! {
     let Job { image, info: _, setup, lifeline, function, argument, control: second, .. } = job;
     #[cfg(feature = "log")]
     let logs = job.logs;
+    // Compared before the function is decoded: a distance in another program would lead anywhere.
     if image.is_some_and(|one| one != *Image::own()) {
         refuse(
             &mut control,
@@ -109,6 +110,7 @@ fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
         Ok(Err(error)) => (Report::Failed(error.to_string()), FAILED, PendingDrop::default()),
         Err(panic) => (Report::Panicked(panic), PANICKED, PendingDrop::default()),
     };
+    // Before the outcome, after which nothing is sent.
     report_dropped_logs();
     if let Report::Returned(result) = &report
         && result.descriptors().len() > MANY_DESCRIPTORS
@@ -133,6 +135,7 @@ fn apply_setup(setup: Setup, lifeline: Option<OwnedFd>) -> Result<(), String> {
     for (name, value) in &setup.changes {
         start::set_variable(name, value.as_ref()).map_err(step("change its environment"))?;
     }
+    // Only then, because a look at the environment touches a page that a copy has to copy.
     if has_new_environment {
         update_exit_hooks();
     }
@@ -142,6 +145,7 @@ fn apply_setup(setup: Setup, lifeline: Option<OwnedFd>) -> Result<(), String> {
     if let Some(directory) = setup.directory {
         env::set_current_dir(&directory).map_err(|error| format!("cannot enter {}: {error}", directory.display()))?;
     }
+    // After the directory, which may fail with a better message, and before the function can start anything of its own.
     if let Some(end) = lifeline {
         lifeline::die_with(&end).map_err(step("tie its life to its parent's"))?;
     }
@@ -167,6 +171,7 @@ pub(crate) fn watch_exit() {
 /// Sends the last reports and closes the link. An outcome that cannot be sent is reported as an error.
 fn send_reports(reports: &[Report]) -> Result<(), LinkError> {
     let Some(control) = parent().take() else { return Ok(()) };
+    // An abort from here on must not send a second outcome.
     last_words::silence();
     reports.iter().try_for_each(|report| control.send(report)).or_else(|error| match error {
         // The parent is gone, so that no process waits for the outcome.
@@ -190,6 +195,7 @@ fn prepare_last_words(panic: &Panic) {
 /// Reports an exit before the function has returned: in the middle of which panic, and with which code, where the
 /// kernel would truncate it.
 fn report_exit(code: i32) {
+    // Before the outcome, after which nothing is sent.
     report_dropped_logs();
     let panic = panics::current_panic().map(Report::Panicked);
     let code = (!(0..=255).contains(&code)).then_some(Report::Exited(code));
@@ -209,6 +215,7 @@ fn report_dropped_logs() {
 
 /// Forgets the link to the parent without touching it: it belongs to the original of this copy.
 pub(crate) fn forget_inherited() {
+    // An abort from here on must not send a second outcome.
     last_words::silence();
     *parent() = None;
 }

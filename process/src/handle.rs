@@ -207,6 +207,7 @@ impl Child {
             return Ok(Some(status));
         }
         let sentinel = Pollable::readable(self.as_fd());
+        // A short process ends within 150 µs: polling for that time saves the wake-up.
         if !poll_briefly(sentinel, deadline)? {
             poll(&[sentinel], deadline)?;
         }
@@ -223,11 +224,13 @@ impl Child {
             End::Over(status, _) => return Ok(Some(*status)),
             End::Running(control) => control,
         };
+        // Under the lock, so that no other thread signals a number that the kernel may give away after this.
         let Some(exit) = self.0.pidfd.reap()? else { return Ok(None) };
         let status = ExitStatus::of(exit);
         let FinalReports { outcome, code, unlogged } = final_reports(control, status.success());
         let status = code.map_or(status, |code| status.with_full_code(code));
         *end = End::Over(status, outcome);
+        // The callback takes the lock of the registry, whose holders take this one.
         drop(end);
         (self.0.on_end)(self);
         self.collect_logs(unlogged);

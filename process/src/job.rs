@@ -27,6 +27,7 @@ use crate::stdio::Stream;
 /// it is part of.
 pub(crate) fn encode<A: Serialize>(argument: &A) -> Result<Message, SpawnError> {
     let message = codec::encode(argument).map_err(unsendable)?;
+    // Small enough for the socket itself.
     if message.bytes().len() <= SPILL {
         return Ok(message);
     }

@@ -30,6 +30,7 @@ pub(crate) fn own() -> Arc<ProcessInfo> {
 
 /// Sets the information about this process.
 pub(crate) fn set_own(info: &ProcessInfo) {
+    // A copy counts its own children from 1. Relaxed: no thread of the program runs yet.
     CHILDREN.store(0, Ordering::Relaxed);
     *OWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(info.clone()));
 }

@@ -27,6 +27,7 @@ pub(crate) fn add(child: &Child) -> std::io::Result<()> {
             registry.owner = std::process::id();
             // In a copy: the children of its original, which are not to be touched.
             std::mem::forget(std::mem::take(&mut registry.children));
+            // Registered with the first child of each process: exit handlers run newest first, so that later ones of the user come before.
             exit::at_exit(end_children)?;
         }
         let unwatched = registry.children.iter().filter(|one| Arc::strong_count(&one.0) == 1).cloned().collect();

@@ -70,6 +70,7 @@ pub(super) fn count(dropped: u64) {
 impl Forwarder {
     /// Sends a record, with the number of those before it that were dropped.
     fn send(&self, entry: Entry) {
+        // Relaxed: a count on its own, which is given back below when it could not be sent.
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         let process = process_info::own().name.clone();
         let frame = RecordFrame { process, pid: std::process::id(), dropped, entry }.frame();

@@ -67,6 +67,7 @@ pub fn discard<T>(value: T) {
 
 fn catch_as<T>(watch: Watch, function: impl FnOnce() -> T) -> Result<T, Panic> {
     install_hook();
+    // What was seen before belongs to a call around this one, and is put back after it.
     let before = hook::watch(watch);
     let outcome = panic::catch_unwind(AssertUnwindSafe(function));
     let seen = hook::unwatch(before);

@@ -14,10 +14,12 @@ use crate::registry;
 use crate::spawn_error::SpawnError;
 
 pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
+    // Checked before anything is made, and once more by `fork` itself.
     if !threads::is_single().map_err(SpawnError::from_io)? {
         return Err(SpawnError::Threads);
     }
     let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
+    // Through the socket like any other job: the copy could read it from memory, but so it needs no path of its own.
     here.send(job).map_err(unsent)?;
     // Buffered output would be written twice, by this process and by its copy.
     stdio::flush_all();
@@ -37,6 +39,7 @@ pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, S
 
 /// Runs the copy: forgets what belongs to the original, then goes on as any other child.
 fn run_copy(control: Control) -> ! {
+    // Before anything else: a report or a wait of the original's children from here would confuse both.
     registry::forget_inherited();
     server_slot::forget_inherited();
     child::forget_inherited();

@@ -40,6 +40,7 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 #[doc(alias = "freeze_support")]
 #[doc(alias = "__main__")]
 pub fn init() {
+    // Relaxed: it publishes nothing, and a thread that starts processes was itself started after this.
     INITIALIZED.store(true, Ordering::Relaxed);
     match start::inherited() {
         Ok(None) => {}
@@ -54,6 +55,7 @@ pub fn init() {
 fn become_child(mut control: Control) -> ! {
     // The kernel calls it `exe`, after the link that was executed.
     let program = std::env::args_os().next().map(PathBuf::from);
+    // For `ps` and `top`; without a name the child goes on all the same.
     if let Some(name) = program.as_deref().and_then(Path::file_name) {
         let _unnamed = signal::set_process_name(&name.to_string_lossy());
     }

@@ -26,6 +26,7 @@ pub(crate) fn lifeline() -> io::Result<OwnedFd> {
         Some(line) => line,
         none => none.insert(Line { owner, credentials, lifeline: Lifeline::new()? }),
     };
+    // Duplicated, because the job owns its descriptors and closes them when it is sent.
     line.lifeline.end().try_clone_to_owned()
 }
 

@@ -132,6 +132,7 @@ impl Server {
             self.usable = false;
             return Ok(None);
         }
+        // A server cannot change its own environment or directory for one child, so that the job brings what differs.
         let added = self.add_changed_setup(job)?;
         let (mut here, there) = self.next.take().map_or_else(Control::pair, Ok).map_err(SpawnError::from_io)?;
         let sent = self.link.send(&Order::Copy(&*job, &there));
@@ -143,6 +144,7 @@ impl Server {
             return if let LinkError::Disconnected = error { Ok(None) } else { Err(unsent(error)) };
         }
         // Where descriptors are short now, there may be some at the next start.
+        // The pair of the next start is made while the child starts, when this thread has nothing else to do.
         self.next = Control::pair().ok();
         match self.wait_for_report(&mut here, deadline) {
             Waited::SlowChild(pid) => {

@@ -34,6 +34,7 @@ impl SlotGuard {
                 Some(remaining) => RELEASED.wait_timeout(slot, remaining).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
+        // The server is taken out and not used under the mutex, which has no deadline.
         slot.taken_by = Some(me);
         Ok(SlotGuard { server: slot.server.take() })
     }

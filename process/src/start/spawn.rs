@@ -25,6 +25,7 @@ const MAX_EARLY_STDERR_BYTES: u64 = 1 << 20;
 pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     job.image = Some(Image::own().clone());
     let Executed { mut control, pid: _, pidfd, stderr } = execute(&Role::Child)?;
+    // Sent before the child exists in `main`: the socket keeps it, and a child that never reaches `init` blocks no sender.
     let sent = control.send(job);
     let recv_first_report = match sent {
         // The report of a child that is gone already says so.
@@ -64,6 +65,7 @@ pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
     }
     let (mut control, there) = Control::pair().map_err(SpawnError::from_io)?;
     let input = stdio::nothing_to_read().map_err(SpawnError::from_io)?;
+    // Without /dev/null, a file in memory swallows the output as well.
     let output = stdio::null().or_else(|_| stdio::memory_file(c"procession-stdout").map(OwnedFd::from));
     let output = output.map_err(SpawnError::from_io)?;
     let stderr = stdio::memory_file(c"procession-stderr").map_err(SpawnError::from_io)?;
