@@ -16,7 +16,7 @@ pub type Trip = [u64; 8];
 const PAGE: usize = 4096;
 /// Round trips are too short to be timed one by one.
 const TRIPS: usize = 100;
-/// After so long whoever waits has gone to sleep.
+/// After this time a waiting process has gone to sleep.
 const NAP: Duration = Duration::from_millis(2);
 
 pub fn small(n: u64) -> Small {

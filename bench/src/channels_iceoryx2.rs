@@ -70,7 +70,7 @@ mod peer {
     }
 
     fn send(publisher: &Publisher<Service, [u8], ()>, block: &[u8]) -> Result<(), Failure> {
-        // Now and then it is delivered to nobody, though it says that it tries until it is.
+        // Sometimes it is not delivered, although the call promises to try until it is.
         while publisher.loan_slice_uninit(block.len())?.write_from_slice(block).send()? == 0 {}
         Ok(())
     }
@@ -88,7 +88,7 @@ mod peer {
             let node = NodeBuilder::new().create::<Service>().expect("a node");
             let topic = topic(&node, &name, capacity).expect("a topic");
             let subscriber = topic.subscriber_builder().create().expect("a subscriber");
-            there.write_all(&[1]).expect("somebody waits for it");
+            there.write_all(&[1]).expect("a reader");
             life(subscriber, there);
         })?;
         here.read_exact(&mut [0])?;

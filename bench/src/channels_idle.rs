@@ -10,9 +10,9 @@ use procession::channels;
 use crate::channels_peers::{beside_socket, echo_socket};
 use crate::group::{Failure, Figure};
 
-/// So long a process is left alone before it counts as idle.
+/// The time after which a process without messages counts as idle.
 const REST: Duration = Duration::from_millis(200);
-/// So long it is watched.
+/// The time for which it is watched.
 const WATCH: Duration = Duration::from_secs(1);
 
 pub fn queue() -> Result<Figure, Failure> {

@@ -25,7 +25,7 @@ const MANY: usize = 256;
 /// Two senders and two receivers.
 const PAIR: usize = 2;
 
-/// Runs a receiver in a process, whose last argument takes its sums, and a course that is told where the sums come from.
+/// Runs a receiver in a process, whose last argument takes its sums, and a course that gets the end from which the sums come.
 macro_rules! beside {
     ($life:expr, ($($argument:expr),*), $course:expr) => {{
         let (sums, give) = channels::one_way::<u64>()?;
@@ -100,7 +100,7 @@ type ReceiverLife = fn((Receiver<Small>, Barrier)) -> (u64, u64);
 pub fn pairs(options: Options) -> Result<Figure, Failure> {
     fn send((count, sender, start): (usize, Sender<Small>, Barrier)) {
         start.wait().expect("all come");
-        (0..count as u64).for_each(|n| sender.send(small(n)).expect("somebody receives"));
+        (0..count as u64).for_each(|n| sender.send(small(n)).expect("a receiver"));
     }
     fn receive((receiver, start): (Receiver<Small>, Barrier)) -> (u64, u64) {
         start.wait().expect("all come");
@@ -113,7 +113,7 @@ pub fn pairs(options: Options) -> Result<Figure, Failure> {
 pub fn pairs_many(options: Options) -> Result<Figure, Failure> {
     fn send((count, sender, start): (usize, Sender<Small>, Barrier)) {
         start.wait().expect("all come");
-        sender.send_many((0..count as u64).map(small)).expect("somebody receives");
+        sender.send_many((0..count as u64).map(small)).expect("a receiver");
     }
     fn receive((receiver, start): (Receiver<Small>, Barrier)) -> (u64, u64) {
         start.wait().expect("all come");

@@ -80,7 +80,7 @@ pub fn socket_large(size: usize, options: Options) -> Result<Figure, Failure> {
     Ok(figure)
 }
 
-/// Sends what comes back, until nobody sends any more.
+/// Sends each message back, until the last sender is gone.
 pub fn echo_socket(mut socket: UnixStream) {
     let mut room = [0; 64];
     while socket.read_exact(&mut room).is_ok() {
@@ -184,7 +184,7 @@ pub fn crossbeam_pairs(options: Options) -> Result<Figure, Failure> {
         };
         let send = |sender: crossbeam_channel::Sender<Small>| {
             start.wait();
-            (0..count as u64).for_each(|n| sender.send(small(n)).expect("somebody receives"));
+            (0..count as u64).for_each(|n| sender.send(small(n)).expect("a receiver"));
         };
         let receivers: [_; PAIR] = std::array::from_fn(|_| {
             let receiver = receiver.clone();

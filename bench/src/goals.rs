@@ -16,10 +16,12 @@ pub struct Goal {
 /// What a row is judged by.
 #[derive(Debug)]
 pub enum Against {
-    /// At least so many times the figure of that row.
+    /// At least the figure of that row times this factor.
     Times(f64, &'static str),
     /// At most this part of the figure of that row.
     Part(f64, &'static str),
+    /// At most the figure of that row and this much.
+    Above(f64, &'static str),
     AtLeast(f64),
     AtMost(f64),
 }
@@ -37,6 +39,8 @@ const GOALS: &[Goal] = &[
         row: "procession Manager, remote",
         against: Against::Times(1.0, "Redis, Unix socket"),
     },
+    Goal { group: "memory-copy", row: "procession SharedMemory::write", against: Against::Times(0.9, "raw memcpy") },
+    Goal { group: "memory-copy", row: "procession SharedMemory::read", against: Against::Times(0.9, "raw memcpy") },
     Goal { group: "channels-stream", row: "procession queue", against: Against::Times(20.0, "CPython Queue") },
     Goal { group: "channels-stream", row: "procession queue", against: Against::Times(5.0, "ipc-channel") },
     Goal { group: "channels-stream", row: "procession queue", against: Against::AtLeast(5.6) },
@@ -89,6 +93,8 @@ const GOALS: &[Goal] = &[
     Goal { group: "pool-apply", row: "procession apply", against: Against::Part(1.0 / 8.0, "CPython Pool.apply") },
     Goal { group: "pool-apply", row: "procession apply", against: Against::Part(1.0 / 4.0, "procspawn") },
     Goal { group: "pool-apply", row: "procession apply", against: Against::AtMost(5.0) },
+    Goal { group: "pool-result", row: "procession future", against: Against::Above(5.0, "procession get") },
+    Goal { group: "pool-result", row: "procession callback", against: Against::Above(5.0, "procession get") },
     Goal { group: "pool-large", row: "procession imap_unordered", against: Against::AtLeast(5.0) },
     Goal { group: "pool-heavy", row: "procession map", against: Against::Times(0.97, "raw, two bare processes") },
     Goal {
@@ -112,6 +118,7 @@ impl Goal {
         let (text, limit) = match against {
             Against::Times(factor, other) => (format!("at least {factor} × `{other}`"), figure(rows, other) * factor),
             Against::Part(part, other) => (format!("at most {part:.3} × `{other}`"), figure(rows, other) * part),
+            Against::Above(more, other) => (format!("at most {more} above `{other}`"), figure(rows, other) + more),
             Against::AtLeast(limit) => (format!("at least {limit}"), *limit),
             Against::AtMost(limit) => (format!("at most {limit}"), *limit),
         };
@@ -129,12 +136,12 @@ impl Against {
     fn is_reached(&self, found: f64, limit: f64) -> bool {
         match self {
             Against::Times(..) | Against::AtLeast(_) => found >= limit,
-            Against::Part(..) | Against::AtMost(_) => found <= limit,
+            Against::Part(..) | Against::Above(..) | Against::AtMost(_) => found <= limit,
         }
     }
 }
 
-/// The median of a row; not a number when there is none.
+/// Returns the median of a row, or `NaN` if there is no such row.
 fn figure(rows: &[Row], name: &str) -> f64 {
     let mut values = rows.iter().find(|row| row.name == name).map(|row| row.values.clone()).unwrap_or_default();
     values.sort_by(f64::total_cmp);
@@ -156,6 +163,15 @@ mod tests {
         let text = report(&GROUP, &[row("procession apply", 9.0), row("procspawn", 40.0)]);
         let verdicts: Vec<_> = text.lines().map(|line| line.rsplit(": ").next().unwrap()).collect();
         assert_eq!(verdicts, ["not measured", "reached", "MISSED"], "{text}");
+    }
+
+    #[test]
+    fn a_goal_can_be_a_distance() {
+        let group = Group { name: "pool-result", ..GROUP };
+        let rows = [("procession get", 4.0), ("procession future", 9.5), ("procession callback", 8.5)];
+        let text = report(&group, &rows.map(|(name, value)| row(name, value)));
+        let verdicts: Vec<_> = text.lines().map(|line| line.rsplit(": ").next().unwrap()).collect();
+        assert_eq!(verdicts, ["MISSED", "reached"], "{text}");
     }
 
     #[test]

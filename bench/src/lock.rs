@@ -1,4 +1,4 @@
-//! The groups `lock` and `lock-pair`: what a lock costs when nobody else wants it, and what two that want it get done.
+//! The groups `lock` and `lock-pair`: the cost of a lock without contention, and the rate of two processes that contend for it.
 //!
 //! Each operation takes the lock, adds 1 to what it guards, and gives it back; the sum is checked in the end.
 
@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::python;
 use crate::raw_lock::{self, PthreadMutex};
 
-/// Nobody else wants it.
+/// Without contention.
 pub const GROUP: Group = Group {
     name: "lock",
     title: "lock, add 1, unlock, alone",

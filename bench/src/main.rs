@@ -13,12 +13,14 @@ mod lock;
 mod machine;
 mod manager;
 mod measure;
+mod memory;
 mod options;
 mod pool;
 mod pool_block;
 mod pool_idle;
 mod pool_ours;
 mod pool_peers;
+mod pool_result;
 mod process;
 mod python;
 mod raw;
@@ -41,6 +43,7 @@ const GROUPS: &[Group] = &[
     process::GROUP_2GIB,
     lock::GROUP,
     lock::GROUP_PAIR,
+    memory::GROUP,
     channels::STREAM,
     channels::PAIRS,
     channels::MEBIBYTE,
@@ -51,6 +54,7 @@ const GROUPS: &[Group] = &[
     pool::SINGLE,
     pool::CHUNKED,
     pool::APPLY,
+    pool_result::GROUP,
     pool::LARGE,
     pool::HEAVY,
     pool::FLAT,

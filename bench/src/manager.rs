@@ -137,7 +137,7 @@ fn two_clients(options: Options) -> Result<Figure, Failure> {
     Ok(figure)
 }
 
-/// What two processes get done that each operate so often, from when they are told to begin.
+/// The rate of two processes that each run a number of operations, counted from their common start.
 fn in_two(times: u32, start: impl Fn(u32, Event) -> Result<Process<()>, SpawnError>) -> Result<Figure, Failure> {
     let begin = Event::new()?;
     let clients = [start(times, begin.clone())?, start(times, begin.clone())?];

@@ -17,7 +17,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// So many, or a fifth of them when it has to be quick.
+    /// Returns `many`, or a fifth of them when it has to be quick.
     pub fn part<N: From<u8> + Add<Output = N> + Div<Output = N>>(self, many: N) -> N {
         if self.quick { (many + N::from(4)) / N::from(5) } else { many }
     }

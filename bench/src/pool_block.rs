@@ -10,7 +10,7 @@ use crate::group::Failure;
 use crate::measure::expect;
 
 pub const MIB: usize = 1 << 20;
-/// So many are sent before the clock runs, by every system: until then the memory for them is touched for the first time.
+/// The number of blocks that every system sends before the clock runs: the first ones touch their memory for the first time.
 pub const WARM_UP: usize = 100;
 /// One byte of each page is read.
 const PAGE: usize = 4096;

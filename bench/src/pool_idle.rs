@@ -10,9 +10,9 @@ use crate::group::{Failure, Figure};
 use crate::pool::{WORKERS, add_one};
 use crate::{pool_peers, raw_pool};
 
-/// So long a pool is left alone before it counts as idle.
+/// The time after which a pool without tasks counts as idle.
 const REST: Duration = Duration::from_millis(200);
-/// So long it is watched.
+/// The time for which it is watched.
 const WATCH: Duration = Duration::from_millis(500);
 
 pub fn ours(look: fn() -> Result<f64, Failure>) -> Result<Figure, Failure> {

@@ -13,7 +13,7 @@ use crate::pool::{WORKERS, add_one, compute, sum_for};
 use crate::pool_block::{Block, MIB, WARM_UP};
 use crate::pool_ours::{rate, scaling, throughput};
 
-/// procspawn has a socket for each task that waits, so somebody has to count them.
+/// procspawn has a socket for each task that waits, so this program counts them.
 const IN_FLIGHT: usize = 64;
 
 pub fn procspawn_pool() -> Result<procspawn::Pool, Failure> {

@@ -24,7 +24,7 @@ const SLOTS: usize = 1024;
 const ROOMS: usize = 4;
 const SMALL: usize = 5_000_000;
 const TRIPS: usize = 200_000;
-/// So long one looks before one sleeps.
+/// The time for which a waiter looks before it sleeps.
 const SPIN: Duration = Duration::from_micros(50);
 
 /// A copy of this process, which is killed unless it has ended.
@@ -105,7 +105,7 @@ impl<T: Copy> Ring<T> {
         let at = self.written.count.load(Ordering::Relaxed);
         self.read.wait(spin, |read| at - read < SLOTS as u64);
         let slot = self.slots[at as usize % SLOTS].get();
-        // SAFETY: there is one writer, and the reader does not look at this slot before it is told.
+        // SAFETY: there is one writer, and the reader does not look at this slot before it is notified.
         unsafe { slot.write(value) };
         self.written.advance(at + 1);
     }
@@ -115,7 +115,7 @@ impl<T: Copy> Ring<T> {
         let at = self.read.count.load(Ordering::Relaxed);
         self.written.wait(spin, |written| written > at);
         let slot = self.slots[at as usize % SLOTS].get();
-        // SAFETY: the writer has filled this slot, and leaves it alone until it is told that it was read.
+        // SAFETY: the writer has filled this slot, and leaves it alone until the reader has acknowledged it.
         let value = unsafe { slot.read() };
         self.read.advance(at + 1);
         value
@@ -149,7 +149,7 @@ impl End {
 
 fn futex(word: &AtomicU32, operation: libc::c_int, value: u32) {
     let nothing = std::ptr::null::<libc::timespec>();
-    // SAFETY: the word is alive, and the kernel only compares it; whoever is woken for nothing looks again.
+    // SAFETY: the word is alive, and the kernel only compares it; a thread that is woken for nothing looks again.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, nothing) };
 }
 
@@ -198,17 +198,17 @@ pub fn round_trip(options: Options) -> Result<Figure, Failure> {
 
 impl Rooms {
     fn room(&self, size: usize, at: u64) -> *mut u8 {
-        // SAFETY: there are so many rooms of that size, one after another.
+        // SAFETY: the memory holds that number of rooms of this size, one after another.
         unsafe { self.0.add(at as usize % ROOMS * size) }
     }
 
     fn write(&self, block: &[u8], at: u64) {
-        // SAFETY: the room is as large as the block, and the reader leaves it alone until it is told.
+        // SAFETY: the room is as large as the block, and the reader leaves it alone until it is notified.
         unsafe { std::ptr::copy_nonoverlapping(block.as_ptr(), self.room(block.len(), at), block.len()) };
     }
 
     fn read(&self, size: usize, at: u64) -> &[u8] {
-        // SAFETY: the room is so large, and the writer leaves it alone until it is told that it was read.
+        // SAFETY: the room is as large as the block, and the writer leaves it alone until the reader has acknowledged it.
         unsafe { std::slice::from_raw_parts(self.room(size, at), size) }
     }
 }

@@ -45,13 +45,13 @@ impl PthreadMutex {
     pub fn add_one(&self) {
         // SAFETY: the mutex was made by `new`.
         unsafe { libc::pthread_mutex_lock(self.0.lock.get()) };
-        // SAFETY: the lock is held, so nobody else touches the number.
+        // SAFETY: the lock is held, so no other code touches the number.
         unsafe { *self.0.number.get() += 1 };
         // SAFETY: as for taking it.
         unsafe { libc::pthread_mutex_unlock(self.0.lock.get()) };
     }
 
-    /// The number, when nobody adds to it any more.
+    /// Returns the number, once no process adds to it any more.
     pub fn sum(&self) -> u64 {
         // SAFETY: callers wait for the other process first.
         unsafe { *self.0.number.get() }
@@ -102,7 +102,7 @@ fn init(lock: *mut libc::pthread_mutex_t, robust: bool) -> io::Result<()> {
         // SAFETY: as above.
         check(unsafe { libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST) })?;
     }
-    // SAFETY: the mutex is fresh memory that nobody else has, and the attributes were filled.
+    // SAFETY: the mutex is fresh memory that no other code has, and the attributes were filled.
     check(unsafe { libc::pthread_mutex_init(lock, attributes.as_ptr()) })
 }
 

@@ -128,7 +128,7 @@ impl Pool {
         sum
     }
 
-    /// Sends so many blocks through the workers, in turns.
+    /// Sends `count` blocks through the workers, in turns.
     fn send_blocks(&self, data: &[u8], count: usize) -> Result<(), Failure> {
         let mut copy = vec![0; MIB];
         for at in 0..count + WORKERS {
@@ -187,7 +187,7 @@ impl Ring {
 
 /// Copies a block between shared memory and ours.
 fn copy_bytes(from: *const u8, to: *mut u8) {
-    // SAFETY: both are blocks of a mebibyte, one of them in shared memory, which the other side leaves alone until it is told.
+    // SAFETY: both are blocks of a mebibyte, one of them in shared memory, which the other side leaves alone until it is notified.
     unsafe { std::ptr::copy_nonoverlapping(from, to, MIB) };
 }
 
