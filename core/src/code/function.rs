@@ -19,7 +19,7 @@ use crate::code::control::Control;
 use crate::code::name::{FunctionError, Name};
 use crate::code::pending_drop::PendingDrop;
 use crate::os::exit::exit_now;
-use crate::os::identity::ProcessIdentity;
+use crate::os::identity::Original;
 
 /// The name of a function of this program.
 ///
@@ -248,7 +248,7 @@ impl Function {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
-        let _original = EndCopy(ProcessIdentity::current());
+        let _original = EndCopy(Original::here());
         thunk(self.0.function(), call)
     }
 
@@ -261,12 +261,12 @@ impl Function {
 ///
 /// A function may fork its process by itself, and both processes return or unwind from it. The copy has the links and the shared memory
 /// of the original, where each result is expected once: it ends here, before it reads or writes any of them.
-struct EndCopy(ProcessIdentity);
+struct EndCopy(Original);
 
 impl Drop for EndCopy {
     #[inline]
     fn drop(&mut self) {
-        if ProcessIdentity::current() != self.0 {
+        if !self.0.is_here() {
             // Runs no exit hook, and flushes no buffer: both belong to the original. 101 is what a program returns that panics.
             exit_now(if std::thread::panicking() { 101 } else { 0 });
         }

@@ -141,16 +141,60 @@ impl ProcessIdentity {
     }
 }
 
-/// Where this process keeps its own identity: a word that reads 0 in a child after any kind of fork.
-#[inline]
-fn cached() -> &'static AtomicU64 {
-    static WORD: OnceLock<&'static AtomicU64> = OnceLock::new();
-    WORD.get_or_init(wiped_on_fork)
+/// Distinguishes a process from the copies that it makes of itself. It needs less than an identity: a fresh process reads no file for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Original(u64);
+
+impl Original {
+    /// Returns the mark of the calling process.
+    #[inline]
+    pub(crate) fn here() -> Original {
+        // Relaxed: the word holds the number of this process or nothing, and publishes no other memory.
+        match wiped().pid.load(Ordering::Relaxed) {
+            0 => Original::read(),
+            pid => Original(pid),
+        }
+    }
+
+    /// Returns whether this process is the one that made the mark.
+    #[inline]
+    pub(crate) fn is_here(self) -> bool {
+        Original::here().0 == self.0
+    }
+
+    #[cold]
+    fn read() -> Original {
+        let (pid, words) = (u64::from(std::process::id()), wiped());
+        if !std::ptr::eq(words, &raw const UNKNOWN) {
+            // Relaxed: each thread would store the same number.
+            words.pid.store(pid, Ordering::Relaxed);
+        }
+        Original(pid)
+    }
 }
 
-/// A page that the kernel clears in the child; without such a page, a word that is never filled.
-fn wiped_on_fork() -> &'static AtomicU64 {
-    const LEN: usize = size_of::<AtomicU64>();
+/// What a process remembers of itself. All words read 0 in a child after any kind of fork.
+struct Wiped {
+    identity: AtomicU64,
+    pid: AtomicU64,
+}
+
+/// Returns the words of this process.
+#[inline]
+fn wiped() -> &'static Wiped {
+    static WORDS: OnceLock<&'static Wiped> = OnceLock::new();
+    WORDS.get_or_init(wiped_on_fork)
+}
+
+/// Returns the word in which this process keeps its own identity.
+#[inline]
+fn cached() -> &'static AtomicU64 {
+    &wiped().identity
+}
+
+/// Maps a page that the kernel clears in the child. Without such a page, returns words that are never filled.
+fn wiped_on_fork() -> &'static Wiped {
+    const LEN: usize = size_of::<Wiped>();
     let (read_write, private) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no other memory.
     let page = unsafe { libc::mmap(std::ptr::null_mut(), LEN, read_write, private, -1, 0) };
@@ -161,19 +205,19 @@ fn wiped_on_fork() -> &'static AtomicU64 {
     if unsafe { libc::madvise(page, LEN, libc::MADV_WIPEONFORK) } != 0 {
         return &UNKNOWN;
     }
-    // SAFETY: the page is mapped for good, aligned, zeroed, and only ever used as this atomic.
-    unsafe { &*page.cast::<AtomicU64>() }
+    // SAFETY: the page is mapped for good, aligned, zeroed, and only ever used as these atomics.
+    unsafe { &*page.cast::<Wiped>() }
 }
 
-/// Stays 0: every question is answered anew where a fork cannot be noticed.
-static UNKNOWN: AtomicU64 = AtomicU64::new(0);
+/// Stays 0: a process asks the kernel each time where a fork cannot be noticed.
+static UNKNOWN: Wiped = Wiped { identity: AtomicU64::new(0), pid: AtomicU64::new(0) };
 
 #[cold]
 fn read_current() -> ProcessIdentity {
     let pid = std::process::id();
     let me = ProcessIdentity::of(pid, started(pid).unwrap_or(UNTOLD)).unwrap_or(ProcessIdentity(NonZeroU64::MIN));
     let word = cached();
-    if !std::ptr::eq(word, &raw const UNKNOWN) {
+    if !std::ptr::eq(word, &raw const UNKNOWN.identity) {
         word.store(me.to_bits(), Ordering::Relaxed);
     }
     me

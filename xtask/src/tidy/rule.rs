@@ -59,12 +59,7 @@ pub(super) const RULES: &[Rule] = &[
         find: causes::causes,
         exempt: &[],
     },
-    Rule {
-        name: "file-size",
-        demands: "a file has at most 250 lines of code",
-        find: size::files,
-        exempt: &["pool", "xtask"],
-    },
+    Rule { name: "file-size", demands: "a file has at most 250 lines of code", find: size::files, exempt: &["xtask"] },
     Rule {
         name: "function-size",
         demands: "a function has at most 40 lines",
@@ -94,7 +89,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "circles",
         demands: "no two files know each other, not even by way of others",
         find: graph::circles,
-        exempt: &["pool", "bench"],
+        exempt: &["bench"],
     },
     Rule {
         name: "rooms",
@@ -103,7 +98,6 @@ pub(super) const RULES: &[Rule] = &[
         exempt: &[],
     },
     Rule { name: "root", demands: "nothing is imported through lib.rs", find: graph::through_root, exempt: &[] },
-    Rule { name: "root", demands: "nothing is imported through lib.rs", find: graph::through_root, exempt: &["pool"] },
     Rule {
         name: "ordering",
         demands: "an atomic operation stronger than Relaxed says what it pairs with",
@@ -114,19 +108,19 @@ pub(super) const RULES: &[Rule] = &[
         name: "english",
         demands: "sentences name their actors and their numbers: see the words in english.rs",
         find: english::english,
-        exempt: &["bench", "pool", "ARCHITECTURE.md"],
+        exempt: &[],
     },
     Rule {
         name: "vocabulary",
         demands: "things have the names that the field gives them: see the words in vocabulary.rs",
         find: vocabulary::vocabulary,
-        exempt: &["pool"],
+        exempt: &[],
     },
     Rule {
         name: "tuning",
         demands: "constants that one can turn lie in tuning.rs, and say what turning them does",
         find: tuning::tuning,
-        exempt: &["pool", "xtask", "bench"],
+        exempt: &[],
     },
     Rule {
         name: "reference",
