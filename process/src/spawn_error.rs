@@ -28,7 +28,7 @@ use crate::exit_status::ExitStatus;
 pub enum SpawnError {
     /// This program does not call `init`.
     #[error(
-        "procession is not initialized in this program, so its children could not send_reports that they are children: put \
+        "procession is not initialized in this program, so its children could not report that they are children: put \
          `procession::init();` first in `main` (in tests and libraries, `procession::init_at_load!();` at the top of a file)"
     )]
     NotInitialized,
@@ -60,7 +60,7 @@ pub enum SpawnError {
     Refused(String),
     /// The new process did not answer in time.
     #[error(
-        "the new process did not recv_first_report for {seconds} seconds and was killed; does this program reach `procession::init()` late, \
+        "the new process did not report for {seconds} seconds and was killed; does this program reach `procession::init()` late, \
          or not at all, when it is started again?"
     )]
     Silent {

@@ -179,7 +179,15 @@ impl BufferPool {
     /// ```
     pub fn reclaim(&mut self, loan: BufferHandle) -> bool {
         let is_mine = self.role.is_held() && (loan.piece as usize) < self.pieces.len();
-        is_mine && line(&self.memory, loan.piece).is_some_and(|line| swap(&line.state, LENT, FREE))
+        if !is_mine || !line(&self.memory, loan.piece).is_some_and(|line| swap(&line.state, LENT, FREE)) {
+            return false;
+        }
+        let piece = &mut self.pieces[loan.piece as usize];
+        // No reader has opened it and given its pages back: a shorter loan in this piece would not count them any more.
+        if piece.backed > MAX_IDLE_BYTES && self.memory.punch(piece.offset, piece.backed).is_ok() {
+            piece.backed = 0;
+        }
+        true
     }
 
     /// Gives memory that is free, beyond a little, back to the system: for one who has nothing more to lend for now.
@@ -206,7 +214,7 @@ impl BufferPool {
         }
     }
 
-    /// Returns whether there is more memory than [`rest`](BufferPool::rest) keeps while nothing is lent.
+    /// Returns whether there is more memory than [`trim`](BufferPool::trim) keeps while nothing is lent.
     ///
     /// ```
     /// let memory = procession_core::BufferMemory::with_label("procession: example")?;
@@ -473,6 +481,18 @@ mod tests {
             assert!(blocks * 512 <= 2 * PAGE as i64, "{blocks} blocks");
         }
         assert_eq!(pool.pieces.len(), 1);
+    }
+
+    #[test]
+    fn a_large_piece_that_is_reclaimed_unopened_gives_its_memory_back() {
+        let (mut pool, _reader) = both();
+        let large = pool.publish(&vec![1; 20 << 20]).unwrap();
+        assert!(pool.reclaim(large) && !pool.reclaim(large));
+        assert_eq!(pool.memory_in_use(), 0);
+        pool.publish(&vec![2; 1 << 20]).unwrap();
+        assert_eq!(pool.memory_in_use(), 1 << 20);
+        let blocks = nix::sys::stat::fstat(&pool.memory).unwrap().st_blocks;
+        assert!(blocks * 512 <= (1 << 20) + 2 * PAGE as i64, "{blocks} blocks");
     }
 
     proptest! {

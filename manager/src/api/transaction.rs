@@ -285,7 +285,7 @@ impl Results {
     /// assert_eq!(transaction.commit()?.take(length)?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[expect(clippy::needless_pass_by_value, reason = "a step stands for one result, method_ref can be taken once")]
+    #[expect(clippy::needless_pass_by_value, reason = "a step stands for one result, which can be taken once")]
     pub fn take<R: DeserializeOwned>(&mut self, step: Step<R>) -> Result<R, CallError> {
         let result = self.0.get_mut(step.index).and_then(Option::take);
         let result = result.ok_or_else(|| CallError::Unknown("the step is of another transaction".to_owned()))?;

@@ -135,7 +135,7 @@ impl Manager {
         if let Ok(Address::Unix(path)) = &address {
             self.note_socket(path.clone());
         }
-        address.map_err(|_| ManagerError::Serve(format!("the manager listens at `{served}`, method_ref is no address")))
+        address.map_err(|_| ManagerError::Serve(format!("the manager listens at `{served}`, which is no address")))
     }
 
     /// Connects to a manager that [serves](Manager::serve) the same registry.

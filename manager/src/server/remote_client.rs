@@ -144,10 +144,7 @@ impl RemoteClient {
 fn frame_of(answer: ReplyHeader, result: Message) -> Vec<u8> {
     let (payload, descriptors) = result.into_parts();
     if !descriptors.is_empty() {
-        return frame_of_failure(
-            answer,
-            "it holds descriptors or proxies, method_ref do not cross a network".to_owned(),
-        );
+        return frame_of_failure(answer, "it holds descriptors or proxies, which do not cross a network".to_owned());
     }
     let mut bytes = payload.into_vec();
     let length = bytes.len();

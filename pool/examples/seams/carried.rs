@@ -1,6 +1,6 @@
 //! What is carried to the workers and back, and acts on the way.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::Wake;
 use std::thread::Thread;
 use std::{fmt, mem};
@@ -135,8 +135,8 @@ impl Drop for Input {
     }
 }
 
-/// A waker that acts.
-pub(crate) struct Waking(pub(crate) Cell, pub(crate) Thread);
+/// A waker that acts, for a thread that waits. When the last clone is gone, its deed is over.
+pub(crate) struct Waking(pub(crate) Cell, pub(crate) Thread, pub(crate) Option<mpsc::Sender<()>>);
 
 impl Wake for Waking {
     fn wake(self: Arc<Self>) {

@@ -97,29 +97,37 @@ fn heard<R: 'static + serde::de::DeserializeOwned>(result: &AsyncResult<R>, cell
     });
     let outcome = told.recv_timeout(GUARD).expect("the callback");
     if matches!(cell.0, Seam::Callback | Seam::CallbackOfMap) {
-        if cell.1.aborts() || cell.1 == Deed::Exit {
-            // What it does after that ends the program.
-            for_ever();
-        }
-        if cell.1 != Deed::Block {
-            assert_eq!(is_over.recv_timeout(GUARD), Err(mpsc::RecvTimeoutError::Disconnected), "it has its turn");
-        }
+        wait_for_turn(cell.1, &is_over);
     }
     outcome
 }
 
-/// A task that ends only when somebody is to be woken.
+/// Waits until a deed in another thread is over, which drops the other end: this thread would else close the pool under it.
+fn wait_for_turn(deed: Deed, is_over: &mpsc::Receiver<()>) {
+    if deed.aborts() || deed == Deed::Exit {
+        // It ends the program.
+        for_ever();
+    }
+    if deed != Deed::Block {
+        assert_eq!(is_over.recv_timeout(GUARD), Err(mpsc::RecvTimeoutError::Disconnected), "it has its turn");
+    }
+}
+
+/// A task that ends only when a waker is registered.
 fn woken(pool: &Pool, cell: Cell) -> Result<(), TaskError> {
     let gate = Event::new().expect("an event");
     let mut result = pool.apply_async(|gate: Event| gate.wait(), gate.clone());
-    let waker = Waker::from(waking(cell));
+    let (over, is_over) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Waking(cell, thread::current(), Some(over))));
     assert!(Pin::new(&mut result).poll(&mut Context::from_waker(&waker)).is_pending(), "it waits");
     gate.set();
-    wait_for(result, waker)
+    let outcome = wait_for(result, waker);
+    wait_for_turn(cell.1, &is_over);
+    outcome
 }
 
 fn waking(cell: Cell) -> Arc<Waking> {
-    Arc::new(Waking(cell, thread::current()))
+    Arc::new(Waking(cell, thread::current(), None))
 }
 
 fn wait_for<R: serde::de::DeserializeOwned>(mut result: AsyncResult<R>, waker: Waker) -> Result<R, TaskError> {
