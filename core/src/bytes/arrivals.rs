@@ -22,6 +22,7 @@ impl Arrivals {
             // Their message is lost. Kept until all of it is here, they would take the room of the next one's.
             piece.descriptors.clear();
         }
+        // A cut piece is kept even if it is empty: it holds the place of its frame in the order of the pieces.
         if !piece.descriptors.is_empty() || piece.is_cut {
             self.0.push_back(piece);
         }

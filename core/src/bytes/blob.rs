@@ -104,6 +104,7 @@ impl Blob {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn into_descriptor(self) -> io::Result<OwnedFd> {
+        // The last holder gives its descriptor away; with others left a duplicate keeps their file open.
         match Arc::try_unwrap(self.0) {
             Ok(inner) => Ok(inner.memory),
             Err(shared) => shared.memory.try_clone(),
@@ -112,12 +113,14 @@ impl Blob {
 
     fn create(bytes: &[u8]) -> Result<Self, MemoryFault> {
         let memory = memfd::create("procession: blob")?;
+        // Filled first, since the seal forbids writing, also to this process. From then on the bytes can be lent as a slice.
         memfd::fill(&memory, bytes)?;
         memfd::seal(&memory, memfd::IMMUTABLE)?;
         Self::map(memory, bytes.len())
     }
 
     fn adopt(memory: OwnedFd, len: u64) -> Result<Self, MemoryFault> {
+        // Without the seals another process could write under the slices that this blob lends.
         memfd::verify(&memory, len, memfd::IMMUTABLE)?;
         let in_memory = usize::try_from(len).map_err(|_| MemoryFault::refused("the blob does not fit into memory"))?;
         Self::map(memory, in_memory)
@@ -125,6 +128,7 @@ impl Blob {
 
     /// Maps memory that is known to be sealed, and to have `len` bytes.
     fn map(memory: OwnedFd, len: usize) -> Result<Self, MemoryFault> {
+        // An empty file cannot be mapped, so an empty blob has no region.
         let region = NonZeroUsize::new(len)
             .map(|len| Region::read_only(&memory, len))
             .transpose()

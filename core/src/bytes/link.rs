@@ -88,6 +88,7 @@ impl Link {
     pub fn pair() -> io::Result<(Link, Link)> {
         let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC);
         let (here, there) = pair.map_err(|error| refused("socketpair", error))?;
+        // A program may have closed a standard stream. A socket that got its number would receive what is printed there.
         Ok((Link::over(above_standard(here)?), Link::over(above_standard(there)?)))
     }
 
@@ -134,8 +135,11 @@ impl Link {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn post(&mut self, message: Message) -> Result<(), LinkError> {
+        // A message that cannot be sent at all errs here, before the flush can meet an error of an earlier one.
         let mut next = Outgoing::new(message)?;
+        // What was kept goes first: the frames of one link arrive in the order in which they were posted.
         let is_clear = self.flush()?;
+        // The first piece of a clear link goes out at once, and the kernel looks at it then. A kept message is looked at whole.
         next.rehearse(is_clear.into())?;
         // The queue takes memory, which a fresh copy pays dearly for: mostly it is not needed.
         let sent = if is_clear { next.send(&self.socket) } else { Ok(false) };
@@ -172,6 +176,7 @@ impl Link {
             if is_hopeless || matches!(sent, Ok(true)) {
                 self.outgoing.pop_front();
             }
+            // The error is returned after the pop, so that the next call goes on with the message behind it.
             if !sent? {
                 return Ok(false);
             }
@@ -199,12 +204,14 @@ impl Link {
     /// ```
     pub fn recv(&mut self, deadline: Option<Instant>) -> Result<Option<Message>, LinkError> {
         loop {
+            // Looks before it sleeps: the decoder may hold a whole frame already, of which the socket shows nothing.
             match self.try_recv()? {
                 TryRecv::Value(message) => return Ok(Some(message)),
                 TryRecv::End => return Ok(None),
                 TryRecv::Empty => {}
             }
             let ready = poll(&[Pollable::readable(self.socket.as_fd())], deadline).map_err(LinkError::Io)?;
+            // Without a deadline `poll` does not return before something is ready.
             if !ready[0] {
                 return Err(LinkError::Io(io::ErrorKind::TimedOut.into()));
             }
@@ -232,9 +239,11 @@ impl Link {
             if let Some(frame) = self.incoming.next().map_err(garbled)? {
                 return self.message(frame.payload, frame.descriptors).map(TryRecv::Value);
             }
+            // Before more is read: a peer that sends descriptors without frames would fill the table of this process.
             self.arrived.refuse_strays(&self.incoming)?;
             match self.read_some() {
                 Ok(0) => {
+                    // An end inside of a frame is an error and no end: the writer died while it sent.
                     self.incoming.finish().map_err(garbled)?;
                     return Ok(TryRecv::End);
                 }
@@ -262,6 +271,8 @@ impl Link {
     }
 
     pub(crate) fn close_in_copy(self) {
+        // Only the socket counts: the other side must see it closed. The other fields are left as they are, since to free their
+        // memory would write to pages that a fresh copy shares with its original until then.
         let Link { socket, incoming, arrived, outgoing, room } = self;
         drop(socket);
         std::mem::forget((incoming, arrived, outgoing, room));
@@ -278,6 +289,7 @@ impl Link {
     /// Reads what is there without making messages of it.
     fn take_in(&mut self) -> Result<(), LinkError> {
         match self.read_some() {
+            // The rest of the message in `send` can no longer reach a reader, so waiting for room would never end.
             Ok(0) => Err(LinkError::Disconnected),
             Ok(_) => Ok(()),
             Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -312,13 +324,18 @@ impl Link {
     /// Puts a frame and its descriptors together again.
     fn message(&mut self, mut payload: Vec<u8>, count: u16) -> Result<Message, LinkError> {
         let wanted = usize::from(count & !SPILLED);
+        // Taken first: an error further down must leave the descriptors of the next frame in front.
         let mut descriptors = self.arrived.take(wanted)?;
+        // The last one, where `spilled` has put it, behind those that the value names.
         let file = if count & SPILLED == 0 { None } else { Some(descriptors.pop().ok_or_else(no_file)?) };
+        // The kinds lie behind the bytes of the value, as `Outgoing::new` has appended them. The file has none.
         let kinds = payload.len().checked_sub(descriptors.len() * Kind::SIZE).map(|end| payload.split_off(end));
         let handles = kinds.and_then(|kinds| Handles::with_kinds(descriptors, &kinds));
         let handles = handles.ok_or_else(|| LinkError::Garbled("descriptors of no kind".to_owned()))?;
         let Some(file) = file else { return Ok(Message::new(payload, handles)) };
+        // Of a message that travels in a file the frame holds only the length.
         let length = payload.try_into().map(u64::from_le_bytes).map_err(|_| no_file())?;
+        // This looks at the seals: a file that the sender could still write to would change after it was checked.
         let blob = Blob::from_descriptor(file, length).map_err(|error| LinkError::Garbled(error.to_string()))?;
         Ok(Message::from_blob(blob, handles))
     }

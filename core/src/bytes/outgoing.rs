@@ -45,6 +45,7 @@ impl Outgoing {
         if count > MOST_DESCRIPTORS {
             return Err(LinkError::TooManyDescriptors { count, limit: MOST_DESCRIPTORS });
         }
+        // The kinds of the value's own descriptors: the file that may join them below has none.
         let kinds: Vec<u8> = handles.kinds().flatten().collect();
         let mut descriptors: VecDeque<OwnedFd> = handles.0.into_iter().map(|Handle { fd, .. }| fd).collect();
         let (mut payload, flag) = if is_large {
@@ -53,6 +54,7 @@ impl Outgoing {
             (payload.into_vec(), 0)
         };
         payload.extend_from_slice(&kinds);
+        // At most `MOST_DESCRIPTORS`, which leaves the bit of the flag free; so the conversion never falls back.
         let announced = u16::try_from(count).unwrap_or(u16::MAX) | flag;
         let header = FrameHeader::new(payload.len(), announced).map_err(garbled)?.encode();
         Ok(Outgoing { header, payload, sent: 0, descriptors })
@@ -66,6 +68,8 @@ impl Outgoing {
         }
         let fds: Vec<RawFd> = self.descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         for piece in fds.chunks(DESCRIPTORS_A_PIECE).skip(next) {
+            // A pair for each piece: a full socket would look like a refusal, and what is on its way there is given back at
+            // the end of the step, so that the pieces do not add up to the limit on descriptors in flight.
             let (stage, _audience) = UnixDatagram::pair().map_err(failed)?;
             let rights = [ControlMessage::ScmRights(piece)];
             let sent = sendmsg::<()>(stage.as_raw_fd(), &[IoSlice::new(&[0])], &rights, MsgFlags::MSG_DONTWAIT, None);
@@ -106,6 +110,7 @@ impl Outgoing {
         match sent {
             Ok(count) => {
                 self.sent += count;
+                // The kernel holds its own references by now. Closing ours at once gives their numbers back to this process.
                 self.descriptors.drain(..piece);
                 Ok(self.sent == self.header.len() + self.payload.len())
             }
@@ -118,6 +123,7 @@ impl Outgoing {
         let header = &self.header[self.sent.min(self.header.len())..];
         let payload = &self.payload[self.sent.saturating_sub(self.header.len())..];
         if only_one_byte {
+            // There is one left: `MOST_DESCRIPTORS` allows as many pieces as the header has bytes.
             return [IoSlice::new(&header[..1]), IoSlice::new(&[])];
         }
         [IoSlice::new(header), IoSlice::new(payload)]

@@ -133,6 +133,7 @@ impl Packet {
     /// ```
     pub fn post(&self, bytes: &[u8], descriptors: &Handles) -> io::Result<()> {
         let fds: Vec<RawFd> = descriptors.0.iter().map(|one| one.fd.as_raw_fd()).collect();
+        // The kinds follow the bytes in the same packet, so that no reader sees the one without the other.
         let kinds: Vec<u8> = descriptors.kinds().flatten().collect();
         let rights = [ControlMessage::ScmRights(&fds)];
         let rights = if fds.is_empty() { &[][..] } else { &rights[..] };
@@ -203,6 +204,8 @@ impl Packet {
             return Ok(Received::End);
         }
         if piece.is_cut {
+            // The count includes what has run into the tail, which the caller does not see.
+            // The descriptors that did arrive are closed here: half of them would be taken for all.
             return Ok(Received::Bare(piece.count.min(room.len()), io::Error::from_raw_os_error(libc::EMFILE)));
         }
         Ok(apart(piece, room, &tail))
@@ -228,6 +231,7 @@ impl Packet {
         loop {
             match recv(self.0.as_raw_fd(), room, flags) {
                 Err(error) if is_passing(&error.into()) => {}
+                // A count of 0 is the end: no packet is sent without a byte.
                 other => return other.ok().filter(|count| *count > 0),
             }
         }
@@ -269,6 +273,7 @@ impl Packet {
     /// ```
     #[must_use]
     pub fn is_hung_up(&self) -> bool {
+        // The kernel reports a hang-up also where no event is asked for. Asking for none leaves out what there is to read.
         self.poll(0, Some(Duration::ZERO)).is_ok_and(|seen| seen & (libc::POLLHUP | libc::POLLERR) != 0)
     }
 
@@ -291,6 +296,7 @@ impl Packet {
     /// ```
     pub fn wait(&self, until: Option<Instant>) -> io::Result<(bool, bool)> {
         loop {
+            // Computed anew in each round, so that signals do not prolong the wait.
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             match self.poll(libc::POLLIN, left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -350,6 +356,7 @@ impl Packet {
 
     fn adopt(socket: OwnedFd) -> io::Result<Packet> {
         match getsockopt(&socket, sockopt::SockType) {
+            // A stream would join notes that were sent apart, and their kinds would be looked for in the wrong place.
             Ok(SockType::SeqPacket) => Ok(Packet(socket)),
             Ok(_) => Err(io::Error::other("the socket does not keep packets apart")),
             Err(error) => Err(error.into()),
@@ -375,8 +382,10 @@ fn is_passing(error: &io::Error) -> bool {
 fn apart(piece: Piece, room: &[u8], tail: &[u8]) -> Received {
     let size = piece.descriptors.len() * Kind::SIZE;
     if size == 0 {
+        // What has run into the tail is longer than the room, and is cut off as the kernel does it with packets.
         return Received::Packet(piece.count.min(room.len()), Handles::new());
     }
+    // The kinds are the last bytes, but only the caller knows how large its room is: they may begin inside of it.
     let written = piece.count.checked_sub(size).filter(|len| *len <= room.len());
     let kinds = written.map(|len| room.iter().chain(tail).copied().skip(len).take(size).collect::<Vec<u8>>());
     match written.zip(kinds.and_then(|kinds| Handles::with_kinds(piece.descriptors, &kinds))) {

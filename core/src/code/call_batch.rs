@@ -108,10 +108,12 @@ impl CallBatch<'_> {
         {
             let value = codec::decode_from(argument, Vec::new()).map_err(CallError::Argument)?;
             self.last.truncate(begin);
+            // A place for the length, so that a result that is left to the caller has the form of the others.
             self.last.push(0);
             let returned = function(value);
             let descriptors = codec::append(&returned, self.last).map_err(CallError::Result)?;
             let len = self.last.len() - begin;
+            // `fits` comes last, since it may have to load the word that the reader writes to.
             if len > 1 + MAX_SHORT || !descriptors.is_empty() || !self.results.fits(len) {
                 *self.descriptors = descriptors;
                 *self.remains = PendingDrop::of(returned);
@@ -121,8 +123,10 @@ impl CallBatch<'_> {
             self.results.write_whole(&[(len - 1) as u8]);
             self.results.write_whole(&self.last[begin + 1..]);
             self.results.publish();
+            // After the publication: if the drop below panics, this call counts as passed, and its result is out.
             self.passed.count += 1;
             self.passed.bytes += 1 + argument.len();
+            // Without a drop the two stores of the flag are left out of the loop.
             if needs_drop::<R>() {
                 *self.parting = true;
                 drop(returned);

@@ -59,6 +59,7 @@ pub unsafe fn finish_loading(
     if !start::is_child() {
         return true;
     }
+    // Among the constructors that are run below may be another copy of this one, which must not run them all again.
     if RUNNING.swap(true, Ordering::Relaxed) {
         return false;
     }

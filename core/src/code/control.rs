@@ -277,6 +277,7 @@ fn value<T: DeserializeOwned>(message: codec::Message) -> Result<T, LinkError> {
 /// An end travels along another control link, and nowhere else. The sender's copy should be dropped then.
 impl Serialize for Control {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Only the place of the descriptor in the trusted table counts: a number among the bytes could be chosen by safe code.
         let place = codec::put(KIND, self.socket().as_fd()).map_err(S::Error::custom)?;
         let number = codec::put_trusted(TRUSTED_KIND, [place.into(), 0])
             .ok_or_else(|| S::Error::custom("a control link can only be sent over another control link"))?;
@@ -286,6 +287,7 @@ impl Serialize for Control {
 
 impl<'de> Deserialize<'de> for Control {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Control, D::Error> {
+        // Both tables must agree on what it is: the entry leads to a descriptor, and the descriptor has the kind of a link.
         let place = codec::take_trusted(TRUSTED_KIND, u32::deserialize(deserializer)?)
             .and_then(|[place, _]| place.try_into().ok());
         let none = || D::Error::custom("a control link can only be received over another control link");

@@ -95,6 +95,7 @@ impl ControlListener {
     /// ```
     pub fn try_accept(&mut self) -> Result<TryRecv<Control>, LinkError> {
         Ok(match self.0.try_recv::<(Image, Control)>()? {
+            // An image that differs is refused before the link is used: over it functions would be named by other places.
             TryRecv::Value((image, _)) if image != *Image::own() => {
                 return Err(LinkError::Garbled("it runs another program than this one".to_owned()));
             }
@@ -151,6 +152,7 @@ impl ControlTicket {
     /// ```
     pub fn connect(&self) -> Result<Control, LinkError> {
         let (here, there) = Control::pair().map_err(LinkError::Io)?;
+        // A duplicate, since a ticket can be used several times; the listener sees the end when the last copy is gone.
         let mut listener = Control::from_socket(self.0.try_clone().map_err(LinkError::Io)?);
         listener.send(&(Image::own(), there))?;
         Ok(here)

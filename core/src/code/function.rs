@@ -248,6 +248,7 @@ impl Function {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
+        // Before the thunk runs, and dropped after it, also by a panic: in between the function may make a copy of the process.
         let _original = EndCopy(Original::here());
         thunk(self.0.function(), call)
     }
@@ -281,9 +282,11 @@ impl One<'_> {
         function: impl FnOnce(A, Option<Control>) -> Result<R, CallError>,
     ) -> Result<bool, CallError> {
         let One { argument, descriptors, control, result, remains } = self;
+        // The function owns the descriptors from here on, so the table is empty after an error or a panic.
         let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
         let value = function(argument, control)?;
         *descriptors = codec::append(&value, result).map_err(CallError::Result)?;
+        // Not dropped here: dropping is code of the user's, which may end the process, and the result is not sent yet.
         *remains = PendingDrop::of(value);
         Ok(true)
     }
@@ -294,6 +297,7 @@ fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>)
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
     match call {
         Call::Row(row) => row.run(function),
+        // A function that does not ask for the link would close it unseen.
         Call::One(One { control: Some(_), .. }) => Err(CallError::Link),
         Call::One(one) => one.run(|argument, _| Ok(function(argument))),
     }
@@ -319,6 +323,7 @@ fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
         Call::One(one) if one.control.is_some() => {
             one.run(|argument, control| Ok(function(control.ok_or(CallError::Link)?, argument)))
         }
+        // This also refuses a row, which has no link: each of its calls would need one.
         _ => Err(CallError::Link),
     }
 }

@@ -103,8 +103,10 @@ fn mapped_file(maps: &[u8], address: u64) -> Option<(u64, &[u8])> {
         let mut fields = line.splitn(6, |byte| *byte == b' ');
         let (range, number) = (std::str::from_utf8(fields.next()?).ok()?, fields.nth(3)?);
         let (start, end) = range.split_once('-')?;
+        // The addresses are hexadecimal without a prefix; the number of the file is decimal.
         let bound = |text| u64::from_str_radix(text, 16).ok();
         let path = fields.next()?.trim_ascii_start();
+        // Memory without a file has no path or one in brackets.
         let inside = (bound(start)?..bound(end)?).contains(&address) && path.starts_with(b"/");
         inside.then_some((std::str::from_utf8(number).ok()?.parse().ok()?, path))
     })
@@ -131,6 +133,7 @@ impl Loaded {
             Loaded { base: 0, start: 0, constructors: (0, 0), image: Image { identity: Vec::new(), code: Vec::new() } };
         // SAFETY: the callback has the required signature and `found` lives across the call.
         unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut found).cast()) };
+        // Linked without a build id: then the file itself must do.
         if found.image.identity.is_empty() {
             found.image.identity = file_identity();
         }
@@ -145,6 +148,7 @@ pub(crate) struct Place(usize);
 impl Place {
     /// Where a function lies; `None` when that is not in the code of the main program.
     pub(crate) fn of(function: *const ()) -> Option<Place> {
+        // Exposed, because on the way back a pointer is made of the bare number.
         let place = Place(function.expose_provenance());
         Loaded::own().image.has_code_at(place.offset()).then_some(place)
     }
@@ -192,6 +196,7 @@ extern "C" fn first_object(info: *mut libc::dl_phdr_info, _size: libc::size_t, f
     let notes = headers.iter().filter(|one| one.p_type == libc::PT_NOTE);
     found.image.identity =
         notes.filter_map(|one| build_id(mapped(info.dlpi_addr, one))).next().unwrap_or_default().to_vec();
+    // Anything but 0 ends the walk: the first object is the program itself, and libraries do not count.
     1
 }
 
@@ -205,6 +210,7 @@ fn table_of_constructors(base: u64, dynamic: &[u8]) -> (u64, u64) {
     const INIT_ARRAY_SIZE: u64 = 27;
     let words = dynamic.chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)));
     let words: Vec<u64> = words.collect();
+    // `DT_NULL` ends the table. What lies behind it in the section is padding.
     let value =
         |kind| words.chunks_exact(2).take_while(|pair| pair[0] != 0).find(|pair| pair[0] == kind).map(|pair| pair[1]);
     match (value(INIT_ARRAY), value(INIT_ARRAY_SIZE)) {
@@ -239,6 +245,7 @@ fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
         let word = |at: usize| Some(u32::from_ne_bytes(notes.get(at..at + 4)?.try_into().ok()?) as usize);
         let (name_len, id_len, kind) = (word(0)?, word(4)?, word(8)?);
         let id_at = 12 + name_len.next_multiple_of(4);
+        // Numbers in the file are not believed: one that is too long ends the search and reads nothing behind the segment.
         let id = notes.get(id_at..id_at.checked_add(id_len)?)?;
         if kind == 3 && notes.get(12..16) == Some(b"GNU\0") {
             return Some(id);

@@ -72,6 +72,7 @@ thread_local! {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn speak_over(control: Control) -> &'static mut Control {
+    // Never freed: a handler that runs at any time must find the number of an open link and not of what came after it.
     let control = Box::leak(Box::new(control));
     let speaker = Speaker { process: own_number(), socket: control.socket().as_raw_fd() };
     SPEAKER.store(speaker.to_bits(), Ordering::Relaxed);
@@ -112,6 +113,7 @@ pub fn are_wanted() -> bool {
 pub fn prepare<T: Serialize + ?Sized>(value: &T) {
     static LISTENS: Once = Once::new();
     LISTENS.call_once(listen);
+    // While the words change there are none: the handler may run between any two steps of this function.
     READY.set(false);
     // The handler runs on this very thread: what it must not see reordered, only the compiler could reorder.
     compiler_fence(Ordering::SeqCst);
@@ -125,6 +127,7 @@ pub fn prepare<T: Serialize + ?Sized>(value: &T) {
 
 fn frame<T: Serialize + ?Sized>(value: &T) -> Option<Vec<u8>> {
     let (payload, descriptors) = codec::encode_trusted(value).ok()?.into_parts();
+    // A handler can neither make a memory file nor pass descriptors. Words that need one are not sent.
     if !descriptors.is_empty() || payload.len() > SPILL {
         return None;
     }
@@ -138,6 +141,7 @@ fn listen() {
     let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: a null pointer changes nothing, and `before` is written to.
     let asked = unsafe { libc::sigaction(libc::SIGABRT, std::ptr::null(), &raw mut before) };
+    // A handler that the program has installed stays: it is the program's decision what an abort does.
     if asked != 0 || before.sa_sigaction != libc::SIG_DFL {
         return;
     }
@@ -158,6 +162,7 @@ extern "C" fn on_abort(signal: libc::c_int) {
 
 fn say() {
     let Some(Speaker { process, socket }) = Speaker::from_bits(SPEAKER.load(Ordering::Relaxed)) else { return };
+    // A copy of the process has inherited words and link, but both speak of the original.
     if process != own_number() || !thread::panicking() || !READY.get() {
         return;
     }

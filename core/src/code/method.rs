@@ -376,14 +376,17 @@ struct Call<'a> {
 fn make_thunk<A: DeserializeOwned, T: Any + Send + Sync>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::maker` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> T`.
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> T>(function) };
+    // The operand comes before the argument: a name that met the wrong value has not run any code of the argument's type.
     let Operand::New(place) = call.target else { return Err(MethodError::WrongType(type_name::<T>())) };
     *place = Some(Box::new(function(decoded(call.argument, call.descriptors)?)));
+    // The value stays where it is. The result says only that it was made.
     encoded(&(), call.buffer)
 }
 
 fn exclusive_thunk<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Outcome {
     // SAFETY: `Method::exclusive` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, A) -> R>(function) };
+    // Checked before the argument is decoded: the error says that the function was not called.
     let value = value_mut::<T>(call.target)?;
     encoded(&function(value, decoded(call.argument, call.descriptors)?), call.buffer)
 }
@@ -393,6 +396,7 @@ fn shared_thunk<T: Any, A: DeserializeOwned, R: Serialize>(function: *const (), 
     let function = unsafe { std::mem::transmute::<*const (), fn(&T, A) -> R>(function) };
     let value = value_ref::<T>(&call.target)?;
     let returned = function(value, decoded(call.argument, call.descriptors)?);
+    // Encoded first: if that fails, the value is dropped here, and the caller keeps nothing of a call without a result.
     let message = encoded(&returned, call.buffer)?;
     if let Some(remains) = call.remains {
         *remains = PendingDrop::of(returned);
@@ -408,6 +412,7 @@ fn apply_on_thunk<G: ApplyOn<T, A, R>, T: Any, A, R>(function: *const (), call: 
 }
 
 fn snapshot_thunk<T: Any + Serialize>(_: *const (), call: Call<'_>) -> Outcome {
+    // Decoded though it says nothing: bytes or descriptors that came with it are an error, as everywhere.
     let () = decoded(call.argument, call.descriptors)?;
     encoded(value_ref::<T>(&call.target)?, call.buffer)
 }
@@ -416,6 +421,7 @@ fn both_thunk<T: Any, U: Any, A: DeserializeOwned, R: Serialize>(function: *cons
     // SAFETY: `Method::both` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(&mut T, &mut U, A) -> R>(function) };
     let Operand::Both(first, second) = call.target else { return Err(MethodError::WrongType(type_name::<(T, U)>())) };
+    // Both are looked at before the function runs, so a wrong second value leaves the first one unchanged.
     let first = first.downcast_mut::<T>().ok_or(MethodError::WrongType(type_name::<T>()))?;
     let second = second.downcast_mut::<U>().ok_or(MethodError::WrongType(type_name::<U>()))?;
     encoded(&function(first, second, decoded(call.argument, call.descriptors)?), call.buffer)
@@ -427,6 +433,7 @@ fn conditional_thunk<T: Any, A: DeserializeOwned, R: Serialize>(function: *const
     let value = value_mut::<T>(call.target)?;
     match function(value, decoded(call.argument, call.descriptors)?) {
         Some(result) => encoded(&result, call.buffer),
+        // Not an error: the caller asks again when the value has changed.
         None => Ok(None),
     }
 }
@@ -439,7 +446,9 @@ fn value_mut<T: Any>(target: Operand<'_>) -> Result<&mut T, MethodError> {
 fn value_ref<'a, T: Any>(target: &'a Operand<'_>) -> Result<&'a T, MethodError> {
     let value = match target {
         Operand::Shared(value) => value.downcast_ref::<T>(),
+        // A caller that may change the value may also read it.
         Operand::Exclusive(value) => value.downcast_ref::<T>(),
+        // A value that is yet to be made cannot be read, and of two it is not known which is meant.
         Operand::New(_) | Operand::Both(..) => None,
     };
     value.ok_or(MethodError::WrongType(type_name::<T>()))

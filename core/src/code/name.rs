@@ -62,6 +62,7 @@ impl Name {
     pub(super) fn deserialize_as<'de, D: Deserializer<'de>>(kind: u64, deserializer: D) -> Result<Name, D::Error> {
         let [thunk, function] = codec::take_trusted(kind, u32::deserialize(deserializer)?)
             .ok_or_else(|| D::Error::custom("the name of a function can only be received over a control link"))?;
+        // Looked up again: the images were found equal, but a number becomes a function pointer here, and this look is cheap.
         match (Place::at(thunk), Place::at(function)) {
             (Some(thunk), Some(function)) => Ok(Name { thunk, function }),
             _ => Err(D::Error::custom("the name of a function points outside the code of this program")),

@@ -77,11 +77,14 @@ pub fn reexec(control: &Control, standard: [BorrowedFd<'_>; 3]) -> io::Result<(u
     let [input, output, error] = standard;
     let arguments = c_strings(env::args_os())?;
     let mark = Mark::of_next_child(control)?.variable();
+    // A mark of this process's own may still be there, and a child would find two. The first one would win.
     let environment = c_strings(env::vars_os().filter(|(name, _)| name != MARK).map(pair).chain([mark]))?;
     let exec = Exec {
+        // Not by its path: there may be another build by now, in which functions have other places.
         program: c"/proc/self/exe",
         arguments: &arguments.iter().map(CString::as_c_str).collect::<Vec<&CStr>>(),
         environment: &environment.iter().map(CString::as_c_str).collect::<Vec<&CStr>>(),
+        // The place in this list is the number in the child, so the link becomes `CONTROL`, where `inherited` looks for it.
         descriptors: &[input, output, error, control.socket().as_fd()],
         directory: None,
     };
@@ -138,15 +141,19 @@ pub fn inherited() -> io::Result<Option<Control>> {
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Ok(None);
     }
+    // Removed, so that programs that this one starts do not take themselves for its children. With more threads it stays:
+    // another one could be reading the environment, and `is_of_another` finds such a mark out.
     if threads::is_single().unwrap_or(false) {
         // SAFETY: this is the only thread.
         unsafe { env::remove_var(MARK) };
     }
     let Some(mark) = Mark::read(&variable) else { return Ok(None) };
+    // Before the mark is found to be another's: a chain of starts through other programs must end as well.
     DEPTH.store(mark.depth, Ordering::Relaxed);
     if mark.is_of_another() {
         return Ok(None);
     }
+    // Before anything is read from the link: its starter chooses which functions this process runs.
     if auxv::is_privileged() {
         return Err(io::Error::other(
             "a program with more rights than its starter obeys no one: it is set-user-id, or its starter acts for another \
@@ -159,6 +166,7 @@ pub fn inherited() -> io::Result<Option<Control>> {
     // SAFETY: `reexec` puts the link there. The number is that of the very socket whose cookie the parent has written into
     // the mark, and no socket ever has the cookie of another; nothing else of this process knows of it.
     let socket = unsafe { OwnedFd::from_raw_fd(CONTROL) };
+    // It came through an execution, and so is open across the next one: a program started here would keep the link alive.
     nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
     Ok(Some(Control::from_socket(socket)))
 }
@@ -207,6 +215,7 @@ impl Mark {
 
     /// Returns whether it was made for another process, whose environment this one has got.
     fn is_of_another(&self) -> bool {
+        // A child whose parent has died has another one by now, and in a namespace the number differs. The cookie decides then.
         std::os::unix::process::parent_id() != self.parent && cookie(CONTROL).ok() != Some(self.cookie)
     }
 }
@@ -283,6 +292,7 @@ unsafe extern "C" {
 pub fn set_variable(name: &OsString, value: Option<&OsString>) -> io::Result<()> {
     refuse_threads()?;
     let text = name.as_bytes();
+    // The functions below panic for such names and values.
     let value_has_zero = value.is_some_and(|one| one.as_bytes().contains(&0));
     if text.is_empty() || text.contains(&b'=') || text.contains(&0) || value_has_zero {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no variable can be named {name:?}")));

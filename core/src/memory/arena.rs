@@ -106,9 +106,11 @@ impl Arena {
     #[must_use]
     pub fn at(&self, offset: u64, len: u64) -> Option<NonNull<u8>> {
         let end = offset.checked_add(len)?;
+        // Relaxed: the size only grows. A stale one leads to a look at the file, and not to a wrong address.
         if end > self.0.size.load(Ordering::Relaxed) {
             self.look_at_size(end)?;
         }
+        // The head is mapped from the beginning: what all users look at needs no table and cannot fail later.
         let (region, begin) = if offset < Self::HEAD {
             if end > Self::HEAD {
                 return None;
@@ -116,6 +118,7 @@ impl Arena {
             (&self.0.head, 0)
         } else {
             let window = offset.ilog2();
+            // Windows lie anywhere in the address space, so a piece that crosses into the next one has no address.
             if window > LAST_WINDOW || end > 2 << window {
                 return None;
             }
@@ -255,11 +258,13 @@ impl Arena {
     fn create(label: &str, backed: u64) -> Result<Self, MemoryFault> {
         let memory = memfd::create(label)?;
         memfd::allocate_at(&memory, 0, backed)?;
+        // A receiver relies on the seal: a page that was there once stays there. Growing remains allowed, for `back`.
         memfd::seal(&memory, memfd::NEVER_SMALLER)?;
         Self::map(memory, backed)
     }
 
     fn adopt(memory: OwnedFd) -> Result<Self, MemoryFault> {
+        // Without the seal a peer could cut the file off, and a touch of the lost pages would end this process with SIGBUS.
         let size = memfd::verify_growing(&memory)?;
         Self::map(memory, size)
     }
@@ -273,6 +278,7 @@ impl Arena {
     #[cold]
     fn look_at_size(&self, wanted: u64) -> Option<()> {
         let size = memfd::size(&self.0.memory).ok()?;
+        // By the maximum: another thread may have seen a larger file meanwhile, and the size must never go back.
         self.0.size.fetch_max(size, Ordering::Relaxed);
         (wanted <= size).then_some(())
     }
@@ -283,6 +289,7 @@ impl Arena {
         let len = NonZeroUsize::new(1 << window)?;
         let region = Region::shared_from(&self.0.memory, 1 << window, len);
         let refused = region.as_ref().err().map_or(0, |error| error.raw_os_error().unwrap_or(0));
+        // Stored also when it is 0: an earlier refusal must not explain a later failure.
         self.0.refused.store(refused, Ordering::Relaxed);
         let region = region.ok()?;
         // Where another thread was faster, its window is used and this one unmapped.

@@ -56,6 +56,7 @@ impl BufferMemory {
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     pub fn with_label(label: &str) -> Result<BufferMemory, MappingError> {
+        // The first page of the table alone: the pool backs more of it when it has more pieces.
         Arena::with_label(label, PAGE).map(BufferMemory)
     }
 }
@@ -75,6 +76,7 @@ impl<'de> Deserialize<'de> for BufferMemory {
 /// A line of the table, if it is there.
 pub(crate) fn line(memory: &Arena, piece: u32) -> Option<&Line> {
     const { assert!(size_of::<Line>() as u64 <= LINE, "a line has a line of memory for itself") };
+    // The number may come from another process, and behind the table no line begins.
     let place = memory.at(u64::from(piece) * LINE, LINE).filter(|_| u64::from(piece) < TABLE / LINE)?;
     // SAFETY: windows begin at pages and the offset is a multiple of 64, so the place is aligned; it lies in the mapping, which lives as
     // long as the arena. Any bytes are valid atomics, and both sides use the table as that only.

@@ -146,6 +146,7 @@ impl BufferPool {
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     pub fn publish(&mut self, bytes: &[u8]) -> Result<BufferHandle, MappingError> {
+        // Before any byte is written: a second pool would overwrite what the first one has lent.
         if !self.role.is_held() {
             self.take_role()?;
         }
@@ -178,7 +179,9 @@ impl BufferPool {
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     pub fn reclaim(&mut self, loan: BufferHandle) -> bool {
+        // A handle is made of plain numbers that any code can choose, so the number may lie beyond the pieces.
         let is_mine = self.role.is_held() && (loan.piece as usize) < self.pieces.len();
+        // An exchange: the reader may open the buffer at this moment, and then the reader is the one to give it back.
         if !is_mine || !line(&self.memory, loan.piece).is_some_and(|line| swap(&line.state, LENT, FREE)) {
             return false;
         }
@@ -205,6 +208,7 @@ impl BufferPool {
         let mut kept = 0;
         for number in 0..self.pieces.len() {
             let Piece { offset, backed, .. } = self.pieces[number];
+            // Counted from the front, since `room_for` takes the first piece that fits: the last ones are idle.
             kept += backed;
             // Memory that cannot be given back now will be used again.
             if kept > MAX_IDLE_BYTES && self.is_free(number) && self.memory.punch(offset, backed).is_ok() {
@@ -242,14 +246,17 @@ impl BufferPool {
 
     /// Finds a free piece with room for `len` bytes, all of it backed by memory.
     fn room_for(&mut self, len: u64) -> Result<usize, MappingError> {
+        // An empty buffer takes a piece as well, so that its handle is opened and given back like any other.
         let needed = Some(len.max(1)).filter(|needed| *needed < END).ok_or_else(unmapped)?;
         let fits = |piece: &Piece| piece.size >= needed;
+        // The first that fits and not the smallest: pieces at the end then stay free, and `trim` finds them.
         let free = (0..self.pieces.len()).find(|number| fits(&self.pieces[*number]) && self.is_free(*number));
         let number = free.map_or_else(|| self.new_piece(needed), Ok)?;
         let piece = &mut self.pieces[number];
         // Of a long loan the reader may have given the memory back.
         if needed > piece.backed || piece.backed > MAX_IDLE_BYTES {
             piece.backed = needed.next_multiple_of(PAGE);
+            // After a failure it is not known how much is there. With 0 the next caller asks for all of it.
             self.memory.back(piece.offset, piece.backed).inspect_err(|_| piece.backed = 0)?;
         }
         Ok(number)
@@ -265,6 +272,8 @@ impl BufferPool {
         if offset + size > END || line >= TABLE {
             return Err(unmapped());
         }
+        // Backed before it is touched: to touch a hole is a bus error where the memory is exhausted. A piece is listed only
+        // after its line is there.
         self.memory.back(line / PAGE * PAGE, PAGE)?;
         self.pieces.push(Piece { offset, size, backed: 0 });
         Ok(self.pieces.len() - 1)
@@ -273,6 +282,7 @@ impl BufferPool {
     fn is_free(&self, number: usize) -> bool {
         // What is not there was never lent, or was given back while it was free.
         let backed = self.pieces[number].backed;
+        // The Acquire pairs with the Release in `Buffer::drop`: the pool writes there only after the reader is done.
         let is_free = |line: &Line| line.state.load(Ordering::Acquire) == FREE;
         self.role.is_held() && (backed == 0 || line(&self.memory, number as u32).is_some_and(is_free))
     }
@@ -315,6 +325,7 @@ impl BufferReader {
     #[must_use]
     pub fn open(&self, loan: BufferHandle) -> Option<Buffer> {
         let line = line(&self.memory, loan.piece)?;
+        // First of all: among copies of one handle one caller wins, and from then on no other side changes the line.
         if !swap(&line.state, LENT, OPEN) {
             return None;
         }
@@ -326,6 +337,7 @@ impl BufferReader {
             offset,
             holder: ProcessIdentity::current(),
         };
+        // Where the length is another one, `open` is dropped here, and that gives the piece back to the pool.
         (len == loan.len && self.memory.at(offset, len).is_some()).then_some(open)
     }
 }
@@ -361,6 +373,7 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
+        // A fork has a copy of the handle but not of the loan: the original may give the bytes back at any time.
         let place = self.memory.at(self.offset, self.loan.len).filter(|_| self.holder == ProcessIdentity::current());
         let Some(place) = place else { return &[] };
         // SAFETY: `len` bytes are inside the mapping, which lives as long as `self`. The pool, which is the only one, wrote them
@@ -372,10 +385,12 @@ impl Deref for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        // The original gives it back. A second time could free a piece that has been lent again meanwhile.
         if self.holder != ProcessIdentity::current() {
             return;
         }
         let BufferHandle { piece, len } = self.loan;
+        // Before the state changes: once the piece is free, the pool may write the next buffer there.
         if len > MAX_IDLE_BYTES {
             // The pool sees to it that it is there when it is needed. What cannot be given back is used again.
             let _kept = self.memory.punch(self.offset, len.next_multiple_of(PAGE));

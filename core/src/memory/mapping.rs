@@ -252,12 +252,14 @@ impl Mapping {
         let (len, size) = sizes(len)?;
         let memory = memfd::create(label)?;
         memfd::allocate(&memory, size.get() as u64)?;
+        // After the allocation, since the seals forbid to grow; and before any other process can have the descriptor.
         memfd::seal(&memory, memfd::FIXED_SIZE)?;
         Self::map(memory, len, size)
     }
 
     fn adopt(memory: OwnedFd, len: usize) -> Result<Self, MemoryFault> {
         let (len, size) = sizes(len)?;
+        // The length is what a message says. Of a shorter file, or one that can be cut off, a touch would end this process.
         memfd::verify(&memory, size.get() as u64, memfd::FIXED_SIZE)?;
         Self::map(memory, len, size)
     }
@@ -331,6 +333,7 @@ impl MappingError {
 fn sizes(len: usize) -> Result<(NonZeroUsize, NonZeroUsize), MemoryFault> {
     let asked = NonZeroUsize::new(len).ok_or_else(|| MemoryFault::refused("a mapping needs at least one byte"))?;
     let too_large = || MemoryFault::NoRoom { asked: len as u64, free: isize::MAX as u64 };
+    // No slice may be longer than `isize::MAX` bytes, and `bytes` makes one of all of it.
     let size = len.checked_next_multiple_of(page_size()).filter(|&size| size <= isize::MAX as usize);
     Ok((asked, size.and_then(NonZeroUsize::new).ok_or_else(too_large)?))
 }

@@ -78,6 +78,7 @@ impl Ring {
     /// # Ok::<(), procession_core::MappingError>(())
     /// ```
     pub fn with_label(label: &str, capacity: usize) -> Result<Ring, MappingError> {
+        // A power of two, so that a mask finds the place of a byte; a peer checks the same in `deserialize`.
         let capacity = capacity.max(64).next_power_of_two();
         let ring = Ring::over(Mapping::with_label(HEADER + capacity, label)?, capacity);
         // Pairs with the Acquire in `deserialize`: a process that finds the mark finds a whole ring.
@@ -151,6 +152,7 @@ impl Ring {
     /// ```
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
+        // By the head that was last seen, if that will do: the line of the real one is being written to by the reader.
         let count = if self.fits(bytes.len()) { bytes.len() } else { bytes.len().min(self.free()) };
         self.write_whole(&bytes[..count]);
         count
@@ -160,11 +162,13 @@ impl Ring {
     #[inline]
     pub(crate) fn write_whole(&mut self, bytes: &[u8]) {
         let place = (self.written & self.mask) as usize;
+        // Two parts at most: `fits` and `free` allow no more than the capacity.
         let (first, rest) = bytes.split_at(bytes.len().min(self.capacity() - place));
         self.put(place, first);
         if !rest.is_empty() {
             self.put(0, rest);
         }
+        // Kept in the handle until `publish`: the reader must not see one half of what belongs together.
         self.written = self.written.wrapping_add(bytes.len() as u64);
     }
 
@@ -243,6 +247,7 @@ impl Ring {
         let head = self.head().load(Ordering::Relaxed);
         // Pairs with the Release in `publish`.
         let tail = self.tail().load(Ordering::Acquire);
+        // The role comes last: to look at an empty ring must not make a handle the reader.
         if head == tail || !self.is_reader() {
             return false;
         }
@@ -254,6 +259,7 @@ impl Ring {
         if first < count {
             self.get(0, count - first, bytes);
         }
+        // Not `head + count`: after a tail that made no sense the two counters agree again.
         // Pairs with the Acquire in `free`: the bytes were copied before their room is given back.
         self.head().store(tail, Ordering::Release);
         true
@@ -299,6 +305,7 @@ impl Ring {
 
     #[cold]
     fn become_writer(&mut self) -> bool {
+        // Once in the life of a handle, so this is kept out of the code of each write.
         self.writes = Role::take(self.line(3 + WORDS));
         self.writes.is_held()
     }
@@ -356,6 +363,7 @@ impl Ring {
     #[inline]
     fn get(&self, place: usize, len: usize, bytes: &mut Vec<u8>) {
         let from = self.data(place, len);
+        // The bytes are copied out before any code looks at them: the room they lie in is the writer's again soon.
         bytes.reserve(len);
         let end = bytes.len();
         let spare = NonNull::from(bytes.spare_capacity_mut()).cast::<u8>();
@@ -370,6 +378,7 @@ impl Ring {
 /// Writes `N` to twice as many bytes to a place in the mapping that has room for them: the first `N`, and the last.
 #[inline]
 fn put_ends<const N: usize>(to: NonNull<u8>, bytes: &[u8]) {
+    // The parts overlap where there are fewer than twice `N` bytes. Both write the same there, so nothing is lost.
     let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return };
     // SAFETY: `N` is not more than there is room for; the mapping is shown by no Rust reference, and the reader does not read
     // these bytes before they are published.

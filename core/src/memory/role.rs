@@ -19,6 +19,7 @@ impl Role {
 
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
+        // A fork copies the handle with all its fields. Two holders of one role would write over each other.
         self.0.is_some_and(|holder| holder == ProcessIdentity::current())
     }
 }

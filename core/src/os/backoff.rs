@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 #[must_use]
 pub fn has_other_cores() -> bool {
     static CORES: OnceLock<usize> = OnceLock::new();
+    // With one core the other side cannot run while this one spins.
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from)) > 1
 }
 
@@ -72,6 +73,7 @@ impl Backoff {
     pub fn pause(&mut self) -> Option<Instant> {
         self.count += 1;
         if self.count < self.looks {
+            // The clock is not read here: a reading takes longer than a look at the word.
             (0..self.spins).for_each(|_| std::hint::spin_loop());
             return None;
         }
@@ -105,10 +107,12 @@ impl Backoff {
 
     fn give_way(&mut self) -> Instant {
         self.count = 0;
+        // Each round pauses longer: fewer looks disturb the side that is about to write the word.
         self.spins = (self.spins * 2).min(self.max_spins);
         match self.yield_after {
             None => thread::yield_now(),
             Some(elapsed) if elapsed < self.since.elapsed() => {
+                // Once only: each further yield could give away a whole slice of the scheduler.
                 self.yield_after = Some(Duration::MAX);
                 thread::yield_now();
             }
@@ -152,6 +156,7 @@ impl AdaptiveSpin {
     #[must_use]
     pub fn should_spin(&self) -> bool {
         let misses = self.misses.load(Relaxed);
+        // A try from time to time: the other side may have become faster, and only spinning finds that out.
         misses < self.max_misses || misses.is_multiple_of(self.retry_every)
     }
 
@@ -159,6 +164,7 @@ impl AdaptiveSpin {
     #[inline]
     pub fn record(&self, has_paid: bool) {
         // Two threads may lose a count to each other, which only shifts the next try.
+        // A count that has wrapped around to 0 would look like a success, hence at least 1.
         let misses = if has_paid { 0 } else { self.misses.load(Relaxed).wrapping_add(1).max(1) };
         self.misses.store(misses, Relaxed);
     }
@@ -198,6 +204,7 @@ impl BackoffTimer {
         self.wakes_at = Instant::now().checked_add(self.slice);
         self.slice = (self.slice * 2).min(self.max_slice);
         match (self.deadline, self.wakes_at) {
+            // The earlier of the two: a long slice must not sleep past the caller's deadline.
             (Some(deadline), Some(end)) => Some(deadline.min(end)),
             (deadline, end) => end.or(deadline),
         }

@@ -78,6 +78,7 @@ pub(crate) fn open_numbers() -> io::Result<Vec<RawFd>> {
             }
         }
     }
+    // The list was read through a descriptor that is closed by the time the caller looks.
     numbers.retain(|number| *number != folder.as_raw_fd());
     numbers.sort_unstable();
     Ok(numbers)

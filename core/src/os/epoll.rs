@@ -156,6 +156,7 @@ impl AsFd for Epoll {
 }
 
 fn event(what: Pollable<'_>, token: u64) -> EpollEvent {
+    // Level-triggered, as `poll` is: a caller that takes only a part is woken again.
     let mut flags = EpollFlags::EPOLLIN;
     flags.set(EpollFlags::EPOLLOUT, what.parts().1);
     EpollEvent::new(flags, token)

@@ -66,9 +66,12 @@ impl Exec<'_> {
     /// ```
     pub fn start(&self) -> io::Result<(u32, PidFd)> {
         let plan = Plan::new(self)?;
+        // Of 16 bytes each, since the processor's calling convention asks for a stack that is aligned to them.
         let mut stack = vec![0_u128; STACK / size_of::<u128>()];
+        // Blocked around the clone alone: in the child a handler would run with the parent's memory.
         let masked = BlockedSignals::new()?;
         let started = plan.clone_vfork(&mut stack);
+        // Before the result is looked at, so that all ways out of here have their signals back.
         drop(masked);
         let (pid, pidfd) = started?;
         match plan.failure.load(Ordering::Relaxed) {
@@ -108,6 +111,7 @@ impl Plan {
             copies: exec.descriptors.iter().map(|_| AtomicI32::new(-1)).collect(),
             directory: exec.directory.map_or(std::ptr::null(), CStr::as_ptr),
             failure: AtomicI32::new(0),
+            // Read here, as the child cannot: to list a folder needs memory. With −1 `/proc` need not be mounted.
             highest: if descriptors::can_close_ranges() { -1 } else { descriptors::highest()? },
         })
     }
@@ -136,11 +140,13 @@ fn null_terminated(strings: &[&CStr]) -> Vec<*const libc::c_char> {
 extern "C" fn child(plan: *mut libc::c_void) -> libc::c_int {
     // SAFETY: the parent passes its plan and stands still until we are done with it.
     let plan = unsafe { &*plan.cast::<Plan>() };
+    // Handlers first and signals last: a signal that came meanwhile must find the default action when it is let through.
     let step = reset_handlers()
         .and_then(|()| place(plan))
         .and_then(|()| enter(plan.directory))
         .and_then(|()| unblock_all())
         .and_then(|()| execute(plan));
+    // Reached only if a step has failed: `execve` does not return otherwise.
     plan.failure.store(step.err().unwrap_or(0), Ordering::Relaxed);
     // SAFETY: leaves without running anything of the parent's.
     unsafe { libc::_exit(127) }
@@ -176,12 +182,14 @@ fn reset_handlers() -> Result<(), i32> {
 /// Copies each descriptor above the final numbers, then to its number, then closes all the rest.
 fn place(plan: &Plan) -> Result<(), i32> {
     let count = plan.descriptors.len() as RawFd;
+    // In two steps: a target's number may be the source of a later one, so all are first moved out of the way.
     for (fd, copy) in plan.descriptors.iter().zip(&plan.copies) {
         // SAFETY: duplicates a descriptor that the parent lent, in a table that is the child's own.
         let high = unsafe { libc::fcntl(*fd, libc::F_DUPFD, count) };
         ok_or_errno(high)?;
         copy.store(high, Ordering::Relaxed);
     }
+    // `dup2` leaves close-on-exec off, so the program keeps exactly these.
     for (number, copy) in plan.copies.iter().enumerate() {
         // SAFETY: the table is this child's own: what had this number is either copied above or not wanted.
         ok_or_errno(unsafe { libc::dup2(copy.load(Ordering::Relaxed), number as RawFd) })?;

@@ -43,6 +43,7 @@ unsafe extern "C" {
 /// # std::io::Result::Ok(())
 /// ```
 pub fn at_exit(function: fn()) -> io::Result<()> {
+    // Listed before the hook is registered, so that an exit of another thread in between misses no function.
     lock(&AT_EXIT).push(function);
     // Pairs with the load in `run_at_exit`; of all callers one registers it. The list has a lock of its own.
     if HOOKED.swap(true, Ordering::SeqCst) {
@@ -98,6 +99,7 @@ pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
 /// # std::io::Result::Ok(())
 /// ```
 pub fn leave(code: i32) -> ! {
+    // Hooks first, as they may print; then the buffers; the counts of the profile last, so that they cover both.
     run_at_exit();
     stdio::flush_all();
     profile::write();
@@ -123,6 +125,7 @@ pub fn exit_now(code: i32) -> ! {
     // Not `_exit`, whose code lies in a page of its own: a fresh copy pays for each page that it touches.
     // SAFETY: it takes an integer, does not return, and runs nothing that could see a broken state.
     unsafe { libc::syscall(libc::SYS_exit_group, code) };
+    // The kernel does not come back from this call. The type needs an end all the same.
     process::abort()
 }
 
@@ -163,6 +166,7 @@ extern "C" fn run_at_exit() {
 }
 
 extern "C" fn run_on_status(status: libc::c_int, _argument: *mut libc::c_void) {
+    // As above: a function may register another one, or exit, while the lock is free.
     while let Some(function) = { lock(&ON_STATUS).pop() } {
         function(status);
     }

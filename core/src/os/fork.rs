@@ -65,6 +65,7 @@ pub enum Forked {
 /// ```
 pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
     refuse_threads(&Counter::new()?)?;
+    // All that can fail or takes memory comes before: a copy has no way to report an error.
     let stand = Stand::for_all_but(keep)?;
     // SAFETY: this is the only thread, so no lock and no half-made change of another thread is copied.
     match check(unsafe { libc::fork() })? {
@@ -92,6 +93,7 @@ pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
 /// ```
 pub fn fork_sibling(threads: &Counter) -> io::Result<Forked> {
     refuse_threads(threads)?;
+    // The address of the thread's number goes into the clone itself, so it is looked up before.
     let library = CLibrary::of_this_thread();
     match clone_parent(library.tid)? {
         0 => {
@@ -140,6 +142,7 @@ const PR_GET_TID_ADDRESS: libc::c_int = 40;
 
 /// The bare call. The exit signal must be 0 with `CLONE_PARENT`: the copy takes over ours.
 fn clone_parent(tid: *mut libc::c_int) -> io::Result<u32> {
+    // Without its address the kernel can neither write the new number there nor clear it, so the copy does without.
     let (set_tid, clear_tid) =
         if tid.is_null() { (0, 0) } else { (libc::CLONE_CHILD_SETTID, libc::CLONE_CHILD_CLEARTID) };
     let flags = libc::CLONE_PARENT | set_tid | clear_tid;

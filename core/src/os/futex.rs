@@ -129,6 +129,7 @@ fn low_half(word: &AtomicU64) -> *const u32 {
 fn sleep(word: *const u32, expected: u32, until: Option<Instant>, bits: u32) -> Awake {
     // Without bits the kernel refuses; a sleep that no wake-up could end is a comparison.
     let (until, bits) = if bits == 0 { (Some(Instant::now()), 1) } else { (until, bits) };
+    // An absolute time, so that signals do not prolong the sleep.
     let deadline = until.and_then(absolute);
     loop {
         match wait_once(word, expected, deadline.as_ref(), bits) {
@@ -144,6 +145,7 @@ fn sleep(word: *const u32, expected: u32, until: Option<Instant>, bits: u32) -> 
 /// One call, with an absolute deadline on the monotonic clock. The error is the number of the errno.
 fn wait_once(word: *const u32, expected: u32, deadline: Option<&libc::timespec>, bits: u32) -> Result<(), i32> {
     let deadline = deadline.map_or(std::ptr::null(), std::ptr::from_ref);
+    // No private flag: the word lies in memory that other processes have mapped at other addresses.
     let unused = std::ptr::null::<u32>();
     // SAFETY: the kernel only reads the word, which the caller borrows for longer than the call; the deadline is null or
     // points to a timespec that is alive; the fifth argument is not used by this operation.
@@ -153,6 +155,7 @@ fn wait_once(word: *const u32, expected: u32, deadline: Option<&libc::timespec>,
 }
 
 fn rouse(word: *const u32, count: u32, bits: u32) -> u32 {
+    // Larger counts are all waiters: there are fewer threads than that.
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     if bits == 0 || count == 0 {
         // The kernel wakes one when asked for none.
@@ -170,6 +173,7 @@ fn errno() -> i32 {
 
 /// The instant as the kernel counts it; `None`, which is for ever, when it cannot.
 fn absolute(until: Instant) -> Option<libc::timespec> {
+    // `Instant` does not show its number, so its distance from now is added to the same clock.
     let left = until.saturating_duration_since(Instant::now());
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one timespec to `now`.
@@ -177,6 +181,7 @@ fn absolute(until: Instant) -> Option<libc::timespec> {
         return None;
     }
     let now = Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?);
+    // A time that the clock cannot reach is no deadline.
     let then = now.checked_add(left)?;
     Some(libc::timespec {
         tv_sec: libc::time_t::try_from(then.as_secs()).ok()?,

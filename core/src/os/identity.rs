@@ -51,6 +51,7 @@ impl ProcessIdentity {
     #[inline]
     #[must_use]
     pub fn current() -> ProcessIdentity {
+        // Relaxed: all threads would store the same number, and it publishes no other memory.
         match ProcessIdentity::from_bits(cached().load(Ordering::Relaxed)) {
             Some(me) => me,
             None => read_current(),
@@ -106,6 +107,7 @@ impl ProcessIdentity {
     /// ```
     #[must_use]
     pub fn is_alive(self) -> bool {
+        // The descriptor comes before any look at `/proc`: it stays with its process, while the number may be given again.
         match PidFd::open(self.pid()) {
             // The question needs descriptors, and this process has none free: ask from a thread that has.
             Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
@@ -127,6 +129,7 @@ impl ProcessIdentity {
             Ok(process) if process.has_ended().unwrap_or(false) => false,
             Ok(process) => match started(self.pid()) {
                 Some(start) if self.start() != UNTOLD => start == self.start(),
+                // Without a start to compare the number alone counts. It is asked once more, for it may have ended meanwhile.
                 _ => !process.has_ended().unwrap_or(false),
             },
         }
@@ -201,6 +204,7 @@ fn wiped_on_fork() -> &'static Wiped {
     if page == libc::MAP_FAILED {
         return &UNKNOWN;
     }
+    // A fork finds zeros on this page and reads its number anew, also after a bare clone that runs no handler.
     // SAFETY: advice on the page that was just mapped; it changes what a fork copies and nothing here.
     if unsafe { libc::madvise(page, LEN, libc::MADV_WIPEONFORK) } != 0 {
         return &UNKNOWN;
@@ -217,6 +221,7 @@ fn read_current() -> ProcessIdentity {
     let pid = std::process::id();
     let me = ProcessIdentity::of(pid, started(pid).unwrap_or(UNTOLD)).unwrap_or(ProcessIdentity(NonZeroU64::MIN));
     let word = cached();
+    // The fallback word is not wiped by a fork: with a number in it a copy would take itself for the original.
     if !std::ptr::eq(word, &raw const UNKNOWN.identity) {
         word.store(me.to_bits(), Ordering::Relaxed);
     }
@@ -233,6 +238,7 @@ fn with_room_for_descriptors(question: impl FnOnce() -> bool + Send) -> Option<b
     /// The question calls the kernel and reads a small file. In bytes.
     const STACK: usize = 128 << 10;
     let ask = || {
+        // A thread can leave the table that it shares with the others for a copy; theirs stays as it is.
         unshare(CloneFlags::CLONE_FILES).ok()?;
         // In the copy only: everybody else keeps them. The process has none free, so the lowest numbers are all in use.
         let closed = (0..MOST).filter(|number| close(*number).is_ok()).take(NEEDED).count();
@@ -256,8 +262,10 @@ fn started(pid: u32) -> Option<u64> {
 
 /// Field 22 of a `stat` file. The name in field 2 may hold anything, brackets and spaces too.
 fn start_in(stat: &[u8]) -> Option<u64> {
+    // The last bracket ends the name, which may itself contain brackets and spaces.
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let rest = std::str::from_utf8(&stat[after_name..]).ok()?;
+    // Field 22 of proc(5); the first one behind the name is field 3.
     rest.split_ascii_whitespace().nth(19)?.parse::<u64>().ok().map(|start| start & ((1 << START_BITS) - 1))
 }
 

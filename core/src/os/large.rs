@@ -50,11 +50,13 @@ pub fn append(buffer: &mut Vec<u8>, bytes: &[u8]) {
 pub fn reserve(buffer: &mut Vec<u8>, additional: usize) {
     let before = buffer.capacity();
     buffer.reserve_exact(additional);
+    // Memory that was there before has been touched, and small pages already back it.
     if buffer.capacity() == before || buffer.capacity() < LARGE {
         return;
     }
     let room = buffer.as_mut_ptr_range();
     let (start, end) = (room.start.addr(), room.start.addr() + buffer.capacity());
+    // Only pages that lie whole inside of the buffer: the rest of a page at either end has other owners.
     let (first, last) = (start.next_multiple_of(PAGE), end / PAGE * PAGE);
     if first < last {
         let place = buffer.as_mut_ptr().wrapping_add(first - start);

@@ -112,7 +112,9 @@ unsafe extern "C" fn let_go() {
     for held in &HELD {
         // Pairs with the exchanges that take and give back a place.
         let word = held.load(SeqCst);
+        // 0 is a free place: both numbers of a lifeline lie above the standard three.
         if word != 0 {
+            // Replaced and not closed: the copy's `Lifeline` still has the number, and must close nothing else.
             let (writer, reader) = ((word >> 32) as libc::c_int, word as u32 as libc::c_int);
             // SAFETY: both are descriptors of lifelines that lived when the copy was made; the copy has a table of its own.
             let _closed = unsafe { libc::dup3(reader, writer, libc::O_CLOEXEC) };
@@ -161,6 +163,7 @@ pub fn hold(end: &OwnedFd) -> io::Result<OwnedFd> {
     let own = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
     let own = descriptors::above_standard(own.map_err(no_proc)?.into())?;
     let me = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+    // The owner and the signal come before `O_ASYNC`: an end in between would send another signal, or none.
     set(own.as_fd(), libc::F_SETOWN, me)?;
     set(own.as_fd(), F_SETSIG, libc::SIGKILL)?;
     set(own.as_fd(), libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)?;

@@ -94,6 +94,7 @@ pub fn explain(error: &io::Error) -> Option<String> {
             "too many descriptors are on their way between processes (RLIMIT_NOFILE = {}; raise it with `ulimit -n`)",
             soft(Resource::RLIMIT_NOFILE)
         )),
+        // The kernel uses this number for each of several limits and does not say which.
         libc::EAGAIN => Some(process_limits()),
         libc::ENOMEM => Some(memory_limits().map_or_else(
             || "the machine has no memory left for it".to_owned(),
@@ -157,6 +158,7 @@ fn pids_folder(line: &str) -> Option<String> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?);
     match controllers {
+        // Version 2 of control groups has one hierarchy without a list; in version 1 each controller has its own.
         "" => Some(format!("/sys/fs/cgroup{path}")),
         _ if controllers.split(',').any(|one| one == "pids") => Some(format!("/sys/fs/cgroup/pids{path}")),
         _ => None,
@@ -165,5 +167,6 @@ fn pids_folder(line: &str) -> Option<String> {
 
 fn limits_above(folder: &str) -> Vec<u64> {
     let above = std::path::Path::new(folder).ancestors();
+    // Any group above may be the one that is full, so all of them count.
     above.filter_map(|one| fs::read_to_string(one.join("pids.max")).ok()?.trim().parse().ok()).collect()
 }

@@ -107,6 +107,7 @@ pub(crate) fn allocate_at(fd: impl AsFd, offset: u64, len: u64) -> Result<(), Me
     let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok());
     let end = end.ok_or(MemoryFault::NoRoom { asked: len, free: i64::MAX as u64 })?;
     check_room(len)?;
+    // The limit is compared with the end of the file and not with what is added: the kernel kills a process that goes beyond.
     match memory::file_size_limit() {
         Some(limit) if end > limit => Err(MemoryFault::FileLimit { asked: end, limit }),
         _ => back_from(fd, offset, end),
@@ -137,6 +138,7 @@ pub(crate) fn fill(fd: impl AsFd, bytes: &[u8]) -> Result<(), MemoryFault> {
     check_room(bytes.len() as u64)?;
     let mut written = 0;
     while written < bytes.len() {
+        // Written and not copied through a mapping: with no memory left this is an error, and the other a bus error.
         match pwrite(&fd, &bytes[written..], written as i64) {
             Ok(0) | Err(Errno::ENOSPC | Errno::ENOMEM) => return Err(no_room(bytes.len() as u64)),
             Ok(count) => written += count,
@@ -164,6 +166,7 @@ pub(crate) fn verify(fd: impl AsFd, size: u64, seals: SealFlag) -> Result<(), Me
 
 /// Checks that a descriptor from another process is a memfd that cannot shrink, and says how large it is now.
 pub(crate) fn verify_growing(fd: impl AsFd) -> Result<u64, MemoryFault> {
+    // Growing cannot be sealed here, since the arena grows; so the size is read and may be larger by the next look.
     verify_kind(&fd, NEVER_SMALLER)?;
     size(fd)
 }
@@ -172,6 +175,7 @@ fn verify_kind(fd: &impl AsFd, seals: SealFlag) -> Result<(), MemoryFault> {
     let found =
         fcntl(fd, FcntlArg::F_GET_SEALS).map_err(|_| MemoryFault::refused("the descriptor is not shared memory"))?;
     let found = SealFlag::from_bits_retain(found);
+    // More seals than are needed do no harm, so they are not compared for equality.
     if !found.contains(seals) {
         return Err(MemoryFault::refused(format!("shared memory lacks seals: {found:?}, where {seals:?} is needed")));
     }
@@ -187,6 +191,7 @@ fn verify_file(fd: &impl AsFd, size: u64) -> Result<(), MemoryFault> {
     let system = |error| MemoryFault::system("look at shared memory", error);
     let stat = fstat(fd).map_err(system)?;
     let found = stat.st_size as u64;
+    // The exact size: a message's length and the file must agree, or one of the two was made by other code.
     if found != size {
         return Err(MemoryFault::refused(format!("shared memory has {found} bytes where {size} were announced")));
     }

@@ -16,6 +16,7 @@ pub(crate) fn free_for(size: u64) -> Option<u64> {
 
 /// The memory, in bytes, that can be taken before the kernel starts to kill, if the system reports it.
 pub(crate) fn free() -> Option<u64> {
+    // The smaller of the two: a group may be allowed more than the machine has left.
     [free_in_machine(), free_in_group()].into_iter().flatten().min()
 }
 
@@ -29,6 +30,7 @@ pub(crate) fn file_size_limit() -> Option<u64> {
 
 fn free_in_machine() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
+    // Pages of shared memory can be swapped out, so free swap counts as well.
     let kibibytes = field(&text, "MemAvailable:")? + field(&text, "SwapFree:").unwrap_or(0);
     Some(kibibytes * 1024)
 }
@@ -45,6 +47,7 @@ fn free_in_group() -> Option<u64> {
 
 fn free_in(group: &Path) -> Option<u64> {
     let number = |name| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
+    // A group without a limit says `max`, which is no number: then it does not count.
     let room = number("memory.max")?.saturating_sub(number("memory.current")?);
     let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
     // Cached files are counted as used, but give way.

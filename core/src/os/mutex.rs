@@ -56,6 +56,7 @@ pub fn wait_for<'a, T, R>(
     mut take: impl FnMut(&mut T) -> Option<R>,
 ) -> (MutexGuard<'a, T>, Option<R>) {
     loop {
+        // Looked at once more after the deadline: what came at the last moment is taken and not left behind.
         let taken = take(&mut guard);
         if taken.is_some() || deadline.is_some_and(|at| at <= Instant::now()) {
             return (guard, taken);

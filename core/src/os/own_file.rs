@@ -35,6 +35,7 @@ pub fn open(path: &Path, create: bool) -> io::Result<File> {
         let is_link = error.raw_os_error() == Some(libc::ELOOP);
         if is_link { refused("it is a symbolic link") } else { error }
     })?;
+    // The open file is looked at and not its path, which may name another file a moment later.
     let about = file.metadata()?;
     if !about.is_file() {
         return Err(refused("it is not a regular file"));

@@ -37,8 +37,10 @@ impl Room {
 pub(crate) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8], more: &mut [u8], room: &mut Room) -> io::Result<Piece> {
     let mut pieces = [bytes, more].map(|one| libc::iovec { iov_base: one.as_mut_ptr().cast(), iov_len: one.len() });
     let mut head = empty(&mut pieces);
+    // Closed at exec from the first moment: another thread may start a program before a second call could say so.
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     let count = loop {
+        // Set in each round, since the kernel writes the length that it has used into the same field.
         head.msg_control = room.0.as_mut_ptr().cast();
         head.msg_controllen = size_of_val(&room.0);
         // SAFETY: the head points to the two pieces, which point to what is borrowed for writing, and to `room`; all are as long as it says and live on.
@@ -63,6 +65,7 @@ fn beside(head: &libc::msghdr) -> Vec<OwnedFd> {
             let data = unsafe { libc::CMSG_DATA(message) }.cast::<RawFd>();
             // SAFETY: computes a number.
             let before = unsafe { libc::CMSG_LEN(0) } as usize;
+            // `cmsg_len` counts the header too.
             let count = header.cmsg_len.saturating_sub(before) / size_of::<RawFd>();
             // SAFETY: the message holds `count` numbers.
             let places = (0..count).map(|place| unsafe { data.add(place) });

@@ -83,6 +83,7 @@ impl PidFd {
         match above_standard(fd) {
             Ok(fd) => Ok(PidFd { named: Named::Process(fd), child: pid }),
             Err(error) => {
+                // Without a descriptor the child could neither be waited for nor ended later.
                 end_child(pid);
                 Err(error)
             }
@@ -113,6 +114,7 @@ impl PidFd {
         };
         match found {
             Some(pidfd) if pidfd.is_child() => Ok(PidFd { child: pid, ..pidfd }),
+            // Readable at once, like the descriptor of a process that has ended: callers that poll it need no second case.
             _ended => Ok(PidFd { named: Named::Gone(always_readable()?), child: 0 }),
         }
     }
@@ -152,6 +154,7 @@ impl PidFd {
     fn signal_by_number(&self, number: i32, error: io::Error) -> io::Result<bool> {
         match libc::pid_t::try_from(self.child) {
             Ok(0) | Err(_) => Err(error),
+            // `kill` of a process that has ended but was not waited for succeeds, and would claim that the signal was delivered.
             Ok(_) if self.has_ended()? => Ok(false),
             // SAFETY: kill takes two integers.
             Ok(pid) => check(unsafe { libc::kill(pid, number) }).map(|_| true),
@@ -204,6 +207,7 @@ impl PidFd {
     }
 
     fn reap_by_number(&self) -> io::Result<Option<Exit>> {
+        // `wait4` would block on a child that still runs, as it is called without `WNOHANG`.
         if !self.has_ended()? {
             return Ok(None);
         }
@@ -230,6 +234,7 @@ impl PidFd {
     fn waitid(&self, more: libc::c_int) -> io::Result<libc::siginfo_t> {
         let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
         let id = libc::id_t::try_from(self.as_raw_fd()).map_err(io::Error::other)?;
+        // `__WALL` finds also a child that was cloned with another signal than SIGCHLD, or none.
         let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL | more;
         // SAFETY: `info` is writable memory of the right size; the descriptor is ours.
         check(unsafe { libc::waitid(libc::P_PIDFD, id, info.as_mut_ptr(), flags) })?;
@@ -313,6 +318,7 @@ fn exit_of(info: &libc::siginfo_t) -> Option<Exit> {
     let pid = unsafe { info.si_pid() };
     // SAFETY: as above.
     let status = unsafe { info.si_status() };
+    // With `WNOHANG` a number of 0 says that there is no status yet.
     match info.si_code {
         _ if pid == 0 => None,
         libc::CLD_EXITED => Some(Exit::Code(status)),

@@ -134,12 +134,14 @@ pub fn poll(what: &[Pollable<'_>], deadline: Option<Instant>) -> io::Result<Vec<
     let mut fds: Vec<libc::pollfd> =
         what.iter().map(|one| libc::pollfd { fd: one.fd, events: one.events, revents: 0 }).collect();
     loop {
+        // Computed anew in each round, so that signals do not prolong the wait.
         let left = deadline.map(|at| timespec(at.saturating_duration_since(Instant::now())));
         let timeout = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let count = libc::nfds_t::try_from(fds.len()).map_err(io::Error::other)?;
         // SAFETY: `fds` holds `count` entries that live across the call; the timeout is null or points to `left`.
         let ready = super::refusal::check(unsafe { libc::ppoll(fds.as_mut_ptr(), count, timeout, std::ptr::null()) });
         match ready {
+            // Errors and hang-ups count as ready: the caller's next call on the descriptor reports them.
             Ok(_) => return Ok(fds.iter().map(|one| one.revents != 0).collect()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -168,6 +170,7 @@ pub fn poll_briefly(what: Pollable<'_>, deadline: Option<Instant>) -> io::Result
     let left = deadline.map_or(POLL_SPIN, |deadline| deadline.saturating_duration_since(start).min(POLL_SPIN));
     let mut backoff = Backoff::new(left, 1);
     loop {
+        // A deadline that has passed makes it a look that does not sleep.
         if poll(&[what], Some(start))?[0] {
             return Ok(true);
         }

@@ -79,6 +79,7 @@ impl Rights {
     #[must_use]
     pub fn current() -> Rights {
         let status = read_status().unwrap_or_default();
+        // Without the right to enter namespaces only the user's own can change, so the other links are not read.
         let namespaces = namespaces(if may_enter_namespaces(&status) { &NAMESPACES } else { &NAMESPACES[..1] });
         Rights {
             credentials: limits::credentials(),

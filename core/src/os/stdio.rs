@@ -43,6 +43,7 @@ fn replace(
 ) -> io::Result<()> {
     match wanted {
         Some(fd) => Ok(dup2(fd)?),
+        // A process that has the null device there already saves opening it once more.
         None if is_null(number) => Ok(()),
         None => Ok(dup2(none()?)?),
     }
@@ -125,6 +126,7 @@ pub fn memory_file(label: &CStr) -> io::Result<File> {
 /// procession_core::os::stdio::flush_all(); // a copy that is made now does not print it once more
 /// ```
 pub fn flush_all() {
+    // Rust's standard error has no buffer.
     let _unwritable = io::Write::flush(&mut io::stdout());
     if has_c_output() {
         // SAFETY: a null pointer is allowed and means all streams, each of which is locked while it is flushed.

@@ -57,6 +57,7 @@ impl Counter {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn count(&self) -> io::Result<u64> {
+        // The folder shows the threads of the process that opened it, also to a fork that has inherited the descriptor.
         if process::id() != self.owner {
             return Err(io::Error::other("this counter counts the threads of another process"));
         }

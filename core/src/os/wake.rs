@@ -56,6 +56,7 @@ impl Waker {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn wake(&self) {
+        // A full counter is readable: the other side is awake already, or will be.
         let _already_full = self.0.write(1);
     }
 

@@ -55,12 +55,15 @@ impl Check for Sum {
 
     #[inline]
     fn note(&mut self, what: u32) {
+        // Rotated, so that the order counts; the factor is 2^32 divided by the golden ratio, an odd number of mixed bits.
         self.0 = (self.0.rotate_left(5) ^ what).wrapping_mul(0x9e37_79b1);
     }
 
     #[inline]
     fn trailer(&self) -> Option<[u8; 2]> {
+        // The upper half: a product carries upwards, so its low bits depend on few of the kinds.
         let [_, _, a, b] = self.0.to_le_bytes();
+        // A value that noted nothing has nothing to mix up, and takes up no byte more.
         (self.0 != 0).then_some([a, b])
     }
 }

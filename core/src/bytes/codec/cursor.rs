@@ -78,6 +78,7 @@ impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn variant(&mut self) -> Result<(u32, Label), Fault> {
         match self.bytes.split_first_chunk() {
+            // Numbers below 128 are one byte, as nearly all variants' are: number and label are taken in one step.
             Some((&[index @ 0..0x80, first, second], rest)) => {
                 self.bytes = rest;
                 Ok((index.into(), Label::from_bytes([first, second])))
@@ -109,21 +110,25 @@ impl<'de> Cursor<'de> {
     /// A block of bytes behind its length, copied: it does not change any more.
     pub(super) fn block(&mut self) -> Result<Vec<u8>, Fault> {
         let block: &[u8] = self.scalar()?;
+        // Copied before it is looked at: the other side may still write to these bytes.
         Ok(large::copied(block))
     }
 
     /// A text. What is checked is the copy.
     pub(super) fn text(&mut self) -> Result<String, Fault> {
+        // Our own copy is checked, and it is the one that is handed on.
         String::from_utf8(self.block()?).map_err(|_| postcard::Error::DeserializeBadUtf8.into())
     }
 
     /// A character, which is written like a text.
     pub(super) fn character(&mut self) -> Result<char, Fault> {
+        // No character takes more than four bytes in UTF-8. They are copied for the same reason as texts.
         let mut copy = [0; 4];
         let text: &[u8] = self.scalar()?;
         let place = copy.get_mut(..text.len()).ok_or_else(no_character)?;
         place.copy_from_slice(text);
         let mut characters = std::str::from_utf8(place).map_err(|_| no_character())?.chars();
+        // More than one character in the text is an error too, and not cut off.
         match (characters.next(), characters.next()) {
             (Some(character), None) => Ok(character),
             _ => Err(no_character()),
@@ -134,6 +139,7 @@ impl<'de> Cursor<'de> {
     #[cold]
     #[inline(never)]
     pub(super) fn charge(&mut self, memory: usize) -> Result<(), Fault> {
+        // Two bounds: one on the time that elements without memory cost, and one on the memory of the others.
         match (self.empty.checked_sub(1), self.empty_memory.checked_sub(memory)) {
             (Some(empty), Some(empty_memory)) => {
                 (self.empty, self.empty_memory) = (empty, empty_memory);

@@ -17,6 +17,8 @@ use super::read::{Fields, Items, Variant};
 pub(super) fn from_bytes<'de, C: Check, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Fault> {
     let mut input = Input { cursor: Cursor::new(bytes), check: C::default() };
     let value = T::deserialize(Reader { input: &mut input, depth: Depth::MAX })?;
+    // The trailer stands behind the value, so it is taken off before the rest is counted. Another sum is the better
+    // error: it says that the two halves of the type differ, and not that bytes are left over.
     if let Some(trailer) = input.check.trailer()
         && input.cursor.array().ok() != Some(trailer)
     {
@@ -48,6 +50,7 @@ impl<'de, C: Check> Reader<'_, 'de, C> {
     #[inline]
     pub(super) fn counted_parts<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Fault> {
         let written = self.input.cursor.count()?;
+        // Checked in all builds: parts have no names here, so one that is left out would shift all that follow.
         if written != count {
             return Err(other_count(written, count));
         }
@@ -126,6 +129,7 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
         deserialize_u128: U128, u128 => visit_u128;
     }
 
+    // Owned and never borrowed: a borrowed text could change under its reader, since it may lie in shared memory.
     copied! {
         deserialize_f32: F32, f32 => visit_f32;
         deserialize_f64: F64, f64 => visit_f64;
@@ -138,6 +142,7 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
 
     #[inline]
     fn is_human_readable(&self) -> bool {
+        // As the writer says. Types with two forms, such as addresses, would otherwise read the form that was not written.
         false
     }
 

@@ -64,6 +64,7 @@ pub(super) fn decode_checked<C: Check, T: DeserializeOwned>(
     bytes: &[u8],
     descriptors: Handles,
 ) -> Result<T, DecodeError> {
+    // Most messages bring no descriptors, and then no table is allocated.
     if descriptors.is_empty() {
         return finish(scope::receiving_nothing(|| de::from_bytes::<C, T>(bytes)), type_name::<T>());
     }
@@ -99,6 +100,7 @@ pub(super) fn decode_checked<C: Check, T: DeserializeOwned>(
 /// ```
 #[inline]
 pub fn decode_row<T: DeserializeOwned>(row: &[u8], max: usize, values: &mut Vec<T>) -> Result<usize, DecodeError> {
+    // One scope for the whole row: short values come without descriptors, so none of them needs its own.
     let read = scope::receiving_nothing(|| {
         let mut at = 0;
         for _ in 0..max {
@@ -117,6 +119,7 @@ pub fn decode_row<T: DeserializeOwned>(row: &[u8], max: usize, values: &mut Vec<
 /// image.
 pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T, DecodeError> {
     let (payload, descriptors) = message.into_parts();
+    // The table is split off first: the value's own end is then the end of its bytes, and what is left over is an error.
     match trusted::split(&payload) {
         Some((bytes, trusted)) => {
             finish(scope::receiving(Some(trusted), descriptors, || de::from_bytes::<Usual, T>(bytes)), type_name::<T>())
@@ -130,6 +133,7 @@ pub(crate) fn decode_trusted<T: DeserializeOwned>(message: Message) -> Result<T,
 fn finish<T>((value, left): (Result<T, Fault>, Option<Box<Ancillary>>), name: &'static str) -> Result<T, DecodeError> {
     match (value, left) {
         (Ok(value), None) => Ok(value),
+        // A descriptor that no part of the value takes would be closed unseen. An error shows that the two halves differ.
         (Ok(value), Some(left)) => match left.into_descriptors().len() {
             0 => Ok(value),
             left => Err(DecodeError::new(name, unmentioned(left))),

@@ -58,6 +58,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> 
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Result<Message, EncodeError> {
+    // Cleared and not replaced: its allocation is what the caller passes it for.
     buffer.clear();
     let descriptors = append(value, &mut buffer)?;
     Ok(Message::new(buffer, descriptors))
@@ -150,6 +151,7 @@ pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message
     match scope::sending(true, || ser::append::<Usual, T>(value, &mut bytes, None)) {
         (Ok(()), ancillary) => {
             let ancillary = ancillary.unwrap_or_default();
+            // Behind the value, from whose end `trusted::split` takes it: no length of the value is written.
             trusted::append(&ancillary.trusted, &mut bytes);
             Ok(Message::new(bytes, ancillary.into_descriptors()))
         }

@@ -191,6 +191,7 @@ impl Handles {
     /// What arrived, with the kinds that were written beside the bytes; `None` if they are not as many.
     pub(crate) fn with_kinds(descriptors: Vec<OwnedFd>, kinds: &[u8]) -> Option<Handles> {
         let (kinds, rest) = kinds.as_chunks::<{ Kind::SIZE }>();
+        // With counts that differ, a descriptor would get the kind of another one, and be taken for what it is not.
         if kinds.len() != descriptors.len() || !rest.is_empty() {
             return None;
         }

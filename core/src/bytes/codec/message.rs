@@ -232,6 +232,7 @@ impl fmt::Debug for Payload {
 /// Only for a message inside a message, whose descriptors stay what they are.
 impl<'de> Deserialize<'de> for Handle {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Of any kind: a message inside of a message passes on what it carries and does not use it.
         scope::take_any(u32::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn number(name: &str) -> u32 {
 
 #[inline]
 fn hash(bytes: &[u8]) -> u32 {
+    // The first and the last eight bytes, which overlap in names below 16: only longer ones need a loop.
     let hash = match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(first), Some(last)) => {
             let ends = mixed(u64::from_le_bytes(*first), u64::from_le_bytes(*last));
@@ -29,6 +30,7 @@ fn hash(bytes: &[u8]) -> u32 {
         }
         _ => short(bytes),
     };
+    // The upper half of a product depends on all bits of what was multiplied.
     (mixed(hash, bytes.len() as u64) >> 32) as u32
 }
 
@@ -55,6 +57,8 @@ fn long(hash: u64, between: &[u8]) -> u64 {
 
 #[inline]
 fn mixed(hash: u64, more: u64) -> u64 {
+    // 2^64 divided by the golden ratio, and the factor and shifts of degski's 64-bit mixer. Both sides must use the
+    // same; what is hashed is chosen by the program's author, so it need not withstand attacks.
     let product = (hash ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93);
     let product = (product ^ product >> 32 ^ more).wrapping_mul(0xd6e8_feb8_6659_fd93);
     product ^ product >> 32
@@ -83,12 +87,14 @@ impl Shape {
     /// With one more field behind the others, by its number.
     #[inline]
     pub(super) fn and(self, field: u32) -> Self {
+        // The factor is from the finalizer of MurmurHash3. Rotated, so that the order of the fields counts.
         let product = (self.0.rotate_left(15) ^ field).wrapping_mul(0x85eb_ca6b);
         Self(product ^ product >> 15)
     }
 
     #[inline]
     pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        // Three bytes: one pair of field lists in 16 million is mixed up, and each struct is a byte shorter than with four.
         let [a, b, c, _] = self.0.to_le_bytes();
         [a, b, c]
     }
@@ -146,6 +152,7 @@ pub(super) fn chosen(fields: &'static [&'static str], written: [u8; Shape::SIZE]
     }
     let found: Rc<[&'static str]> = search(fields, written)?.into();
     KNOWN.with_borrow_mut(|known| {
+        // All at once: only a program that reads very many forms comes here, and an order of age would cost all others.
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
@@ -159,6 +166,7 @@ fn search(fields: &'static [&'static str], written: [u8; Shape::SIZE]) -> Option
     let mut search = Search { numbers: fields.iter().map(|name| number(name)).collect(), written, tries: MAX_TRIES };
     let mut kept = Vec::new();
     let found = (0..=fields.len()).any(|omitted| search.from(0, Shape::EMPTY, omitted, &mut kept));
+    // `from` also returns true when the tries are used up, to end its recursion. That is no match.
     (found && search.tries > 0).then(|| kept.into_iter().rev().map(|at| fields[at]).collect())
 }
 
@@ -243,6 +251,7 @@ impl Label {
     /// The variant of that name. Mostly it is where it was numbered; where variants are skipped or have aliases, it lies elsewhere.
     #[inline]
     pub(super) fn find(self, variants: &'static [&'static str], index: u32) -> Option<&'static str> {
+        // The halves mostly number alike, so the variant at the writer's number is the first to be compared.
         match variants.get(index as usize) {
             Some(name) if self.names(name) => Some(name),
             _ => self.look_for(variants),

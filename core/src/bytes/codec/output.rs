@@ -40,6 +40,7 @@ impl<'a, C: Check> Output<'a, C> {
         if let Some(trailer) = self.check.trailer() {
             self.bytes().extend_from_slice(&trailer);
         }
+        // Last of all: until then `drop` cuts off what was written, so that an error leaves the caller's buffer as it was.
         self.is_whole = true;
     }
 }
@@ -102,6 +103,7 @@ impl<C: Check> Output<'_, C> {
         let (Some(place), Some(begin)) = (self.kept(place), self.kept(begin)) else { return Err(other_length()) };
         let end = self.bytes().len();
         self.count(count)?;
+        // Written at the end and moved: the new number may be longer than the old one.
         let number = self.bytes().split_off(end);
         self.bytes().splice(place..begin, number);
         Ok(())
@@ -110,6 +112,7 @@ impl<C: Check> Output<'_, C> {
     #[inline]
     pub(super) fn push_packed(&mut self, bytes: [u8; 8], len: usize) {
         let buffer = self.bytes();
+        // All eight bytes and then a cut: a copy of fixed length is one store.
         let end = buffer.len() + len;
         buffer.extend_from_slice(&bytes);
         buffer.truncate(end);
@@ -125,10 +128,13 @@ impl<C: Check> Output<'_, C> {
 
     #[cold]
     fn large_block(&mut self, block: &[u8]) -> Result<(), Fault> {
+        // The length belongs to what is handed over before the block, so it is written first.
         self.count(block.len())?;
         let (bytes, before) = (&mut *self.postcard.output.0, self.before);
+        // Where a count may be written anew, what follows it would have to be moved, and what was handed over cannot be.
         let spill = self.spill.as_mut().filter(|_| !self.is_kept);
         if spill.is_some_and(|spill| spill.spill(&bytes[before..], block)) {
+            // Places are counted over both parts, so `amend` finds out which of the two holds one.
             self.spilled += bytes.len() - before + block.len();
             bytes.truncate(before);
         } else {

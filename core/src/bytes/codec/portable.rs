@@ -67,6 +67,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: Vec<u8>) -> Result<
 
 fn encode_checked<C: Check, T: Serialize + ?Sized>(value: &T, mut buffer: Vec<u8>) -> Result<Message, EncodeError> {
     buffer.clear();
+    // What this build does, and not what a reader wants: the reader may be built in the other way.
     buffer.push(if C::IS_ON { CHECKED } else { UNCHECKED });
     let descriptors = append_checked::<C, T>(value, &mut buffer, None)?;
     Ok(Message::new(buffer, descriptors))

@@ -76,6 +76,7 @@ impl<'de, C: Check> de::MapAccess<'de> for Items<'_, Reader<'_, 'de, C>> {
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        // The entry's key was charged if it took no bytes, and its number bounds that of the values.
         seed.deserialize(self.reader.again())
     }
 
@@ -132,6 +133,7 @@ impl<'de, C: Check> de::EnumAccess<'de> for Variant<'_, 'de, C> {
 
     #[inline]
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
+        // By name: the number of a variant differs between the halves when one of them skips some.
         let variant = match self.label.find(self.variants, self.index) {
             Some(name) => seed.deserialize(Identifier { name, index: self.index })?,
             None => unlisted(seed, Stranger { index: self.index, is_listed: !self.variants.is_empty() })?,

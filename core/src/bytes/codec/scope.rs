@@ -83,6 +83,7 @@ pub(super) fn receiving<R>(
     let scope = Scope { direction: Direction::Receiving, is_trusted: trusted.is_some() };
     let (trusted, table) = (trusted.unwrap_or_default(), descriptors.0.into_iter().map(Some).collect());
     within(scope, || {
+        // Inside of `within`, which has just put the outer message's table aside.
         drop(swap(Some(Box::new(Ancillary { trusted, table, ran_out: false }))));
         work()
     })
@@ -119,6 +120,7 @@ impl Ancillary {
         if index >= MAX_DESCRIPTORS {
             return Err(Fault::text(format!("a message cannot carry more than {MAX_DESCRIPTORS} descriptors")));
         }
+        // A duplicate: the value keeps its own, and may be gone before the message is sent.
         let copy = fd.try_clone_to_owned().map_err(|error| self.cannot_duplicate(&error))?;
         self.table.push(Some(Handle { fd: copy, kind }));
         Ok(index as u32)
@@ -145,6 +147,7 @@ impl Ancillary {
         let carried = self.table.len();
         match self.table.get_mut(index as usize) {
             None => Err(Fault::text(format!("the value names descriptor {index}, but the message carried {carried}"))),
+            // A handle of another kind stays in its place, so that the error can name what it is.
             Some(slot) => match slot.take_if(|handle| wanted.is_none_or(|wanted| wanted == handle.kind)) {
                 Some(handle) => Ok(handle),
                 None => Err(unavailable(index, wanted, slot.as_ref())),
@@ -166,6 +169,7 @@ fn unavailable(index: u32, wanted: Option<Kind>, found: Option<&Handle>) -> Faul
 /// Puts a entry beside the message that is being encoded, and gives its number there; `None` where none may be.
 pub(crate) fn put_trusted(kind: u64, what: [u64; 2]) -> Option<u32> {
     with(|scope, ancillary| {
+        // Trust belongs to one message of a control link. A message that a value encodes inside of it has none.
         if !scope.is_trusted || scope.direction != Direction::Sending {
             return None;
         }
@@ -180,6 +184,7 @@ pub(crate) fn take_trusted(kind: u64, number: u32) -> Option<[u64; 2]> {
         if !scope.is_trusted || scope.direction != Direction::Receiving {
             return None;
         }
+        // The kind keeps apart what the numbers alone do not: a function, a method and a link are two words each.
         ancillary.trusted.get(number as usize).filter(|one| one.kind == kind).map(|one| one.what)
     })
 }
@@ -209,6 +214,7 @@ impl Outer {
     /// Returns what the inner scope has left.
     #[inline]
     fn restore(self) -> Option<Box<Ancillary>> {
+        // Not dropped: `drop` would put the outer scope back a second time, over what this call returns.
         let mut outer = ManuallyDrop::new(self);
         CURRENT.set(outer.scope);
         swap(outer.ancillary.take())
@@ -227,6 +233,7 @@ fn with<R>(work: impl FnOnce(Scope, &mut Ancillary) -> R) -> R {
     let scope = CURRENT.get();
     let mut ancillary = swap(None).unwrap_or_default();
     let answer = work(scope, &mut ancillary);
+    // Outside of a message no code would ever take the table out again.
     if scope.direction != Direction::None {
         swap(Some(ancillary));
     }

@@ -77,6 +77,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
     }
 
     varints! {
+        // Zigzag, as postcard does it: small negative numbers are short as well.
         serialize_i16: i16, I16, |value| u64::from(((value << 1) ^ (value >> 15)) as u16);
         serialize_i32: i32, I32, |value| u64::from(((value << 1) ^ (value >> 31)) as u32);
         serialize_i64: i64, I64, |value| ((value << 1) ^ (value >> 63)) as u64;
@@ -93,6 +94,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
 
     #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Fault> {
+        // Texts and blocks of bytes look alike in the message: only their kinds show it when one is read as the other.
         self.output.check.note(kind::BYTES);
         self.output.block(value)
     }

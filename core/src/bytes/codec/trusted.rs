@@ -19,6 +19,7 @@ pub(super) fn append(trusted: &[TrustedEntry], bytes: &mut Vec<u8>) {
 /// Takes the entries off the end of `bytes`; `None` when it is too short to hold as many as it says.
 pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], Vec<TrustedEntry>)> {
     let (bytes, count) = bytes.split_last_chunk::<WORD>()?;
+    // The count is read from the message: a product that wraps around would show a small table.
     let len = usize::try_from(u64::from_le_bytes(*count)).ok()?.checked_mul(SIZE)?;
     let (value, table) = bytes.split_at_checked(bytes.len().checked_sub(len)?)?;
     Some((value, table.chunks_exact(SIZE).map(entry).collect()))

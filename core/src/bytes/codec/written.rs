@@ -21,6 +21,7 @@ pub(super) struct Items<'a, 'b, C> {
 impl<'a, 'b, C: Check> Items<'a, 'b, C> {
     #[inline]
     pub(super) fn new(writer: Writer<'a, 'b, C>, announced: usize) -> Result<Self, Fault> {
+        // Both ends of the number are noted: `count_anew` replaces it if the length that was announced was wrong.
         let before = writer.output.place();
         writer.output.count(announced)?;
         let place = [before, writer.output.place()];
@@ -97,6 +98,7 @@ impl<'a, 'b, C: Check> Tuple<'a, 'b, C> {
 
     #[inline]
     fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
+        // Before the part is written: bytes of a part too many would be read as the next value.
         self.missing = self.missing.checked_sub(1).ok_or_else(too_many)?;
         value.serialize(self.writer.again())
     }
@@ -144,12 +146,14 @@ impl<'a, 'b, C: Check> Fields<'a, 'b, C> {
     #[inline]
     pub(super) fn new(writer: Writer<'a, 'b, C>) -> Self {
         let place = writer.output.place();
+        // A place for the shape, which is known only at the end: fields that are skipped never come by here.
         writer.output.push_array(Shape::EMPTY.to_bytes());
         Self { writer, shape: Shape::EMPTY, place }
     }
 
     #[inline]
     fn write<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Fault> {
+        // Only names that are written count, so the reader can find out which were left out.
         self.shape = self.shape.and(number(name));
         value.serialize(self.writer.again())
     }

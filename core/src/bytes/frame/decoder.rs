@@ -184,12 +184,15 @@ impl FrameDecoder {
             State::Inside(large) if large.has_room() => (&mut large.got, large.payload.len()),
             _ => (&mut self.end, self.buffer.len()),
         };
+        // The count is the caller's. A wrong one would hand out bytes that never came, so it panics also in release builds.
         assert!(count <= len - *end, "more bytes were filled in than there was space for");
         *end += count;
         if *end == len {
+            // The space was filled to its end, so there is likely more: a larger space needs fewer system calls for it.
             self.appetite = (self.appetite * 4).min(MOST_SPACE);
         }
         if matches!(self.state, State::Failed(_)) {
+            // What follows a fault is thrown away: a peer could otherwise fill the memory with bytes that no frame takes.
             self.end = 0;
         }
     }
@@ -215,6 +218,7 @@ impl FrameDecoder {
     #[expect(clippy::should_implement_trait, reason = "a decoder is no iterator: it goes on after `None`")]
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         match &mut self.state {
+            // Behind a wrong header no later one can be found, so the fault is kept and returned again.
             State::Between => self.cut().inspect_err(|&error| self.fail(error)),
             State::Inside(large) if large.is_complete() => {
                 let frame = large.take();
@@ -277,6 +281,7 @@ impl FrameDecoder {
         let Some((header, rest)) = live.split_first_chunk() else { return Ok(None) };
         let header = FrameHeader::decode(*header)?;
         let len = header.payload_len();
+        // Before any memory is taken: the length is only what the peer says.
         if len > self.limit {
             return Err(FrameError::TooLarge { len, limit: self.limit });
         }
@@ -286,6 +291,8 @@ impl FrameDecoder {
             return Ok(Some(frame));
         }
         if len > LARGE {
+            // A large payload gets memory of its own, and the reader fills it directly: by way of the buffer each byte would be
+            // copied twice, and the buffer would stay as large as the largest frame.
             self.state = State::Inside(Large { header, payload: rest.to_vec(), got: rest.len() });
             self.consume(self.end - self.start);
         }
@@ -311,6 +318,7 @@ impl FrameDecoder {
             (self.start, self.end) = (0, live);
         }
         if self.buffer.len() - self.end < wanted {
+            // Doubled, so that a long frame is not copied anew for each piece that arrives.
             let grown = self.buffer.len().saturating_mul(2).max(self.end.saturating_add(wanted));
             self.buffer.resize(grown, 0);
         }
@@ -318,6 +326,7 @@ impl FrameDecoder {
 
     #[cold]
     fn fail(&mut self, error: FrameError) {
+        // The buffer goes with it: of this stream nothing more is decoded.
         *self = Self { state: State::Failed(error), ..Self::new(self.limit) };
     }
 }

@@ -106,9 +106,11 @@ impl<'de> de::Deserializer<'de> for Reader<'_, '_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        // A `Value` writes its null as a unit, and a type with an `Option` may read it.
         if self.skip(Mark::None) || self.skip(Mark::Unit) {
             return visitor.visit_none();
         }
+        // The mark may be missing: a `Value` that has read an `Option` writes what was in it, without a mark.
         self.skip(Mark::Some);
         visitor.visit_some(self.deeper()?)
     }
@@ -125,6 +127,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_, '_> {
     ) -> Result<V::Value, Fault> {
         while self.skip(Mark::Some) {}
         match self.mark()? {
+            // A `Value` keeps no variants: it writes those that it has read as a text, or as a map with one entry.
             Mark::UnitVariant | Mark::Text => {
                 let name: de::value::StringDeserializer<Fault> = self.cursor.text()?.into_deserializer();
                 visitor.visit_enum(name)
@@ -176,6 +179,7 @@ struct Parts<'a, 'b> {
 
 impl<'de> Parts<'_, '_> {
     fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        // The end is noted, since a visitor may ask again after it, and the next mark is that of another value.
         if self.is_over || self.reader.skip(Mark::End) {
             self.is_over = true;
             return Ok(None);

@@ -54,6 +54,7 @@ impl<'a> Writer<'a> {
 macro_rules! integers {
     ($($method:ident: $type:ty;)*) => {$(
         fn $method(self, value: $type) -> Result<(), Fault> {
+            // The width is not kept: a reader that asks what comes next takes any number that fits.
             self.serialize_i128(value.into())
         }
     )*};
@@ -91,6 +92,7 @@ impl<'a> Serializer for Writer<'a> {
             return self.serialize_u128(value as u128);
         }
         let mark = if i64::try_from(value).is_ok() { Mark::Negative } else { Mark::LargeNegative };
+        // The complement is small for numbers near zero, and so takes few bytes.
         self.marked(mark, &(!value as u128))
     }
 
@@ -162,6 +164,7 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'a>, Fault> {
+        // Without a count: maps made by `flatten` do not know theirs, so an end mark closes all compound values.
         self.parts(Mark::Sequence)
     }
 
