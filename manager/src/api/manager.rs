@@ -237,6 +237,7 @@ impl Manager {
             .connection
             .check_owner()
             .map_err(|error| ManagerError::End(format!("cannot be ended here: {error}")))?;
+        // One deadline for the request and for the end together.
         let deadline = deadline_after(SHUTDOWN_TIMEOUT);
         if !self.asks_to_end(deadline) || self.owned.child.wait_timeout(left_until(deadline)).map_err(end)?.is_none() {
             // A method that runs, or a process that was stopped, does not heed a request.
@@ -249,11 +250,13 @@ impl Manager {
 
     /// Asks the manager to end. Returns whether it is about to; a manager that is stopped is not waited for.
     fn asks_to_end(&self, deadline: Option<Instant>) -> bool {
+        // A stopped manager would use up the whole time and not hear the request.
         if self.owned.connection.is_stopped() {
             return false;
         }
         let request = Request::new(RequestKind::Shutdown, 0, MethodRef::None, &[]);
         let reply = self.owned.connection.call(&request, Message::default(), deadline);
+        // A manager that ends before its reply is out has heard the request all the same.
         matches!(reply, Ok(_) | Err(CallError::ManagerGone))
     }
 
@@ -309,6 +312,7 @@ impl Manager {
         argument: &A,
     ) -> Result<Proxy<T>, CallError> {
         let argument = codec::encode(argument)?;
+        // Introduced before the call, which can name it by number only.
         let exit_hook = exit_hook.transpose()?.map(|method| self.owned.connection.learn(method)).transpose()?;
         let target = exit_hook.map_or(0, |index| u64::from(index) + 1);
         let request = Request::new(RequestKind::Make, target, MethodRef::Named(method?), &[]);

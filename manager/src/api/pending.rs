@@ -153,6 +153,7 @@ impl<R> Pending<R> {
         let (mut sent, mut way) = (Vec::new(), None);
         for (place, call) in calls.into_iter().enumerate() {
             let (Some(Posted::Sent(one)), Route::Connected(connection)) = (&call.posted, &call.handle.route) else {
+                // Inside the manager each call is over when it was sent, so it is the first.
                 return Ok(Some(place));
             };
             if !Arc::ptr_eq(way.get_or_insert(connection), connection) {

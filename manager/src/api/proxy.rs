@@ -426,6 +426,7 @@ impl<T: Any> Proxy<T> {
         argument: &A,
         deadline: Option<Instant>,
     ) -> Result<R, CallError> {
+        // A limit of the call itself goes before that of the proxy.
         let deadline = deadline.or_else(|| self.deadline());
         let result = self.handle.call(kind, MethodRef::Named(method?), codec::encode(argument)?, deadline)?;
         decoded(result)
@@ -443,9 +444,11 @@ impl<T: Any> Proxy<T> {
     ) -> Result<R, CallError> {
         match self.perform(kind, method, argument, deadline) {
             Err(CallError::Timeout { .. }) => {
+                // The call may have happened. Once it is undone it has not, so `started` is false.
                 undo();
                 Err(CallError::Timeout { started: false })
             }
+            // The manager may have acquired it, although the reply has not come through.
             Err(error @ (CallError::Result(_) | CallError::Connection(_))) => {
                 undo();
                 Err(error)
@@ -513,6 +516,7 @@ impl<T> Serialize for Proxy<T> {
 
 impl<'de, T> Deserialize<'de> for Proxy<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Proxy<T>, D::Error> {
+        // The limit is its process's own choice, and does not travel.
         Handle::deserialize(deserializer).map(|handle| Proxy {
             handle: Arc::new(handle),
             timeout: None,

@@ -217,13 +217,16 @@ impl Transaction {
         method: Method,
         argument: Message,
     ) -> Result<Step<R>, CallError> {
+        // One manager gives out the turns; two could not give theirs at one moment.
         let manager = self.handles.first().unwrap_or(first).manager();
         let all = std::iter::once(first).chain(second);
         if all.clone().any(|handle| handle.manager() != manager) {
             return Err(CallError::Unknown("the values of a transaction are of two managers".to_owned()));
         }
+        // Kept until the reply, so that no object goes before its turn.
         self.handles.extend(all.cloned());
         let objects = (first.object, second.map(|handle| handle.object));
+        // The number of the method is filled in by `commit`: a transaction that is dropped introduces no method.
         self.steps.push(protocol::Step { objects, method: 0, argument });
         self.methods.push(method);
         Ok(Step { index: self.steps.len() - 1, result: PhantomData })

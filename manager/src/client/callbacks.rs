@@ -21,6 +21,7 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Message, CallError>) + Send>;
 pub(super) struct Callbacks {
     /// Callbacks whose replies are to come.
     wanted: IdMap<u64, Callback>,
+    /// Callbacks that a listener should call, in the order in which their replies came.
     ready: VecDeque<ReadyCallback>,
     /// The number of threads that listen, or are about to.
     listeners: usize,
@@ -45,6 +46,7 @@ impl Callbacks {
     /// Adds one. Returns whether a thread is to be started, which counts as a listener from now on.
     pub(super) fn add(&mut self, number: u64, callback: Callback) -> bool {
         self.wanted.insert(number, callback);
+        // A thread that listens already takes this callback, too.
         let is_last = self.listeners == 0;
         self.listeners += usize::from(is_last);
         is_last
@@ -56,12 +58,14 @@ impl Callbacks {
         self.listeners += 1;
     }
 
+    /// Returns whether a callback waits for the reply to a call.
     pub(super) fn wants(&self, number: u64) -> bool {
         self.wanted.contains_key(&number)
     }
 
     /// Takes an answer for which there may be a callback.
     pub(super) fn answer(&mut self, number: u64, answer: Result<Message, CallError>) {
+        // Not called here: the thread that reads holds the lock of all replies, and a callback is the user's code.
         if let Some(callback) = self.wanted.remove(&number) {
             self.ready.push_back(ReadyCallback(callback, answer));
         }
@@ -70,6 +74,7 @@ impl Callbacks {
     /// No answer will come any more.
     pub(super) fn close(&mut self) {
         self.ready
+            // Each callback is called once in any case, with an error where no reply comes.
             .extend(self.wanted.drain().map(|(_, callback)| ReadyCallback(callback, Err(CallError::ManagerGone))));
     }
 
@@ -78,6 +83,7 @@ impl Callbacks {
         if let Some(ready) = self.ready.pop_front() {
             // A callback may take long or never return, so another thread must listen before it is called.
             let is_last = self.listeners == 1 && !(self.wanted.is_empty() && self.ready.is_empty());
+            // The thread that is started in place of this one takes over its count.
             self.listeners -= usize::from(!is_last);
             return Next::Call { ready, is_last };
         }

@@ -23,12 +23,15 @@ use crate::wire::protocol::{ControlMessage, RequestKind};
 /// The one connection between a process and a manager.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    /// The manager at the other end.
     pub(crate) manager: ManagerId,
     /// The process that it belongs to.
     owner: u32,
     /// The number of calls so far.
     pub(super) calls: AtomicU64,
+    /// The sending half. A thread holds it for one attempt at a time.
     pub(super) sender: Mutex<RequestSender>,
+    /// The receiving half, for all threads that wait.
     pub(super) replies: ReplyReader,
     /// The words of calls that can be taken back, where the manager is near.
     pub(super) claims: Option<Claims>,
@@ -52,6 +55,7 @@ impl Connection {
         let (frames, answers) = pipe.split();
         let way = Transport::Local { requests, frames };
         let connection = Arc::new(Connection::new(manager, way, ReplyReader::local(in_process, answers), Some(claims)));
+        // Before the first proxy: one that arrives in a message then finds this connection, and opens no second one.
         register(&connection);
         Ok(connection)
     }
@@ -82,6 +86,7 @@ impl Connection {
             None => Connection::open(manager, key.connect().map_err(CallError::from_link)?)?,
         };
         drop(entrance);
+        // The key goes along: its ticket holds the object until the manager has added the reference of this process.
         connection.send(&ControlMessage::<&Message>::Claim { object, key })?;
         Ok(connection)
     }
@@ -89,6 +94,7 @@ impl Connection {
     /// Lets a proxy leave in a message: returns the key that goes with it.
     pub(crate) fn ticket(self: &Arc<Connection>, object: ObjectId) -> Result<ControlTicket, CallError> {
         let (listener, key) = ControlListener::new().map_err(|error| CallError::from_io(&error))?;
+        // The listener is on its way before the key leaves this process, so the receiver of the key is let in.
         self.send(&ControlMessage::<&Message>::Ticket { object, listener })?;
         Ok(key)
     }
@@ -143,6 +149,7 @@ impl Connection {
 
     /// Returns whether a call is answered, or never will be.
     pub(crate) fn is_answered(&self, sent: Sent) -> bool {
+        // In a copy of the process no reply will ever come, and waiting for it must not hang.
         self.check_owner().is_err() || self.replies.has(sent.number)
     }
 
@@ -156,11 +163,13 @@ impl Connection {
         if let Err(forked) = self.check_owner() {
             return callback(Err(forked));
         }
+        // The callback is called even where no thread can be started: then the caller listens until none is wanted.
         if self.replies.call_back(sent.number, callback) && !self.start_listener() {
             self.replies.listen(|| false);
         }
     }
 
+    /// Starts a thread that calls callbacks while any is to come. Returns whether it could be started.
     fn start_listener(self: &Arc<Connection>) -> bool {
         let this = Arc::clone(self);
         let listen = move || this.replies.listen(|| this.start_listener());
@@ -202,6 +211,7 @@ impl Connection {
     }
 }
 
+/// Keeps the connection for proxies of the same manager that arrive later. It is not kept alive by that.
 fn register(connection: &Arc<Connection>) {
     let mut all = lock(&CONNECTIONS);
     // Each opening tidies up after connections that are gone, so the list does not grow.

@@ -29,7 +29,9 @@ pub(crate) enum Route {
 /// One reference to an object, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Handle {
+    /// Where calls go.
     pub(crate) route: Route,
+    /// The object, by the id that its manager has given it.
     pub(crate) object: ObjectId,
 }
 
@@ -46,6 +48,7 @@ impl Handle {
         Arc::new(Handle { route, object })
     }
 
+    /// Returns the manager of the object. Ids of objects are unique only together with it.
     pub(crate) fn manager(&self) -> ManagerId {
         match &self.route {
             Route::Connected(connection) => connection.manager,
@@ -80,6 +83,7 @@ impl Handle {
                 connection.post(&request, argument, None).map(Posted::Sent)
             }
             Route::InProcess(server) => {
+                // Inside the server a call that is only sent would need a thread of its own, so it is run at once.
                 Ok(Posted::Over(in_process(server, kind, self.object, method_ref, argument, None)))
             }
         }
@@ -97,6 +101,7 @@ impl Handle {
     pub(crate) fn notify_lazily(&self, kind: RequestKind, method_ref: MethodRef, argument: Message) {
         match &self.route {
             Route::Connected(connection) => drop(connection.notify_lazily(&self.request(kind, method_ref), argument)),
+            // No process is woken by it, so there is nothing to be lazy about.
             Route::InProcess(_) => self.notify(kind, method_ref, argument),
         }
     }
@@ -106,10 +111,12 @@ impl Handle {
         match (&self.route, posted) {
             (Route::Connected(connection), Posted::Sent(sent)) => connection.wait(sent, &[self.object], deadline),
             (_, Posted::Over(result)) => result,
+            // A handle sends on its own route, so this cannot happen; an error is better than a panic.
             (Route::InProcess(_), Posted::Sent(_)) => Err(CallError::ManagerGone),
         }
     }
 
+    /// Declares the object sound. Inside the server that takes no time, and has no deadline.
     pub(crate) fn clear_poison(&self, deadline: Option<Instant>) -> Result<(), CallError> {
         match &self.route {
             Route::Connected(connection) => connection
@@ -123,6 +130,7 @@ impl Handle {
         Request::new(kind, self.object.0, method_ref, std::slice::from_ref(&self.object))
     }
 
+    /// Returns a ticket that keeps the object alive while a message with the handle is on its way.
     fn ticket(&self) -> Result<ControlTicket, CallError> {
         match &self.route {
             Route::Connected(connection) => connection.ticket(self.object),
@@ -131,6 +139,7 @@ impl Handle {
     }
 }
 
+/// Calls a method in the server itself, and waits for its result.
 fn in_process(
     server: &Server,
     kind: RequestKind,
@@ -166,6 +175,7 @@ impl<'de> Deserialize<'de> for Handle {
         let (manager, object, ticket) = <(ManagerId, ObjectId, ControlTicket)>::deserialize(deserializer)?;
         // Inside the server a connection to itself would occupy a thread for each nested call.
         if let Some(server) = in_process::own(manager) {
+            // The ticket lives until the end of this function, so the object cannot go before its new reference is counted.
             if !server.hold(object) {
                 return Err(D::Error::custom(CallError::ObjectGone));
             }

@@ -8,6 +8,7 @@ use crate::wire::tuning::SEND_SLICE;
 /// Returns the deadline of a call that only tries: a moment that has passed.
 pub(crate) fn at_once() -> Instant {
     static PAST: OnceLock<Instant> = OnceLock::new();
+    // One moment for the whole process, so that `is_over` recognises it without reading the clock.
     *PAST.get_or_init(Instant::now)
 }
 
@@ -26,10 +27,12 @@ pub(super) enum Limit {
 }
 
 impl Limit {
+    /// Returns the limit of a call; without a deadline there is none.
     pub(super) fn of(deadline: Option<Instant>) -> Limit {
         deadline.map_or(Limit::Never, Limit::At)
     }
 
+    /// Returns the time that is left, and the longest duration without a limit.
     pub(super) fn left(self) -> Duration {
         match self {
             Limit::Never => Duration::MAX,
@@ -59,13 +62,16 @@ impl SendLimit {
         SendLimit { deadline, since: None }
     }
 
+    /// Returns whether there is a deadline.
     pub(super) fn is_limited(&self) -> bool {
         self.deadline.is_some()
     }
 
+    /// Returns whether the time is over. The first look after the deadline begins the last slice.
     pub(super) fn is_over(&mut self) -> bool {
         let Some(deadline) = self.deadline else { return false };
         let now = Instant::now();
+        // The slice counts from the first look after the deadline: its true beginning would cost another one in every call.
         deadline <= now && *self.since.get_or_insert(now) + SEND_SLICE <= now
     }
 }

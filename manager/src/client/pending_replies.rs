@@ -17,9 +17,11 @@ pub(super) struct PendingReplies {
     free: Vec<ClaimSlot>,
     /// The slots of calls whose replies no thread will take, and which may still arrive.
     lingering: IdMap<u64, ClaimSlot>,
+    /// The callbacks that replies are for.
     pub(super) callbacks: Callbacks,
     /// Whether a thread reads.
     pub(super) is_read: bool,
+    /// Whether no more replies will come. Those that have arrived can still be taken.
     pub(super) is_closed: bool,
     /// The number of threads that wait for the replies that it will bring.
     pub(super) sleepers: usize,
@@ -53,6 +55,7 @@ impl PendingReplies {
 
     /// Expects the answer to a call. One that has a limit gets a place for its word, as long as there are any.
     pub(super) fn expect(&mut self, number: u64, is_limited: bool) -> ClaimSlot {
+        // Where all words are in use the call gets none, and is taken back by asking the manager.
         let slot = if is_limited { self.free.pop() } else { None }.unwrap_or_default();
         // A reply without an entry is dropped, so the entry is made before the call is sent.
         self.expected.insert(number, (ReplySlot::Nothing, slot));
@@ -76,6 +79,7 @@ impl PendingReplies {
         }
     }
 
+    /// Frees the word of a call, if it had one.
     fn give_back(&mut self, slot: ClaimSlot) {
         if slot != ClaimSlot::default() {
             self.free.push(slot);
@@ -88,6 +92,7 @@ impl PendingReplies {
             Some(Waited::Reply(answer)) => answer.map_err(CallError::from_failure),
             _ if self.is_closed => Err(CallError::ManagerGone),
             _ => {
+                // From now on the reply is the callback's. Its word stays in use until the reply has come.
                 self.forget(number);
                 return self.callbacks.add(number, callback);
             }
@@ -100,6 +105,7 @@ impl PendingReplies {
     pub(super) fn look(&mut self, number: u64) -> Option<Waited> {
         match self.expected.get_mut(&number).map(|(slot, _)| std::mem::take(slot))? {
             ReplySlot::Nothing => None,
+            // Reported once: `take` has reset the entry, because the caller goes on waiting for the reply itself.
             ReplySlot::Begun => Some(Waited::Begun),
             ReplySlot::Ready(answer) => {
                 self.end(number);

@@ -27,9 +27,11 @@ impl Connection {
     ) -> Result<Arc<Connection>, CallError> {
         let lost = |error: io::Error| CallError::from_io(&error);
         let frames = FrameReader::new(socket).map_err(lost)?;
+        // One descriptor to read and one to write, because reader and sender are locked apart.
         let socket = frames.stream().try_clone().map_err(lost)?;
         let connection =
             Arc::new(Connection::new(ManagerId::fresh(), Transport::Remote(socket), ReplyReader::remote(frames), None));
+        // Calls count from 1, so 0 is free for the reply to the greeting.
         connection.replies.expect(0, false);
         connection.sender()?.send_or_queue(&connection.replies, fingerprint.to_le_bytes().to_vec())?;
         match connection.replies.wait(0, Limit::of(deadline))? {
@@ -48,6 +50,7 @@ impl Connection {
         key: &[u8],
         deadline: Option<Instant>,
     ) -> Result<String, CallError> {
+        // Before the message goes out: a reply without an entry would be dropped.
         let sent = self.expect(deadline.is_some());
         let number = sent.number;
         let (address, key) = (address.to_owned(), key.to_vec());

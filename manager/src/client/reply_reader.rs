@@ -23,9 +23,11 @@ use crate::wire::frame_reader::FrameReader;
 /// The receiving half of a connection.
 #[derive(Debug)]
 pub(crate) struct ReplyReader {
+    /// What has arrived and what is awaited. It is locked for a moment at a time.
     pending: Mutex<PendingReplies>,
     /// Notified when the reader has read something, or reads no longer.
     arrived: Condvar,
+    /// Where replies come from. The thread that reads holds it as long as it waits.
     transport: Mutex<ReplyTransport>,
 }
 
@@ -71,6 +73,7 @@ impl ReplyReader {
         let mut found = None;
         let look = |pending: &mut PendingReplies| {
             found = numbers.iter().position(|number| pending.has(*number));
+            // Any value ends the wait. The reply stays where it is, for the caller that takes it.
             found.map(|_| Waited::Begun)
         };
         match self.wait_for(look, Limit::of(deadline))? {
@@ -90,7 +93,9 @@ impl ReplyReader {
             if is_last && !replace() {
                 self.lock().callbacks.dismiss();
             }
+            // Without a lock: a callback is the user's code, and may call the manager.
             ready.call();
+            // `next` does not count this thread while it calls, or has left its count to the thread in its place.
             self.lock().callbacks.enlist();
         }
     }
@@ -126,6 +131,8 @@ impl ReplyReader {
         !matches!(self.wait_for(look, Limit::of(deadline)), Ok(Waited::TimeIsUp))
     }
 
+    /// Waits until `look` finds something, no more replies will come, or the time is over. Whenever no other thread reads, this
+    /// one does.
     fn wait_for(
         &self,
         mut look: impl FnMut(&mut PendingReplies) -> Option<Waited>,
@@ -133,6 +140,7 @@ impl ReplyReader {
     ) -> Result<Waited, CallError> {
         let mut pending = self.lock();
         loop {
+            // Before the end of the connection: a reply that came before the end still counts.
             if let Some(waited) = look(&mut pending) {
                 return Ok(waited);
             }
@@ -165,6 +173,7 @@ impl ReplyReader {
         pending.is_read = true;
         drop(pending);
         let mut transport = self.transport();
+        // Without the lock of the replies: meanwhile other threads expect replies of their own, and send.
         let is_there = transport.wait(limit.left());
         let is_late = matches!(is_there, Ok(false));
         pending = self.lock();
@@ -175,6 +184,7 @@ impl ReplyReader {
         if sorted.is_err() {
             pending.close();
         }
+        // Also when nothing has come: this thread may leave, and then one of the sleepers has to read on.
         self.notify_sleepers(&pending);
         sorted.map(|()| (pending, is_late))
     }
@@ -185,6 +195,8 @@ impl ReplyReader {
         if pending.is_read || pending.is_closed {
             return Ok(());
         }
+        // The locks are taken in the other order than in `read`. That cannot block: as `is_read` is false, no thread has the
+        // transport, or is about to take it.
         let sorted = self.transport().sort_into(&mut pending);
         if sorted.is_err() {
             pending.close();
@@ -204,6 +216,7 @@ impl ReplyReader {
         self.lock().is_closed
     }
 
+    /// Waits for news from the thread that reads.
     fn sleep<'a>(
         &self,
         mut pending: MutexGuard<'a, PendingReplies>,
@@ -215,6 +228,7 @@ impl ReplyReader {
         pending
     }
 
+    /// Wakes the threads that do not read: their reply may be there, or one of them has to read.
     fn notify_sleepers(&self, pending: &PendingReplies) {
         // Waking costs a system call, also where no thread sleeps.
         if pending.sleepers > 0 {

@@ -107,11 +107,13 @@ fn wait_remote(frames: &mut FrameReader, spin: &AdaptiveSpin, left: Duration) ->
     Ok(poll(&[Pollable::readable(frames.as_fd())], deadline_after(left))?[0])
 }
 
+/// Returns whether an error means that the manager is gone, and not that this side has failed.
 fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 impl LocalReplies {
+    /// Waits for the pipe, or for the link while a reply that the pipe has announced is not there.
     fn wait(&self, left: Duration) -> Result<bool, CallError> {
         if !self.batch.is_done() {
             // The next answer is one that comes over the link, and is not there yet.
@@ -120,6 +122,7 @@ impl LocalReplies {
         }
         match self.answers.poll(left) {
             Ok(is_there) => Ok(is_there),
+            // The end is something to be taken in: `sort_into` finds it, and closes.
             Err(RecvError::Disconnected) => Ok(true),
             Err(error) => Err(CallError::Connection(error.to_string())),
         }
@@ -129,6 +132,7 @@ impl LocalReplies {
     fn sort_into(&mut self, pending: &mut PendingReplies) -> Result<(), CallError> {
         let LocalReplies { answers, replies, batch } = self;
         loop {
+            // The rest of the last batch first: its next reply had been announced, and was not on the link yet.
             if !batch.put_into(pending, replies)? {
                 return Ok(());
             }
@@ -149,6 +153,7 @@ impl LocalReplies {
 }
 
 impl Batch {
+    /// Returns whether all replies of the batch are where they belong.
     fn is_done(&self) -> bool {
         self.done == self.ends.len()
     }
@@ -170,6 +175,7 @@ impl Batch {
                     TryRecv::End => pending.close(),
                 }
             }
+            // After the reply was put: one that the link does not have yet is looked for again from the same place.
             self.begin = *end;
             self.done += 1;
         }

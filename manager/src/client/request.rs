@@ -20,6 +20,7 @@ pub(crate) enum MethodRef {
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) kind: RequestKind,
+    /// The object, or what else the kind says.
     pub(crate) target: u64,
     pub(crate) method_ref: MethodRef,
     /// The objects that it may have to wait for.
@@ -42,7 +43,9 @@ impl<'a> Request<'a> {
 /// A call that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
+    /// The number of the call on its connection, counted from 1.
     pub(super) number: u64,
+    /// The word by which it can be taken back, if it has one.
     pub(super) slot: ClaimSlot,
     /// Whether it makes an object.
     pub(super) makes: bool,

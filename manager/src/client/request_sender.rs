@@ -25,6 +25,7 @@ use crate::wire::tuning::FRAMES_PER_DRAIN;
 /// The sending half of a connection, for one thread at a time.
 #[derive(Debug)]
 pub(super) struct RequestSender {
+    /// Where frames go out.
     transport: Transport,
     /// The numbers of the methods that the manager knows.
     learned: IdMap<Method, u32>,
@@ -51,10 +52,12 @@ impl RequestSender {
         RequestSender { transport, learned: IdMap::default(), frames: 0, backlog: VecDeque::new(), has_flusher: false }
     }
 
+    /// Returns whether the manager is one of another program, which takes neither functions nor descriptors.
     pub(super) fn is_remote(&self) -> bool {
         matches!(self.transport, Transport::Remote(_))
     }
 
+    /// Returns the number for the header of a call; 0 where no method is called.
     pub(super) fn number_of_which(&mut self, replies: &ReplyReader, method_ref: MethodRef) -> Result<u32, CallError> {
         match method_ref {
             MethodRef::None => Ok(0),
@@ -63,6 +66,7 @@ impl RequestSender {
         }
     }
 
+    /// Returns the number of a method, which is introduced to the manager before its first call.
     pub(super) fn number_of(&mut self, replies: &ReplyReader, method: Method) -> Result<u32, CallError> {
         if let Some(index) = self.learned.get(&method) {
             return Ok(*index);
@@ -74,6 +78,7 @@ impl RequestSender {
             )
         })?;
         self.send_control(replies, &ControlMessage::<&Message>::Learn { index, method })?;
+        // After it was sent: a method whose introduction fails must not be named by a number.
         self.learned.insert(method, index);
         Ok(index)
     }
@@ -122,6 +127,7 @@ impl RequestSender {
     /// Sends a frame, now or later.
     pub(super) fn send_or_queue(&mut self, replies: &ReplyReader, bytes: Vec<u8>) -> Result<(), CallError> {
         if !self.try_send(replies, &bytes, Duration::ZERO)? {
+            // On a socket the length goes before the bytes, and is a part of what waits; the pipe keeps frames apart itself.
             self.backlog.push_back(if self.is_remote() {
                 frame_reader::frame(&bytes).unwrap_or_default()
             } else {
@@ -133,6 +139,7 @@ impl RequestSender {
 
     /// Sends a frame of which the manager need not hear before it hears something else: it is not woken by it.
     pub(super) fn send_lazily(&mut self, replies: &ReplyReader, bytes: Vec<u8>) -> Result<(), CallError> {
+        // With a backlog this frame would overtake what was sent before it.
         if let Transport::Local { frames, .. } = &self.transport
             && self.backlog.is_empty()
         {
@@ -145,6 +152,7 @@ impl RequestSender {
         self.send_or_queue(replies, bytes)
     }
 
+    /// Returns whether anything waits for room.
     pub(super) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
     }
@@ -154,6 +162,7 @@ impl RequestSender {
         while let Some(mut bytes) = self.backlog.pop_front() {
             let sent = match &self.transport {
                 Transport::Local { .. } => {
+                    // The link first: the frame may be the announcement of what the link still has.
                     self.flush(replies, timeout)? && self.send_local(replies, &bytes, timeout)?
                 }
                 Transport::Remote(_) => {
@@ -163,6 +172,7 @@ impl RequestSender {
                 }
             };
             if !sent {
+                // Back to the front, where it was, so that the order stays.
                 self.backlog.push_front(bytes);
                 return Ok(false);
             }
@@ -176,6 +186,7 @@ impl RequestSender {
         if requests.flush().map_err(CallError::from_link)? {
             return Ok(true);
         }
+        // The manager does not read from a client whose replies pile up, so room may depend on this.
         replies.drain()?;
         if !timeout.is_zero() {
             replies.poll_with(requests.pollable(), timeout)?;
@@ -186,6 +197,7 @@ impl RequestSender {
     /// Sends through the pipe, and takes answers in if there is no room: the manager does not read from a client that takes none.
     fn send_local(&self, replies: &ReplyReader, bytes: &[u8], timeout: Duration) -> Result<bool, CallError> {
         let Transport::Local { frames, .. } = &self.transport else { return Err(not_over_a_network()) };
+        // The first attempt only looks. If there is no room, replies are taken in before the second one waits.
         for timeout in [Duration::ZERO, timeout] {
             match frames.send_bytes_timeout(bytes, timeout) {
                 Ok(()) => return Ok(true),
@@ -222,6 +234,7 @@ impl RequestSender {
     }
 }
 
+/// Returns the error of a call that could be sent to a manager of this program only.
 pub(super) fn not_over_a_network() -> CallError {
     CallError::Unsendable(
         "functions, descriptors and proxies do not cross a network: use the names of a registry".to_owned(),

@@ -28,6 +28,7 @@ impl Connection {
     ) -> Result<Sent, CallError> {
         let limit = SendLimit::of(deadline);
         let mut sent = self.expect(limit.is_limited() || request.may_be_limited);
+        // So that an object which is made after its caller has given up can be given back.
         sent.makes = matches!(request.kind, RequestKind::Make | RequestKind::Open);
         let Request { kind, target, .. } = *request;
         let header = RequestHeader { kind, method: 0, target, number: sent.number, slot: sent.slot };
@@ -56,6 +57,7 @@ impl Connection {
         self.notify_by(request, argument, RequestSender::send_lazily)
     }
 
+    /// Sends a call without a number, in the way that `send` says.
     fn notify_by(
         self: &Arc<Connection>,
         request: &Request<'_>,
@@ -70,6 +72,7 @@ impl Connection {
         }
         let method = sender.number_of_which(&self.replies, request.method_ref)?;
         let Request { kind, target, .. } = *request;
+        // Number 0: the manager sends no reply.
         RequestHeader { kind, method, target, number: 0, slot: ClaimSlot::default() }.append_to(&mut bytes);
         send(&mut sender, &self.replies, bytes)?;
         self.spawn_flusher(sender);
@@ -90,8 +93,7 @@ impl Connection {
             // The lock is given up after each attempt, so that threads with an earlier deadline get their turn.
             let Some(mut sender) = self.sender_until(&mut limit)? else { return Ok(false) };
             if sender.flush_backlog(&self.replies, SEND_SLICE)? {
-                // The header ends the frame, and the method is known only after it was learned; a second attempt must not add it
-                // again.
+                // The header ends the frame, once: it names a learned method, and a second attempt must not add it again.
                 if !is_whole {
                     header.method = sender.number_of_which(&self.replies, method_ref)?;
                     header.append_to(&mut bytes);
@@ -101,6 +103,7 @@ impl Connection {
                     if sender.is_remote() {
                         return Err(not_over_a_network());
                     }
+                    // The link keeps what does not fit, so what was posted counts as sent: there is no second attempt.
                     sender.send_control(&self.replies, &ControlMessage::Frame(&Message::new(bytes, descriptors)))?;
                     self.spawn_flusher(sender);
                     return Ok(true);
@@ -118,6 +121,7 @@ impl Connection {
         }
     }
 
+    /// Numbers a call, and expects its reply. One that is limited gets a word, marked as sent, while there are any.
     pub(super) fn expect(&self, is_limited: bool) -> Sent {
         // Relaxed: only the uniqueness of the number counts.
         let number = self.calls.fetch_add(1, Relaxed) + 1;
@@ -128,6 +132,7 @@ impl Connection {
         Sent { number, slot, makes: false }
     }
 
+    /// Locks the sending half, in the process that the connection belongs to.
     pub(super) fn sender(&self) -> Result<MutexGuard<'_, RequestSender>, CallError> {
         self.check_owner()?;
         Ok(lock(&self.sender))
@@ -151,6 +156,7 @@ impl Connection {
 
     /// Starts a thread that sends the backlog.
     fn spawn_flusher(self: &Arc<Connection>, mut sender: MutexGuard<'_, RequestSender>) {
+        // One thread at most, and only while something waits.
         if !sender.has_backlog() || sender.has_flusher {
             return;
         }
@@ -158,6 +164,7 @@ impl Connection {
         let see_to_it = move || {
             loop {
                 let Ok(mut sender) = this.sender() else { return };
+                // All of it is out, or the connection is lost. Both are the end of this thread.
                 if !matches!(sender.flush_backlog(&this.replies, SEND_SLICE), Ok(false)) {
                     sender.has_flusher = false;
                     return;
@@ -170,6 +177,7 @@ impl Connection {
         sender.has_flusher = std::thread::Builder::new().name("procession-backlog".to_owned()).spawn(see_to_it).is_ok();
     }
 
+    /// Sends a message over the link. What finds no room goes out later.
     pub(super) fn send(self: &Arc<Connection>, signal: &ControlMessage<&Message>) -> Result<(), CallError> {
         let mut sender = self.sender()?;
         sender.send_control(&self.replies, signal)?;

@@ -64,6 +64,7 @@ impl Connection {
             match self.replies.wait(sent.number, Limit::At(until))? {
                 Waited::Reply(answer) => return answer.map_err(CallError::from_failure),
                 Waited::Closed => return Err(CallError::ManagerGone),
+                // It runs, so the time for the network is over: from here on the limit is that of a local call.
                 Waited::Begun => until = until.min(Instant::now() + RUNNING_CALL_TIMEOUT),
                 Waited::TimeIsUp => return self.leave(sent),
             }
@@ -98,6 +99,7 @@ impl Connection {
         self.claims.as_ref().and_then(Claims::manager_pid).is_some_and(is_stopped_process)
     }
 
+    /// Returns the reply if it comes within the time; `None` if it does not.
     fn look_for(&self, sent: Sent, limit: Duration) -> Result<Option<Result<Message, CallError>>, CallError> {
         match self.replies.wait(sent.number, Limit::For(limit))? {
             Waited::Reply(answer) => Ok(Some(answer.map_err(CallError::from_failure))),
@@ -106,6 +108,7 @@ impl Connection {
         }
     }
 
+    /// Asks the manager to take a call out of the queues of its objects.
     fn cancel(self: &Arc<Connection>, sent: Sent, objects: &[ObjectId]) -> Result<(), CallError> {
         let request = Request::new(RequestKind::Cancel, sent.number, MethodRef::None, &[]);
         self.notify(&request, codec::encode(objects)?)
@@ -115,9 +118,11 @@ impl Connection {
 /// Returns the time beyond its limit that a call of this stage may take.
 fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
     match (stage, only_tries) {
+        // A stopped manager finishes nothing, and may be stopped for hours.
         _ if is_stopped => Duration::ZERO,
         (Stage::Sent | Stage::Waiting, true) => TRY_TIMEOUT,
         (Stage::Sent, false) | (Stage::Running, _) => RUNNING_CALL_TIMEOUT,
+        // It is known to wait, or not about to end, so the caller gets its limit and no more.
         (Stage::Waiting, false) | (Stage::Tried | Stage::Promised | Stage::Withdrawn, _) => Duration::ZERO,
     }
 }
@@ -125,6 +130,7 @@ fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
 /// Returns whether a process has been stopped by a signal or a debugger. Of one that is not to be seen nothing is known.
 fn is_stopped_process(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // The name of the program stands before the state, in brackets, and may hold brackets itself.
     let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     matches!(state, Some('T' | 't'))
 }

@@ -149,6 +149,7 @@ impl Barrier {
 
     fn wait_until(&self, deadline: Option<Instant>) -> Result<usize, CallError> {
         let number = owner::unique();
+        // Two calls, to come and to wait. The number lets `leave` undo the first one if its outcome is unknown.
         let (arrive, leave) = (Method::exclusive(BarrierState::arrive), || self.leave(number));
         let entry: RoundEntry = self.proxy.acquire(RequestKind::Exclusive, arrive, &number, deadline, leave)?;
         let pass = Method::conditional(BarrierState::pass);
@@ -195,6 +196,7 @@ impl BarrierState {
 
     /// Returns whether all have come, once that is known.
     fn pass(&mut self, entry: RoundEntry) -> Option<bool> {
+        // This party was not counted when it came, so a later `reset` does not help it.
         if entry.is_broken {
             return Some(false);
         }
@@ -203,6 +205,7 @@ impl BarrierState {
 
     /// Breaks the barrier if not all have come yet. Returns whether they had.
     fn give_up(&mut self, entry: RoundEntry) -> bool {
+        // If the round is over, the last party has come meanwhile, or another one has broken it already.
         if entry.round == self.round && !entry.is_broken {
             self.break_up(true);
         }
@@ -227,6 +230,7 @@ impl BarrierState {
     }
 
     pub(super) fn on_client_exit(&mut self, client: u64) {
+        // The others would count on a party that will never go on.
         if self.waiting.iter().any(|one| one.is_of(client)) {
             self.break_up(true);
         }

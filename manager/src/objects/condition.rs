@@ -175,6 +175,7 @@ impl Guard<'_, Condition> {
             Err(CallError::Timeout { started: false }) => return Ok(false),
             Err(error) => return Err(error),
         }
+        // A call of its own: the first has to end, and release the lock, before another caller can notify.
         let end = Method::conditional(ConditionState::end_waiting);
         match self.proxy().perform::<_, ()>(RequestKind::Conditional, end, &self.number, deadline) {
             Ok(()) => Ok(true),
@@ -192,6 +193,7 @@ impl Guard<'_, Condition> {
             if let Some(notified) = look(RequestKind::Exclusive, method, Some(at_once()))? {
                 return Ok(notified);
             }
+            // In slices of `TRY_TIMEOUT`, after each of which the try above notices a manager that has been stopped.
             let method = Method::conditional(ConditionState::await_lock);
             match self.proxy().perform::<_, ()>(RequestKind::Conditional, method, &(), deadline_after(TRY_TIMEOUT)) {
                 Ok(()) | Err(CallError::Timeout { .. }) => {}
@@ -213,6 +215,7 @@ impl AcquireState for ConditionState {
     /// Ends the waiting of a caller, too, whose call was given up.
     fn release(&mut self, number: u64) {
         self.lock.release(number);
+        // A notification that was given to this caller, and that it has not used, goes to the next.
         if self.forget(number) {
             self.notify(1);
         }
@@ -229,6 +232,7 @@ impl ConditionState {
     }
 
     fn end_waiting(&mut self, number: u64) -> Option<()> {
+        // Both at once, the notification and the lock: a caller that gives up in between would have to give one of them back.
         let place = self.notified.iter().position(|one| *one == Owner::caller(number))?;
         self.lock.acquire((number, number))?;
         self.notified.remove(place);
@@ -268,6 +272,7 @@ impl ConditionState {
         self.waiting.retain(|one| !one.is_of(client));
         let before = self.notified.len();
         self.notified.retain(|one| !one.is_of(client));
+        // Notifications that the dead have not used go to others, or a waiter would sleep for ever.
         self.notify(before - self.notified.len());
     }
 }

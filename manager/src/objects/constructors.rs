@@ -141,6 +141,7 @@ impl Manager {
     /// ```
     #[doc(alias = "Queue")]
     pub fn queue<T: Item>(&self, capacity: usize) -> Result<Queue<T>, CallError> {
+        // With no room each `send` would wait for ever. Python's `Queue(0)` has no limit, and is `unbounded` here.
         if capacity == 0 {
             let text = "a queue needs room for at least one item: use `unbounded` for one without a limit";
             return Err(CallError::Unknown(text.to_owned()));
@@ -289,6 +290,7 @@ impl Manager {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn barrier(&self, parties: usize) -> Result<Barrier, CallError> {
+        // None of the parties could be the last to come.
         if parties == 0 {
             return Err(CallError::Unknown("a barrier needs at least one party".to_owned()));
         }

@@ -33,6 +33,7 @@ remote_methods! {
     #[doc(alias = "increment")]
     #[doc(alias = "__iadd__")]
     exclusive fn add[](by: i64) -> i64 = |count, (by,)| {
+        // As atomics do: an overflow that panics would poison the counter for all processes.
         *count = count.wrapping_add(by);
         *count
     };

@@ -292,6 +292,7 @@ impl<K: Key, V: Item> Dict<K, V> {
     where
         V: PartialEq,
     {
+        // The function runs outside the manager, where nothing is held, so the value is compared again when the new one is set.
         let mut old = self.get(key)?;
         loop {
             let new = change(old.clone());
@@ -335,6 +336,7 @@ impl<K: Key, V: Item + PartialEq> PartialEq<OrderedMap<K, V>> for Dict<K, V> {
 /// Compares the contents. A map that cannot be reached equals none but itself.
 impl<K: Key, V: Item + PartialEq> PartialEq for Dict<K, V> {
     fn eq(&self, other: &Dict<K, V>) -> bool {
+        // The same object equals itself, without a copy of it.
         self.proxy == other.proxy || other.snapshot().is_ok_and(|map| *self == map)
     }
 }

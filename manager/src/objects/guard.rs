@@ -85,6 +85,7 @@ pub(super) fn acquire_in_time<K: Acquire>(
 
 /// Acquires it if it is free now.
 pub(super) fn try_acquire<K: Acquire>(object: &K) -> Result<Option<Guard<'_, K>>, CallError> {
+    // Not conditional: `None` is a result here, and must not park the call.
     let method = Method::exclusive(<K::State as AcquireState>::acquire);
     let (number, acquired): (u64, Option<bool>) = request(object, RequestKind::Exclusive, method, Some(at_once()))?;
     Ok(acquired.map(|is_inherited| Guard { object, number, is_inherited, marker: PhantomData }))
@@ -96,6 +97,7 @@ fn request<K: Acquire, R: serde::de::DeserializeOwned>(
     method: Result<Method, procession_core::FunctionError>,
     deadline: Option<Instant>,
 ) -> Result<(u64, R), CallError> {
+    // Chosen before the call, so that `undo` can name an acquisition whose reply never came.
     let number = owner::unique();
     let undo = || release(object, number);
     Ok((number, object.state().acquire(kind, method, &(K::owner(number), number), deadline, undo)?))

@@ -169,6 +169,7 @@ impl AcquireState for LockState {
         }
         self.holder = Some(caller);
         self.guards.push(number);
+        // Reported once, to the first holder after the one that died.
         Some(std::mem::take(&mut self.is_inherited))
     }
 
@@ -177,6 +178,7 @@ impl AcquireState for LockState {
         let is_holder = self.holder.is_some_and(|holder| holder.client == context::caller());
         let guard = self.guards.iter().rposition(|guard| *guard == number);
         if let (true, Some(guard)) = (is_holder, guard) {
+            // The order of the guards does not matter: the lock is free when none is left.
             self.guards.swap_remove(guard);
             self.holder = self.holder.filter(|_| !self.guards.is_empty());
         }

@@ -78,6 +78,7 @@ impl Namespace {
     #[doc(alias = "__setattr__")]
     pub fn set<T: Item>(&self, name: &str, value: T) -> Result<(), CallError> {
         let message = codec::encode(&value)?;
+        // Bytes can be handed out to each reader; a descriptor would be gone after the first.
         if !message.descriptors().is_empty() {
             return Err(CallError::Unsendable(
                 "a value with descriptors or proxies cannot lie in a namespace".to_owned(),

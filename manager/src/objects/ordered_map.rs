@@ -201,6 +201,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
     /// ```
     #[doc(alias = "popitem")]
     pub fn pop(&mut self) -> Option<(K, V)> {
+        // `tidy` leaves no gap at the end, so the last slot is an entry, or there is none.
         let (key, value) = self.slots.pop()??;
         self.places.remove(&key);
         self.tidy();
@@ -216,6 +217,7 @@ impl<K: Eq + Hash + Clone, V> OrderedMap<K, V> {
     /// ```
     pub fn retain(&mut self, mut is_kept: impl FnMut(&K, &mut V) -> bool) {
         self.slots.retain_mut(|slot| slot.as_mut().is_some_and(|(key, value)| is_kept(key, value)));
+        // `number` finds more keys than slots if any entry has gone, and then builds the index anew.
         self.number();
     }
 

@@ -27,6 +27,7 @@ impl Owner {
 pub(crate) fn thread() -> u64 {
     static THREADS: AtomicU64 = AtomicU64::new(1);
     thread_local! {
+        // Not the system's thread id, which is given out again after its thread has ended. Relaxed: it only has to be unique.
         static OWN: u64 = THREADS.fetch_add(1, Ordering::Relaxed);
     }
     OWN.with(|own| *own)
@@ -35,5 +36,6 @@ pub(crate) fn thread() -> u64 {
 /// A number that nothing else in this process has: of an acquisition, so that it can be undone without harm to another one.
 pub(crate) fn unique() -> u64 {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
+    // Relaxed, as in `thread`: the number orders nothing.
     NUMBERS.fetch_add(1, Ordering::Relaxed)
 }

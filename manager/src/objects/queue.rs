@@ -259,6 +259,7 @@ impl<T: Item> Queue<T> {
         if count == 0 {
             return Ok(());
         }
+        // In a call of its own, after the count has arrived: a reply that is lost on its way must not count as a report.
         self.proxy.notify(Method::exclusive(QueueState::<T>::mark_reported), &lost);
         Err(CallError::Lost { count })
     }

@@ -44,6 +44,7 @@ impl<T> QueueState<T> {
     }
 
     pub(super) fn has_room(&self) -> bool {
+        // Items on their way do not count. One that comes back may exceed the capacity, because it must not be lost.
         self.capacity.is_none_or(|capacity| self.items.len() < capacity)
     }
 
@@ -86,6 +87,7 @@ impl<T> QueueState<T> {
     /// Ends one item, which another process may have received. Returns whether there was one.
     pub(super) fn end_one(&mut self) -> bool {
         if let Some(held) = self.held.get_mut(&context::caller()) {
+            // A process may end an item that another one has received, and its own count stays at 0.
             *held = held.saturating_sub(1);
         }
         let left = self.unfinished.checked_sub(1);
@@ -113,6 +115,7 @@ impl<T> QueueState<T> {
             self.items.push_front(item);
         }
         self.reported.remove(&ClientId(client));
+        // Other processes may have ended some of them.
         let lost = self.held.remove(&ClientId(client)).unwrap_or(0).min(self.unfinished);
         self.unfinished -= lost;
         self.lost += lost;

@@ -115,6 +115,7 @@ impl SemaphoreState {
     fn add(&mut self, permits: u64) -> bool {
         let held = self.held.len() as u64;
         let available = self.available.checked_add(permits);
+        // The permits that guards hold will come back, so they count against the bound.
         let fits = |available: &u64| self.bound.is_none_or(|bound| available.saturating_add(held) <= bound);
         let available = available.filter(fits);
         self.available = available.unwrap_or(self.available);
@@ -141,6 +142,7 @@ impl Guard<'_, Semaphore> {
     /// ```
     pub fn forget(self) {
         self.object.proxy.notify(Method::exclusive(SemaphoreState::forget), &self.number);
+        // Its drop would release the permit.
         std::mem::forget(self);
     }
 }

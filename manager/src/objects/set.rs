@@ -68,6 +68,7 @@ remote_methods! {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     exclusive fn pop[]() -> Option<T> = |set, ()| {
+        // std's set gives an item away only for an equal one.
         let item = set.iter().next()?.clone();
         set.take(&item)
     };

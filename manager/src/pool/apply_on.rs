@@ -35,6 +35,7 @@ impl<A: DeserializeOwned> ApplyOn<Hosted, A, PoolBuilder> for Open<A> {
 
     fn apply_on(hosted: &Hosted, describe: fn(A) -> PoolBuilder, argument: A) -> Self::Result {
         let (reply, deferred) = Deferred::pair();
+        // Kept at once: functions that are given to a method return a promise, and this one is done when it returns.
         reply.send(&hosted.make(|| describe(argument)));
         deferred
     }
@@ -64,11 +65,13 @@ where
     fn apply_on(hosted: &Hosted, function: fn(A) -> R, (items, chunk, ticket): Self::Argument) -> Self::Result {
         promise(hosted, ticket, |pool| {
             let job = pool.job(function);
+            // Without a size the job is left as it is, and the pool chooses one.
             chunk.into_iter().fold(job, procession_pool::Job::chunk_size).map_async(items)
         })
     }
 }
 
+/// Begins a task, and returns a promise of its result. The method returns at once, and no thread waits for the task.
 fn promise<R: Serialize + 'static>(
     hosted: &Hosted,
     ticket: TaskTicket,
@@ -93,11 +96,13 @@ pub(super) fn close(hosted: &mut Hosted, (): ()) {
     hosted.get().into_iter().for_each(Pool::close);
 }
 
+/// Stops all workers of the pool at once.
 pub(super) fn terminate(hosted: &Hosted, (): ()) {
     hosted.get().into_iter().for_each(Pool::terminate);
 }
 
 /// Waits up to `slice` until all workers have left.
 pub(super) fn join_for(hosted: &mut Hosted, slice: Duration) -> bool {
+    // A pool that could not be made has no workers to wait for.
     hosted.get_mut().is_none_or(|pool| pool.join_timeout(slice))
 }

@@ -79,6 +79,7 @@ impl PartialEq for PoolProxyError {
             (PoolProxyError::Start(one), PoolProxyError::Start(other)) => one == other,
             (PoolProxyError::Call(one), PoolProxyError::Call(other)) => one == other,
             (PoolProxyError::Task(one), PoolProxyError::Task(other)) => {
+                // `TaskError` has no equality, so the attempt and the text stand for it: that is all that a caller can see.
                 let attempt = |error: &TaskError| (error.index(), error.attempt(), error.pid());
                 attempt(one) == attempt(other) && one.to_string() == other.to_string()
             }

@@ -26,7 +26,9 @@ use procession_core::os::mutex::lock;
 /// ```
 #[derive(Default)]
 pub struct Hosted {
+    /// Empty until the pool was made.
     pool: OnceLock<Pool>,
+    /// Shared with the callbacks of the tasks, which remove them.
     tasks: Arc<Tasks>,
 }
 
@@ -34,6 +36,7 @@ pub struct Hosted {
 #[derive(Default)]
 struct Tasks(Mutex<HashMap<Key, Cancel>>);
 
+/// A task, among those of all processes.
 type Key = (ClientId, TaskTicket);
 
 /// Cancels a task, and returns whether there was something to cancel.
@@ -47,6 +50,7 @@ impl TaskTicket {
     /// Returns an id that this process has not had.
     pub(super) fn next() -> TaskTicket {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: only the uniqueness of the number matters.
         TaskTicket(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -90,6 +94,7 @@ impl Hosted {
     pub(super) fn make(&self, describe: impl FnOnce() -> PoolBuilder) -> Result<(), String> {
         if self.pool.get().is_none() {
             let pool = describe().build().map_err(|error| error.to_string())?;
+            // It is still empty: calls that are given a function have the object alone.
             drop(self.pool.set(pool));
         }
         Ok(())
@@ -108,6 +113,7 @@ impl Hosted {
         // Registered before the callback, which may run at once and removes it.
         tasks.lock().insert(key, Box::new(move || same.cancel()));
         task.on_done(move |result| {
+            // Before the reply goes out: a client that has its result finds nothing to cancel.
             tasks.lock().remove(&key);
             end(result);
         });

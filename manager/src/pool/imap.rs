@@ -115,10 +115,12 @@ where
     R: Serialize + DeserializeOwned + 'static,
 {
     fn new(job: &ManagedJob<A, R>, items: I) -> Result<Self, PoolProxyError> {
+        // A pool that could not be made has no workers. With a width of 0 the iterator would end without an error.
         let width = job.pool().workers()?.max(1).saturating_mul(IMAP_PREFETCH_PER_WORKER);
         Ok(Window { job: job.clone(), items, width, count: 0, tasks: VecDeque::new() })
     }
 
+    /// Sends tasks until as many are in flight as there should be, or the items have ended.
     fn fill(&mut self) {
         // The input is read lazily: it may have no end.
         while self.tasks.len() < self.width {
@@ -130,6 +132,8 @@ where
 
     /// Returns the position of the first task that has ended; 0 when that cannot be found out, because waiting for it shows why.
     fn first_ended(&self) -> usize {
+        // A task that could not be sent has ended. If there is one, it comes next; if not, the positions below are those of
+        // `tasks`.
         let unsent = self.tasks.iter().position(|(_, sent)| sent.is_err());
         let sent = self.tasks.iter().flat_map(|(_, sent)| sent).map(|sent| &sent.pending);
         unsent.unwrap_or_else(|| Pending::first(sent).unwrap_or(0))

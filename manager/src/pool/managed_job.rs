@@ -47,6 +47,7 @@ enum Task<A, R> {
 }
 
 impl<A, R> ManagedJob<A, R> {
+    /// Makes a job of a function of this program.
     pub(super) fn of_function(pool: &Proxy<Hosted>, function: fn(A) -> R) -> ManagedJob<A, R> {
         ManagedJob(Task::Function(pool.clone(), function))
     }
@@ -56,6 +57,7 @@ impl<A, R> ManagedJob<A, R> {
         ManagedJob(Task::Name(pool.clone(), name.to_owned(), std::marker::PhantomData))
     }
 
+    /// Returns the way to the pool of the job.
     pub(super) fn pool(&self) -> ManagedPool {
         match &self.0 {
             Task::Function(proxy, _) => ManagedPool::Local(proxy.clone()),
@@ -126,6 +128,7 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn apply_async(&self, item: A) -> Result<PoolPending<R>, PoolProxyError> {
+        // Chosen on this side, so that the task can be cancelled before any reply to it has come.
         let ticket = TaskTicket::next();
         let sent = match &self.0 {
             Task::Function(proxy, function) => proxy.post_given::<Apply, A, R, _>(*function, &(item, ticket))?,
@@ -206,6 +209,7 @@ where
     ) -> Result<PoolPending<Vec<R>>, PoolProxyError> {
         let ticket = TaskTicket::next();
         let argument = (items.into_iter().collect(), chunk, ticket);
+        // A registry has two entries for each task, because the types of one item and of many differ.
         let sent = match &self.0 {
             Task::Function(proxy, function) => proxy.post_given::<Map, A, R, _>(*function, &argument)?,
             #[cfg(feature = "remote")]

@@ -37,6 +37,7 @@ pub(super) mod names {
 }
 
 impl ManagedPool {
+    /// Cancels a task of this process. Returns whether it had not ended.
     pub(super) fn cancel(&self, ticket: TaskTicket) -> Result<bool, CallError> {
         match self {
             ManagedPool::Local(proxy) => proxy.call(Hosted::cancel, ticket),
@@ -45,6 +46,7 @@ impl ManagedPool {
         }
     }
 
+    /// Returns the number of workers.
     pub(super) fn workers(&self) -> Result<usize, CallError> {
         match self {
             ManagedPool::Local(proxy) => proxy.read(apply_on::workers, ()),
@@ -53,6 +55,7 @@ impl ManagedPool {
         }
     }
 
+    /// Takes no more tasks. Those that this process has sent before are still run.
     pub(super) fn close(&self) -> Result<(), CallError> {
         match self {
             ManagedPool::Local(proxy) => proxy.call(apply_on::close, ()),
@@ -61,6 +64,7 @@ impl ManagedPool {
         }
     }
 
+    /// Stops all workers. Their tasks end with errors.
     pub(super) fn terminate(&self) -> Result<(), CallError> {
         match self {
             ManagedPool::Local(proxy) => proxy.read(apply_on::terminate, ()),
@@ -69,7 +73,9 @@ impl ManagedPool {
         }
     }
 
+    /// Waits until all workers have left, however long that takes.
     pub(super) fn join(&self) -> Result<(), CallError> {
+        // In slices as below: one call without an end would keep `terminate` out for ever.
         while !self.join_for(JOIN_SLICE)? {}
         Ok(())
     }
@@ -87,6 +93,7 @@ impl ManagedPool {
         }
     }
 
+    /// Waits for one slice. Returns whether all workers have left.
     fn join_for(&self, slice: Duration) -> Result<bool, CallError> {
         match self {
             ManagedPool::Local(proxy) => proxy.call(apply_on::join_for, slice),

@@ -64,6 +64,7 @@ impl<R: DeserializeOwned> PoolPending<R> {
     /// ```
     #[doc(alias = "get")]
     pub fn wait(self) -> Result<R, PoolProxyError> {
+        // Two layers of errors: the call may have failed, or the task.
         Ok(self.pending.wait()??)
     }
 

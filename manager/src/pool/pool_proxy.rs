@@ -147,8 +147,10 @@ impl Manager {
     where
         A: Serialize + DeserializeOwned + 'static,
     {
+        // In two steps, so that a pool that cannot be made is an error with its reason, and not a panic of the constructor.
         let proxy = self.create(|(): ()| Hosted::default(), ())?;
         let opened = proxy.post_given::<Open<A>, A, PoolBuilder, _>(describe, &argument)?;
+        // On an error the proxy is dropped here, and the empty object with it.
         opened.wait()?.map_err(PoolProxyError::Start)?;
         Ok(PoolProxy::new(proxy))
     }

@@ -143,6 +143,7 @@ impl RemotePool {
         A: Serialize + DeserializeOwned,
     {
         let proxy = remote.obtain::<A, Hosted>(kind, pool, argument)?;
+        // Also for a pool that is shared and may be there: `Hosted::make` leaves it as it is.
         proxy.send::<A, Result<(), String>>(names::OPEN, argument)?.wait()?.map_err(PoolProxyError::Start)?;
         Ok(RemotePool { proxy })
     }
@@ -182,6 +183,7 @@ impl Registry {
     where
         A: Serialize + DeserializeOwned + 'static,
     {
+        // The constructor ignores the argument. It takes one, because the client sends the same in both steps.
         self.object(pool, |_: A| Hosted::default())
             .given::<Hosted, A, Result<(), String>>(
                 pool,

@@ -5,6 +5,7 @@ pub(super) struct Fnv(pub(super) u64);
 
 impl Fnv {
     pub(super) fn new() -> Fnv {
+        // The offset basis of FNV-1a with 64 bits, whose prime stands in `add`. The hasher of std may change with each release.
         Fnv(0xcbf2_9ce4_8422_2325)
     }
 

@@ -81,6 +81,7 @@ impl Registry {
         A: Serialize + DeserializeOwned,
         T: Any + Send + Sync,
     {
+        // The object itself never travels, so its name counts, and its shape does not.
         let types = ([type_name::<T>(), type_name::<A>(), ""], [shape::<A>(), 0]);
         self.add(object, MAKER, RequestKind::Make, Method::maker(make), types)
     }
@@ -144,6 +145,7 @@ impl Registry {
         A: DeserializeOwned,
         R: DeserializeOwned,
     {
+        // `Sequential`: the tasks of a client begin in the order in which they were sent.
         self.add(object, name, RequestKind::Sequential, method, types::<T, A, R>())
     }
 
@@ -158,6 +160,7 @@ impl Registry {
         match method {
             Ok(method) => {
                 let entry = Entry { kind, method, value, argument, result, shapes };
+                // A fault is kept until `serve` or `connect` reports it, so that a registry can be filled in one chain of calls.
                 if self.entries.insert((object.to_owned(), name.to_owned()), entry).is_some() {
                     self.trouble = Some(format!("the registry has two entries for `{object}` `{name}`"));
                 }
@@ -178,6 +181,7 @@ impl Registry {
         // A build that compares kinds writes more.
         hash.add(&[u8::from(codec::IS_CHECKED)]);
         for ((object, name), entry) in &self.entries {
+            // The address of the method is left out, because it differs between programs.
             let Entry { kind, method: _, value, argument, result, shapes } = entry;
             for text in [object.as_str(), name, value, argument, result] {
                 hash.add(text.as_bytes());
@@ -190,6 +194,7 @@ impl Registry {
 
     /// Returns the methods, in the order of their numbers.
     pub(crate) fn methods(&self) -> Vec<(u8, Method)> {
+        // The map walks in the order of names, by which `find` counts.
         self.entries.values().map(|entry| (entry.kind as u8, entry.method)).collect()
     }
 

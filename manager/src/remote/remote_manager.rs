@@ -132,6 +132,7 @@ impl Manager {
         );
         let served = served.map_err(|error| ManagerError::Serve(error.to_string()))?;
         let address: Result<Address, _> = served.parse();
+        // The owner removes the file at the end: a manager that is killed cannot.
         if let Ok(Address::Unix(path)) = &address {
             self.note_socket(path.clone());
         }
@@ -207,6 +208,7 @@ fn introduce(
 ) -> Result<RemoteManager, ConnectError> {
     match Connection::introduce(socket.into(), registry.fingerprint(), deadline) {
         Ok(connection) => Ok(RemoteManager { connection, registry: Arc::new(registry.clone()), timeout: None }),
+        // The greeting names nothing but the registry, so nothing else can be unknown.
         Err(CallError::Unknown(_)) => Err(ConnectError::Schema),
         Err(error) => Err(ConnectError::Failed(error)),
     }

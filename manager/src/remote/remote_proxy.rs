@@ -169,6 +169,7 @@ impl<T: Any> RemoteProxy<T> {
         let object = &self.object;
         let missing = || CallError::Unknown(format!("the registry has no method `{method}` of `{object}`"));
         let (number, entry) = self.registry.find(object, Some(method)).ok_or_else(missing)?;
+        // All three, before anything is sent: a network carries bytes only, and bytes of one type may read as another.
         let types =
             [(entry.value, type_name::<T>()), (entry.argument, type_name::<A>()), (entry.result, type_name::<R>())];
         match types.iter().find(|(registered, given)| registered != given) {

@@ -22,6 +22,7 @@ pub(super) fn shape<T: DeserializeOwned>() -> u64 {
     for _ in 0..MAX_ROUNDS {
         // The value is of no interest, and neither is why there may be none, be it a panic.
         let _ended_early = panics::catch(|| drop(T::deserialize(&mut tracer)));
+        // A panic has left it where it was, while an error has come back up through `inside`.
         tracer.depth = 0;
         if tracer.is_done() {
             break;
@@ -58,6 +59,7 @@ fn over() -> Error {
 impl Tracer {
     fn note(&mut self, what: &str) -> Result<(), Error> {
         self.notes += 1;
+        // Before the hash: both programs end the trace at the same note, and so with the same number.
         if self.notes > MAX_NOTES {
             return Err(over());
         }
@@ -109,6 +111,7 @@ impl Tracer {
             Some(ending) if is_deep => ending,
             _ => {
                 seen.turns += 1;
+                // An enum without variants must not end in a division by zero.
                 (seen.turns - 1) % variants.max(1)
             }
         }
@@ -180,6 +183,7 @@ impl<'de> Deserializer<'de> for &mut Tracer {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.note("seq")?;
+        // One element has the shape of all.
         let count = usize::from(!self.is_deep());
         self.items(&[], count, visitor)
     }
@@ -227,6 +231,7 @@ impl<'de> Deserializer<'de> for &mut Tracer {
         let chosen = self.choose(name, variants.len());
         self.note_number(chosen)?;
         let value = self.inside(|tracer| visitor.visit_enum(Chosen { tracer, index: chosen }))?;
+        // After the value was read: a variant that contains its enum without an end never gets here.
         self.enums.entry(name).or_default().ending = Some(chosen);
         Ok(value)
     }
@@ -251,6 +256,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         if self.left == 0 {
             return Ok(None);
         }
+        // Only structs and variants like them have names. Everything else has an empty list, in which no index is found.
         if let Some(name) = self.names.get(self.names.len().wrapping_sub(self.left)) {
             self.tracer.note(name)?;
         }

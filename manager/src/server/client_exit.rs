@@ -25,13 +25,16 @@ impl State {
             // Its calls are refused, and not run: their results could not be delivered, and they may be long.
             std::mem::take(&mut self.ready).into_iter().partition(|job| is_of(job, id));
         self.ready = stay.into();
+        // Its jobs that run are in no list; `is_deserted` recognises them when they end.
         let mut ready = VecDeque::new();
         let mut released = self.table.remove_client(id, |job| is_of(job, id), &mut ready);
+        // After all lists were searched: leaving an object lets the next job go on, which must not be one of this client.
         for job in gone.into_iter().chain(std::mem::take(&mut released.calls)) {
             self.refuse(job, Failure::Gone);
         }
         self.finish_release(released);
         self.go_on(ready);
+        // Each of them, because only the value knows whether the client held something of it.
         for object in self.table.with_exit_hooks() {
             self.start_exit_hook(object, id);
         }
@@ -58,14 +61,17 @@ impl State {
         !is_remote && !self.clients.contains_key(&call.client.0)
     }
 
+    /// Begins the exit hook of an object for a client that is gone. Its argument is the number of that client.
     fn start_exit_hook(&mut self, object: ObjectId, client: ClientId) {
         let Some(method) = self.table.value(object).and_then(|cell| cell.exit_hook) else { return };
         let Ok(argument) = codec::encode(&client.0) else { return };
         let work = Work::Call { kind: RequestKind::Exclusive, method, argument: Argument::from(argument) };
+        // A job like any other: it waits for its turn, and as it may change the object, parked calls try again after it.
         self.start(Job::new(Origin::ExitHook(client), Some(object), work));
     }
 }
 
+/// Returns whether a client has sent the job over its connection. Exit hooks for it are not its jobs.
 fn is_of(job: &Job, client: ClientId) -> bool {
     matches!(job.origin, Origin::Client(call) if call.client == client)
 }

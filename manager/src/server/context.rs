@@ -11,6 +11,7 @@ thread_local! {
     static RUNNING: RefCell<Vec<Running>> = const { RefCell::new(Vec::new()) };
 }
 
+/// One call that runs: its objects are in `single` if it is one, and in `objects` otherwise.
 struct Running {
     caller: ClientId,
     objects: Vec<ObjectId>,
@@ -41,6 +42,7 @@ pub(crate) fn caller() -> ClientId {
 
 /// Returns whether a call on this thread works on the object.
 pub(crate) fn is_held(object: ObjectId) -> bool {
+    // Not only the innermost call: the outer ones hold their objects until it has returned.
     RUNNING.with_borrow(|running| running.iter().any(|one| one.single == Some(object) || one.objects.contains(&object)))
 }
 

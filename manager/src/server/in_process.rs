@@ -53,6 +53,7 @@ impl Server {
         argument: Message,
         deadline: Option<Instant>,
     ) -> Result<Message, CallError> {
+        // The turn would come only after the method that runs, and that would wait for this call.
         if context::is_held(object) {
             return Err(CallError::Reentrant);
         }
@@ -64,6 +65,7 @@ impl Server {
         // Only its own call: another one might want what this thread is working on, and wait for itself.
         match state.take_ready(|origin| origin.is_slot(&slot)) {
             Some((job, cells)) => self.run_alone(state, job, cells),
+            // It waits for its turn, or was refused at once. The slot says which.
             None => drop(state),
         }
         match slot.wait(deadline).or_else(|| self.take_back(&slot, object)) {
@@ -79,7 +81,9 @@ impl Server {
         let mut state = self.lock();
         // A conditional call that is being tried right now is cancelled when its condition is found not to hold.
         let _begun = state.cancel(|origin| origin.is_slot(slot), &[object]);
+        // Other calls may go on without the cancelled one, and the leader may be asleep.
         drop(self.pass_on(state, None));
+        // A cancellation has filled the slot already, so only a call that runs uses this time.
         slot.wait(Instant::now().checked_add(RUNNING_CALL_TIMEOUT))
     }
 

@@ -20,16 +20,21 @@ use crate::wire::tuning::{SPIN_MAX_MISSES, SPIN_RETRY_EVERY};
 
 /// The server.
 pub(crate) struct Server {
+    /// The id by which proxies that arrive here are recognised as this manager's own.
     pub(crate) manager: ManagerId,
     /// The id of its process.
     process: u32,
+    /// Held for a moment at a time, and never while a method runs.
     state: Mutex<State>,
     /// Notified when the server is to end.
     over: Condvar,
+    /// Which thread leads, and which one would take over.
     pub(super) threads: LeaderFollowers,
     /// Whether it has paid for the leader to stay awake.
     pub(super) spin: AdaptiveSpin,
+    /// The descriptors of all clients and listeners, and of the waker.
     pub(super) epoll: Arc<Epoll>,
+    /// Ends the sleep of the leader. Any thread of the process may use it.
     pub(super) waker: Waker,
 }
 
@@ -47,6 +52,7 @@ impl Server {
         Ok(Arc::new(Server { manager, process, state, over, threads, spin, epoll, waker }))
     }
 
+    /// Locks the state. A panic of another holder is ignored: no code of the user's runs with the lock.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -59,19 +65,23 @@ impl Server {
     /// Runs what can be run until there is nothing. A leader stops when another thread leads.
     pub(super) fn run_ready<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> MutexGuard<'a, State> {
         while state.leader == me {
+            // Between jobs, because a leader with much to do would otherwise keep dead values for as long as calls come.
             state = self.drop_deferred(state, Some(me));
             let Some((job, cells)) = state.next_ready() else { break };
             state = self.run(state, job, cells, Some(me));
         }
+        // If another thread leads by now, the jobs that this one has made ready are for that thread, which may be asleep.
         self.pass_on(state, Some(me))
     }
 
     /// Runs one job, and leaves those that it has kept waiting to the leader.
     pub(super) fn run_alone<'a>(&'a self, state: MutexGuard<'a, State>, job: Job, cells: Cells) {
+        // `None`: this thread does not lead, so the follower must not watch its call.
         let state = self.run(state, job, cells, None);
         drop(self.pass_on(self.drop_deferred(state, None), None));
     }
 
+    /// Runs one job without the lock, and ends it with the lock. `leader` is the number of the calling thread, if it leads.
     fn run<'a>(
         &'a self,
         state: MutexGuard<'a, State>,
@@ -96,11 +106,13 @@ impl Server {
         leader: Option<u64>,
         work: impl FnOnce() -> R,
     ) -> (R, MutexGuard<'a, State>) {
+        // With the lock held: a thread that takes over finds the call counted, and ends the count in place of this one.
         if leader.is_some() {
             self.threads.begin();
         }
         drop(state);
         let result = work();
+        // Before the lock: in a copy of the process, a thread that was not copied may hold it for ever.
         self.exit_in_copy();
         let state = self.lock();
         // A thread that took over has counted this call as ended.
@@ -127,9 +139,11 @@ impl Server {
 
     /// Drops values without references, without the lock: they may hold proxies, and take long.
     fn drop_deferred<'a>(&'a self, mut state: MutexGuard<'a, State>, leader: Option<u64>) -> MutexGuard<'a, State> {
+        // `State` cannot reach the condition variable. The leader comes by here after each message that it handles.
         if state.is_over {
             self.over.notify_all();
         }
+        // A loop: a value may hold proxies, and dropping them may leave further values without references.
         while !state.deferred_drops.is_empty() {
             let values = std::mem::take(&mut state.deferred_drops);
             let drop_all = || {

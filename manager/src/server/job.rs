@@ -16,6 +16,7 @@ use crate::wire::protocol::{Failure, RequestKind};
 
 /// A call.
 pub(crate) struct Job {
+    /// Where the outcome goes.
     pub(crate) origin: Origin,
     pub(crate) work: Work,
     /// The objects that it needs, in ascending order, so that two jobs never wait for each other.
@@ -49,6 +50,7 @@ pub(crate) type Shared = (u64, u32);
 
 /// An argument, in the bytes that it came in.
 pub(crate) struct Argument {
+    /// The argument as the codec wrote it, and the header behind it.
     pub(crate) bytes: Vec<u8>,
     /// The end of the argument; the header of the request follows.
     pub(crate) end: usize,
@@ -57,11 +59,13 @@ pub(crate) struct Argument {
 
 /// One step of a transaction.
 pub(crate) struct Step {
+    /// One object, or two different ones for a method on both.
     pub(crate) objects: (ObjectId, Option<ObjectId>),
     pub(crate) method: Method,
     pub(crate) argument: Message,
 }
 
+/// The objects of a job. Most have one, which so costs no allocation.
 enum Objects {
     None,
     One(ObjectId),
@@ -77,6 +81,7 @@ pub(crate) enum Finish {
 }
 
 impl Job {
+    /// Makes a job on one object, or on none for work that makes one. It holds nothing yet.
     pub(crate) fn new(origin: Origin, object: Option<ObjectId>, work: Work) -> Job {
         Job { origin, work, objects: object.map_or(Objects::None, Objects::One), held: 0, claim: None }
     }
@@ -112,14 +117,17 @@ impl Job {
         }
     }
 
+    /// Makes the job of a transaction, which holds all objects of its steps at once.
     pub(crate) fn of_steps(origin: Origin, steps: Vec<Step>) -> Job {
         let both = |step: &Step| std::iter::once(step.objects.0).chain(step.objects.1);
         let mut objects: Vec<ObjectId> = steps.iter().flat_map(both).collect();
+        // In ascending order, as all jobs take their objects; and each once, or the job would wait for itself.
         objects.sort_unstable();
         objects.dedup();
         Job { origin, work: Work::Steps(steps), objects: Objects::Many(objects), held: 0, claim: None }
     }
 
+    /// Returns all objects that it needs, in ascending order and each once.
     pub(crate) fn objects(&self) -> &[ObjectId] {
         match &self.objects {
             Objects::None => &[],
@@ -148,7 +156,9 @@ impl Job {
         self.held = 0;
     }
 
+    /// Returns how it uses its objects. Only `Shared` calls run beside each other.
     pub(crate) fn mode(&self) -> Mode {
+        // `Sequential` only reads, and has the object alone all the same: two readers could overtake each other.
         if matches!(self.work, Work::Call { kind: RequestKind::Shared, .. }) { Mode::Shared } else { Mode::Exclusive }
     }
 
@@ -157,17 +167,20 @@ impl Job {
         !matches!(self.work, Work::Call { kind, .. } if kind.only_reads())
     }
 
+    /// Returns whether it may find that its condition does not hold, and then waits for a change of its object.
     pub(crate) fn is_conditional(&self) -> bool {
         matches!(self.work, Work::Call { kind: RequestKind::Conditional, .. })
     }
 
     /// Runs it. The cells are those of its objects, in the same order.
     pub(crate) fn run(&mut self, cells: &[Arc<ObjectCell>], buffer: Vec<u8>) -> Finish {
+        // The method asks the context for its caller, and a nested call asks it for the objects that are held.
         let _running = context::enter(self.origin.caller(), self.objects());
         match &mut self.work {
             Work::Call { kind, method, argument } => {
                 let run = argument.run(*kind, *method, buffer);
                 let outcome = run.map_or_else(Outcome::Failed, |run| cells[0].run(run));
+                // A promise counts only together with a value: a method that fails after it has promised has failed.
                 match (context::take_deferred(), outcome) {
                     (Some(promise), Outcome::Returned(_)) => Finish::Later(promise),
                     (_, outcome) => Finish::Was(outcome),
@@ -179,6 +192,7 @@ impl Job {
                 made.map_or_else(|failure| Finish::Was(Outcome::Failed(failure)), Finish::Made)
             }
             Work::Steps(steps) => {
+                // Steps run once: a transaction is never parked, because `run_steps` refuses conditions.
                 let steps = std::mem::take(steps);
                 Finish::Was(run_steps(steps, self.objects(), cells))
             }
@@ -207,6 +221,7 @@ impl Argument {
 
 /// Runs steps up to the first that fails. The result is the list of theirs.
 fn run_steps(steps: Vec<Step>, objects: &[ObjectId], cells: &[Arc<ObjectCell>]) -> Outcome {
+    // The cells are in the order of the objects, which `of_steps` has sorted.
     let cell = |object: ObjectId| objects.binary_search(&object).ok().map(|at| &cells[at]);
     let mut results = Vec::with_capacity(steps.len());
     for step in steps {
@@ -220,17 +235,20 @@ fn run_steps(steps: Vec<Step>, objects: &[ObjectId], cells: &[Arc<ObjectCell>]) 
         };
         let outcome = match (cell(step.objects.0), step.objects.1.map(cell)) {
             (Some(one), None) => one.run(run),
+            // Locking one cell twice would wait for ever.
             (Some(one), Some(Some(other))) if !Arc::ptr_eq(one, other) => one.run_both(other, run),
             _ => Outcome::Failed(Failure::Nonsense("the two objects of one call are the same".to_owned())),
         };
         match outcome {
             Outcome::Returned(result) => results.push(result),
+            // The earlier steps stay done, as the documentation of `Transaction` says: there is no copy to go back to.
             Outcome::Failed(failure) => return Outcome::Failed(failure),
             Outcome::NotYet => {
                 return Outcome::Failed(Failure::Nonsense("a step cannot wait for a condition".to_owned()));
             }
         }
     }
+    // All steps share one context, so it is not known which of them has made the promise.
     if context::take_deferred().is_some() {
         return Outcome::Failed(Failure::BadResult("the result of a step cannot come later".to_owned()));
     }

@@ -22,19 +22,24 @@ impl Server {
     pub(super) fn start_threads(self: &Arc<Server>) -> io::Result<()> {
         let leader = Arc::clone(self);
         let lead = move || leader.lead();
+        // The follower first: otherwise the leader might find itself alone, and start a second one.
         let started = self.spawn_follower().and_then(|()| named().spawn(lead));
         started.map(drop).map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))
     }
 
+    /// Starts a thread that waits in line, follows, and leads when its time has come.
     fn spawn_follower(self: &Arc<Server>) -> io::Result<()> {
         let server = Arc::clone(self);
+        // Counted before it runs: a leader that looks meanwhile must not start another one.
         self.threads.add_idle();
         named().spawn(move || server.follow_and_lead()).map(drop)
     }
 
+    /// Follows and leads in turns, until other threads are enough for that.
     fn follow_and_lead(self: Arc<Server>) {
         loop {
             self.threads.follow();
+            // Not counted while it leads, so that `lead` sees whether another thread would take over.
             self.threads.remove_idle();
             self.lead();
             // One follower and one thread in line for it are enough.
@@ -47,6 +52,7 @@ impl Server {
     /// Becomes the leader, until another thread does.
     fn lead(self: &Arc<Server>) {
         let mut state = self.lock();
+        // A number and not a flag: the former leader compares its own with it whenever it has the lock again, and stops.
         state.leader += 1;
         let me = state.leader;
         // The former leader is left to its call: the new one is busy with nothing.
@@ -82,14 +88,18 @@ impl Server {
             // Clients that send all the time must not keep others from being read.
             state.wake(self.epoll.wait(Some(Instant::now())).unwrap_or_default());
         }
+        // Asked first, because `poll_stalled` reads the clock, and most turns have no stalled client.
         if state.next_stalled_poll().is_some() {
             state.poll_stalled();
         }
+        // Shared memory before the kernel: a look there costs no system call.
         if state.busy.is_empty() && !state.poll_pipes() {
             state = self.idle(state, me);
         }
+        // `idle` also ends without a client: when a job has become ready, or another thread leads by now.
         let Some(token) = state.busy.pop_front() else { return state.leader == me };
         if token == Server::WAKER {
+            // Drained before the caller looks for work, so a wake-up that comes in between is not lost.
             self.waker.drain();
             return state.leader == me;
         }
@@ -103,6 +113,7 @@ impl Server {
                 state.busy.retain(|one| *one != token);
                 break;
             }
+            // After each message and not after all of them: a client that waits gets its reply earliest this way.
             state = self.run_ready(state, me);
         }
         state.leader == me
@@ -110,6 +121,7 @@ impl Server {
 
     /// Waits until a client sends something: awake for a moment, then asleep.
     fn idle<'a>(&'a self, mut state: MutexGuard<'a, State>, me: u64) -> MutexGuard<'a, State> {
+        // On one core the client cannot run while the leader spins.
         if (!state.awake.is_empty() || state.remote_active) && has_other_cores() {
             if self.spin.should_spin() {
                 let has_paid;
@@ -120,11 +132,14 @@ impl Server {
                 }
             }
             self.spin.record(false);
+            // Sockets cost a system call for each look, so one wait in vain ends the looking. The next frame begins it again.
             state.remote_active = false;
         }
+        // Armed with the lock held, and looked at once more: a client that sends later makes its descriptor ready.
         if !state.prepare_sleep() {
             return state;
         }
+        // Read after the arming, which may have found stalled clients.
         let until = state.next_stalled_poll();
         drop(state);
         let tokens = self.epoll.wait(until).unwrap_or_default();
@@ -150,6 +165,7 @@ impl Server {
             };
             state = self.lock();
             state.wake(tokens);
+            // Jobs that other threads have made ready are work, too; and a leader that was replaced must not go on looking.
             if state.poll_pipes() || !state.ready.is_empty() || state.leader != me {
                 return (true, state);
             }
@@ -160,6 +176,7 @@ impl Server {
     }
 }
 
+/// Returns a builder for the server's threads, with the name that debuggers show.
 fn named() -> thread::Builder {
     thread::Builder::new().name("manager".to_owned())
 }

@@ -21,6 +21,7 @@ pub(super) struct LeaderFollowers {
     next_leader: Mutex<()>,
     /// Held by the follower while it looks.
     watch: Mutex<()>,
+    /// Notified when the follower is to look again after its sleep.
     wakeup: Condvar,
     /// The number of threads that follow, or wait in line for it.
     idle: AtomicU64,
@@ -62,6 +63,7 @@ impl LeaderFollowers {
 
     /// Waits until the leader has been busy with one call for too long.
     pub(super) fn follow(&self) {
+        // Released on return, when this thread takes over: the first in line then follows it.
         let _next = lock(&self.next_leader);
         let mut watch = lock(&self.watch);
         // Pairs with `begin` and `end`, as the load below.
@@ -71,6 +73,7 @@ impl LeaderFollowers {
             // Pairs with `begin` and `end`.
             let epoch = self.epoch.load(Ordering::SeqCst);
             match (epoch == seen, epoch % 2 == 1) {
+                // The same call, seen twice, with a pause of `LEADER_MAX_BUSY` in between.
                 (true, true) => return,
                 (true, false) => quiet += 1,
                 (false, _) => quiet = 0,
@@ -79,6 +82,7 @@ impl LeaderFollowers {
         }
     }
 
+    /// Waits between two looks: for [`LEADER_MAX_BUSY`], or where it has long been quiet, until a call begins.
     fn pause<'a>(&self, watch: MutexGuard<'a, ()>, is_quiet: bool) -> MutexGuard<'a, ()> {
         if !is_quiet {
             return ignore_poison(self.wakeup.wait_timeout(watch, LEADER_MAX_BUSY)).0;

@@ -21,6 +21,7 @@ pub(crate) const PIPE: u64 = 1 << 63;
 /// A connection.
 pub(crate) struct LocalClient {
     pub(crate) id: ClientId,
+    /// The link on which the client sends what cannot go through the pipe. Its end is the end of the client.
     requests: Control,
     /// Messages that came over the link before the pipe has announced them.
     early: VecDeque<ControlMessage<Message>>,
@@ -53,6 +54,7 @@ impl LocalClient {
             id,
             requests,
             early,
+            // The greeting may have come before the link was watched, so the first look goes there.
             control_ready: true,
             queue: None,
             methods: Vec::new(),
@@ -88,6 +90,7 @@ impl LocalClient {
 
     /// Returns its next message. Links and pipe fail alike: the client is gone, or as good as gone.
     pub(crate) fn recv(&mut self, epoll: &Epoll) -> Result<Received, LinkError> {
+        // Replies first: room for them may be what this look is about, and a client that takes none is not read for ever.
         if self.queue.as_ref().is_some_and(|queue| queue.is_waiting) {
             self.drain(epoll)?;
         }
@@ -97,13 +100,16 @@ impl LocalClient {
         if self.queue.as_ref().is_some_and(|queue| queue.is_full) {
             return Ok(Received::Nothing);
         }
+        // The pipe decides the order: a message on the link waits for the empty frame that announces it.
         if let Some(frame) = self.next_call()? {
             return if frame.is_empty() { self.next_message() } else { Ok(Received::Call(frame)) };
         }
+        // Most looks end here, without a system call for a link that has nothing.
         if !self.control_ready {
             return Ok(Received::Nothing);
         }
         match self.requests.try_recv()? {
+            // Before the greeting there is no pipe that could announce anything.
             TryRecv::Value(message) if self.queue.is_none() => Ok(Received::Control(Box::new(message))),
             TryRecv::Value(message) => {
                 // The link was faster than the pipe. The message waits until the pipe announces it.
@@ -132,6 +138,7 @@ impl LocalClient {
         // The client needs it to find out whether this process was stopped.
         claims.store_manager_pid();
         let (answers, calls) = pipe.split();
+        // The mark spares the link a look when only the pipe is ready.
         epoll.add(calls.pollable(), self.id.0 | PIPE)?;
         self.queue = Some(ReplyQueue::new(replies, calls, answers, claims));
         Ok(())
@@ -151,6 +158,7 @@ impl LocalClient {
         is_next
     }
 
+    /// Returns the method that the client has introduced under a number.
     pub(crate) fn method(&self, index: u32) -> Option<Method> {
         self.methods.get(usize::try_from(index).ok()?).copied()
     }
@@ -160,6 +168,7 @@ impl LocalClient {
     pub(crate) fn reply(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll) -> bool {
         let Some(queue) = &mut self.queue else { return true };
         queue.add(answer, result);
+        // While replies wait for room, its event flushes them; an attempt for each new reply would be in vain.
         if !queue.is_waiting && !queue.flush() {
             queue.is_waiting = true;
             let _closed = self.watch_room(epoll);
@@ -170,6 +179,7 @@ impl LocalClient {
         !self.is_lost()
     }
 
+    /// Returns whether a reply was lost, so that the client is not worth listening to.
     fn is_lost(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_lost)
     }
@@ -184,6 +194,7 @@ impl LocalClient {
         }
     }
 
+    /// Returns the next frame of the pipe; `None` if there is none now. An empty one announces a message on the link.
     fn next_call(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
         if self.ends.is_empty() && !self.take_calls()? {
             return Ok(None);
@@ -197,6 +208,7 @@ impl LocalClient {
     /// Takes calls over from shared memory. Returns whether there were any.
     fn take_calls(&mut self) -> Result<bool, LinkError> {
         let Some(queue) = self.queue.as_ref().filter(|queue| !queue.calls.is_empty()) else { return Ok(false) };
+        // All of the last batch has begun by now, so the buffer is free, and keeps its memory.
         self.calls.clear();
         self.begin = 0;
         let mut ends = Vec::from(std::mem::take(&mut self.ends));
@@ -218,6 +230,7 @@ impl LocalClient {
         }
         match self.requests.try_recv()? {
             TryRecv::Value(message) => Ok(Received::Control(Box::new(message))),
+            // A client empties its link before it announces a message in the pipe, so this one breaks the protocol.
             TryRecv::Empty => Err(LinkError::Garbled("it announced a message that it had not sent".to_owned())),
             TryRecv::End => Ok(Received::End),
         }
@@ -241,12 +254,14 @@ impl LocalClient {
         Ok(())
     }
 
+    /// Has the kernel report room for replies, in the pipe or on the link. `drain` ends that.
     fn watch_room(&self, epoll: &Epoll) -> io::Result<()> {
         let Some(queue) = &self.queue else { return Ok(()) };
         epoll.add(queue.answers.space_pollable(), self.id.0)?;
         epoll.add(queue.replies.pollable(), self.id.0)
     }
 
+    /// Reads no more of a client until it has taken all its replies.
     fn stop_listening(&mut self, epoll: &Epoll) -> io::Result<()> {
         let Some(queue) = &mut self.queue else { return Ok(()) };
         // Replies can pile up only as long as requests are read, so the client that does not take them is not read.

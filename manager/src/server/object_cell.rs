@@ -13,7 +13,7 @@ use crate::wire::protocol::{Failure, RequestKind};
 /// A value of any type.
 pub(crate) type AnyValue = Box<dyn Any + Send + Sync>;
 
-/// A value where it lies. The table has given out turns before anybody comes here, so the lock never makes anyone wait.
+/// A value where it lies. The table gives out turns before a method runs here, so no thread ever waits for the lock.
 pub(crate) struct ObjectCell {
     value: RwLock<AnyValue>,
     /// To be called on the value when a client is gone.
@@ -57,6 +57,7 @@ impl ObjectCell {
         let mut slot = None;
         match run.on(Operand::New(&mut slot)) {
             Outcome::Failed(failure) => Err(failure),
+            // A maker writes its value into the slot, so its result is of no use.
             Outcome::Returned(_) | Outcome::NotYet => {
                 let value = slot.ok_or_else(|| Failure::Nonsense("the method makes no value".to_owned()))?;
                 Ok(ObjectCell::new(value, exit_hook))
@@ -64,8 +65,10 @@ impl ObjectCell {
         }
     }
 
+    /// Runs a method on the value. Whether it may change the value follows from its kind.
     pub(crate) fn run(&self, run: Invocation<'_>) -> Outcome {
         if run.kind.only_reads() {
+            // The poison of std does not count: `on` catches panics, and the table keeps the poison that callers see.
             let value = self.value.read().unwrap_or_else(PoisonError::into_inner);
             return run.on(Operand::Shared(&**value));
         }
@@ -75,6 +78,7 @@ impl ObjectCell {
 
     /// Runs a method on two values, which are not the same.
     pub(crate) fn run_both(&self, other: &ObjectCell, run: Invocation<'_>) -> Outcome {
+        // In any order: the job has its turn with both objects, so no other thread has either lock.
         let mut first = self.value.write().unwrap_or_else(PoisonError::into_inner);
         let mut second = other.value.write().unwrap_or_else(PoisonError::into_inner);
         run.on(Operand::Both(&mut **first, &mut **second))
@@ -82,6 +86,7 @@ impl ObjectCell {
 }
 
 impl Invocation<'_> {
+    /// Calls the method. A panic of it becomes the outcome, and the calling thread goes on.
     fn on(self, target: Operand<'_>) -> Outcome {
         let Invocation { method, argument, descriptors, buffer, .. } = self;
         // The panic is the caller's result; the server goes on.

@@ -38,14 +38,17 @@ impl Origin {
         }
     }
 
+    /// Returns whether it is this call of a client.
     pub(super) fn is(&self, wanted: CallId) -> bool {
         matches!(self, Origin::Client(call) if *call == wanted)
     }
 
+    /// Returns whether it is the call in the server that waits at this slot.
     pub(super) fn is_slot(&self, wanted: &Arc<OutcomeSlot>) -> bool {
         matches!(self, Origin::InProcess(slot) if Arc::ptr_eq(slot, wanted))
     }
 
+    /// Returns whether both are one call.
     pub(super) fn is_same(&self, other: &Origin) -> bool {
         match (self, other) {
             (Origin::Client(call), other) => other.is(*call),
@@ -57,6 +60,7 @@ impl Origin {
 }
 
 impl OutcomeSlot {
+    /// Gives the outcome, and wakes the caller.
     pub(super) fn fill(&self, outcome: Outcome) {
         *lock(&self.outcome) = Some(outcome);
         self.filled.notify_all();

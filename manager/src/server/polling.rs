@@ -9,6 +9,7 @@ impl State {
     /// Marks as busy what the kernel reports as ready.
     pub(crate) fn wake(&mut self, tokens: Vec<u64>) {
         for ready in tokens {
+            // Both descriptors of a client lead to one entry in the queue: `recv` reads both in any case.
             let token = ready & !PIPE;
             if let Some(client) = self.clients.get_mut(&token) {
                 if ready == token {
@@ -43,10 +44,12 @@ impl State {
                 busy.push_back(*token);
                 true
             }
+            // It was stopped in the middle of a send and cannot be armed, so the clock decides when it is looked at.
             Some(None) => {
                 stalled.add(*token);
                 false
             }
+            // Armed: from now on the kernel reports it, and `wake` polls it again.
             Some(Some(false)) | None => false,
         });
         self.busy.is_empty()
@@ -65,6 +68,7 @@ impl State {
     /// Looks at the stalled clients again, if it is time for it.
     pub(crate) fn poll_stalled(&mut self) {
         for token in self.stalled.take_over() {
+            // As if the kernel had reported it: it becomes active, and `prepare_sleep` adds it again if it still cannot be armed.
             self.wake(vec![token]);
         }
     }

@@ -12,6 +12,7 @@ use crate::wire::protocol::Failure;
 /// The answer that is owed to a caller. Two things must come together: the caller, and the outcome.
 pub(crate) struct Promise(Mutex<PromiseState>);
 
+/// The states: from open to bound or fulfilled, whichever comes first, and then to kept. Nothing leads back.
 enum PromiseState {
     /// Neither is known.
     Open,
@@ -38,6 +39,7 @@ impl Promise {
                 deliver(origin, outcome);
             }
             first @ PromiseState::Fulfilled(_) => *state = first,
+            // A `Reply` fulfils its promise once more when it is dropped after `send`. That is without effect.
             PromiseState::Kept => {}
         }
     }
@@ -61,6 +63,7 @@ impl Promise {
     }
 }
 
+/// Returns the outcome of a call whose promise belongs to another one.
 fn promised_twice() -> Outcome {
     Outcome::Failed(Failure::BadResult("it was promised to another call".to_owned()))
 }

@@ -23,7 +23,9 @@ use crate::wire::tuning::MAX_UNSENT_REMOTE_BYTES;
 /// The methods that a manager offers to other programs.
 #[derive(Debug)]
 pub(crate) struct Schema {
+    /// The fingerprint of the registry, which a client must name first.
     pub(crate) fingerprint: u64,
+    /// The methods by their numbers, each with the only kind of call that it permits.
     pub(crate) methods: Vec<(RequestKind, Method)>,
 }
 
@@ -39,11 +41,13 @@ pub(super) struct RemoteClients {
 
 /// A client that is connected over a socket.
 pub(crate) struct RemoteClient {
+    /// The socket, and what has arrived on it.
     frames: FrameReader,
     pub(crate) schema: Arc<Schema>,
     is_known: bool,
     /// Whether it is given up.
     is_lost: bool,
+    /// Bytes of replies for which the socket had no room; the first may be in the middle of a frame.
     unsent: VecDeque<u8>,
 }
 
@@ -53,7 +57,9 @@ impl RemoteClient {
         Ok(RemoteClient { frames, schema, is_known: false, is_lost: false, unsent: VecDeque::new() })
     }
 
+    /// Returns what the leader waits for: frames, and room while there are unsent bytes.
     pub(crate) fn pollable(&self) -> Pollable<'_> {
+        // A socket with room is always writable, and would keep the leader awake while there is nothing to send.
         Pollable::readable(self.frames.as_fd()).writable_too(!self.unsent.is_empty())
     }
 
@@ -67,7 +73,9 @@ impl RemoteClient {
         if self.is_known {
             return None;
         }
+        // The fingerprint is the whole greeting: the key was checked by the listener before.
         let theirs = <[u8; 8]>::try_from(frame).map(u64::from_le_bytes);
+        // A client of another registry may greet again. Until it is known, no frame of it is taken for a call.
         self.is_known = theirs.is_ok_and(|theirs| theirs == self.schema.fingerprint);
         Some(if self.is_known { Ok(()) } else { Err(Failure::Nonsense("another registry".to_owned())) })
     }
@@ -75,6 +83,7 @@ impl RemoteClient {
     /// Returns the method of a number, if it is to be called in this way.
     pub(crate) fn method(&self, index: u32, kind: RequestKind) -> Option<Method> {
         let (registered, method) = self.schema.methods.get(usize::try_from(index).ok()?)?;
+        // `Open` names a constructor, which the registry has as a `Make`.
         let fits = *registered == kind || matches!((registered, kind), (RequestKind::Make, RequestKind::Open));
         fits.then_some(*method)
     }
@@ -85,6 +94,7 @@ impl RemoteClient {
         !self.is_lost
     }
 
+    /// Sends an answer, or keeps it for later. Returns `false` if the connection is lost, or too much is kept.
     fn send(&mut self, answer: ReplyHeader, result: Message, epoll: &Epoll, token: u64) -> bool {
         let frame = frame_of(answer, result);
         // Replies must not overtake the rest of the frame before them.
@@ -99,6 +109,7 @@ impl RemoteClient {
         let Ok(sent) = self.write(&frame) else { return false };
         if sent < frame.len() {
             self.unsent.extend(&frame[sent..]);
+            // From now on its room is waited for as well, until `drain` has sent all.
             let _closed = epoll.change(self.pollable(), token);
         }
         true
@@ -110,6 +121,7 @@ impl RemoteClient {
             return !self.is_lost;
         }
         loop {
+            // The buffer is a ring of two pieces at most, so the loop ends after two writes.
             let piece = self.unsent.as_slices().0;
             let length = piece.len();
             let Ok(sent) = self.write(piece) else { return false };
@@ -129,6 +141,7 @@ impl RemoteClient {
         let mut sent = 0;
         while sent < bytes.len() {
             match self.frames.stream().write(&bytes[sent..]) {
+                // Trying again would be a loop without an end.
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -143,6 +156,7 @@ impl RemoteClient {
 /// An answer as it is sent. A result that cannot be is an error in its place.
 fn frame_of(answer: ReplyHeader, result: Message) -> Vec<u8> {
     let (payload, descriptors) = result.into_parts();
+    // Only this call fails. The connection stays, because other calls are in flight on it.
     if !descriptors.is_empty() {
         return frame_of_failure(answer, "it holds descriptors or proxies, which do not cross a network".to_owned());
     }
@@ -154,6 +168,7 @@ fn frame_of(answer: ReplyHeader, result: Message) -> Vec<u8> {
     })
 }
 
+/// Returns the frame of an error in place of a result.
 fn frame_of_failure(answer: ReplyHeader, text: String) -> Vec<u8> {
     let failure = codec::encode(&Failure::BadResult(text)).unwrap_or_default();
     let mut bytes = failure.into_parts().0.into_vec();

@@ -20,6 +20,7 @@ impl State {
         match origin {
             Origin::Client(call) => self.reply(call, outcome),
             Origin::InProcess(slot) => slot.fill(outcome),
+            // There is no caller. A hook that panics has poisoned its object, which the next caller sees.
             Origin::ExitHook(_) => {}
         }
     }
@@ -41,6 +42,7 @@ impl State {
         Outcome::of(&object)
     }
 
+    /// Sends the outcome of a call to its client, if it wants a reply.
     pub(super) fn reply(&mut self, call: CallId, outcome: Outcome) {
         // Number 0 is for calls without a reply.
         if call.number != 0 {
@@ -48,15 +50,18 @@ impl State {
         }
     }
 
+    /// Sends an outcome under a number, be it a call's or the greeting's.
     pub(super) fn send_outcome(&mut self, client: ClientId, number: u64, outcome: Outcome) {
         let (status, result) = match outcome {
             Outcome::Returned(result) => (ReplyStatus::Returned, result),
             Outcome::Failed(failure) => (ReplyStatus::Failed, codec::encode(&failure).unwrap_or_default()),
+            // `end` parks or cancels such a job, so there is nothing to say yet.
             Outcome::NotYet => return,
         };
         self.send(client, ReplyHeader { number, status }, result);
     }
 
+    /// Sends a reply to a client of either kind. One for a client that is gone is dropped.
     fn send(&mut self, client: ClientId, header: ReplyHeader, result: Message) {
         let mut can_answer = true;
         if let Some(local) = self.clients.get_mut(&client.0) {

@@ -15,8 +15,11 @@ use crate::wire::tuning::MAX_UNSENT_LOCAL_BYTES;
 
 /// The ways.
 pub(super) struct ReplyQueue {
+    /// The link for replies with descriptors.
     pub(super) replies: Control,
+    /// The receiving end of the pipe, for calls.
     pub(super) calls: PipeReceiver<()>,
+    /// The sending end of the pipe, for replies.
     pub(super) answers: PipeSender<()>,
     /// The words of the calls that can be taken back.
     pub(super) claims: Claims,
@@ -71,6 +74,7 @@ impl ReplyQueue {
         }
     }
 
+    /// Returns whether the unsent replies are so large that the client should not be read from.
     pub(super) fn has_plenty(&self) -> bool {
         self.unsent_bytes > MAX_UNSENT_LOCAL_BYTES
     }
@@ -91,6 +95,7 @@ impl ReplyQueue {
         self.queue(Unsent { answer, bytes: Vec::new(), control: ControlPart::Message(message) });
     }
 
+    /// Adds an answer at the end. It is sent by [`flush`](ReplyQueue::flush).
     fn queue(&mut self, unsent: Unsent) {
         self.unsent_bytes += unsent.bytes.len();
         self.unsent.push_back(unsent);
@@ -99,6 +104,7 @@ impl ReplyQueue {
     /// Sends what there is room for. Returns whether that is all; if not, the descriptors tell when there is more room, or it is
     /// held up.
     pub(super) fn flush(&mut self) -> bool {
+        // Each attempt finds out anew whether the client is in the way.
         self.is_stalled = false;
         while let Some(mut first) = self.unsent.pop_front() {
             self.unsent_bytes -= first.bytes.len();
@@ -109,7 +115,9 @@ impl ReplyQueue {
                     self.unsent.push_front(first);
                     return false;
                 }
+                // Not even a failure can be sent. Its caller would wait for ever, so the connection is given up.
                 Err(_) if first.is_failure() => self.is_lost = true,
+                // The failure takes the place of the result, so the order of the replies stays.
                 Err(text) => {
                     let failure = Unsent::failure(first.answer, text);
                     self.unsent_bytes += failure.bytes.len();
@@ -122,6 +130,7 @@ impl ReplyQueue {
 
     /// Sends one answer. Returns whether it is out. An error is for ever.
     fn send(&mut self, unsent: &mut Unsent) -> Result<bool, String> {
+        // The link before the pipe: the client reads the link as soon as it has the empty frame.
         if !matches!(unsent.control, ControlPart::Nothing) {
             match self.send_over_link(unsent) {
                 // The end of its requests shows that a client is gone.
@@ -138,12 +147,15 @@ impl ReplyQueue {
     fn send_over_link(&mut self, unsent: &mut Unsent) -> Result<bool, LinkError> {
         if let ControlPart::Message(message) = &unsent.control {
             let posted = self.replies.post(message);
+            // Before the error is looked at: what is in the link must not be posted twice.
             unsent.control = ControlPart::Posted;
             posted?;
         }
         self.replies.flush()
     }
 
+    /// Sends through the pipe, or arms it to report room. Returns whether the bytes are out; to a client that is gone they count
+    /// as out.
     fn send_through_pipe(&mut self, bytes: &[u8]) -> Result<bool, String> {
         // Room may come between the attempt and the arming, and then no event would announce it.
         for _ in 0..2 {
@@ -161,6 +173,7 @@ impl ReplyQueue {
 }
 
 impl Unsent {
+    /// Makes the answer that a result could not be sent, and why.
     fn failure(answer: ReplyHeader, text: String) -> Unsent {
         let failure = codec::encode(&Failure::BadResult(text)).unwrap_or_default();
         let answer = ReplyHeader { status: ReplyStatus::Failed, ..answer };

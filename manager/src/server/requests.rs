@@ -19,6 +19,7 @@ impl State {
         let Some(client) = self.clients.get_mut(&token) else { return };
         let is_understood = match message {
             ControlMessage::Hello { replies, pipe, claims } => {
+                // A client that connects is about to call, so it is polled from the start.
                 self.awake.push(token);
                 client.greet(replies, pipe, Claims::adopt(claims), &self.epoll).is_ok()
             }
@@ -85,6 +86,7 @@ impl State {
         true
     }
 
+    /// Begins a call of one method on one object.
     fn begin_call(&mut self, call: CallId, header: RequestHeader, argument: Argument) {
         let origin = Origin::Client(call);
         let Some(method) = self.method(call.client, header.method, header.kind) else {
@@ -95,13 +97,17 @@ impl State {
         self.start(Job::new(origin, Some(ObjectId(header.target)), work).claimed(claim));
     }
 
+    /// Returns the claim of a call, if its client has given it a word.
     fn claim(&self, call: CallId, slot: ClaimSlot) -> Option<Claim> {
+        // Clients of other programs share no memory with the server, so their calls have no claims.
         if slot == ClaimSlot::default() { None } else { self.clients.get(&call.client.0)?.claim(slot, call.number) }
     }
 
+    /// Begins to make an object. It needs no turn, and is in the table only when its value is there.
     fn begin_make(&mut self, call: CallId, header: RequestHeader, argument: Argument) {
         let origin = Origin::Client(call);
         let number = |target: u64| u32::try_from(target).ok();
+        // Three cases: no hook (0), a method that the client has introduced, and a number that refuses the call.
         let exit_hook = header
             .target
             .checked_sub(1)
@@ -130,6 +136,7 @@ impl State {
         );
     }
 
+    /// Begins a transaction, whose steps are the argument.
     fn begin_steps(&mut self, call: CallId, header: RequestHeader, argument: Argument) {
         let origin = Origin::Client(call);
         let steps: Vec<protocol::Step> = match codec::decode_from(&argument.bytes[..argument.end], argument.descriptors)
@@ -138,6 +145,7 @@ impl State {
             Err(error) => return self.answer(origin, Outcome::Failed(Failure::BadArgument(error.to_string()))),
         };
         let step = |step: protocol::Step| {
+            // A step names its method by number, as a call does: nothing that a client has written is called as it stands.
             let method = self.method(call.client, step.method, RequestKind::Exclusive)?;
             Some(Step { objects: step.objects, method, argument: step.argument })
         };
@@ -147,17 +155,21 @@ impl State {
         self.start(Job::of_steps(origin, steps).claimed(claim));
     }
 
+    /// Takes a call back. The argument lists the objects for which it may wait. Returns whether the request could be understood.
     fn handle_cancel(&mut self, call: CallId, header: RequestHeader, argument: &Argument) -> bool {
         let Ok(objects) = codec::decode_from::<Vec<ObjectId>>(&argument.bytes[..argument.end], Vec::new()) else {
             return false;
         };
         let wanted = CallId { client: call.client, number: header.target };
+        // A cancelled call has its reply by now. One that has ended gets this word in vain: its client ignores it after the
+        // result.
         if !self.cancel(|origin| origin.is(wanted), &objects) {
             self.reply_begun(wanted);
         }
         true
     }
 
+    /// Replies with the numbers of objects, of references, and of references to one object.
     fn answer_count(&mut self, call: CallId, object: ObjectId) {
         let (objects, references) = self.table.count();
         let counts = (objects as u64, references, self.table.references(object));
@@ -178,6 +190,7 @@ impl State {
         }
     }
 
+    /// Replies that the number of a method is unknown. The client stays connected.
     pub(super) fn refuse_number(&mut self, origin: Origin) {
         let text = "the call names a method that its client has not introduced".to_owned();
         self.answer(origin, Outcome::Failed(Failure::Nonsense(text)));

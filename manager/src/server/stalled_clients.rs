@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 pub(super) struct StalledClients {
+    /// The clients to look at, each once.
     tokens: Vec<u64>,
+    /// The time of the next look; `None` without stalled clients.
     deadline: Option<Instant>,
     /// The time between the last look and the next one.
     pause: Duration,
+    /// The time of the last look.
     looked: Option<Instant>,
 }
 
 impl StalledClients {
+    /// Adds a client. The first one sets the time of the next look.
     pub(super) fn add(&mut self, token: u64) {
         if !self.tokens.contains(&token) {
             self.tokens.push(token);
@@ -34,11 +38,13 @@ impl StalledClients {
         self.deadline
     }
 
+    /// Takes all clients out if it is time to look at them, and none otherwise.
     pub(super) fn take_over(&mut self) -> Vec<u64> {
         let now = Instant::now();
         if self.deadline.is_none_or(|deadline| now < deadline) {
             return Vec::new();
         }
+        // `prepare_sleep` adds a client again that still cannot be armed, which sets the next one.
         self.deadline = None;
         self.looked = Some(now);
         std::mem::take(&mut self.tokens)

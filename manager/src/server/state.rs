@@ -21,7 +21,9 @@ use crate::wire::protocol::Failure;
 
 /// The data that the threads share. While it is locked, no code of the user's is run, and no value dropped.
 pub(crate) struct State {
+    /// The objects, and the jobs that wait for them.
     pub(crate) table: Table<Arc<ObjectCell>, Job>,
+    /// The clients of this program by their tokens, which are their ids as well.
     pub(super) clients: IdMap<u64, LocalClient>,
     #[cfg(feature = "remote")]
     pub(super) remote: RemoteClients,
@@ -46,6 +48,7 @@ pub(crate) struct State {
     deliver: Deliver,
     /// The number of the leader. A thread with another number leads no longer.
     pub(crate) leader: u64,
+    /// Whether a client has asked for the end. It never becomes `false` again.
     pub(crate) is_over: bool,
     next: u64,
 }
@@ -76,6 +79,7 @@ impl State {
     /// Adds a client that has just connected.
     pub(crate) fn add_client(&mut self, requests: Control) -> io::Result<()> {
         let token = self.token();
+        // Watched before it is kept: a client that epoll refuses is dropped here, and sees the end of its link.
         self.epoll.add(requests.pollable(), token)?;
         self.clients.insert(token, LocalClient::new(ClientId(token), requests));
         Ok(())
@@ -83,6 +87,7 @@ impl State {
 
     /// Takes in one message of a client or listener that is ready. Returns whether there may be more.
     pub(crate) fn recv(&mut self, token: u64) -> bool {
+        // One series of tokens serves clients, remote clients and ticket listeners, so at most one of the three maps has it.
         if self.ticket_listeners.contains_key(&token) {
             return self.poll_ticket_listener(token);
         }
@@ -90,10 +95,12 @@ impl State {
         if self.remote.clients.contains_key(&token) {
             return self.recv_remote(token);
         }
+        // The queue of busy clients may still name one that has ended meanwhile.
         let Some(client) = self.clients.get_mut(&token) else { return false };
         let is_understood = match client.recv(&self.epoll) {
             Ok(Received::Call(bytes)) => self.handle_call(ClientId(token), bytes, Vec::new()),
             Ok(Received::Control(message)) => {
+                // `handle` itself cuts a client off that it does not understand.
                 self.handle(token, *message);
                 true
             }
@@ -123,6 +130,7 @@ impl State {
                 }
                 Arrival::Waits => return,
                 Arrival::Gone(mut job) => {
+                    // The objects before it are held by now. Nothing has run, so parked calls need no new try.
                     self.give_back(&mut job, false);
                     return self.answer(job.origin, Outcome::Failed(Failure::Gone));
                 }
@@ -134,6 +142,7 @@ impl State {
     /// Returns the next job to run, with the cells of its objects.
     pub(crate) fn next_ready(&mut self) -> Option<(Job, Cells)> {
         while let Some(job) = self.ready.pop_front() {
+            // A job that `prepare` refuses has its answer already, so the search goes on.
             if let Some(prepared) = self.prepare(job) {
                 return Some(prepared);
             }
@@ -156,11 +165,14 @@ impl State {
             self.refuse(job, Failure::Poisoned(poison));
             return None;
         }
+        // The job gets shares of the cells: it runs without the lock, and the last reference may go meanwhile.
         let cells: Option<Cells> = job.objects().iter().map(|object| self.table.value(*object)).collect();
         let Some(cells) = cells else {
             self.refuse(job, Failure::Gone);
             return None;
         };
+        // The claim is taken last, after all checks that refuse a job: from here on its client
+        // cannot take it back, unless its condition turns out not to hold.
         if !job.begin() {
             self.refuse(job, Failure::Cancelled);
             return None;
@@ -187,14 +199,19 @@ impl State {
     /// Lets go of what a job has used, before there is an answer.
     fn end_later(&mut self, mut job: Job, promise: &Promise) {
         self.has_been_tried(&job);
+        // A client whose time is over does not wait for a promised result, which may take hours.
         job.promise();
+        // The method has returned, so other calls may use the object while the result is on its way.
         self.give_back(&mut job, true);
+        // `bind` returns an outcome that came while the method still ran. A later one is brought by `deliver`.
         if let Some((origin, outcome)) = promise.bind(job.origin, self.deliver) {
             self.answer(origin, outcome);
         }
     }
 
+    /// Ends a job that has its outcome: it is answered, or parked if its condition did not hold.
     fn end(&mut self, mut job: Job, outcome: Outcome) {
+        // In every case: through an entry that stayed in `trying`, a later cancellation would believe that it has found the job.
         let is_cancelled = self.has_been_tried(&job);
         if let (Outcome::Failed(Failure::Panicked(panic)), true) = (&outcome, job.may_change()) {
             // The panic may have left the objects half changed. Later callers learn which panic it was.
@@ -207,6 +224,7 @@ impl State {
             self.give_back(&mut job, true);
             return self.answer(job.origin, outcome);
         }
+        // The exit of a client searches the queues. A job that ran at that moment is in none, and would stay parked for ever.
         if is_cancelled || self.is_deserted(&job.origin) {
             self.give_back(&mut job, false);
             return self.answer(job.origin, Outcome::Failed(Failure::Cancelled));
@@ -216,6 +234,7 @@ impl State {
 
     /// Takes back a call that has not begun. Returns whether it has been (or will be, if its condition does not hold).
     pub(crate) fn cancel(&mut self, is_it: impl Fn(&Origin) -> bool, objects: &[ObjectId]) -> bool {
+        // The job is in one place at most: with an object, among the ready ones, or being tried. Its client cannot know which.
         let mut found: Vec<Job> = Vec::new();
         for object in objects {
             found.extend(self.table.remove(*object, |job| is_it(&job.origin)));
@@ -239,6 +258,7 @@ impl State {
 
     /// Ends what came of giving references back.
     pub(crate) fn finish_release(&mut self, released: Released<Arc<ObjectCell>, Job>) {
+        // A destructor is the user's code and may call the server, so it runs later, without the lock.
         self.deferred_drops.extend(released.values);
         for job in released.calls {
             self.answer(job.origin, Outcome::Failed(Failure::Gone));
@@ -252,8 +272,10 @@ impl State {
         slot.is_some_and(|slot| self.trying.swap_remove(slot).1)
     }
 
+    /// Lets a conditional job, which has one object, wait until that object has been changed.
     fn park(&mut self, mut job: Job) {
         let Some(object) = job.holds().first().copied() else { return };
+        // The word says *tried* before the object is free: from now on a client whose time is over takes the call back.
         job.rest();
         job.let_go();
         // Parked before the object is left: a change in between would otherwise not wake it.
@@ -261,6 +283,7 @@ impl State {
         self.leave(object, false);
     }
 
+    /// Ends a job that has not run.
     pub(super) fn refuse(&mut self, mut job: Job, failure: Failure) {
         self.give_back(&mut job, false);
         self.answer(job.origin, Outcome::Failed(failure));
@@ -270,12 +293,14 @@ impl State {
     fn give_back(&mut self, job: &mut Job, has_run: bool) {
         let has_changed = has_run && job.may_change();
         let objects: Vec<ObjectId> = job.holds().to_vec();
+        // Cleared first, so that no later path leaves the same objects a second time.
         job.let_go();
         for object in objects {
             self.leave(object, has_changed);
         }
     }
 
+    /// Ends a turn with one object, and lets the next jobs go on.
     fn leave(&mut self, object: ObjectId, has_changed: bool) {
         let mut ready = VecDeque::new();
         let released = self.table.leave(object, has_changed, &mut ready);
@@ -287,11 +312,14 @@ impl State {
     pub(super) fn go_on(&mut self, jobs: VecDeque<Job>) {
         for mut job in jobs {
             job.got();
+            // A job that has all its objects becomes ready there; a transaction queues for its next object.
             self.start(job);
         }
     }
 
+    /// Returns a token that was never used before.
     pub(super) fn token(&mut self) -> u64 {
+        // Counting from 2 reaches neither 0, which is the waker and the server itself, nor the bit that marks a pipe.
         self.next += 1;
         self.next
     }

@@ -39,9 +39,13 @@ pub(crate) struct Table<V, Q> {
 
 #[derive(Debug)]
 struct Entry<V, Q> {
+    /// What is known of the object. The table hands out copies of it, and does not look at it.
     value: V,
+    /// The references by their holders. None has 0.
     holders: IdMap<Holder, u32>,
+    /// The calls that use the object or wait for it.
     turns: Turns<Q>,
+    /// The panic that may have left the object half changed.
     poison: Option<String>,
 }
 
@@ -83,6 +87,7 @@ impl<V: Clone, Q> Table<V, Q> {
         if has_exit_hook {
             self.with_exit_hooks.insert(id);
         }
+        // It begins with a reference: without one, the next `tidy` would remove it before its maker has the id.
         let entry = Entry { value, holders: IdMap::from_iter([(holder, 1)]), turns: Turns::new(), poison: None };
         self.entries.insert(id, entry);
         id
@@ -121,6 +126,8 @@ impl<V: Clone, Q> Table<V, Q> {
         for id in ids {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             released.calls.extend(entry.turns.remove(&is_its));
+            // A call that was taken out may have been the first in line, so those behind it are let in before the entry is
+            // tidied.
             ready.extend(std::iter::from_fn(|| entry.turns.next()));
             if entry.holders.remove(&Holder::Client(client)).is_some() {
                 let more = self.tidy(id);
@@ -142,12 +149,14 @@ impl<V: Clone, Q> Table<V, Q> {
         self.with_exit_hooks.iter().copied().collect()
     }
 
+    /// Returns what is known of an object.
     pub(crate) fn value(&self, id: ObjectId) -> Option<V> {
         self.entries.get(&id).map(|entry| entry.value.clone())
     }
 
     /// Returns whether an object is not in use, and no call waits for it.
     pub(crate) fn is_free(&self, id: ObjectId) -> bool {
+        // An object that is gone counts as free: `arrive` says so at once, and there is nothing to wait for.
         self.entries.get(&id).is_none_or(|entry| entry.turns.is_quiet())
     }
 
@@ -162,6 +171,7 @@ impl<V: Clone, Q> Table<V, Q> {
         let Some(entry) = self.entries.get_mut(&id) else { return Released::nothing() };
         entry.turns.leave(has_changed);
         ready.extend(std::iter::from_fn(|| entry.turns.next()));
+        // The last reference may have gone during the call, for which the object was kept.
         if entry.holders.is_empty() { self.tidy(id) } else { Released::nothing() }
     }
 

@@ -23,8 +23,11 @@ pub(crate) enum Mode {
 /// The users of one object: those that use it, those that wait, and those whose condition does not hold.
 #[derive(Debug)]
 pub(crate) struct Turns<Q> {
+    /// How the object is used now.
     use_: Use,
+    /// The calls that wait for their turn, in the order of arrival.
     queue: VecDeque<(Mode, Q)>,
+    /// Conditional calls that wait for a change. They hold nothing.
     parked: VecDeque<Q>,
 }
 
@@ -55,6 +58,7 @@ impl<Q> Turns<Q> {
     pub(crate) fn next(&mut self) -> Option<Q> {
         let (mode, _) = self.queue.front()?;
         let mode = *mode;
+        // Only the first in line: a later reader that is let in would overtake a writer.
         if self.enter(mode) { self.queue.pop_front().map(|(_, user)| user) } else { None }
     }
 
@@ -64,6 +68,7 @@ impl<Q> Turns<Q> {
             Use::Read(count) if count > 1 => Use::Read(count - 1),
             Use::Read(_) | Use::Written | Use::Free => Use::Free,
         };
+        // A reader changes nothing, so a condition that did not hold before it does not hold after it.
         if has_changed {
             // From the back to the front, so that they keep their order.
             while let Some(user) = self.parked.pop_back() {
@@ -79,6 +84,7 @@ impl<Q> Turns<Q> {
 
     /// Takes out those who wait or are parked, and are meant by `is_meant`.
     pub(crate) fn remove(&mut self, mut is_meant: impl FnMut(&Q) -> bool) -> Vec<Q> {
+        // Both lists: a conditional call moves between them.
         let mut removed = Vec::new();
         for (mode, user) in std::mem::take(&mut self.queue) {
             if is_meant(&user) { removed.push(user) } else { self.queue.push_back((mode, user)) }
@@ -96,9 +102,11 @@ impl<Q> Turns<Q> {
 
     /// Returns whether no call uses it or waits to.
     pub(crate) fn is_quiet(&self) -> bool {
+        // Parked calls do not count: what they wait for can only come from another call.
         self.use_ == Use::Free && self.queue.is_empty()
     }
 
+    /// Begins a turn if the object can be used in this mode now. Returns whether it can.
     fn enter(&mut self, mode: Mode) -> bool {
         self.use_ = match (self.use_, mode) {
             (Use::Free, Mode::Exclusive) => Use::Written,

@@ -71,6 +71,7 @@ impl Claims {
 
     /// Takes over what a client has sent; `None` if that is something else.
     pub(crate) fn adopt(words: Shared<[AtomicU64]>) -> Option<Claims> {
+        // `word` indexes up to `CLAIM_SLOTS`. With fewer words a client could make the manager panic.
         (words.len() == usize::from(CLAIM_SLOTS)).then(|| Claims(Arc::new(words)))
     }
 
@@ -81,6 +82,7 @@ impl Claims {
 
     /// Returns all places.
     pub(crate) fn slots() -> impl Iterator<Item = ClaimSlot> {
+        // Word 0 holds the process id of the manager, and so slot 0 can stand for no word.
         (1..CLAIM_SLOTS).map(ClaimSlot)
     }
 
@@ -106,6 +108,7 @@ impl Claims {
     pub(crate) fn withdraw(&self, slot: ClaimSlot, number: u64) -> Stage {
         loop {
             let stage = self.stage(slot, number);
+            // A swap that fails shows that the manager has moved the word, and its new stage decides.
             if stage.has_begun() || stage == Stage::Withdrawn || self.swap(slot, number, stage, Stage::Withdrawn) {
                 return stage;
             }
@@ -120,6 +123,7 @@ impl Claims {
         all.into_iter().find(|stage| found == word(number, *stage)).unwrap_or(Stage::Withdrawn)
     }
 
+    /// Moves a call from one stage to another. Returns whether it was in the first.
     fn swap(&self, slot: ClaimSlot, number: u64, from: Stage, to: Stage) -> bool {
         // AcqRel: client and manager each see what the other has decided. Relaxed on failure, because the caller looks again
         // with the Acquire in `stage`, or has lost and does nothing.
@@ -143,10 +147,11 @@ impl Claim {
         let _given_up = self.claims.swap(self.slot, self.number, Stage::Sent, Stage::Waiting);
     }
 
-    /// Returns the call is about to run. Returns whether it may.
+    /// Marks the call as running, unless its client has taken it back. Returns whether it may run.
     pub(crate) fn try_begin(&self) -> bool {
         loop {
             let stage = self.claims.stage(self.slot, self.number);
+            // A word that says *running* before its job has begun was forged, or sent twice: nothing is run for it.
             if stage.has_begun() || stage == Stage::Withdrawn {
                 return false;
             }
@@ -167,7 +172,9 @@ impl Claim {
     }
 }
 
+/// Returns the value of the word of a call: its number above, its stage in the lowest [`STAGE_BITS`] bits.
 fn word(number: u64, stage: Stage) -> u64 {
+    // The 61 bits that are left suffice for more calls than a client can make.
     (number << STAGE_BITS) | stage as u64
 }
 

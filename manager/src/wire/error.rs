@@ -179,6 +179,7 @@ impl CallError {
         matches!(self, CallError::ManagerGone)
     }
 
+    /// Returns what a failure in the manager means to the caller.
     pub(crate) fn from_failure(failure: Failure) -> CallError {
         match failure {
             Failure::Panicked(panic) => CallError::Panicked(panic),
@@ -187,12 +188,14 @@ impl CallError {
             Failure::WrongType(name) => CallError::WrongType(name),
             Failure::BadArgument(text) => CallError::Argument(text),
             Failure::BadResult(text) => CallError::Result(text),
+            // A call is cancelled only when its caller's time is over, or when no caller is left.
             Failure::Cancelled => CallError::Timeout { started: false },
             Failure::Itself => CallError::Reentrant,
             Failure::Nonsense(text) => CallError::Unknown(text),
         }
     }
 
+    /// Returns what an error of the link to the manager means to the caller.
     pub(crate) fn from_link(error: LinkError) -> CallError {
         match error {
             LinkError::Disconnected => CallError::ManagerGone,
@@ -202,6 +205,7 @@ impl CallError {
         }
     }
 
+    /// Returns an error of the operating system, with the limit that it comes from where that is known.
     pub(crate) fn from_io(error: &io::Error) -> CallError {
         CallError::Connection(limits::explain(error).unwrap_or_else(|| error.to_string()))
     }

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+/// The bytes of the length before each frame.
 const HEADER: usize = 4;
 
 /// The receiving half. The socket never makes anyone wait.
@@ -58,7 +59,9 @@ impl FrameReader {
             match self.stream.read(&mut self.bytes[self.end..]) {
                 Ok(count) => {
                     self.end += count;
+                    // A read that fills all the room may have left something behind.
                     self.is_dry = self.end < self.bytes.len();
+                    // Remembered and not reported: frames that came before the end are handed out first.
                     self.has_ended |= count == 0;
                     return Ok(true);
                 }
@@ -85,9 +88,11 @@ impl FrameReader {
         }
     }
 
+    /// Returns the next whole frame of what has arrived.
     fn cut(&mut self) -> io::Result<Option<Vec<u8>>> {
         let live = &self.bytes[self.begin..self.end];
         let Some((header, rest)) = live.split_first_chunk::<HEADER>() else { return Ok(None) };
+        // Checked before the bytes are there: otherwise a peer could make this side collect them without an end.
         let length = usize::try_from(i32::from_be_bytes(*header)).ok().filter(|length| *length <= MAX_FRAME_BYTES);
         let length = length.ok_or_else(|| io::Error::other("a frame of impossible length"))?;
         let Some(frame) = rest.get(..length) else { return Ok(None) };

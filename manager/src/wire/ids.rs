@@ -21,7 +21,9 @@ impl ClientId {
 /// A call, by the connection that it came over and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CallId {
+    /// The client that has sent it.
     pub(crate) client: ClientId,
+    /// Its number among the calls of that client; 0 if it wants no reply.
     pub(crate) number: u64,
 }
 
@@ -36,6 +38,7 @@ impl ManagerId {
         use std::time::{SystemTime, UNIX_EPOCH};
 
         static MADE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        // Relaxed: only the uniqueness of the count matters.
         let count = MADE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let slot = (std::process::id(), count, now);

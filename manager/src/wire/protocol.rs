@@ -33,8 +33,11 @@ use crate::wire::ids::ObjectId;
 pub(crate) enum ControlMessage<M> {
     /// First.
     Hello {
+        /// The link for what the server sends with descriptors.
         replies: Control,
+        /// The server's end of the pipe, for both directions.
         pipe: Connection<(), ()>,
+        /// The words of the client's calls.
         claims: Shared<[AtomicU64]>,
     },
     Learn {
@@ -91,6 +94,7 @@ pub(crate) enum RequestKind {
     Shutdown,
 }
 
+// In the order of the declaration: `append_to` writes the kind as its number there, which is an index here.
 const ALL: [RequestKind; 12] = [
     RequestKind::Exclusive,
     RequestKind::Shared,
@@ -124,6 +128,7 @@ pub(crate) struct RequestHeader {
     pub(crate) kind: RequestKind,
     /// The number that the client has learned the method by.
     pub(crate) method: u32,
+    /// The object, or what else the kind says.
     pub(crate) target: u64,
     /// The client's number for the call.
     pub(crate) number: u64,
@@ -132,6 +137,7 @@ pub(crate) struct RequestHeader {
 }
 
 impl RequestHeader {
+    // Target 8, number 8, method 4, slot 2, kind 1.
     const SIZE: usize = 23;
 
     /// Adds itself to an argument.
@@ -150,6 +156,7 @@ impl RequestHeader {
         let (number, rest) = rest.split_first_chunk::<8>()?;
         let (method, rest) = rest.split_first_chunk::<4>()?;
         let (slot, rest) = rest.split_first_chunk::<2>()?;
+        // An unknown kind makes it no frame, and its client is cut off.
         let kind = RequestKind::of(*rest.first()?)?;
         let [target, number] = [target, number].map(|bytes| u64::from_le_bytes(*bytes));
         let (method, slot) = (u32::from_le_bytes(*method), ClaimSlot(u16::from_le_bytes(*slot)));
@@ -160,6 +167,7 @@ impl RequestHeader {
 /// A step of a [`RequestKind::Steps`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Step {
+    /// One object, or two for a method on both.
     pub(crate) objects: (ObjectId, Option<ObjectId>),
     pub(crate) method: u32,
     pub(crate) argument: Message,
@@ -170,6 +178,7 @@ pub(crate) struct Step {
 pub(crate) struct ReplyHeader {
     /// The client's number for the call.
     pub(crate) number: u64,
+    /// What the bytes before the header are.
     pub(crate) status: ReplyStatus,
 }
 
@@ -185,6 +194,7 @@ pub(crate) enum ReplyStatus {
 }
 
 impl ReplyHeader {
+    // Number 8, status 1.
     const SIZE: usize = 9;
 
     /// Adds itself to a result.
@@ -197,6 +207,7 @@ impl ReplyHeader {
     pub(crate) fn read(frame: &[u8]) -> Option<(usize, ReplyHeader)> {
         let end = frame.len().checked_sub(ReplyHeader::SIZE)?;
         let (number, rest) = frame[end..].split_first_chunk::<8>()?;
+        // The numbers are those of the declaration of `ReplyStatus`, as `append_to` writes them.
         let status = match rest.first()? {
             0 => ReplyStatus::Returned,
             1 => ReplyStatus::Failed,
