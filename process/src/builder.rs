@@ -54,10 +54,14 @@ use crate::stdio::{self, Pipes, Stdio};
 #[derive(Clone, Debug)]
 #[must_use = "a builder starts nothing until `spawn` is called"]
 pub struct Builder {
+    /// `None`: the default name, from the place in the family.
     name: Option<String>,
+    /// `None`: as the process that starts it.
     daemon: Option<bool>,
     method: StartMethod,
+    /// The variables that are set, and with `None` removed, in the order of the calls: the last one of a name counts.
     changes: Vec<(OsString, Option<OsString>)>,
+    /// `None`: the directory of the process that starts it, at the time of the start.
     directory: Option<PathBuf>,
     /// Shared with clones: a descriptor is duplicated when it is used, where that can fail.
     streams: [Arc<Stdio>; 3],
@@ -77,6 +81,8 @@ impl Builder {
     }
 
     /// Sets the name, which need not be unique. The default is `Process-1` and so on, for its own children `Process-1:1`.
+    ///
+    /// `ps` and `top` show a name that is set here, cut to 15 bytes by the kernel, in place of that of the program.
     ///
     /// ```
     /// # use procession_process::{Process, current};
@@ -107,6 +113,8 @@ impl Builder {
 
     /// Sets how it is started.
     ///
+    /// The default is [`StartMethod::Server`]. It is chosen for each process: those of different methods live side by side.
+    ///
     /// ```
     /// # use procession_process::{Process, StartMethod};
     /// # procession_process::init();
@@ -122,6 +130,9 @@ impl Builder {
     }
 
     /// Sets a variable of its environment, which is otherwise a copy of this process's.
+    ///
+    /// Changes are made in the order of the calls. A name that is empty or holds `=` or a zero byte makes the start fail with
+    /// [`SpawnError::Refused`].
     ///
     /// ```
     /// # use procession_process::Process;
@@ -150,6 +161,9 @@ impl Builder {
     }
 
     /// Sets the working directory. The default is that of this process.
+    ///
+    /// A relative path begins at the directory of this process. One that cannot be entered makes the start fail with
+    /// [`SpawnError::Refused`].
     ///
     /// ```
     /// # use procession_process::Process;
@@ -182,6 +196,8 @@ impl Builder {
 
     /// Sets the standard output. The default is that of this process.
     ///
+    /// A pipe is to be read: a child that has filled it, with 64 KiB, waits until there is room.
+    ///
     /// ```
     /// # use procession_process::{Process, Stdio};
     /// # procession_process::init();
@@ -196,6 +212,8 @@ impl Builder {
     }
 
     /// Sets the standard error. The default is that of this process.
+    ///
+    /// What the program writes to it before `init` comes to the stderr of this process, whatever is chosen here.
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};
@@ -302,6 +320,7 @@ impl Builder {
         self.start(Function::without_argument(function)?, job::encode(&())?, None, StartDeadline::default())
     }
 
+    /// Starts the function, and puts the child on record. What can fail comes before the start, but for the record itself.
     fn start<R>(
         self,
         function: Function,
@@ -309,6 +328,7 @@ impl Builder {
         control: Option<Control>,
         until: StartDeadline,
     ) -> Result<Process<R>, SpawnError> {
+        // Before anything is opened or executed: `init` promises an error at this point and not a second `main`.
         start::init::require()?;
         let method = self.method;
         let (mut job, pipes) = self.job(function, argument, control)?;
@@ -320,6 +340,7 @@ impl Builder {
         Ok(Process::new(child, pipes))
     }
 
+    /// Makes all that the child is sent. It opens the pipes, and for a daemon the end of the lifeline.
     fn job(self, function: Function, argument: Message, control: Option<Control>) -> Result<(Job, Pipes), SpawnError> {
         let Builder { name, daemon, method: _, changes, directory, streams: [input, output, error] } = self;
         let named = name.is_some();

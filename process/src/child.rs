@@ -1,4 +1,15 @@
 //! The life of a child: set up, call the function, report the outcome, exit. It never returns into the program's own code.
+//!
+//! | end of the function | outcome sent | exit code |
+//! | --- | --- | --- |
+//! | it returns | `Returned` | 0 |
+//! | it returns, and a destructor of its value panics afterwards | `Returned` | 101 |
+//! | its result cannot be sent | `Failed` | 1 |
+//! | its argument cannot be decoded, its result not encoded | `Failed` | 1 |
+//! | it panics | `Panicked` | 101 |
+//! | it calls `exit(n)` | none; `Exited` where the kernel would truncate `n`, `Panicked` within a panic | `n` |
+//! | it aborts within a panic | `Panicked`, as last words | none, a signal |
+//! | a signal ends it | none | none, a signal |
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
@@ -79,10 +90,13 @@ pub(crate) fn run_child(job: Job, mut control: Control, leave: ExitStyle) -> ! {
         Ok(()) => control.send(&Report::Started { pid: own_number() }),
         Err(reason) => refuse(&mut control, &reason),
     };
+    // The parent has given the start up. The function must not run then, as `spawn_timeout` promises.
     if sent.is_err() {
         exit::exit_now(FAILED);
     }
+    // For children that were executed. Copies have it from `prepare_copies`, before they were made.
     panics::on_watched_panic(prepare_last_words);
+    // Only after `Started`: the end of a link without it says that the child has run nothing.
     *parent() = Some(last_words::speak_over(control));
     let code = run(function, argument, second);
     match leave {
@@ -129,6 +143,7 @@ fn apply_setup(setup: Setup, lifeline: Option<OwnedFd>) -> Result<(), String> {
     let step = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
     stdio::install(streams).map_err(step("connect its standard streams"))?;
     let has_new_environment = setup.environment.is_some() || !setup.changes.is_empty();
+    // The whole environment first, then the changes of the builder, which are made on top of it.
     if let Some(variables) = setup.environment {
         start::set_environment(&variables).map_err(step("take over the environment"))?;
     }
@@ -139,6 +154,7 @@ fn apply_setup(setup: Setup, lifeline: Option<OwnedFd>) -> Result<(), String> {
     if has_new_environment {
         update_exit_hooks();
     }
+    // The directory of the parent first: that of the builder may be relative to it.
     if let Some(directory) = setup.parent_directory {
         directory::enter(OwnedFd::from(directory)).map_err(step("enter its parent's working directory"))?;
     }
@@ -157,7 +173,10 @@ fn apply_setup(setup: Setup, lifeline: Option<OwnedFd>) -> Result<(), String> {
     Ok(())
 }
 
+/// Reports why the function is not called, and ends this process. Its parent gets
+/// [`SpawnError::Refused`](crate::SpawnError::Refused).
 fn refuse(control: &mut Control, reason: &str) -> ! {
+    // Then at once: `process::exit` would run the exit handlers of the original in a copy.
     let _parent_gone = control.send(&Report::Refused(reason.to_owned()));
     exit::exit_now(FAILED)
 }
@@ -170,6 +189,7 @@ pub(crate) fn watch_exit() {
 
 /// Sends the last reports and closes the link. An outcome that cannot be sent is reported as an error.
 fn send_reports(reports: &[Report]) -> Result<(), LinkError> {
+    // Taken out: an exit handler that runs after the outcome finds no link, and sends no second one.
     let Some(control) = parent().take() else { return Ok(()) };
     // An abort from here on must not send a second outcome.
     last_words::silence();
@@ -183,6 +203,7 @@ fn send_reports(reports: &[Report]) -> Result<(), LinkError> {
     })
 }
 
+/// Returns the text of a result that was encoded but cannot be sent, because of a limit for example.
 fn unsendable(error: &LinkError) -> String {
     format!("the function returned, but its result cannot be sent: {error}")
 }
@@ -220,6 +241,8 @@ pub(crate) fn forget_inherited() {
     *parent() = None;
 }
 
+/// Locks the link to the parent: `None` before the start is reported, after the outcome is sent, and in processes that
+/// are no children.
 fn parent() -> std::sync::MutexGuard<'static, Option<&'static mut Control>> {
     PARENT.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,13 @@
 //! [`cpu_count`]: the number of processors that this process may use.
+//!
+//! | source | read from | counted as |
+//! | --- | --- | --- |
+//! | affinity | the kernel, for the calling thread | the number of processors in it |
+//! | quota, control groups version 2 | `cpu.max` of the group and of all above it | the smallest, rounded up |
+//! | quota, control groups version 1 | `cpu.cfs_quota_us` and `cpu.cfs_period_us` of the same | the smallest, rounded up |
+//! | `PROCESSION_CPU_COUNT` | the environment | as it is; no number, or 0, is no limit |
+//!
+//! A source that cannot be read sets no limit. Nothing is remembered: a change counts at the next call.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -24,7 +33,9 @@ pub fn cpu_count() -> usize {
     quota.map_or(usize::MAX, NonZeroUsize::get).min(allowed())
 }
 
+/// Returns the number without the variable: the affinity, and the quota where there is one.
 fn allowed() -> usize {
+    // Not `available_parallelism` first: it counts a quota of 1.5 processors as one, where `quota` below rounds up.
     let affinity = procession_core::os::threads::affinity()
         .unwrap_or_else(|| available_parallelism().map_or(1, NonZeroUsize::get));
     quota().map_or(affinity, |quota| quota.min(affinity)).max(1)
@@ -70,10 +81,12 @@ fn parse_v1(quota: &str, period: &str) -> Option<usize> {
     processors(quota.trim().parse().ok()?, period.trim().parse().ok()?)
 }
 
+/// Returns a quota in whole processors, rounded up; `None` for none. Both are times of the same unit, in each period.
 fn processors(quota: i64, period: i64) -> Option<usize> {
     if quota <= 0 || period <= 0 {
         return None;
     }
+    // Up, because a part of a processor keeps a worker busy too. Checked, because any number may stand in the file.
     usize::try_from(quota.checked_add(period - 1)? / period).ok()
 }
 

@@ -1,4 +1,7 @@
 //! The calling process and its parent, as seen from inside.
+//!
+//! What they say comes with the job of a child. The first process of a family has none: it is `MainProcess` and has no parent
+//! here.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -151,6 +154,7 @@ impl Parent {
     /// ```
     #[must_use]
     pub fn is_alive(&self) -> bool {
+        // The kernel gives an orphan another parent, so that the number changes at the moment of the death.
         parent_id() == self.id
     }
 
@@ -192,9 +196,11 @@ impl Parent {
         self.ended_by(deadline_after(timeout))
     }
 
+    /// Waits until the parent has ended or the deadline has passed. Returns whether the parent has ended.
     fn ended_by(&self, deadline: Option<Instant>) -> io::Result<bool> {
         let pidfd = match PidFd::open(self.id) {
             Ok(pidfd) => pidfd,
+            // The number is free once the parent has ended and was reaped: that is the end that was waited for.
             Err(_) if !self.is_alive() => return Ok(true),
             Err(error) => return Err(error),
         };

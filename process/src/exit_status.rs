@@ -1,4 +1,7 @@
 //! [`ExitStatus`]: how a process ended.
+//!
+//! The kernel reports eight bits of an exit code. A child of this library that exits with another one reports it in full over its
+//! control link beforehand, and the parent puts the two together.
 
 use std::fmt;
 
@@ -29,6 +32,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExitStatus(Kind);
 
+/// The three ends that a parent can learn of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Kind {
     Code(i32),
@@ -47,6 +51,7 @@ impl ExitStatus {
 
     /// Returns the status with the code that the process gave, of which the kernel has only the lowest eight bits.
     pub(crate) fn with_full_code(self, code: i32) -> ExitStatus {
+        // The kernel passes eight bits on. A report that does not match them is of an exit that a signal or `_exit` overtook.
         if self.0 == Kind::Code(code & 0xff) { ExitStatus(Kind::Code(code)) } else { self }
     }
 

@@ -1,4 +1,13 @@
 //! [`Child`]: a process that this one has started, whatever its function returns.
+//!
+//! All handles of a child share one state, which changes once:
+//!
+//! | state | holds | left |
+//! | --- | --- | --- |
+//! | `Running` | the control link, which is read only when the process has ended | by the first thread that finds it ended |
+//! | `Over` | the exit status and the outcome, also for later calls | never |
+//!
+//! The kernel gives an exit status once, so that only `try_reap` takes it, under the lock of the state.
 
 use std::fmt;
 use std::io;
@@ -41,13 +50,18 @@ use crate::panics::Panic;
 #[derive(Clone)]
 pub struct Child(pub(crate) Arc<State>);
 
+/// What all handles of a child share.
 pub(crate) struct State {
     /// The parent: in a copy of it the descriptors of this handle belong to the original, or lead nowhere.
     owner: ProcessIdentity,
     name: String,
+    /// The process number. It may be that of another process once this one was reaped: signals go by `pidfd`.
     pid: u32,
+    /// Whether it is terminated at the exit of this process, where other children are waited for.
     daemon: bool,
+    /// The process, whatever becomes of its number. It is also the sentinel of event loops.
     pidfd: PidFd,
+    /// What is known of its end. It is locked for moments: no code of the user runs under the lock.
     end: Mutex<End>,
     /// Called once when the end has been seen.
     on_end: fn(&Child),
@@ -57,7 +71,9 @@ pub(crate) struct State {
 
 /// The known state.
 enum End {
+    /// It is not known to have ended.
     Running(Control),
+    /// It has ended, and its status was taken.
     Over(ExitStatus, Outcome),
 }
 
@@ -67,6 +83,7 @@ pub(crate) enum Outcome {
     Returned(Arc<Message>),
     Panicked(Panic),
     Failed(String),
+    /// It reported none: it exited, or was killed.
     Nothing,
 }
 
@@ -130,6 +147,8 @@ impl Child {
 
     /// Returns whether it runs.
     ///
+    /// It asks the kernel, and reaps a process that has ended. A process whose status cannot be read counts as running.
+    ///
     /// ```
     /// # use procession_process::Process;
     /// # procession_process::init();
@@ -144,6 +163,8 @@ impl Child {
     }
 
     /// Returns how it ended; `None` while it runs. The answer stays available.
+    ///
+    /// A copy of the parent gets what the parent knew when it was copied, and no more.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -161,6 +182,8 @@ impl Child {
     }
 
     /// Waits until it has ended.
+    ///
+    /// Any number of threads may wait for it, and again after its end: the status is kept.
     ///
     /// # Errors
     ///
@@ -184,6 +207,8 @@ impl Child {
 
     /// Waits up to `timeout` until it has ended. Returns `None` when it still runs then.
     ///
+    /// A timeout that the clock cannot express is none. The process goes on after a timeout, and can be waited for again.
+    ///
     /// # Errors
     ///
     /// [`io::Error`], as for [`wait`](Child::wait).
@@ -202,6 +227,7 @@ impl Child {
         self.wait_until(deadline_after(timeout))
     }
 
+    /// Waits until it has ended; `None` when the deadline has passed. Any number of threads may wait at once.
     pub(crate) fn wait_until(&self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
         if let Some(status) = self.try_reap()? {
             return Ok(Some(status));
@@ -227,6 +253,7 @@ impl Child {
         // Under the lock, so that no other thread signals a number that the kernel may give away after this.
         let Some(exit) = self.0.pidfd.reap()? else { return Ok(None) };
         let status = ExitStatus::of(exit);
+        // After the status: a child that has ended sends nothing more, so that one look at the link finds all.
         let FinalReports { outcome, code, unlogged } = final_reports(control, status.success());
         let status = code.map_or(status, |code| status.with_full_code(code));
         *end = End::Over(status, outcome);
@@ -272,6 +299,7 @@ impl Child {
 
     /// Returns the encoded value of its function and its status, once it has ended; or why there is no value.
     pub(crate) fn returned(&self) -> Result<(Arc<Message>, ExitStatus), JoinError> {
+        // Whatever is found: a scope reports the outcomes that its block has not asked for. Relaxed: a flag alone.
         self.0.seen.store(true, Ordering::Relaxed);
         let (status, reason) = match &*self.lock() {
             End::Over(status, Outcome::Returned(message)) => return Ok((Arc::clone(message), *status)),
@@ -283,6 +311,7 @@ impl Child {
         Err(self.error(status, reason))
     }
 
+    /// Makes the error of this child, with its name and number.
     pub(crate) fn error(&self, status: Option<ExitStatus>, reason: Reason) -> JoinError {
         JoinError { name: self.name().to_owned(), pid: self.id(), status, reason }
     }

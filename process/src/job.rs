@@ -6,7 +6,7 @@
 //!      ◄───────────────────── Started     from here on the function may have run
 //!      ◄──────────────────── Unlogged     only where log records were dropped
 //!      ◄── Returned | Panicked | Failed   the function is over
-//!      ◄────────────────────── Exited     only where the kernel would cut the exit code
+//!      ◄────────────────────── Exited     in place of an outcome, where the kernel would cut the exit code
 //! ```
 //!
 //! The job is written before the child exists. A child that ends without `Started` has run nothing.
@@ -36,6 +36,7 @@ pub(crate) fn encode<A: Serialize>(argument: &A) -> Result<Message, SpawnError> 
     Ok(Message::from_blob(blob, descriptors))
 }
 
+/// Returns the error of an argument: a limit that was reached, or a type that cannot be encoded.
 fn unsendable(error: EncodeError) -> SpawnError {
     if error.is_limit() { SpawnError::Limit(error.message().to_owned()) } else { SpawnError::Argument(error) }
 }
@@ -45,11 +46,15 @@ fn unsendable(error: EncodeError) -> SpawnError {
 pub(crate) struct Job {
     /// The program that named the function. Checked by children that were executed; a copy of a checked one needs none.
     pub(crate) image: Option<Image>,
+    /// What the child will know of itself: its name, its parent, whether it is a daemon.
     pub(crate) info: ProcessInfo,
+    /// What it does to its surroundings before it reports that it has started.
     pub(crate) setup: Setup,
     /// The end of the parent's lifeline, for a daemon.
     pub(crate) lifeline: Option<Descriptor>,
+    /// The function, as its distance from the start of the image.
     pub(crate) function: Function,
+    /// The argument, encoded by the caller. It is decoded only in the call, whose errors and panics are reported.
     pub(crate) argument: Message,
     /// The receiver of its log records.
     #[cfg(feature = "log")]

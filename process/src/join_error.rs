@@ -26,6 +26,7 @@ use crate::panics::{Asked, Panic};
 pub struct JoinError {
     pub(crate) name: String,
     pub(crate) pid: u32,
+    /// How it ended; `None` while that is not known.
     pub(crate) status: Option<ExitStatus>,
     pub(crate) reason: Reason,
 }
@@ -180,6 +181,7 @@ impl fmt::Debug for JoinError {
 /// Returns how a panic has ended the process, where it did not unwind.
 fn unusual_end(reason: &Reason, status: Option<ExitStatus>) -> String {
     match (reason, status) {
+        // A panic that unwinds ends a child with 101. Another end is that of an abort, or of a signal meanwhile.
         (Reason::Panicked(_), Some(status)) if status.code() != Some(PANICKED) => format!(" (it ended with {status})"),
         _ => String::new(),
     }

@@ -81,7 +81,9 @@ use crate::stdio::Pipes;
 #[doc(alias = "sentinel")]
 pub struct Process<R> {
     child: Child,
+    /// The parent's ends of pipes, until they are taken. Dropping the handle closes those that are left.
     pipes: Mutex<Pipes>,
+    /// The handle owns no `R`, so that it can be sent to another thread whatever `R` is.
     value: PhantomData<fn() -> R>,
 }
 
@@ -127,11 +129,13 @@ impl<R: DeserializeOwned> Process<R> {
         ended.map(|_| self.value()).transpose()
     }
 
+    /// Decodes the value of a process that has ended, or returns the reason why there is none.
     fn value(&self) -> Result<R, JoinError> {
         let (message, status) = self.child.returned()?;
         decoded(&message).map_err(|reason| self.child.error(Some(status), reason))
     }
 
+    /// Returns the error of a wait that the system refused: the state of the process is unknown.
     fn unwaitable(&self, error: &std::io::Error) -> JoinError {
         self.child.error(None, Reason::Wait(error.to_string()))
     }
@@ -139,6 +143,7 @@ impl<R: DeserializeOwned> Process<R> {
 
 /// Decodes a value.
 fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
+    // Duplicated, because a value owns its descriptors, and a second `join` decodes another value of the same message.
     let descriptors = message.descriptors().try_clone().map_err(|error| {
         let error = limits::explain(&error).unwrap_or_else(|| error.to_string());
         Reason::Failed(format!("the function returned, but a descriptor of its result cannot be duplicated: {error}"))
@@ -151,11 +156,14 @@ fn decoded<R: DeserializeOwned>(message: &Message) -> Result<R, Reason> {
 }
 
 impl<R> Process<R> {
+    /// Makes the handle of a child that runs, whose function returns an `R`.
     pub(crate) fn new(child: Child, pipes: Pipes) -> Process<R> {
         Process { child, pipes: Mutex::new(pipes), value: PhantomData }
     }
 
     /// Returns the name.
+    ///
+    /// Errors, notices and log records name the process by it. It need not be unique.
     ///
     /// ```
     /// # procession_process::init();
@@ -195,6 +203,8 @@ impl<R> Process<R> {
     }
 
     /// Returns whether it runs.
+    ///
+    /// It is not a promise: the process may end before the caller looks at the result.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -256,6 +266,8 @@ impl<R> Process<R> {
 
     /// Ends it (SIGKILL).
     ///
+    /// The process cannot handle or delay it: no destructor and no exit handler runs, and what it has not flushed is lost.
+    ///
     /// ```
     /// # use procession_process::Process;
     /// # procession_process::init();
@@ -269,6 +281,9 @@ impl<R> Process<R> {
     }
 
     /// Interrupts it, as Ctrl-C would (SIGINT).
+    ///
+    /// A process that has called [`ignore_interrupt`](crate::ignore_interrupt) goes on. Its own children are not interrupted,
+    /// as they would be by the terminal.
     ///
     /// ```
     /// # use procession_process::Process;
@@ -284,6 +299,8 @@ impl<R> Process<R> {
 
     /// Returns a handle without the type of the value.
     ///
+    /// It stays usable after this handle is dropped, and can be cloned. The value can be had from this handle only.
+    ///
     /// ```
     /// # procession_process::init();
     /// assert!(procession_process::Process::spawn(|()| 1, ())?.child().wait()?.success());
@@ -295,6 +312,9 @@ impl<R> Process<R> {
     }
 
     /// Takes the writing end of its stdin, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    ///
+    /// A second call returns `None`. The child reads the end of its input once the end that was taken is dropped, or the handle
+    /// where it was not.
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};
@@ -309,6 +329,9 @@ impl<R> Process<R> {
 
     /// Takes the reading end of its stdout, if that is [`Stdio::Piped`](crate::Stdio::Piped).
     ///
+    /// A second call returns `None`. A pipe holds 64 KiB: a child that writes more waits until this end is read, so read it
+    /// before `join`.
+    ///
     /// ```
     /// # use procession_process::{Process, Stdio};
     /// # procession_process::init();
@@ -322,6 +345,9 @@ impl<R> Process<R> {
     }
 
     /// Takes the reading end of its stderr, if that is [`Stdio::Piped`](crate::Stdio::Piped).
+    ///
+    /// It is as [`take_stdout`](Process::take_stdout). A panic of the function is written there as well, beside what `join`
+    /// reports.
     ///
     /// ```
     /// # use procession_process::{Process, Stdio};

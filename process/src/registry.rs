@@ -1,4 +1,10 @@
 //! The children of this process that are not known to have ended, and what happens to them when it exits.
+//!
+//! At exit the daemons are terminated (SIGTERM) together, and killed when they have not ended after [`DAEMON_EXIT_TIMEOUT`].
+//! Those that have not ended after that time once more are left behind with a notice. Then the other children are waited for
+//! without a limit, and a notice names each that takes longer than [`SILENT_WAIT`].
+//!
+//! A process that a signal ends runs none of this: its daemons die by their lifeline, and its other children go on.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,12 +17,15 @@ use crate::handle::Child;
 use crate::process_info;
 use crate::tuning::{DAEMON_EXIT_TIMEOUT, SILENT_WAIT};
 
+/// The children that are not known to have ended, oldest first.
 struct Registry {
     /// Their parent: a fork copies the list, but they are not children of the copy.
     owner: u32,
+    /// Each holds a handle of its own, so that a child whose handles are all dropped is still reaped.
     children: Vec<Child>,
 }
 
+/// No process has the number 0, so that the first child sets the owner.
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { owner: 0, children: Vec::new() });
 
 /// Adds a new child, and reaps those that ended without another handle.
@@ -120,11 +129,13 @@ fn warn(what: std::fmt::Arguments<'_>) {
     let _unwritable = writeln!(std::io::stderr(), "{}: {what}", process_info::own().describe());
 }
 
+/// Returns the children of this process; none in a copy, where the list is that of the original.
 fn own_children() -> Vec<Child> {
     let registry = lock();
     if registry.owner == std::process::id() { registry.children.clone() } else { Vec::new() }
 }
 
 fn lock() -> MutexGuard<'static, Registry> {
+    // A panic while it was held leaves a whole list: each change is one call of `Vec`.
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,7 @@
 //! [`scope`]: processes that are waited for before a block ends.
+//!
+//! A failure is reported by the scope when no `join` of the block has asked for the outcome of that process. Processes that
+//! [`Scope::fall_together`] has killed are not among the failures: the one that failed first is the cause.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +32,9 @@ use crate::spawn_error::SpawnError;
 /// ```
 #[derive(Debug, Default)]
 pub struct Scope {
+    /// The processes that were started in it, in that order.
     children: Mutex<Vec<Child>>,
+    /// Whether the first failure ends the others. It is read when the block has ended.
     falls_together: AtomicBool,
 }
 
@@ -180,6 +185,7 @@ impl Scope {
 
     /// Waits for all, and returns the failures that were not seen.
     fn wait(&self) -> Vec<JoinError> {
+        // Taken out, so that the drop of a scope that has waited finds no children.
         let mut children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
         if self.falls_together.load(Ordering::Relaxed) {
             end_with_the_first_failure(&mut children);
@@ -200,12 +206,14 @@ fn end_with_the_first_failure(children: &mut Vec<Child>) {
             return;
         }
         let sentinels: Vec<Pollable<'_>> = running.iter().map(|one| Pollable::readable(one.as_fd())).collect();
+        // Where polling fails, the caller waits for each child in turn, without the early end.
         if sentinels.is_empty() || poll(&sentinels, None).is_err() {
             return;
         }
     }
 }
 
+/// Returns whether a child was ended by SIGKILL, which has been sent to it.
 fn was_killed(child: &Child) -> bool {
     child.wait().is_ok_and(|status| status.signal() == Some(SIGKILL))
 }
@@ -216,6 +224,7 @@ impl Drop for Scope {
     }
 }
 
+/// Waits for a child. Returns its failure, unless the block has asked for its outcome.
 fn unseen_failure(child: &Child) -> Option<JoinError> {
     if let Err(error) = child.wait() {
         return Some(child.error(None, Reason::Wait(error.to_string())));

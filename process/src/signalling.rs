@@ -26,6 +26,8 @@ impl Child {
 
     /// Ends it (SIGKILL). Nothing happens when it has ended.
     ///
+    /// No destructor of it runs. Its daemons end with it, its other children go on.
+    ///
     /// ```
     /// # use procession_process::Process;
     /// # procession_process::init();
@@ -40,6 +42,9 @@ impl Child {
     }
 
     /// Interrupts it, as Ctrl-C would (SIGINT). Nothing happens when it has ended.
+    ///
+    /// Where it does not handle the signal, that ends it. Its children are not interrupted: only the terminal interrupts a
+    /// whole group.
     ///
     /// ```
     /// # use procession_process::Process;

@@ -1,4 +1,11 @@
 //! [`SpawnError`]: why a process could not be started.
+//!
+//! | the start fails | variant |
+//! | --- | --- |
+//! | before anything is made | `NotInitialized`, `Function`, `Argument`, `Threads`, `TimedOut` |
+//! | by the system | `Limit` where the number of the error stands for a known limit, else `Io` |
+//! | in the child or the server, which say why; in a process that acts for another user | `Refused` |
+//! | in the child, which says nothing | `Died` with its status, `Silent` or `TimedOut` when it has not even ended |
 
 use std::fmt;
 use std::io;
@@ -101,6 +108,7 @@ enum Serialized {
     },
     /// An error number of the operating system.
     System(i32),
+    /// The whole text of an error whose cause cannot be sent.
     Words(String),
 }
 
@@ -114,7 +122,9 @@ impl SpawnError {
         }
     }
 
+    /// The error of a system call: a limit where its number stands for one.
     pub(crate) fn from_io(error: io::Error) -> SpawnError {
+        // The number alone does not say which limit was reached: the text names it and its value.
         limits::explain(&error).map_or(SpawnError::Io(error), SpawnError::Limit)
     }
 }
@@ -126,6 +136,7 @@ impl fmt::Debug for SpawnError {
     }
 }
 
+/// Returns the part of the text that quotes the stderr of a child; nothing when the child has written nothing.
 fn last_lines(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!("; its last words on stderr:\n{stderr}") }
 }
@@ -155,6 +166,7 @@ impl Serialized {
             SpawnError::Io(system) => {
                 system.raw_os_error().map_or_else(|| Serialized::Words(error.to_string()), Serialized::System)
             }
+            // These hold an error of core that has no form in a message.
             other => Serialized::Words(other.to_string()),
         }
     }

@@ -1,4 +1,13 @@
 //! The standard streams of a child.
+//!
+//! | chosen | in the job | the parent keeps |
+//! | --- | --- | --- |
+//! | `Inherit` | its own stream, duplicated when the job is sent; nothing where it is closed | its own stream |
+//! | `Null` | nothing: the child opens the null device | nothing |
+//! | `Piped` | one end of a new pipe | the other end, in the handle |
+//! | `Descriptor` | the descriptor; a duplicate where a clone of the builder has it as well | nothing of the original |
+//!
+//! The child puts the three in the places 0, 1 and 2 before it reports that it has started.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
@@ -40,9 +49,11 @@ pub enum Stdio {
 /// A stream of a child in its job.
 #[derive(Debug)]
 pub(crate) enum Stream {
+    /// No descriptor: the child opens the null device itself.
     Null,
     /// The stream of the parent, which is not duplicated before it is sent.
     Own(Standard),
+    /// A descriptor of the job. In the child, every stream but the null device is one.
     Chosen(Descriptor),
 }
 
@@ -91,8 +102,11 @@ impl Stream {
 /// The parent's ends of the pipes.
 #[derive(Debug, Default)]
 pub(crate) struct Pipes {
+    /// The writing end; the child reads from the other one.
     pub(crate) input: Option<ChildStdin>,
+    /// The reading end of what the child writes to its stdout.
     pub(crate) output: Option<ChildStdout>,
+    /// The reading end of what the child writes to its stderr.
     pub(crate) error: Option<ChildStderr>,
 }
 
@@ -122,6 +136,7 @@ fn own(chosen: Arc<Stdio>) -> io::Result<Stdio> {
     })
 }
 
+/// Returns the stream that the child reads from, and for a pipe the end to write to.
 fn reading(stream: Stdio) -> io::Result<(Stream, Option<PipeWriter>)> {
     if let Stdio::Piped = stream {
         let (reader, writer) = pipe()?;
@@ -130,6 +145,7 @@ fn reading(stream: Stdio) -> io::Result<(Stream, Option<PipeWriter>)> {
     Ok((unpiped(stream, Standard::Input), None))
 }
 
+/// Returns a stream that the child writes to, and for a pipe the end to read from.
 fn writing(stream: Stdio, own: Standard) -> io::Result<(Stream, Option<PipeReader>)> {
     if let Stdio::Piped = stream {
         let (reader, writer) = pipe()?;
@@ -141,12 +157,14 @@ fn writing(stream: Stdio, own: Standard) -> io::Result<(Stream, Option<PipeReade
 /// Returns a stream for which nothing is to be opened.
 fn unpiped(stream: Stdio, own: Standard) -> Stream {
     match stream {
+        // A closed stream has no descriptor to send: the child gets the null device.
         Stdio::Inherit if is_open(own) => Stream::Own(own),
         Stdio::Descriptor(descriptor) => given(descriptor),
         Stdio::Inherit | Stdio::Null | Stdio::Piped => Stream::Null,
     }
 }
 
+/// Returns a stream that the job owns from here on: it is closed here when the job has been sent.
 fn given(end: impl Into<OwnedFd>) -> Stream {
     Stream::Chosen(Descriptor::from(end.into()))
 }

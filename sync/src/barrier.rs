@@ -267,6 +267,7 @@ impl From<Segment<RawBarrier, ()>> for Barrier {
 
 impl Drop for Membership {
     fn drop(&mut self) {
+        // A handle that never waited may be one of a process that takes part through another handle: its row must stay.
         if *self.has_waited.get_mut() {
             self.segment.machine().leave(ProcessIdentity::current());
         }

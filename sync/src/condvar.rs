@@ -123,6 +123,7 @@ impl Condvar {
         mut guard: MutexGuard<'a, T>,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<MutexGuard<'a, T>> {
+        // A sleep may end early, as in std: only the condition ends the wait.
         while condition(&mut guard) {
             guard = self.wait(guard)?;
         }
@@ -187,6 +188,7 @@ impl Condvar {
             }
             guard = match self.sleep(guard, deadline) {
                 Ok(guard) => guard,
+                // Not the loop again: the condition is the caller's code, which must not see data in doubt as if it were whole.
                 poisoned => return with_result(poisoned, || is_over(deadline)),
             };
         }

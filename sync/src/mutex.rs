@@ -170,6 +170,7 @@ impl<T: Shape + ?Sized> Mutex<T> {
     #[doc(alias = "get_lock")]
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        // Without a deadline it is always taken.
         self.raw().lock(ProcessIdentity::current(), None);
         self.guard()
     }
@@ -388,8 +389,10 @@ impl<'a, T: Shape + ?Sized> MutexGuard<'a, T> {
     pub(crate) fn unlocked_while<R>(&mut self, sleep: impl FnOnce() -> R) -> R {
         self.ownership.check();
         let me = ProcessIdentity::current();
+        // The guard stays, because the caller gets it back. It is not usable meanwhile: the wait has it borrowed for itself.
         self.lock.raw().unlock(me);
         let result = sleep();
+        // Without a deadline, also for a wait that has one: the caller gets a guard back, and that holds the lock.
         self.lock.raw().lock(me, None);
         result
     }

@@ -259,6 +259,7 @@ fn lock_until(file: &File, deadline: Instant) -> io::Result<()> {
 /// Reads the record; `None` for a new file, and for one that is no record.
 fn read(file: &mut File) -> io::Result<Option<Record>> {
     let mut text = String::new();
+    // A mebibyte: the record of `MAX_RECORD_HOLDERS` lines has 8 KiB, and another program's file of that name may be of any size.
     match file.take(1 << 20).read_to_string(&mut text) {
         Ok(_) => Ok(parse(&text)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
@@ -297,5 +298,6 @@ fn replace(path: &Path, record: &Record) -> io::Result<()> {
 /// Returns a number that no other memory of this user has: from a hasher that the system seeds.
 fn new_id() -> u64 {
     use std::hash::{BuildHasher, RandomState};
+    // Never 0, which is the id of memory without a name, so that such memory is not taken for that of a record.
     RandomState::new().hash_one(ProcessIdentity::current()) | 1
 }

@@ -43,6 +43,7 @@ impl Ownership {
     pub(crate) fn end(&self, lock: &RawMutex) -> ProcessIdentity {
         let me = ProcessIdentity::current();
         // A copy of the process unwinds its own guards, but the data belongs to the lock holder.
+        // A guard that was taken while the thread unwound, by a destructor, is dropped in an orderly way: as in std.
         if !self.panicking && me == self.me && thread::panicking() {
             lock.poison_by_panic(me);
         }

@@ -197,6 +197,7 @@ impl<T: Plain> Parts<T> {
     #[track_caller]
     pub fn lock(&self, part: usize) -> LockResult<PartGuard<'_, T>> {
         let range = self.range(part);
+        // Without a deadline the lock is always taken. The range was checked first: a wrong number must not leave a lock held.
         self.lock_of(part).lock(ProcessIdentity::current(), None);
         self.guard(part, range)
     }
@@ -443,6 +444,7 @@ impl<T: Plain> DerefMut for PartGuard<'_, T> {
 impl<T: Plain> Drop for PartGuard<'_, T> {
     fn drop(&mut self) {
         for lock in self.row.locks(self.parts.clone()) {
+            // The poison before the release, part by part, so that the next holder of any part learns of a panic.
             let me = self.ownership.end(lock);
             lock.unlock(me);
         }

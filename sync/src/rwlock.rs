@@ -113,6 +113,7 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// ```
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         loop {
+            // `None` means that a deadline has passed: without one the first round brings a slot.
             if let Some(slot) = self.machine().read(ProcessIdentity::current(), None) {
                 return self.reading(slot);
             }
@@ -436,6 +437,7 @@ impl<T: Shape + Sync + ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T: Shape + Sync + ?Sized> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
+        // Only writers poison, as in std: a reader has no `&mut` to leave half done.
         let me = self.ownership.end(self.lock.machine().writer());
         self.lock.machine().unlock_write(me);
     }

@@ -100,6 +100,7 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
     }
 
     fn create(count: usize, fill: impl FnOnce(NonNull<u8>)) -> Result<Self, CreateError> {
+        // A mapping begins at a page, at another address in each process: only alignments up to a page hold in all of them.
         if T::ALIGN > PAGE_SIZE {
             return Err(CreateErrorKind::Alignment(T::ALIGN).into());
         }

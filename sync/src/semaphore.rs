@@ -114,7 +114,7 @@ impl Semaphore {
     /// # Ok::<(), procession_sync::CreateError>(())
     /// ```
     pub fn acquire(&self) -> SemaphoreGuard<'_> {
-        // Without a deadline it returns `false` only when all rows are in use by living processes.
+        // Without a deadline the first round brings a permit: where living processes use all rows, it waits for one of those too.
         while !self.machine().acquire(ProcessIdentity::current(), Deadline::None) {}
         SemaphoreGuard { semaphore: self }
     }

@@ -1,4 +1,7 @@
 //! [`Collector`]: the parent's side, which logs what its children send.
+//!
+//! There is one for this process, with one thread that sleeps until records arrive. A caller that has joined a child reads as
+//! well, so that the records of the child are logged before its `join` returns. All children write to copies of one socket.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -22,9 +25,11 @@ thread_local! {
     static DRAINING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// The proof that this thread logs what has arrived, until it is dropped.
 struct Draining;
 
 impl Draining {
+    /// Returns `None` when this thread does so already, further out.
     fn begin() -> Option<Draining> {
         (!DRAINING.replace(true)).then_some(Draining)
     }
@@ -39,18 +44,23 @@ impl Drop for Draining {
 /// Reads the records of children and logs them.
 #[derive(Debug)]
 pub(super) struct Collector {
+    /// The end to read from, with what was read. Locked while records are logged, so that they keep their order.
     incoming: Mutex<Incoming>,
     /// A second handle, so that waiting does not keep others from reading.
     watched: OwnedFd,
     /// The end that children get copies of.
     outgoing: OwnedFd,
+    /// The records that children have dropped, as far as they have reported it.
     dropped: AtomicU64,
 }
 
+/// The stream of frames of all children.
 #[derive(Debug)]
 struct Incoming {
     socket: UnixStream,
+    /// What was read and not yet taken off: less than one frame between two drains.
     arrived: Vec<u8>,
+    /// Whether something arrived that is no frame: then the start of the next one is not known, and no more are logged.
     garbled: bool,
 }
 
@@ -58,6 +68,7 @@ impl Collector {
     /// Makes a collector, and the thread that waits for records.
     pub(super) fn start() -> io::Result<Arc<Collector>> {
         let (socket, outgoing) = UnixStream::pair()?;
+        // Where the program has closed a standard stream, its number must not become that of a socket.
         let socket = UnixStream::from(above_standard(socket.into())?);
         let outgoing = UnixStream::from(above_standard(outgoing.into())?);
         socket.set_nonblocking(true)?;
@@ -72,17 +83,21 @@ impl Collector {
         Ok(collector)
     }
 
+    /// Returns a copy of the end that a child writes to.
     pub(super) fn end(&self) -> io::Result<OwnedFd> {
         self.outgoing.try_clone()
     }
 
+    /// Returns the number of records that children have reported as dropped.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     /// Logs everything that has arrived.
     pub(super) fn drain(&self) {
+        // Refused where this thread holds `incoming` already: a logger that joins a process would wait for itself.
         let Some(_draining) = Draining::begin() else { return };
+        // Held while the records are logged: a joiner then waits for those that another thread has read but not logged yet.
         let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
         while incoming.read() {
             while let Some(travelling) = incoming.next() {
@@ -91,10 +106,12 @@ impl Collector {
         }
     }
 
+    /// Logs records as they arrive, in a thread that lives as long as the process.
     fn watch(&self) {
         // The socket has no end while this process lives, because it holds both sides.
         while poll(&[Pollable::readable(self.watched.as_fd())], None).is_ok() {
             self.drain();
+            // The start of the next record is lost for good, and each further one would wake this thread for nothing.
             if self.incoming.lock().unwrap_or_else(PoisonError::into_inner).garbled {
                 return;
             }
@@ -109,6 +126,7 @@ impl Collector {
         }
     }
 
+    /// Logs one record, behind the name and the number of its process.
     fn log(&self, travelling: &RecordFrame) {
         let RecordFrame { process, pid, dropped, entry } = travelling;
         self.count(process, *pid, *dropped);
@@ -126,6 +144,7 @@ impl Incoming {
         read > 0 && !self.garbled
     }
 
+    /// Takes off the next frame; `None` when none is complete. A stream that is garbled is given up with one warning.
     fn next(&mut self) -> Option<RecordFrame> {
         record::take(&mut self.arrived).unwrap_or_else(|reason| {
             self.garbled = true;
@@ -139,6 +158,7 @@ impl Incoming {
 /// Logs a child's record as if it had been made here.
 fn relay(entry: &Entry, text: std::fmt::Arguments<'_>) {
     let level = entry.level();
+    // The macros of `log` compare it before they call a logger, so that loggers need not.
     if level > log::max_level() {
         return;
     }
@@ -151,6 +171,7 @@ fn relay(entry: &Entry, text: std::fmt::Arguments<'_>) {
     }
 }
 
+/// Logs a warning of this library, under the target `procession`.
 fn warn(text: &str) {
     log::log!(target: "procession", Level::Warn, "{text}");
 }

@@ -16,7 +16,9 @@ use crate::process_info;
 /// The link for log records that a child gets.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Forwarding {
+    /// The end to write to, on its way. All children of a family have copies of the same.
     end: Descriptor,
+    /// The level as the number that `log` gives it.
     level: usize,
 }
 
@@ -26,13 +28,16 @@ impl Forwarding {
     }
 }
 
+/// The logger of this process, where it is a child that forwards. It lives as long as the process, as `log` demands.
 static FORWARDER: OnceLock<Forwarder> = OnceLock::new();
 
 /// Sends records, and counts those that find no room.
 #[derive(Debug)]
 struct Forwarder {
+    /// The end to write to. It does not block, for any process that shares it.
     socket: UnixStream,
     level: LevelFilter,
+    /// The records that found no room since the last one that did.
     dropped: AtomicU64,
 }
 
@@ -74,6 +79,7 @@ impl Forwarder {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         let process = process_info::own().name.clone();
         let frame = RecordFrame { process, pid: std::process::id(), dropped, entry }.frame();
+        // One `write`, not `write_all`: the socket takes a frame whole or not at all, so that those of siblings never mix.
         let is_sent = frame.is_some_and(|frame| (&self.socket).write(&frame).is_ok());
         if !is_sent {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);

@@ -26,6 +26,7 @@ static COLLECTOR: Mutex<Option<Wanted>> = Mutex::new(None);
 /// The level down to which children forward their records.
 struct Wanted {
     collector: Arc<Collector>,
+    /// The level that children are given from now on. Those that run keep theirs.
     level: LevelFilter,
     /// The process that made it: a copy of it has not got the descriptors.
     owner: u32,
@@ -137,6 +138,7 @@ pub(crate) fn catch_up(name: &str, pid: u32, dropped: u64) {
     }
 }
 
+/// Returns the collector of this process; not that of an original, which a copy finds here.
 fn current() -> Option<Arc<Collector>> {
     let wanted = lock();
     wanted.as_ref().filter(|one| one.owner == std::process::id()).map(|one| one.collector.clone())

@@ -1,4 +1,7 @@
 //! A log record on its way, and its frame: four bytes of length, then the encoded record.
+//!
+//! The lengths fit together: a text of 16 KiB and three labels of 1 KiB make a frame that a socket takes whole or not at all. A
+//! frame that would be longer, by the name of its process, is counted as dropped.
 
 use log::{Level, Record};
 use procession_core::codec::{self, Message};
@@ -16,6 +19,7 @@ const HEADER: usize = 4;
 /// A record with its process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RecordFrame {
+    /// The name of the process that has logged it, which is not cut.
     pub(super) process: String,
     pub(super) pid: u32,
     /// The number of records before this one that were dropped.
@@ -26,15 +30,19 @@ pub(super) struct RecordFrame {
 /// A record's own part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
+    /// The level as the number that `log` gives it.
     level: usize,
+    /// Cut to [`LABEL`], as `module` and `file` are.
     pub(super) target: String,
     pub(super) module: Option<String>,
     pub(super) file: Option<String>,
     pub(super) line: Option<u32>,
+    /// The message, cut to [`TEXT`].
     pub(super) text: String,
 }
 
 impl Entry {
+    /// Makes the part of a record that is sent, in the child that has logged it.
     pub(super) fn of(record: &Record<'_>) -> Entry {
         Entry {
             level: record.level() as usize,
@@ -46,6 +54,7 @@ impl Entry {
         }
     }
 
+    /// Returns the level; `Error` for a number that `log` does not have.
     pub(super) fn level(&self) -> Level {
         Level::iter().find(|level| *level as usize == self.level).unwrap_or(Level::Error)
     }
@@ -69,6 +78,7 @@ impl RecordFrame {
 pub(super) fn take(arrived: &mut Vec<u8>) -> Result<Option<RecordFrame>, String> {
     let Some((header, rest)) = arrived.split_first_chunk::<HEADER>() else { return Ok(None) };
     let length = u32::from_le_bytes(*header) as usize;
+    // Before the rest is waited for: with a wrong length no record would ever be complete again.
     if length > FRAME {
         return Err(format!("a record of {length} bytes is longer than any"));
     }
@@ -81,6 +91,7 @@ pub(super) fn take(arrived: &mut Vec<u8>) -> Result<Option<RecordFrame>, String>
 /// Cuts a text that is too long, and says so at its end.
 fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
+        // `truncate` panics inside a character.
         let end = text.floor_char_boundary(max);
         let missing = text.len() - end;
         text.truncate(end);

@@ -2,6 +2,9 @@
 //!
 //! Resolving the names costs milliseconds and megabytes; the addresses cost microseconds. They are relative to where the program was
 //! loaded, so that every process with the same image can name them.
+//!
+//! An address is recorded as the distance from the start of the image. Where the compiler has inlined calls, one address stands
+//! for several of them; an address in a shared library has no name at all.
 
 use std::env;
 use std::fmt::Write;
@@ -22,7 +25,9 @@ const ELSEWHERE: u64 = u64::MAX;
 pub(super) struct Frames {
     /// The image of the program.
     image: u64,
+    /// The distances from the start of the image, innermost call first; [`ELSEWHERE`] outside of it.
     places: Vec<u64>,
+    /// The names, once they were asked for. Another process looks them up itself.
     #[serde(skip)]
     text: OnceLock<String>,
 }
@@ -52,6 +57,7 @@ impl Frames {
         self.text.get_or_init(|| if self.image == Image::own().mark() { self.named() } else { self.numbered() })
     }
 
+    /// Returns the text without names: for the panic of another program, and without the feature `backtrace`.
     fn numbered(&self) -> String {
         let calls = self.places.iter().map(|place| match *place {
             ELSEWHERE => "in a shared library".to_owned(),

@@ -1,4 +1,12 @@
 //! The panic hook: records panics where they will be caught or reported.
+//!
+//! | [`Watch`] | a panic is recorded | a panic is printed | in force |
+//! | --- | --- | --- | --- |
+//! | `Off` | in a child, while its parent waits for reports | by the hook from before | outside of the calls below |
+//! | `Quiet` | always | never; where panics abort, by the hook from before | in `catch` and `discard` |
+//! | `Loud` | always | after the name of the process | in the call of a child's function |
+//!
+//! The treatment belongs to a thread: threads that a function starts are not watched, as with `catch_unwind`.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -47,7 +55,9 @@ pub(crate) fn on_watched_panic(prepare: fn(&Panic)) {
 }
 
 thread_local! {
+    /// The treatment that is in force on this thread.
     static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
+    /// The last panic of this thread that was recorded, until the call that catches it takes it.
     static SEEN: RefCell<Option<SeenPanic>> = const { RefCell::new(None) };
 }
 
@@ -104,6 +114,7 @@ pub(crate) fn install() {
     panic::set_hook(Box::new(move |info| on_panic(info, &*before, is_standard)));
 }
 
+/// The hook: records the panic as the table says, then prints it or lets `before` do so.
 fn on_panic(info: &PanicHookInfo<'_>, before: &Hook, is_standard: bool) {
     let watch = WATCH.get();
     if watch != Watch::Off || last_words::are_wanted() {
@@ -133,6 +144,7 @@ fn prepare_last_words(panic: &Panic) {
     }
 }
 
+/// Makes the record of a panic. Two kinds come of the one before them, and must not hide its message.
 fn record_panic(info: &PanicHookInfo<'_>) -> SeenPanic {
     let (payload_id, panic) = (PayloadId::of(info.payload()), Panic::of(info));
     match (SEEN.take(), panic.message()) {

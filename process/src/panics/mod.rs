@@ -65,6 +65,7 @@ pub fn discard<T>(value: T) {
     let _of_the_destructor = hook::unwatch(before);
 }
 
+/// Runs a function under a treatment of its panics. Calls may be nested: the treatment from before is put back.
 fn catch_as<T>(watch: Watch, function: impl FnOnce() -> T) -> Result<T, Panic> {
     install_hook();
     // What was seen before belongs to a call around this one, and is put back after it.

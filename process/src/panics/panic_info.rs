@@ -23,6 +23,7 @@ use super::payload::{self, NO_TEXT};
 pub struct Panic {
     message: String,
     location: Option<String>,
+    /// The addresses of the calls. They get names when the backtrace is read.
     frames: Frames,
 }
 
@@ -67,6 +68,7 @@ impl Panic {
         self.frames.text()
     }
 
+    /// Makes the panic that the hook sees. It runs before anything unwinds, so that the calls are still there.
     pub(super) fn of(info: &PanicHookInfo<'_>) -> Panic {
         let location = info.location().map(ToString::to_string);
         Panic { message: message(info).to_owned(), location, frames: Frames::capture() }
@@ -92,6 +94,7 @@ impl Panic {
     }
 }
 
+/// Returns the message as the standard library prints it.
 pub(super) fn message<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
     info.payload_as_str().unwrap_or(NO_TEXT)
 }

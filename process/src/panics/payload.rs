@@ -5,7 +5,9 @@ use std::any::{Any, TypeId};
 /// The message of a panic whose payload is no text.
 pub(super) const NO_TEXT: &str = "Box<dyn Any>";
 
+/// Returns the text of a payload; `None` for one of another type.
 pub(super) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
+    // `panic!` makes one of these two: a text without arguments stays a literal, any other becomes a `String`.
     let fixed = payload.downcast_ref::<&'static str>().copied();
     fixed.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
@@ -16,6 +18,7 @@ pub(super) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
 /// type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PayloadId {
+    /// The type of the payload.
     kind: TypeId,
     /// The address and the length of the text.
     text: (usize, usize),

@@ -10,11 +10,14 @@ use crate::tuning::MAX_START_TIME;
 /// The deadline of a start, if the caller has set one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StartDeadline {
+    /// What the caller has asked for, as the error quotes it.
     timeout: Option<Duration>,
+    /// When that is over; `None` without a timeout, and for one that the clock cannot express.
     deadline: Option<Instant>,
 }
 
 impl StartDeadline {
+    /// Makes the deadline of a call that begins now.
     pub(crate) fn within(timeout: Duration) -> StartDeadline {
         StartDeadline { timeout: Some(timeout), deadline: deadline_after(timeout) }
     }
@@ -38,6 +41,7 @@ impl StartDeadline {
     /// Returns the error of a process that has not reported in time.
     pub(super) fn timeout_error(self) -> SpawnError {
         match self.timeout {
+            // A timeout of the caller that is not over did not end the wait: `MAX_START_TIME` did.
             Some(timeout) if self.remaining() == Some(Duration::ZERO) => SpawnError::TimedOut { timeout },
             _ => SpawnError::Silent { seconds: MAX_START_TIME.as_secs() },
         }

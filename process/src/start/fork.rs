@@ -13,6 +13,8 @@ use crate::job::Job;
 use crate::registry;
 use crate::spawn_error::SpawnError;
 
+/// Copies this process, and waits for the first report of the copy. Refused with [`SpawnError::Threads`] before anything
+/// is made when this process has more than one thread.
 pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     // Checked before anything is made, and once more by `fork` itself.
     if !threads::is_single().map_err(SpawnError::from_io)? {
@@ -31,6 +33,7 @@ pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, S
             run_copy(there)
         }
         (Forked::Parent(pid), there) => {
+            // The copy alone holds that end now, so that its death ends the link.
             drop(there);
             parent(pid, here, reserve, deadline)
         }
@@ -47,6 +50,7 @@ fn run_copy(control: Control) -> ! {
     child::receive(control, ExitStyle::AsCopy)
 }
 
+/// Waits for the copy, in the original. `here` is this process's end of the copy's control link.
 fn parent(
     pid: u32,
     mut here: Control,

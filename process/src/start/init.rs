@@ -14,6 +14,7 @@ use super::serve::serve;
 use crate::child::{self, ExitStyle};
 use crate::spawn_error::SpawnError;
 
+/// Whether [`init`] was called in this process. It is set once and never cleared; copies have it from the server.
 static INITIALIZED: AtomicBool = AtomicBool::new(false);
 
 /// Makes this program able to start processes. Put it first in `main`.
@@ -41,17 +42,20 @@ static INITIALIZED: AtomicBool = AtomicBool::new(false);
 #[doc(alias = "__main__")]
 pub fn init() {
     // Relaxed: it publishes nothing, and a thread that starts processes was itself started after this.
+    // Before the look for a parent: a child does not come back from it, and its function may start processes as well.
     INITIALIZED.store(true, Ordering::Relaxed);
     match start::inherited() {
         Ok(None) => {}
         Ok(Some(control)) => become_child(control),
         Err(error) => {
             eprintln!("procession: this process was started as a child, but cannot be one: {error}");
+            // Never back into `main`: there this child would do its parent's work once more, and start children of its own.
             process::exit(1);
         }
     }
 }
 
+/// Goes on as what the first message says: a child or a server. Of the program only what stands before `init` has run.
 fn become_child(mut control: Control) -> ! {
     // The kernel calls it `exe`, after the link that was executed.
     let program = std::env::args_os().next().map(PathBuf::from);

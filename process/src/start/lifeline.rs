@@ -32,7 +32,10 @@ pub(crate) fn lifeline() -> io::Result<OwnedFd> {
 
 /// A lifeline and its maker. A pipe belongs to the user of its maker: after a change of that, new daemons may not open it.
 struct Line {
+    /// The process that made it. A copy finds the line here, but daemons of the copy must die with the copy.
     owner: ProcessIdentity,
+    /// The users and groups of the maker: real, effective and saved.
     credentials: [u32; 6],
+    /// The pipe. Nothing is ever written to it: its daemons are killed when the last writer is gone.
     lifeline: Lifeline,
 }

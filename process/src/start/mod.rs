@@ -1,4 +1,16 @@
 //! Starting a child: three methods, one file each, and their common parts.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `init` | the first line of `main`, where an executed child finds its link and leaves the program's own path |
+//! | `spawn` | executes this program, and keeps its early stderr |
+//! | `server`, `server_slot` | the start by the server, and the turns that callers take with it |
+//! | `server_handle` | the parent's handle of the server |
+//! | `serve` | the server's own side |
+//! | `protocol` | the messages to an executed process, and between server and owner |
+//! | `fork` | copies this process |
+//! | `started` | the first report of a child, and the end of one that does not start |
+//! | `deadline`, `lifeline` | the time limits of a start, and the pipe on whose end daemons are killed |
 
 pub(crate) mod deadline;
 mod fork;
@@ -58,6 +70,8 @@ pub enum StartMethod {
 }
 
 /// Starts a child for the job.
+/// When it returns, the child has reported that it is about to call its function. After an error the function has not run
+/// and never will; the child was reaped, or is by the next start of the server.
 pub(crate) fn start(method: StartMethod, job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     if deadline.remaining().is_some_and(|remaining| remaining.is_zero()) {
         return Err(deadline.timeout_error());

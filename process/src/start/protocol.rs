@@ -1,4 +1,16 @@
 //! The messages to an executed child or server, and the replies of a server.
+//!
+//! ```text
+//! owner                         server                        copy
+//!   Role::Server ─────────────►
+//!      ◄───────── Ready | Refused
+//!   Copy(job, control) ───────►   copies itself ───────────►  sets itself up as the job says
+//!      ◄────────────────────────────── Started | Refused, over the control link of the copy
+//!   Explain ──────────────────►                               only where no `Started` has come in time
+//!      ◄───────── Forked | Failed
+//! ```
+//!
+//! An executed child gets `Role::Child`, and then its job, over the one link that it inherits.
 
 use procession_core::Image;
 use procession_core::codec::Descriptor;
@@ -7,6 +19,7 @@ use serde::{Deserialize, Serialize};
 /// The role of an executed child: its first message.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Role {
+    /// A child: its next message is its job.
     Child,
     /// A server, for a program of this image, with the end of a lifeline: a server that is stopped does not see the end of its link.
     Server(Image, Descriptor),
@@ -28,6 +41,7 @@ pub(crate) enum Order<J, C> {
 /// The replies of the server: one when it is up, then one to each [`Order::Explain`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
+    /// It waits for orders.
     Ready,
     /// It cannot serve, for this reason.
     Refused(String),

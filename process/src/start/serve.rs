@@ -42,6 +42,7 @@ pub(crate) fn serve(mut link: Control, image: &Image, end: OwnedFd) -> ! {
                 process_info::set_own(&job.info);
                 match fork_sibling(&threads) {
                     Ok(Forked::Child) => {
+                        // A copy is to have the descriptors that it was passed, and no others: these three are the server's.
                         link.close_in_copy();
                         drop((threads, lifeline));
                         child::run_child(job, control, ExitStyle::AsCopy)
@@ -59,14 +60,19 @@ pub(crate) fn serve(mut link: Control, image: &Image, end: OwnedFd) -> ! {
     exit::exit_now(0)
 }
 
+/// Reports why there is no server, and ends this process. The owner gets the text as
+/// [`SpawnError::Refused`](crate::SpawnError::Refused).
 fn refuse(link: &mut Control, reason: String) -> ! {
     let _owner_gone = link.send(&Reply::Refused(reason));
     exit::exit_now(1)
 }
 
+/// Returns what the server replies when it is asked for its last copy. An error without a number is 0, which no error of
+/// the system has.
 fn outcome(forked: std::io::Result<Forked>) -> Reply {
     match forked {
         Ok(Forked::Parent(pid)) => Reply::Forked(pid),
+        // Not reached: a copy has left the loop for its job.
         Ok(Forked::Child) => Reply::Ready,
         Err(error) => Reply::Failed(error.raw_os_error().unwrap_or(0)),
     }

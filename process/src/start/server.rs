@@ -13,9 +13,13 @@ use crate::spawn_error::SpawnError;
 /// How many servers a start uses up when they die. More would repeat a mistake of the program; fewer fail when servers are killed at random.
 const MAX_SERVER_STARTS: u32 = 5;
 
+/// Has the server make the child. The slot is held until the child is made, and not until it reports, so that one slow child
+/// delays no other start. Where the system has no descriptors of processes, or allows no sibling, this program is executed
+/// instead.
 pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     let mut slot_guard = SlotGuard::take(deadline)?;
     // A child of the server is named by its number. Where that cannot be, one is made that comes with its name.
+    // Reserved only now, so that the starts that wait for their turn hold no descriptor each.
     let Some(mut reserve) = reserve()? else {
         drop(slot_guard);
         return spawn::start(job, deadline);
@@ -23,9 +27,11 @@ pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, S
     for _ in 0..MAX_SERVER_STARTS {
         let mut server = match slot_guard.server.take() {
             Some(server) if server.owner == ProcessIdentity::current() => server,
+            // The server of an original is dropped here, which closes the descriptors of this copy and no more.
             _of_another_or_none => Server::new(deadline)?,
         };
         let outcome = server.start(job, reserve, deadline);
+        // Put back before the outcome is looked at: an error of this start must not cost the next one a new server.
         slot_guard.server = Some(server).filter(|server| server.usable);
         match outcome? {
             Some(OrderOutcome::Started(started)) => return Ok(started),

@@ -1,4 +1,12 @@
 //! [`Server`]: the handle of the server of this process.
+//!
+//! | `usable` | `given_up` | the server | the next start |
+//! | --- | --- | --- | --- |
+//! | yes | no | waits for an order | sends one |
+//! | yes | yes | may have made a copy whose caller ran out of time | first asks for its number and ends it |
+//! | no | any | is gone or stopped, has other rights than this process now, or was sent half an order | makes a new server |
+//!
+//! A server that is not usable never goes back into the slot: its drop kills and reaps it.
 
 use std::env;
 use std::ffi::OsString;
@@ -31,9 +39,13 @@ const INVALID: i32 = 22;
 pub(super) struct Server {
     /// The owner: a copy of it finds the handle here as well, and the children of the server would not be its own.
     pub(super) owner: ProcessIdentity,
+    /// The process number, for a look at its state.
     pid: u32,
+    /// Orders go over it, and replies come back. At its end the server exits.
     link: Control,
+    /// The server as a process, for its end.
     pidfd: PidFd,
+    /// The stderr of the server, which its copies share until they are set up.
     stderr: EarlyStderr,
     /// Ends the server with this process, also while it is stopped.
     _lifeline: Lifeline,
@@ -41,7 +53,9 @@ pub(super) struct Server {
     next: Option<(Control, Control)>,
     /// What a child inherits from the server and no message can change.
     rights: Rights,
+    /// The environment that the server was executed with, and that its copies have unless their job brings another.
     environment: Vec<(OsString, OsString)>,
+    /// The identity of the working directory of the server: device and inode. `None` where it could not be read.
     directory: Option<(u64, u64)>,
     /// Whether it can be used again: it lives, as far as is known, and its link has whole orders only.
     pub(super) usable: bool,
@@ -51,7 +65,9 @@ pub(super) struct Server {
 
 /// The outcome of an order.
 pub(super) enum OrderOutcome {
+    /// The child has reported.
     Started(Started),
+    /// The child is made and has not reported yet. The server is free for other starts.
     SlowChild(SlowChild),
     /// The kernel lets no server make it: the first process of a namespace, which it is, has no siblings.
     NotBySibling,
@@ -59,6 +75,7 @@ pub(super) enum OrderOutcome {
 
 /// The outcome of the wait for a new child.
 enum Waited {
+    /// The report, or the certainty that there will be none.
     FirstReport(FirstReport),
     /// Nothing yet, but it is there and has this number.
     SlowChild(u32),
@@ -67,11 +84,14 @@ enum Waited {
 /// A child that has not said that it is about to call its function.
 pub(super) struct SlowChild {
     pid: u32,
+    /// The child as a process, to kill it when it stays silent.
     pidfd: PidFd,
+    /// The parent's end of its control link, on which its report is awaited.
     control: Control,
 }
 
 impl SlowChild {
+    /// Waits for the report, without the slot of the server. A child that does not report in time is killed and reaped.
     pub(super) fn wait(self, deadline: StartDeadline) -> Result<Started, SpawnError> {
         let SlowChild { pid, pidfd, mut control } = self;
         match recv_report_in_time(&mut control, deadline) {
@@ -82,7 +102,11 @@ impl SlowChild {
 }
 
 impl Server {
+    /// Executes this program as a server, and waits until it is ready: within the deadline of the start, and at most
+    /// [`MAX_START_TIME`](crate::tuning::MAX_START_TIME).
     pub(super) fn new(deadline: StartDeadline) -> Result<Server, SpawnError> {
+        // Read before the server is executed. A change by another thread in between is then found at the next start; read
+        // afterwards, it would be taken for what the server has.
         let rights = Rights::current();
         let (environment, directory) = (env::vars_os().collect(), directory::current().ok());
         let lifeline = Lifeline::new().map_err(SpawnError::from_io)?;
@@ -125,6 +149,7 @@ impl Server {
         reserve: PidfdReservation,
         deadline: StartDeadline,
     ) -> Result<Option<OrderOutcome>, SpawnError> {
+        // Before the next order, because the server's reply speaks of the last copy only.
         self.reap_given_up(deadline);
         // Comparing while the server reads the order, and confirming it by a second message, is slower by 8 µs: the kernel wakes the server
         // on the core of this thread.
@@ -137,6 +162,7 @@ impl Server {
         let (mut here, there) = self.next.take().map_or_else(Control::pair, Ok).map_err(SpawnError::from_io)?;
         let sent = self.link.send(&Order::Copy(&*job, &there));
         added.take_back(job);
+        // Not held here any more: only so the end of the link says that there is no child.
         drop(there);
         if let Err(error) = sent {
             // Half of the order may be on its way.
@@ -155,6 +181,8 @@ impl Server {
         }
     }
 
+    /// Names the child that has reported. Without a report it finds out from the server what has become of the order,
+    /// unless the time of the caller is over.
     fn take_answer(
         &mut self,
         recv_first_report: FirstReport,
@@ -167,6 +195,7 @@ impl Server {
                 Ok(Some(OrderOutcome::Started(Started { pid, pidfd, control })))
             }
             FirstReport::Silent(SpawnError::TimedOut { timeout }) => {
+                // The caller's time is over, so that the server is asked for the number of that child by the next start.
                 self.given_up = true;
                 Err(SpawnError::TimedOut { timeout })
             }
@@ -181,6 +210,7 @@ impl Server {
         match recv_first_report(here, last.min(Instant::now() + STOPPED_CHECK_INTERVAL), deadline) {
             FirstReport::Silent(_) if Instant::now() >= last => Waited::FirstReport(recv_last_report(here, deadline)),
             FirstReport::Silent(_) => match self.reply(last) {
+                // The caller releases the server and waits for this child alone: other starts go on meanwhile.
                 Some(Reply::Forked(pid)) => Waited::SlowChild(pid),
                 _none_was_made => Waited::FirstReport(recv_report_in_time(here, deadline)),
             },
@@ -204,6 +234,7 @@ impl Server {
     fn explain(&mut self, recv_first_report: FirstReport) -> Result<Option<OrderOutcome>, SpawnError> {
         match self.reply(StartDeadline::default().report_deadline()) {
             Some(Reply::Forked(pid)) => {
+                // A child that cannot be named is ended here, or it would stay as a zombie that no code waits for.
                 let pidfd = PidFd::of_child(pid).inspect_err(|_| end_child(pid)).map_err(SpawnError::from_io)?;
                 Err(failure(recv_first_report, &pidfd, || self.stderr.last_lines()))
             }
@@ -235,6 +266,8 @@ impl Server {
         }
     }
 
+    /// Kills a server that a signal or a debugger has stopped. It would reply to no start, and a signal that lets it go
+    /// on may never come.
     fn end_if_stopped(&mut self) {
         if is_stopped(self.pid) {
             self.usable = false;
@@ -258,6 +291,7 @@ impl Server {
 struct SetupAdded;
 
 impl SetupAdded {
+    /// Removes the change from the job.
     fn take_back(self, job: &mut Job) {
         (job.setup.environment, job.setup.parent_directory) = (None, None);
     }
@@ -281,6 +315,8 @@ impl Drop for Server {
         if !self.usable {
             let _ended_meanwhile = self.pidfd.signal(SIGKILL);
         }
+        // A drop cannot move the link out, so that a link to no process takes its place. Where no pair can be made, the
+        // server sees no end, and `reap_child` kills it.
         if let Ok((closed, _)) = Control::pair() {
             drop(std::mem::replace(&mut self.link, closed));
         }

@@ -10,12 +10,15 @@ use crate::spawn_error::SpawnError;
 
 /// The server of this process, while there is one, and its user.
 struct Slot {
+    /// `None` before the first start, while a caller uses it, and after [`stop_server`].
     server: Option<Server>,
     /// The process that uses it now. In a copy of that process it is never released.
     taken_by: Option<ProcessIdentity>,
 }
 
+/// The server of this process. The mutex is held for moments only: a caller takes the server out and works without it.
 static SLOT: Mutex<Slot> = Mutex::new(Slot { server: None, taken_by: None });
+/// Notified at each release of the slot.
 static RELEASED: Condvar = Condvar::new();
 
 /// The right to use the server, until it is dropped.
@@ -25,6 +28,7 @@ pub(super) struct SlotGuard {
 }
 
 impl SlotGuard {
+    /// Waits for its turn. The error of a deadline that passes meanwhile is [`SpawnError::TimedOut`]; then nothing was started.
     pub(super) fn take(until: StartDeadline) -> Result<SlotGuard, SpawnError> {
         let (mut slot, me) = (lock(), ProcessIdentity::current());
         while slot.taken_by == Some(me) {
@@ -44,6 +48,7 @@ impl Drop for SlotGuard {
     fn drop(&mut self) {
         let mut slot = lock();
         (slot.server, slot.taken_by) = (self.server.take(), None);
+        // One is enough: a woken thread takes a free slot even when its deadline has passed, so that no wake-up is lost.
         RELEASED.notify_one();
     }
 }
@@ -70,6 +75,7 @@ pub fn stop_server() {
 
 /// Drops the server, which belongs to the original of this copy.
 pub(crate) fn forget_inherited() {
+    // No other thread of the original can have held the mutex: `fork` refuses a process with several threads.
     drop(lock().server.take());
 }
 

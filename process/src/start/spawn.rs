@@ -22,6 +22,8 @@ const QUOTED_STDERR_LINES: usize = 20;
 /// The bytes of a child's early stderr that are passed on. Programs write less; without a limit a hostile child fills the memory.
 const MAX_EARLY_STDERR_BYTES: u64 = 1 << 20;
 
+/// Executes this program, sends the job, and waits for the first report. The error of a child that has died quotes the
+/// end of its stderr.
 pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     job.image = Some(Image::own().clone());
     let Executed { mut control, pid: _, pidfd, stderr } = execute(&Role::Child)?;
@@ -31,6 +33,7 @@ pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, S
         // The report of a child that is gone already says so.
         Ok(()) | Err(LinkError::Disconnected) => recv_report_in_time(&mut control, deadline),
         Err(error) => {
+            // Closed first: the child finds no parent and ends by itself, so that `reap_child` need not kill it.
             drop(control);
             reap_child(&pidfd);
             return Err(unsent(error));
@@ -38,6 +41,7 @@ pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, S
     };
     match recv_first_report {
         FirstReport::Started(pid) => {
+            // After this report the child writes to the streams of its job, so that the file is complete.
             stderr.pass_on();
             Ok(Started { pid, pidfd, control })
         }
@@ -45,15 +49,20 @@ pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, S
     }
 }
 
+/// The text of the refusal in a process whose effective user or group is not its real one.
 const ACTS_FOR_ANOTHER: &str = "this process acts for another user or group than its real one (`seteuid`, `setegid`, or a \
      set-user-id program), and a program that is executed so must not trust its starter: make the change complete \
      (`setresuid`, `setresgid`), or use StartMethod::Fork";
 
 /// This program, executed once more, with its role sent.
 pub(super) struct Executed {
+    /// The parent's end. The role was sent over it; what comes next depends on the role.
     pub(super) control: Control,
+    /// The process number, which stays its own until `pidfd` is reaped.
     pub(super) pid: u32,
+    /// The executed process, for its end.
     pub(super) pidfd: PidFd,
+    /// Its stderr from before it was set up: quoted when it dies, else passed on once.
     pub(super) stderr: EarlyStderr,
 }
 
@@ -71,6 +80,7 @@ pub(super) fn execute(role: &Role) -> Result<Executed, SpawnError> {
     let stderr = stdio::memory_file(c"procession-stderr").map_err(SpawnError::from_io)?;
     let (pid, pidfd) =
         start::reexec(&there, [input.as_fd(), output.as_fd(), stderr.as_fd()]).map_err(SpawnError::from_io)?;
+    // The child has its own copy. While this one is open, the death of the child would not end the link.
     drop(there);
     match control.send(role) {
         // A child that is gone already is noticed at the receive.

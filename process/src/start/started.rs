@@ -17,8 +17,11 @@ use crate::spawn_error::SpawnError;
 
 /// A child that is about to call its function.
 pub(crate) struct Started {
+    /// The process number, as the child itself has reported it.
     pub(crate) pid: u32,
+    /// The child as a process, for waiting and signals.
     pub(crate) pidfd: PidFd,
+    /// The parent's end of its control link, over which its outcome will come.
     pub(crate) control: Control,
 }
 
@@ -41,7 +44,9 @@ impl PidfdReservation {
 
 /// The first report of a child that was sent its job, or the lack of one.
 pub(super) enum FirstReport {
+    /// The child is set up and about to call its function. It has this number.
     Started(u32),
+    /// The child could not set itself up, or cannot be understood, for this reason. Its function has not run.
     Refused(String),
     /// The child ended, or was never made.
     Gone,
@@ -60,6 +65,7 @@ pub(super) fn recv_first_report(control: &mut Control, until: Instant, deadline:
         Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
             FirstReport::Silent(deadline.timeout_error())
         }
+        // The child lives, but its report cannot be read: this text says more than the status with which it will end.
         Err(LinkError::Garbled(text) | LinkError::Limit(text)) => FirstReport::Refused(text),
         Ok(None) | Err(_) => FirstReport::Gone,
     }
@@ -71,6 +77,7 @@ pub(super) fn recv_last_report(control: &mut Control, deadline: StartDeadline) -
     // From here on the child cannot report any more: whatever it has sent is in the socket, and is read once more.
     let _gone = control.stop_listening();
     match recv_first_report(control, Instant::now(), deadline) {
+        // This end of the link comes of the line above, and does not say that the child is gone.
         FirstReport::Gone => FirstReport::Silent(deadline.timeout_error()),
         report => report,
     }
@@ -94,6 +101,7 @@ pub(super) fn unsent(error: LinkError) -> SpawnError {
 
 /// Waits for a child that is about to end, or kills it after a second, and takes its status.
 pub(super) fn reap_child(pidfd: &PidFd) -> ExitStatus {
+    // A second: the child only has to exit. One that hangs in an exit handler must not hang its parent.
     let soon = Instant::now() + Duration::from_secs(1);
     let ended = poll(&[Pollable::readable(pidfd.as_fd())], Some(soon)).is_ok_and(|ready| ready[0]);
     if !ended {
@@ -106,6 +114,7 @@ pub(super) fn reap_child(pidfd: &PidFd) -> ExitStatus {
 
 /// Reaps a child that did not start, and returns the error.
 pub(super) fn failure(recv_first_report: FirstReport, pidfd: &PidFd, stderr: impl FnOnce() -> String) -> SpawnError {
+    // A silent child shows no sign of an end, so that the second in `reap_child` would pass in vain.
     if let FirstReport::Silent(_) = recv_first_report {
         let _ended_meanwhile = pidfd.signal(SIGKILL);
     }
@@ -113,6 +122,7 @@ pub(super) fn failure(recv_first_report: FirstReport, pidfd: &PidFd, stderr: imp
     match recv_first_report {
         FirstReport::Refused(reason) => SpawnError::Refused(reason),
         FirstReport::Silent(error) => error,
+        // The stderr is read after the child was reaped: only then nothing is added to it.
         FirstReport::Started(..) | FirstReport::Gone => SpawnError::Died { status, stderr: stderr() + &limited() },
     }
 }

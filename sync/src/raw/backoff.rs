@@ -44,6 +44,7 @@ impl Spin {
         }
         self.pauses_left -= 1;
         (0..self.hints).for_each(|_| shim::spin_loop());
+        // Growing, so that a short holder is met early and a longer one is not disturbed by loads of its word.
         self.hints = (self.hints * 2).min(MAX_SPIN_HINTS);
         true
     }

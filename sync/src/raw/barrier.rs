@@ -109,6 +109,7 @@ impl RawBarrier {
             // The others wait for this round only, so that a panic must end it.
             let unfinished = BreakOnDrop(self);
             action();
+            // Not a drop: the action has returned, so that the round ends as completed and not as broken.
             std::mem::forget(unfinished);
             self.end_round(arrival.round, true);
         }
@@ -174,6 +175,7 @@ impl RawBarrier {
             if arrival.before < self.parties() {
                 return Ok(arrival);
             }
+            // The round is full while its last party acts. This party waits for its end, and arrives in the next one.
             self.wait_for_end(arrival.round, deadline)?;
         }
     }
@@ -229,6 +231,8 @@ impl RawBarrier {
         if number_in(now) == round {
             return self.cause_in(now).map(Err);
         }
+        // With no more threads than parties, one round at most is completed before a sleeper looks. The rest of the
+        // history is for resets and for further threads.
         let completed = now >> (32 + round % HISTORY) & 1 != 0;
         Some(if completed { Ok(()) } else { Err(Cause::Aborted) })
     }
@@ -263,6 +267,8 @@ impl RawBarrier {
             let bits = row.who.load(Ordering::Relaxed);
             if bits != 0 && ProcessIdentity::from_bits(bits).is_none_or(|who| !shim::is_alive(who)) {
                 self.break_with(bits << 2 | DIED, |_| true);
+                // After the break: a kill in between leaves the dead party on record. The other way round it would be
+                // forgotten, and the others would wait for ever.
                 row.rename(bits, 0);
             }
         }
@@ -335,6 +341,7 @@ fn next_round(now: u64, completed: bool) -> u64 {
     let number = number_in(now);
     let bit = 1u64 << (32 + number % HISTORY);
     let history = if completed { now | bit } else { now & !bit };
+    // The bit `BROKEN` goes with the old number: a reset is nothing else but the next round.
     history >> 32 << 32 | (u64::from(number) + 1) & NUMBER
 }
 

@@ -83,6 +83,7 @@ impl RawMutex {
         // Release: pairs with the Acquire of every way to take the lock.
         let free = self.word.compare_exchange(word_held_by(me), 0, Ordering::Release, Ordering::Relaxed);
         if let Err(seen) = free {
+            // One sleeper, because one can have the lock. It sets the mark again for those that sleep on.
             self.unlock_slow(me, seen, 1);
         }
     }
@@ -90,6 +91,7 @@ impl RawMutex {
     /// Releases the lock and wakes all threads that wait for the word to become free.
     pub(crate) fn unlock_and_wake_all(&self, me: ProcessIdentity) {
         let seen = self.word.load(Ordering::Relaxed);
+        // Readers wait for this word without taking the lock. Each can go on, so that waking one would leave the rest asleep.
         self.unlock_slow(me, seen, u32::MAX);
     }
 
@@ -117,6 +119,8 @@ impl RawMutex {
             if self.mark_sleepers(&mut seen) {
                 self.word.wait(seen, timer.next_sleep());
                 seen = self.word.load(Ordering::Relaxed);
+                // Only after a whole sleep: a thread that was woken has seen the lock change hands, and asking the kernel
+                // takes 3 µs.
                 if shim::slept_through(&timer) && self.take_over_from_dead(me, seen) {
                     self.unlock_and_wake_all(me);
                 }
@@ -157,6 +161,7 @@ impl RawMutex {
                     Err(other) => seen = other,
                 }
             } else if timer.is_over() {
+                // The last look: the holder may have died in a sleep that the deadline has cut short.
                 return self.try_take_over(me, seen);
             } else if self.mark_sleepers(&mut seen) {
                 self.word.wait(seen, timer.next_sleep());

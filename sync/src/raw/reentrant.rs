@@ -81,6 +81,7 @@ impl RawReentrant {
 
     /// Records the first time. Always returns `true`.
     fn begin(&self, me: ProcessIdentity, thread: u64) -> bool {
+        // Both before `owner`: a thread that finds its own process there must not find the numbers of an earlier holding.
         self.depth.store(1, Ordering::Relaxed);
         self.thread.store(thread, Ordering::Relaxed);
         // Release: pairs with the Acquire in `deepen`.

@@ -62,6 +62,7 @@ impl RawRwLock {
             fence(Ordering::Acquire);
             return Some(slot);
         }
+        // The reader steps back, so that a stream of readers cannot keep a waiting writer out.
         self.unlock_read(me, slot);
         None
     }
@@ -97,6 +98,7 @@ impl RawRwLock {
         }
         // Pairs with the SeqCst claim and load in `try_read`, as in `write`.
         fence(Ordering::SeqCst);
+        // A dead reader must not fail a try, but the kernel is asked only where a slot is claimed at all.
         if !self.is_unread() {
             self.clear_dead_readers(shim::was_alive_recently);
         }
@@ -109,6 +111,7 @@ impl RawRwLock {
 
     /// Unlocks the writer.
     pub(crate) fn unlock_write(&self, me: ProcessIdentity) {
+        // Readers and writers sleep on this word alike, and all the readers may go on together.
         self.writer.unlock_and_wake_all(me);
     }
 
@@ -142,6 +145,7 @@ impl RawRwLock {
                 return true;
             }
             if timer.is_over() {
+                // The last look: a reader may have died in a sleep that the deadline has cut short.
                 self.clear_dead_readers(shim::is_alive);
                 return condition();
             }

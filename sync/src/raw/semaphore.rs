@@ -52,6 +52,7 @@ struct Row {
 impl RawSemaphore {
     /// Initializes a fresh semaphore.
     pub(crate) fn init(&self, permits: u32, bound: u32) {
+        // Relaxed: no other process has the segment yet, and the message that carries it there orders both.
         self.total.store(permits, Ordering::Relaxed);
         self.bound.store(bound, Ordering::Relaxed);
     }
@@ -65,7 +66,7 @@ impl RawSemaphore {
         let mut timer = timer_with_holder(deadline);
         loop {
             let key = self.permit_returned.prepare_wait();
-            // Once without announcing a waiter, which would cost each release a system call.
+            // Once more after the announcement: a permit that came back before it was returned without a notification.
             if self.take_within(me, deadline) {
                 return true;
             }
@@ -94,6 +95,7 @@ impl RawSemaphore {
     /// Returns the permit of a guard to the semaphore.
     pub(crate) fn release_held(&self, me: ProcessIdentity) {
         self.release_own(me);
+        // After the row: a waiter that misses the permit there has announced itself, and is found here.
         self.permit_returned.notify(1);
     }
 

@@ -21,6 +21,7 @@ pub(crate) struct Word32(AtomicU32);
 
 impl Word32 {
     pub(crate) fn wait(&self, expected: u32, deadline: Option<Instant>) {
+        // Why the sleep has ended makes no difference: the caller looks at the word and the clock again.
         let _look_again_anyway = futex::wait(&self.0, expected, deadline);
     }
 
@@ -73,6 +74,7 @@ pub(crate) fn was_alive_recently(who: ProcessIdentity) -> bool {
         static SEEN: Cell<Option<(ProcessIdentity, Instant)>> = const { Cell::new(None) };
     }
     let seen = SEEN.get().is_some_and(|(known, at)| known == who && at.elapsed() < LIVENESS_CACHE);
+    // Only life is remembered. A death is final, and the caller acts on it at once.
     if !seen && !is_alive(who) {
         return false;
     }
