@@ -170,6 +170,7 @@ impl Pool {
     #[doc(alias = "kill_workers")]
     pub fn terminate(&self) {
         if self.shared.is_ours() {
+            // Before the command, because the tasks that end by it name this reason.
             self.shared.status.set_terminated();
             self.shared.command(Event::Terminate);
         }
@@ -270,6 +271,7 @@ impl Pool {
         }
         let has_ended = self.shared.status.wait_ended(deadline);
         if has_ended {
+            // Of several threads that wait for the end, the first joins it, without the lock.
             let thread = mutex::lock(&self.thread).take();
             if let Some(thread) = thread {
                 // Its panic is a defect that every task has reported.

@@ -15,6 +15,7 @@ use procession_core::os::mutex;
 use crate::model::catch::catch;
 use crate::model::tuning::{CALLER_SPIN, POLLS_PER_YIELD, THREAD_IDLE_TIMEOUT};
 
+/// A function that runs once, on a thread of this module's.
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 /// Callbacks that no thread has taken yet.
@@ -35,6 +36,7 @@ static LEN: AtomicUsize = AtomicUsize::new(0);
 pub(crate) fn run(callback: Callback) {
     let mut queue = lock();
     queue.push(callback);
+    // `spare` counts a thread that was notified and has not woken yet as taken. A count of those that sleep would not.
     let is_short = queue.spare < 0;
     drop(queue);
     if is_short {
@@ -57,6 +59,7 @@ pub(crate) fn run_if_idle(callback: Callback) -> Result<(), Callback> {
     Ok(())
 }
 
+/// Runs callbacks until there was none for [`THREAD_IDLE_TIMEOUT`]: the main function of a thread.
 fn work() {
     let mut may_spin = false;
     while let Some(callback) = next(may_spin) {
@@ -83,6 +86,7 @@ fn next(may_spin: bool) -> Option<Callback> {
     callback
 }
 
+/// Returns the queue of this process. A copy of a process begins with an empty one and without threads.
 fn lock() -> MutexGuard<'static, Queue> {
     let mut queue = mutex::lock(&QUEUE);
     let me = Some(ProcessIdentity::current());

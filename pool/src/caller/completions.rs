@@ -37,6 +37,7 @@ impl Completions {
         let jobs: Vec<_> = jobs.into_iter().map(Some).collect();
         for (index, pending) in jobs.iter().flatten().enumerate() {
             let waker = ReadyWaker { ready: ready.clone(), index };
+            // A job that has ended already wakes it at once, so no job has to be looked at apart.
             pending.register_waker(waker_id, &Waker::from(Arc::new(waker)));
         }
         Completions { ready, waker_id, left: jobs.len(), jobs }

@@ -1,4 +1,7 @@
 //! Jobs whose tasks are all submitted at once, and whose results are kept for whichever thread asks: `apply_async`, `map_async`.
+//!
+//! The caller may never come back, so the pool can do without it: all arguments are in the pool, which runs the tasks and keeps
+//! their outcomes in the mailbox.
 
 use std::mem;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ pub(crate) fn submit_all<A: Serialize>(spec: JobSpec<'_>, items: impl IntoIterat
     try_submit(spec, items).unwrap_or_else(|kind| Pending::finished(Err(not_run(0, kind))))
 }
 
+/// Encodes and submits all items. An error means that none was submitted.
 fn try_submit<A: Serialize>(
     spec: JobSpec<'_>,
     items: impl IntoIterator<Item = A>,

@@ -1,4 +1,7 @@
 //! [`JobFeed`]: feeds a job's input to the pool and takes its results, on the thread that asks for them.
+//!
+//! The input is read by no other thread, so it need not be `Send`, and an item is read only when a result was asked for. The
+//! window says how far ahead of the results that may go.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -53,6 +56,7 @@ where
     I: Iterator<Item = A>,
     R: DeserializeOwned,
 {
+    /// Begins the job. The input is read when a result is asked for.
     pub(crate) fn new(spec: JobSpec<'pool>, input: I) -> Self {
         let JobSpec { shared, workers, function, options } = spec;
         let job_handle = function.and_then(|function| JobHandle::open(shared, function, options));
@@ -101,6 +105,7 @@ where
             if let Some(error) = batch.failure() {
                 return Err(error);
             }
+            // Given out on arrival, whatever its turn: this caller keeps all results, so the input may be read on.
             self.window.given += batch.count();
             early.insert(batch.first(), batch);
             while let Some(batch) = early.remove(&(results.len() as u64)) {
@@ -125,6 +130,7 @@ where
             if self.is_finished() {
                 return Ok(false);
             }
+            // While there is more to read, the caller does not wait: workers without tasks bring no results.
             if !self.should_read(self.max_in_flight())
                 && let Ok(handle) = &self.job_handle
                 && !handle.wait(self.wake_threshold(), deadline)
@@ -154,6 +160,7 @@ where
         self.is_exhausted && self.in_flight() == 0
     }
 
+    /// Takes the outcomes that were delivered, and counts them out of the window.
     fn take_arrived(&mut self) {
         let before = self.arrived.len();
         if let Ok(handle) = &self.job_handle {
@@ -172,6 +179,7 @@ where
         (min.saturating_add(in_flight), max.and_then(|max| max.checked_add(in_flight)))
     }
 
+    /// Returns the number of items that were read and whose results were not given out.
     pub(super) fn in_flight(&self) -> u64 {
         self.batch.end().saturating_sub(self.window.given)
     }
@@ -183,6 +191,7 @@ where
 
     /// Returns the number of outcomes at which to be woken, where all results are wanted: enough to read on, or all of the rest.
     fn wake_threshold(&self) -> u64 {
+        // At a third, because the other two thirds keep the workers busy until the caller has woken and read on.
         if self.is_exhausted { self.in_pool } else { self.in_pool / 3 }
     }
 
@@ -192,6 +201,7 @@ where
         let (failure, next) = (FailureInfo::of(None, FailureKind::Forked), self.window.given);
         self.arrived.push_back(ResultBatch::error(next, 1, failure));
         self.job_handle = Err(FailureKind::Forked);
+        // As if the input had ended with this error: one result is in flight, and none follows.
         (self.is_exhausted, self.in_pool, self.batch) = (true, 0, ArgumentBatch::new(next + 1));
     }
 }

@@ -49,6 +49,7 @@ impl InputSpeed {
             (self.quick, self.was_slow, self.wait_budget) = (0, true, took.max(self.wait_budget));
             self.required_quick = (self.required_quick * 2).clamp(MIN_QUICK_ITEMS, MAX_QUICK_ITEMS);
         } else if took > QUICK_ITEM {
+            // Neither quick nor slow. An input that was found quick stays so, and another one begins again.
             self.quick = if self.may_block() { 0 } else { self.quick };
         } else if is_next && self.may_block() {
             self.quick += 1;
@@ -59,11 +60,13 @@ impl InputSpeed {
     /// item, and after a slow one.
     pub(super) fn result_wait(&self, avg_duration: Duration) -> Option<Duration> {
         let wait = SLOW_ITEM.max(self.wait_budget / RESULT_WAIT_DIVISOR).min(self.wait_budget);
+        // A longer task brings no result in that time, and the input would be read later for nothing.
         (self.may_block() && !wait.is_zero() && avg_duration <= wait).then_some(wait)
     }
 
     /// Records the time that was spent waiting for a result.
     pub(super) fn count_wait(&mut self, waited: Duration) {
+        // A new input is waited for once: that is for the first result alone.
         self.wait_budget = if self.was_slow { self.wait_budget.saturating_sub(waited) } else { Duration::ZERO };
     }
 }

@@ -21,7 +21,9 @@ pub(crate) struct JobHandle {
     shared: Arc<Shared>,
     job: JobId,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// Whether the caller waits for all results, so that it need not be woken for each.
     collect_all: bool,
+    /// Whether the dispatcher was asked to let the job go on without a caller.
     is_released: bool,
 }
 
@@ -63,6 +65,7 @@ impl JobHandle {
     /// Adds all tasks that there will be, and leaves them to the pool.
     pub(crate) fn submit_detached(&self, batches: impl IntoIterator<Item = ArgumentBatch>) {
         self.submit(batches);
+        // No thread polls the rings for these tasks, so the pool's own has to.
         self.shared.lock().stop_driving();
     }
 
@@ -103,16 +106,19 @@ impl JobHandle {
 
     /// Cancels the tasks that have not ended. Those that run are stopped.
     pub(crate) fn cancel(&self) {
+        // The job is not marked as released: its mailbox is still read, and the drop removes what the dispatcher keeps of it.
         self.release_with(|shared, job| shared.lock().dispatcher.release(job, true));
     }
 
     /// Lets the submitted tasks run to their end, and drops their results.
     pub(crate) fn detach(mut self) {
+        // Marked first: the drop of `self` at the end would cancel the tasks.
         if !mem::replace(&mut self.is_released, true) && self.is_ours() {
             self.release_with(|shared, job| shared.lock().dispatcher.detach(job));
         }
     }
 
+    /// Releases the job, and leaves the rings to other threads: this one waits for nothing more of it.
     fn release_with(&self, release: impl FnOnce(&Shared, JobId)) {
         release(&self.shared, self.job);
         self.shared.lock().stop_driving();

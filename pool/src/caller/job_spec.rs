@@ -45,10 +45,12 @@ where
     Ok(TaskFn::With { make, context, method })
 }
 
+/// Returns the failure of a function or a value that cannot be sent to a worker.
 pub(crate) fn unsendable(error: impl ToString) -> FailureKind {
     FailureKind::Unsendable(error.to_string())
 }
 
+/// Makes a context in a worker: it was decoded as the argument, and that is all.
 fn identity<C>(context: C) -> C {
     context
 }

@@ -1,6 +1,10 @@
 //! [`Pending`]: a job without a thread that waits for it, and the wakers that are woken when it has ended.
 //!
 //! The thread that looks takes the outcomes out of the mailbox. The pool's own thread only wakes the wakers.
+//!
+//! Of several threads that wait, one leads: it waits for the mailbox on behalf of all, and takes what arrives. The others sleep
+//! until the job has ended or the leader has stopped waiting, and then one of them leads. A thread that only looks leaves it to
+//! a leader.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,6 +46,7 @@ pub(crate) type JobResult = Result<Vec<ResultBatch>, TaskError>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WakerId(u64);
 
+/// What the lock of a pending job protects.
 struct State {
     /// `None` once the job has ended.
     job_handle: Option<Arc<JobHandle>>,
@@ -76,6 +81,7 @@ impl Pending {
         let state =
             State { job_handle: Some(job_handle.clone()), missing: count, policy, failure, ..State::finished() };
         let new = Pending::with(state, OnceLock::new());
+        // A strong one would be a circle, because the job owns the mailbox and that its listener: no job would be dropped.
         let weak: Weak<Pending> = Arc::downgrade(&new);
         let wake = move || weak.upgrade().iter().for_each(|pending| pending.wake_all());
         job_handle.mailbox.set_listener(Listener::new(wake));
@@ -158,6 +164,7 @@ impl Pending {
         job_handle.wait(missing, deadline);
         let mut state = self.state();
         state.has_leader = false;
+        // The followers get the lock after `take` has looked. One of them leads next if the job has not ended.
         self.changed.notify_all();
         self.take(state);
         self.state()
@@ -174,6 +181,7 @@ impl Pending {
             None => wakers.push((id, waker.clone())),
         }
         drop(wakers);
+        // Looked at when the waker is in the list: a result that comes in between finds it there.
         if self.result().is_some() {
             waker.wake_by_ref();
             return;
@@ -182,6 +190,7 @@ impl Pending {
         job_handle.iter().for_each(|job_handle| job_handle.set_waker());
     }
 
+    /// Removes a waker. It may still be woken once, by a thread that has copied the list.
     pub(crate) fn remove_waker(&self, id: WakerId) {
         if !self.is_ours() {
             return;
@@ -203,6 +212,7 @@ impl Pending {
             return false;
         }
         let job_handle = self.state().job_handle.clone();
+        // Without the lock of the state: outcomes are delivered by this, and wake wakers that may ask for it.
         job_handle.iter().for_each(|job_handle| job_handle.cancel());
         job_handle.is_some()
     }
@@ -238,12 +248,14 @@ impl Pending {
         }
     }
 
+    /// Takes the outcomes that have arrived. The job ends with the last of them, or under `FailFast` with the first error.
     fn take(&self, mut state: MutexGuard<'_, State>) {
         let mut batches: VecDeque<ResultBatch> = VecDeque::new();
         match &state.job_handle {
             Some(job_handle) => job_handle.take(&mut batches),
             None => return,
         }
+        // Of those that have come, the first by index. Where all are waited for, the error does not depend on the workers' speed.
         let failures = batches.iter().filter_map(ResultBatch::failure).chain(state.failure.take());
         state.failure = failures.min_by_key(TaskError::index);
         state.missing = state.missing.saturating_sub(batches.iter().map(ResultBatch::count).sum());
@@ -273,6 +285,7 @@ impl Pending {
         self.wake_all();
     }
 
+    /// Wakes all wakers. They stay registered, because the job may not have ended.
     fn wake_all(&self) {
         let wakers: Vec<Waker> = self.wakers().iter().map(|(_, waker)| waker.clone()).collect();
         // A waker is code of the user's. Its panic has been written to standard error.

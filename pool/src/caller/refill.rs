@@ -1,4 +1,7 @@
 //! How a [`JobFeed`] reads its input: as far ahead as its window allows, and with care where the input may block.
+//!
+//! Tasks that were read are gathered in a batch, because each submission takes the pool's lock. A batch is submitted when it is
+//! full by number or by weight, when reading has taken long, or at once where the next item may be long in coming.
 
 use std::mem;
 use std::time::Instant;
@@ -59,6 +62,7 @@ where
         if may_block && self.has_arrived() || free == 0 || !self.read_some(free) {
             return false;
         }
+        // Of the items that were just read: `read_clock` sets it for the next ones.
         let is_next = pass.is_next;
         self.input_speed.record(pass.read_clock(), self.window.bytes.saturating_sub(before), is_next);
         let may_block = self.input_speed.may_block();
@@ -85,6 +89,7 @@ where
         true
     }
 
+    /// Returns whether results are there, those in the rings left out.
     fn has_results(&self) -> bool {
         !self.arrived.is_empty() || self.job_handle.as_ref().is_ok_and(|handle| handle.mailbox.has_some())
     }
@@ -115,6 +120,7 @@ where
             match self.batch.push(&item) {
                 Ok(weight) => {
                     self.window.bytes = self.window.bytes.saturating_add(weight);
+                    // Such an item may fill the window alone, so the window is looked at again.
                     if weight >= HEAVY_ARGUMENT_BYTES {
                         break;
                     }

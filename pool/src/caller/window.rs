@@ -1,4 +1,7 @@
 //! [`Window`]: how many tasks of a job may be in flight, by their number and by their weight.
+//!
+//! It is the least of several limits: what the workers hold together, the results that the caller has taken, a fixed number,
+//! the caller's own limit, and the memory of arguments and results. Each worker may have one task whatever that weighs.
 
 use std::num::NonZeroUsize;
 
@@ -25,6 +28,7 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Returns an empty window for a job on `workers` workers. `is_known` means that its function's duration was measured before.
     pub(super) fn new(workers: usize, read_ahead: Option<NonZeroUsize>, is_known: bool) -> Window {
         Window {
             workers,

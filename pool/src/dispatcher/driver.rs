@@ -26,10 +26,12 @@ impl Driver {
         Driver { scheduler, now: clock::monotonic(), must_decide_again: false, has_ended: false }
     }
 
+    /// Reads the clock, once for all events of a round.
     pub(super) fn update_clock(&mut self) {
         self.now = clock::monotonic();
     }
 
+    /// Sends an event, as of when the clock was last read.
     pub(super) fn emit(&mut self, event: Event) {
         self.scheduler.handle(event, self.now);
     }

@@ -1,4 +1,6 @@
 //! The dispatcher executes the actions of the scheduler.
+//!
+//! An action that fails, and a revoke, which has an outcome, send the scheduler an event. It is decided in the same round.
 
 use procession_core::LinkError;
 
@@ -11,6 +13,7 @@ use crate::model::pool_error::PoolErrorKind;
 use crate::scheduler::event::{Action, Event, Outcome, Refusal};
 
 impl Dispatcher {
+    /// Executes an action. What fails becomes an event, about which the scheduler decides in the same round.
     pub(super) fn execute(&mut self, action: Action) {
         match action {
             Action::Start { worker } => self.start(worker),
@@ -27,6 +30,7 @@ impl Dispatcher {
         }
     }
 
+    /// Starts a process. One that cannot be started is to the scheduler a worker that died at once.
     fn start(&mut self, worker: WorkerId) {
         if !self.workers.spawn(worker) {
             self.driver.emit_again(Event::StartFailed { worker });
@@ -43,6 +47,7 @@ impl Dispatcher {
         }
     }
 
+    /// Ends tasks that could not be sent, and gives up a link that may have sent a part of a message.
     #[cold]
     fn not_sent(&mut self, worker: WorkerId, tasks: TaskRange, error: &LinkError) {
         if let Some(buffers) = self.jobs.get_mut(tasks.job) {
@@ -58,9 +63,11 @@ impl Dispatcher {
         self.execute_all();
     }
 
+    /// Revokes tasks, and reports at once how many. A worker that is stopped or has ended does not delay that.
     fn revoke(&mut self, worker: WorkerId, count: u64) {
         let Some(handle) = self.workers.get_mut(worker) else { return };
         let count = handle.revoke(count);
+        // Read after the revoke: what is left was not asked for, or could not be revoked behind a full ring.
         let unstarted = handle.channel.in_transit();
         self.driver.emit_again(Event::Revoked { worker, count, unstarted });
     }
@@ -71,6 +78,7 @@ impl Dispatcher {
         workers.into_iter().for_each(|worker| self.revoke(worker, u64::MAX));
     }
 
+    /// Drops the failure of a task that is tried again.
     fn retry(&mut self, task: TaskId) {
         self.status.counts.retried();
         if let Some(buffers) = self.jobs.get_mut(task.job) {
@@ -79,6 +87,7 @@ impl Dispatcher {
         self.driver.must_decide_again = true;
     }
 
+    /// Counts tasks that have ended, and keeps their outcome until it is delivered.
     #[inline]
     fn finish(&mut self, tasks: TaskRange, outcome: Outcome) {
         let failure = match outcome {
@@ -97,6 +106,7 @@ impl Dispatcher {
         self.jobs.finish(tasks, failure);
     }
 
+    /// Ends tasks with the outcome that their worker, or a failed attempt to send them, has just left in the buffers.
     fn finish_pending(&mut self, tasks: TaskRange, outcome: Outcome) {
         let attempt = if let Outcome::Failed { attempt } = outcome { attempt } else { 1 };
         if outcome == Outcome::Completed {
@@ -108,10 +118,12 @@ impl Dispatcher {
         self.jobs.finish_pending(tasks, attempt, missing);
     }
 
+    /// Returns a failure that names the worker, if it is alive or ended in this round.
     fn failure(&self, worker: WorkerId, kind: FailureKind) -> FailureInfo {
         FailureInfo::of(self.workers.info(worker), kind)
     }
 
+    /// Returns a refusal as the errors of tasks show it.
     fn refusal(&self, refusal: Refusal) -> FailureKind {
         match refusal {
             Refusal::Closed => FailureKind::Closed,
@@ -121,6 +133,7 @@ impl Dispatcher {
         }
     }
 
+    /// Kills a worker that was not ready in time, and keeps that as the failure by which the pool may break.
     fn kill_late(&mut self, worker: WorkerId) {
         let limit = self.workers.start_timeout.unwrap_or_default();
         let Some(handle) = self.workers.get_mut(worker) else { return };
@@ -131,6 +144,7 @@ impl Dispatcher {
         self.workers.failure = Some(PoolErrorKind::StartTimeout { worker, limit }.into());
     }
 
+    /// Publishes that the pool is broken, for the last failure of a worker that was not ready.
     fn set_broken(&mut self) {
         let error = self.workers.failure.clone().unwrap_or_else(|| PoolErrorKind::Defect.into());
         self.status.set_broken(error);

@@ -1,4 +1,7 @@
 //! The dispatcher handles the ends of workers, and ends the pool.
+//!
+//! A worker that has ended is handled in this order: its reports and results are read, its handle is removed, its unstarted
+//! tasks go back, and only then is the task that it was running charged with the end. So no result that was published is lost.
 
 use std::io;
 
@@ -32,9 +35,11 @@ impl Dispatcher {
             self.workers.failure = Some(PoolErrorKind::ExitedEarly { worker, end }.into());
         }
         let (is_killed, is_aborted) = (status.signal() == Some(SIGKILL), status.signal() == Some(SIGABRT));
+        // The kernel's count is only looked at after a kill, or the end of another worker would use it up.
         let is_oom_kill = is_killed && self.workers.oom.take_kill();
         let out_of_memory = is_oom_kill || is_aborted && handle.stderr_tail.reports_alloc_failure();
         self.workers.set_exited(id, info, exit_info(&handle, status, out_of_memory));
+        // First what it had not started: what is left then was running, and may have killed it.
         self.driver.emit(Event::Unstarted { worker: id, count: handle.channel.unstarted() });
         self.driver.emit(Event::Exited { worker: id });
         self.execute_all();
@@ -74,16 +79,19 @@ impl Dispatcher {
         self.driver.emit(Event::Terminate);
         self.execute_all();
         self.deliver();
+        // The callers have their outcomes by now. They do not wait until the kernel has let go of the workers.
         self.driver.has_ended = true;
         for handle in self.workers.kill_all() {
             if let Some(status) = handle.child().exit_status() {
                 self.check_exit_steps(&handle, status);
             }
         }
+        // Last, so that a thread which has joined the pool finds the errors of all finalizers.
         self.status.set_ended();
     }
 }
 
+/// Collects what the errors of tasks say about the end of their worker.
 fn exit_info(handle: &WorkerHandle, status: ExitStatus, out_of_memory: bool) -> ExitInfo {
     let (panic, link_error) = (handle.child().panic(), handle.link_error().map(str::to_owned));
     ExitInfo { status, panic, link_error, out_of_memory, stderr: handle.stderr_tail.text() }

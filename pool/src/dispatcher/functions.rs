@@ -22,6 +22,7 @@ pub(crate) enum TaskFn {
     },
 }
 
+/// The functions of all jobs by number. A plain one keeps its number until the pool ends.
 #[derive(Debug, Default)]
 pub(crate) struct FunctionTable {
     ids: HashMap<Function, u32>,

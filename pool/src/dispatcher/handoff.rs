@@ -53,10 +53,12 @@ pub(crate) struct Shared {
     /// The process that the pool belongs to. A copy of it (`fork`) has neither the pool's thread nor its workers, and must not touch
     /// them.
     owner: ProcessIdentity,
+    /// The pool's own thread, once it runs.
     own_thread: OnceLock<ThreadId>,
     locked: Mutex<Locked>,
     pub(crate) status: Arc<Status>,
     poller: Arc<Poller>,
+    /// The number of the next job.
     jobs: AtomicU64,
     /// Whether another processor can run what a spinning thread waits for.
     pub(crate) may_spin: bool,
@@ -85,19 +87,23 @@ impl Shared {
         self.owner == ProcessIdentity::current()
     }
 
+    /// Returns a number that no other job of this pool has.
     pub(crate) fn next_job(&self) -> JobId {
         // Relaxed: only the numbers have to be distinct.
         JobId(self.jobs.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Waits for the lock. The process must [own](Shared::is_ours) the pool.
     pub(crate) fn lock(&self) -> LockGuard<'_> {
         LockGuard::new(mutex::lock(&self.locked), &self.poller)
     }
 
+    /// Returns the lock, unless another thread holds it.
     pub(crate) fn try_lock(&self) -> Option<LockGuard<'_>> {
         self.locked.try_lock().ok().map(|locked| LockGuard::new(locked, &self.poller))
     }
 
+    /// Returns the statistics. They are all zero in a copy of the pool's process.
     pub(crate) fn stats(&self) -> Stats {
         if self.is_ours() { self.lock().dispatcher.stats() } else { Stats::default() }
     }
@@ -166,16 +172,19 @@ impl Shared {
     /// Returns whether the rings had anything. Another thread that holds the lock looks at them itself.
     fn poll_rings(&self) -> bool {
         let Some(mut locked) = self.try_lock() else { return false };
+        // At each look, because a caller that went to sleep may have set the doorbells since the last one.
         locked.dispatcher.disarm();
         locked.dispatcher.pump()
     }
 
+    /// Handles what the kernel has to report by now, for example the end of a worker.
     fn poll_kernel(&self) {
         // An error is left to the pool's own thread, which ends the pool for it.
         if let Ok(readiness) = self.poller.poll()
             && !readiness.is_empty()
             && !self.lock().dispatcher.handle_readiness(&readiness)
         {
+            // The pool has ended. Its own thread has to see that, because it kills and reaps what is left.
             self.poller.wake();
         }
     }
@@ -185,6 +194,7 @@ impl Shared {
         let _guard = FailOnPanic(self);
         // A pool has one such thread.
         let _is_first = self.own_thread.set(thread::current().id());
+        // The first turn does not sleep: it finds out until when to.
         let mut deadline = Some(Instant::now());
         while let ControlFlow::Continue(next) = self.turn(deadline) {
             deadline = next;
@@ -195,6 +205,7 @@ impl Shared {
     fn turn(&self, deadline: Option<Instant>) -> ControlFlow<(), Option<Instant>> {
         let readiness = self.poller.sleep(deadline);
         let mut locked = self.lock();
+        // It is awake, so no alarm is needed until it has computed the next deadline.
         locked.sleeps_until = None;
         match readiness {
             Ok(readiness) if locked.dispatcher.handle_readiness(&readiness) => {}
@@ -263,6 +274,7 @@ impl Shared {
         }
         locked.is_spinning = false;
         let until = locked.prepare_sleep();
+        // With progress the next turn looks at the kernel without sleeping, and comes back here.
         Some(if has_progress { Some(now) } else { until })
     }
 }
@@ -273,6 +285,7 @@ struct FailOnPanic<'a>(&'a Shared);
 impl Drop for FailOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
+            // Before the tasks end, because their errors name it.
             self.0.status.set_broken(PoolErrorKind::Defect.into());
             self.0.lock().dispatcher.end();
         }

@@ -1,4 +1,11 @@
 //! The dispatcher handles what workers have written: reports on their control links, and outcomes in their rings.
+//!
+//! A worker's word is checked before it counts. Results belong to the tasks that the scheduler has it hold, in their order, and
+//! a worker that sends more is killed. What is incomplete stays in `inbound` until the rest has come.
+//!
+//! Each outcome takes two steps: it is left in its job's buffers as pending, and the scheduler's action then ends the task with
+//! it or drops it for another attempt. The action is executed before the next outcome is read, so one place for each job is
+//! enough.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -30,6 +37,7 @@ impl Dispatcher {
         self.workers.with(id, WorkerHandle::flush_ring);
     }
 
+    /// Handles one report from a control link.
     fn handle_report(&mut self, worker: WorkerId, report: Report) {
         match report {
             Report::Notify => self.workers.notified_at = Some(clock::monotonic()),
@@ -51,6 +59,7 @@ impl Dispatcher {
             }
             Report::InitFailed(failure) => {
                 let name = self.set_reported(worker);
+                // Before the event: where that breaks the pool, this is the reason that callers see.
                 self.workers.failure = Some(PoolErrorKind::Initializer { worker: name, failure }.into());
                 self.driver.emit(Event::InitFailed { worker });
             }
@@ -78,6 +87,7 @@ impl Dispatcher {
         let (mut bytes, mut offset) = (mem::take(&mut handle.inbound), 0);
         while offset < bytes.len() {
             // The results of one chunk at a time, because the next one may be of another job.
+            // Results of a worker that holds no tasks are read as well, and the scheduler kills it for them.
             let max = self.driver.scheduler.front(id).map_or(u64::MAX, |tasks| tasks.count);
             let extent = item::results(&bytes[offset..], max);
             if extent.count > 0 {
@@ -134,9 +144,11 @@ impl Dispatcher {
         self.execute_all();
     }
 
+    /// Keeps the failure of a worker's next task until the scheduler has decided whether that is tried again, at once.
     #[cold]
     fn ingest_failure(&mut self, id: WorkerId, body: &[u8]) {
         let info = self.workers.info(id);
+        // A panic may have had a cause that passes. What cannot be encoded or decoded now cannot be the next time either.
         let (kind, may_repeat) = match codec::decode_from::<RunError>(body, Vec::new()) {
             Ok(RunError::Panicked(panic)) => (FailureKind::Panicked(panic), true),
             Ok(RunError::BadArgument(text)) => (FailureKind::BadArgument(text), false),

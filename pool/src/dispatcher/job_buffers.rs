@@ -1,4 +1,7 @@
 //! [`JobBuffers`]: the arguments and outcomes of one job while the dispatcher has them.
+//!
+//! An argument is kept until its task has ended, whichever worker has it. An outcome is pending, then ended, then in the
+//! mailbox. Batches end in any order and leave from the front only, so a slow task keeps the arguments behind it in memory.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -32,7 +35,9 @@ pub(super) struct JobBuffers {
     pub(super) is_streaming: bool,
     /// Whether all its tasks were submitted at once.
     is_complete: bool,
+    /// Whether the first failure is the result of the job.
     is_fail_fast: bool,
+    /// Whether such a failure was delivered, so that what is left of the job is of no use.
     has_failed: bool,
 }
 
@@ -102,6 +107,7 @@ impl JobBuffers {
     /// Delivers the outcomes of tasks that have ended.
     #[inline]
     pub(super) fn deliver(&mut self) -> Delivered {
+        // Looked at before the outcomes are handed over: the rest of a failed job is cancelled by closing it.
         self.has_failed |= self.is_fail_fast && self.is_complete && self.ended.iter().any(ResultBatch::is_failure);
         // The tasks of a detached job run to their end, but no caller will take the results.
         if self.is_detached {
@@ -116,10 +122,12 @@ impl JobBuffers {
         if self.is_detached { has_ended } else { self.is_complete && (has_ended || self.has_failed) }
     }
 
+    /// Keeps the outcome of tasks until it is delivered, and drops batches of which every task has ended.
     fn end(&mut self, tasks: TaskRange, results: ResultBatch) {
         let Some(position) = self.position(tasks.first) else { return };
         let Some(open) = self.arguments.get_mut(position) else { return };
         open.left = open.left.saturating_sub(tasks.count);
+        // The weight travels with the outcome, because the caller's window counts it until the result is there.
         let weight = items(&open.batch, tasks).map_or(0, |items| open.batch.weight_of(items));
         self.ended.push(results.with_weight(weight));
         // From the front only: positions of later batches are found by their order.
@@ -134,6 +142,7 @@ impl JobBuffers {
     }
 }
 
+/// Returns the positions of tasks in a batch. `None` if not all of them are in it.
 fn items(batch: &ArgumentBatch, tasks: TaskRange) -> Option<Range<usize>> {
     let begin = usize::try_from(tasks.first.checked_sub(batch.first)?).ok()?;
     let end = begin.checked_add(usize::try_from(tasks.count).ok()?)?;

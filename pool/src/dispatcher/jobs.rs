@@ -1,4 +1,7 @@
 //! [`Jobs`]: the open jobs, their functions, and what is to be delivered of them.
+//!
+//! Durations are kept by function for as long as the pool lives, so that a later job need not begin with one task at a time.
+//! The flags of short tasks are read by the thread that drives: they say whether polling is worth its processor time.
 
 use std::collections::HashMap;
 use std::mem;
@@ -81,6 +84,7 @@ impl Jobs {
         buffers.map(|buffers| buffers.push_arguments(batch)).is_some()
     }
 
+    /// Publishes to a job's caller how many tasks a worker is sent ahead.
     pub(super) fn set_prefetch_depth(&mut self, job: JobId, depth: Option<usize>) {
         if let (Some(depth), Some(buffers)) = (depth, self.buffers.get(&job)) {
             buffers.mailbox.set_prefetch_depth(depth);
@@ -100,10 +104,12 @@ impl Jobs {
         self.with_waker += usize::from(!mem::replace(&mut buffers.has_waker, true));
     }
 
+    /// Returns whether a callback or a future waits for any job.
     pub(super) fn has_wakers(&self) -> bool {
         self.with_waker > 0
     }
 
+    /// Returns whether any caller may wait for a single result.
     pub(super) fn is_streaming(&self) -> bool {
         self.streaming > 0
     }
@@ -140,9 +146,11 @@ impl Jobs {
     ) -> bool {
         let Some(buffers) = self.buffers.get_mut(&job) else { return false };
         if let Some(avg) = avg_duration {
+            // By function and not by job, so that the next job of the function need not measure it again.
             self.durations.insert(buffers.function, avg);
             buffers.mailbox.set_avg_duration(avg);
         }
+        // The scheduler has forgotten a job that was ended: nothing more of it is sent ahead.
         buffers.mailbox.set_prefetch_depth(prefetch_depth.unwrap_or(1));
         let Delivered { wakes_caller, listener } = buffers.deliver();
         let is_short = avg_duration.is_some_and(|avg| avg <= SHORT_TASK);
@@ -162,6 +170,7 @@ impl Jobs {
         mem::take(&mut self.delivered_short)
     }
 
+    /// Has the pool's own thread poll for another moment, as after the result of a short task.
     pub(super) fn set_delivered_short(&mut self) {
         self.delivered_short = true;
     }

@@ -1,4 +1,8 @@
 //! [`LockGuard`]: the lock of a pool while a thread holds it, and how that thread hands the dispatch to another one.
+//!
+//! Four fields beside the dispatcher say which thread looks at the rings next. They change only under the lock, and each of
+//! these methods leaves them so that some thread will look: a caller that polls, or the pool's own, by a notification or a
+//! deadline.
 
 use std::mem;
 use std::ops::{Deref, DerefMut};
@@ -17,6 +21,7 @@ pub(crate) struct Locked {
     pub(crate) dispatcher: Dispatcher,
     /// Whether a caller has driven since the pool's own thread looked last, and has not gone to sleep since then.
     is_driven: bool,
+    /// Whether the pool's own thread looks every [`POLL_INTERVAL`] whether callers still drive.
     is_poll_mode: bool,
     /// Whether the pool's own thread polls the rings, and will ask for notifications when it stops.
     pub(super) is_spinning: bool,
@@ -32,12 +37,15 @@ impl Locked {
     /// Called by the pool's own thread before it sleeps. Returns until when.
     pub(super) fn prepare_sleep(&mut self) -> Option<Instant> {
         // A caller that was woken will drive the dispatcher itself.
+        // `|` and not `||`, because both are to be forgotten at each look.
         let is_driven = self.dispatcher.jobs.take_woke_driver() | mem::take(&mut self.is_driven);
+        // Callbacks and futures poll no rings, so they need the notifications.
         self.is_poll_mode = is_driven && !self.dispatcher.jobs.has_wakers();
         if self.is_poll_mode {
             self.dispatcher.disarm();
         }
         let look = self.is_poll_mode.then(|| Instant::now() + POLL_INTERVAL);
+        // Until a look after the doorbells were set finds nothing: what comes after that is notified.
         while look.is_none() && self.dispatcher.arm() {
             self.dispatcher.pump();
         }
@@ -81,6 +89,7 @@ impl<'a> LockGuard<'a> {
             return;
         }
         if self.dispatcher.is_busy() {
+            // The thread may sleep without a limit, so it is woken once to begin with its looks.
             self.is_poll_mode = true;
             self.poller.wake();
         } else {
@@ -92,6 +101,7 @@ impl<'a> LockGuard<'a> {
     /// before, which have been handled; the caller then looks whether they were its own.
     pub(crate) fn arm_and_yield(&mut self) -> bool {
         self.is_driven = false;
+        // The pool's own thread polls, and sets the doorbells itself before it sleeps.
         if self.is_spinning {
             return false;
         }
@@ -112,6 +122,7 @@ impl<'a> LockGuard<'a> {
 
     /// Wakes the pool's own thread if it would sleep beyond the deadline.
     fn set_alarm(&mut self) {
+        // An awake thread computes its deadline before it sleeps.
         let Some(sleeps_until) = self.sleeps_until else { return };
         let Some(deadline) = self.dispatcher.deadline() else { return };
         if sleeps_until.is_none_or(|until| deadline + ALARM_SLACK < until) {

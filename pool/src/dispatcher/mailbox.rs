@@ -1,4 +1,7 @@
 //! [`Mailbox`]: where the outcomes of one job wait for the thread that takes them.
+//!
+//! The dispatcher delivers under the pool's lock, and the caller takes without it. So a caller that decodes results, which runs
+//! code of the user's, holds up no other. The two estimates beside the outcomes reach the caller the same way.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,6 +26,7 @@ pub(crate) struct Mailbox {
     avg_nanos: AtomicU64,
 }
 
+/// What the lock of a mailbox protects.
 #[derive(Default)]
 struct Inbox {
     batches: Vec<ResultBatch>,
@@ -36,12 +40,14 @@ struct Inbox {
 }
 
 impl Inbox {
+    /// Moves outcomes out of `batches`, and counts them.
     fn add(&mut self, batches: &mut Vec<ResultBatch>) {
         self.count += batches.iter().map(ResultBatch::count).sum::<u64>();
         self.has_failure |= batches.iter().any(ResultBatch::is_failure);
         self.batches.append(batches);
     }
 
+    /// Returns whether a caller that sleeps is to be woken.
     fn is_enough(&self) -> bool {
         self.count >= self.wanted.max(1) || self.has_failure
     }
@@ -56,6 +62,7 @@ impl Listener {
         Listener(Arc::new(listener))
     }
 
+    /// Calls the function. The calling thread holds no lock of the pool.
     pub(crate) fn call(&self) {
         (self.0)();
     }
@@ -100,6 +107,7 @@ impl Mailbox {
     /// Installs a listener, which is called after each delivery from now on, and immediately if there are outcomes.
     pub(crate) fn set_listener(&self, listener: Listener) {
         self.lock().listener = Some(listener.clone());
+        // Outcomes that came before have called no listener. It may take them out, so it is called without the lock.
         if self.has_some() {
             listener.call();
         }
@@ -131,6 +139,7 @@ impl Mailbox {
         inbox.wanted = wanted;
         drop(mutex::wait_until(&self.delivered, inbox, deadline, |inbox| {
             let is_enough = inbox.is_enough();
+            // Only where the caller does sleep: the pool's own thread leaves the rings to a caller that was woken.
             inbox.is_asleep |= !is_enough;
             is_enough
         }));
@@ -138,6 +147,7 @@ impl Mailbox {
 
     // Relaxed in the four below: each value is an estimate of its own.
 
+    /// Publishes how long a task takes. By that a caller polls or sleeps.
     pub(super) fn set_avg_duration(&self, avg: Duration) {
         self.avg_nanos.store(u64::try_from(avg.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -147,6 +157,7 @@ impl Mailbox {
         Duration::from_nanos(self.avg_nanos.load(Ordering::Relaxed))
     }
 
+    /// Publishes how many tasks a worker is sent ahead. By that a caller reads its input ahead.
     pub(super) fn set_prefetch_depth(&self, depth: usize) {
         self.prefetch_depth.store(depth, Ordering::Relaxed);
     }

@@ -66,6 +66,7 @@ impl Dispatcher {
         new.driver.emit(Event::Tick);
         while let Some(action) = new.driver.next_action() {
             new.execute(action);
+            // The caller can act on this one, so it is not tried again. The drop of `new` kills the workers that have started.
             if let Some(failure) = new.workers.failure.take() {
                 return Err(failure);
             }
@@ -131,6 +132,7 @@ impl Dispatcher {
         }
     }
 
+    /// Removes a job, and has workers forget a function that no other job can apply. Nothing more is delivered to it.
     fn close_job(&mut self, job: JobId) {
         let Some(unregistered) = self.jobs.close(job) else { return };
         unregistered.into_iter().for_each(|function| self.workers.unregister(function));
@@ -174,6 +176,7 @@ impl Dispatcher {
                 Readiness::Exited(_) => {}
             }
         }
+        // What a notification was held back for lies in the rings, which are read next.
         self.workers.forget_notification(self.driver.now);
         self.workers.read_all();
         self.ingest_all();
@@ -190,6 +193,7 @@ impl Dispatcher {
 
     /// Asks the workers to notify this side of their next results. Returns whether there are some already.
     pub(crate) fn arm(&mut self) -> bool {
+        // A doorbell is that of a worker and not of a job: a single caller that may wait for one result makes all of them prompt.
         self.workers.arm(if self.jobs.is_streaming() { Doorbell::Prompt } else { Doorbell::Lazy })
     }
 
@@ -223,9 +227,11 @@ impl Dispatcher {
                 break;
             }
         }
+        // Not before all actions were executed: the error of a task names the end of its worker.
         self.workers.forget_exited();
     }
 
+    /// Executes actions until there are none, those included that an action has caused.
     fn execute_all(&mut self) {
         while let Some(action) = self.driver.next_action() {
             self.execute(action);

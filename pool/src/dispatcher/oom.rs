@@ -27,6 +27,7 @@ impl OomCounter {
         std::mem::replace(&mut self.seen, now) < now
     }
 
+    /// Returns the count of this moment, where it can be read.
     fn count(&self) -> Option<u64> {
         let text = fs::read_to_string(self.events.as_ref()?).ok()?;
         text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
@@ -36,6 +37,7 @@ impl OomCounter {
 /// Returns the file in which the kernel counts them, where it does.
 fn events() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    // The line of cgroup v2. Version 1 is not read: there a kill for memory is reported as a plain SIGKILL.
     let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let events = PathBuf::from("/sys/fs/cgroup").join(own).join("memory.events");
     events.exists().then_some(events)

@@ -75,6 +75,7 @@ impl Poller {
         Ok((readiness, is_woken))
     }
 
+    /// Watches a worker's link and process, and its standard error if that is captured.
     pub(super) fn add(&self, WorkerId(id): WorkerId, handle: &WorkerHandle) -> Result<(), PoolError> {
         let link = self.epoll.add(handle.link(), 3 * id);
         let added = link.and_then(|()| self.epoll.add(handle.sentinel(), 3 * id + 1));
@@ -89,6 +90,7 @@ impl Poller {
         let _gone = if handle.is_readable() { self.epoll.change(link, 3 * id) } else { self.epoll.remove(link) };
     }
 
+    /// Stops watching a worker. Its descriptors are closed after that.
     pub(super) fn remove(&self, handle: &WorkerHandle) {
         // An error means that the descriptor was removed before.
         let _gone = self.epoll.remove(handle.link());

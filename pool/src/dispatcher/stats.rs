@@ -9,6 +9,7 @@ use crate::model::stats::{Stats, WorkerState, WorkerStats};
 use crate::scheduler::worker::WorkerPhase;
 
 impl Dispatcher {
+    /// Collects the statistics of this moment. It reads `/proc` once for each worker, under the pool's lock.
     pub(crate) fn stats(&self) -> Stats {
         let scheduler = &self.driver.scheduler;
         let (done, failed, retried) = self.status.counts.all();
@@ -27,6 +28,7 @@ impl Dispatcher {
         }
     }
 
+    /// Returns the figures of one worker. `None` if it has no process.
     fn worker_stats(&self, (id, phase, load, done): (WorkerId, WorkerPhase, u64, u64)) -> Option<WorkerStats> {
         let handle = self.workers.get(id)?;
         let WorkerInfo { name, pid } = handle.info().clone();
@@ -35,6 +37,7 @@ impl Dispatcher {
             WorkerPhase::Ready => WorkerState::Ready,
             _ => WorkerState::Leaving,
         };
+        // Until the worker has started it, `running_since` is that of the task before.
         let front = self.driver.scheduler.front_and_load(id).filter(|_| handle.has_started_one_of(load));
         let running_for = || clock::monotonic().saturating_sub(handle.channel.running_since());
         let task = front.map(|(task, _)| (task.index, running_for()));

@@ -1,4 +1,6 @@
 //! [`Status`]: the state of a pool as its owner sees it.
+//!
+//! It has a lock of its own, so that a thread may wait for the end of a pool without keeping others from using it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -18,6 +20,7 @@ pub(crate) struct Status {
     pub(super) counts: Counts,
 }
 
+/// What the lock of a status protects. No flag is ever cleared.
 #[derive(Debug, Default)]
 struct State {
     ready: bool,
@@ -36,14 +39,17 @@ pub(super) struct Counts {
 }
 
 impl Status {
+    /// Records that a worker has been ready.
     pub(super) fn set_ready(&self) {
         self.change(|state| state.ready = true);
     }
 
+    /// Records why no worker can be started, or why the pool's own thread has given up.
     pub(super) fn set_broken(&self, error: PoolError) {
         self.change(|state| state.broken = Some(error));
     }
 
+    /// Records that the owner terminates the pool.
     pub(crate) fn set_terminated(&self) {
         self.change(|state| state.terminated = true);
     }
@@ -56,10 +62,12 @@ impl Status {
         }
     }
 
+    /// Returns the errors that were kept, the first one first.
     pub(crate) fn finalizer_errors(&self) -> Vec<PoolError> {
         self.lock().finalizer_errors.clone()
     }
 
+    /// Records that no worker is left and no caller waits.
     pub(super) fn set_ended(&self) {
         self.change(|state| state.ended = true);
     }
@@ -83,6 +91,7 @@ impl Status {
     /// Returns why a terminated or broken pool accepts nothing.
     pub(super) fn refusal(&self) -> FailureKind {
         let state = self.lock();
+        // What broke a pool is the better reason, also where it was terminated as well.
         match &state.broken {
             Some(error) => FailureKind::Broken(error.clone()),
             None if state.terminated => FailureKind::Terminated,
@@ -96,6 +105,7 @@ impl Status {
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
+        // All, because threads that wait for the first worker and for the end share the condition.
         self.changed.notify_all();
     }
 

@@ -34,6 +34,7 @@ impl StderrTail {
     pub(super) fn forward(&mut self) {
         for _ in 0..MAX_STDERR_READS {
             let Some(stream) = &mut self.stream else { return };
+            // Before each read, because the stream is a blocking one.
             let is_ready = poll(&[Pollable::readable(stream.as_fd())], Some(Instant::now()));
             if !is_ready.is_ok_and(|ready| ready == [true]) {
                 return;
@@ -58,6 +59,7 @@ impl StderrTail {
         is_alloc_failure(&self.text())
     }
 
+    /// Forwards a piece, and keeps it as the end of the text. Beyond [`MAX_STDERR_TAIL_BYTES`] the oldest bytes go.
     fn keep(&mut self, piece: &[u8]) {
         stderr_forwarder::forward(piece);
         self.kept.extend(piece);
@@ -66,6 +68,7 @@ impl StderrTail {
     }
 }
 
+/// Returns whether the last message is that of Rust's handler for an allocation that has failed.
 fn is_alloc_failure(text: &str) -> bool {
     last_line(text).is_some_and(|line| line.starts_with("memory allocation of ") && line.contains(" bytes failed"))
 }

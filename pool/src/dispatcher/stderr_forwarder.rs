@@ -47,8 +47,10 @@ pub(crate) fn flush(timeout: Duration) {
     drop(mutex::wait_until(&CHANGED, lock(), Some(Instant::now() + timeout), is_written));
 }
 
+/// Writes what waits, until nothing has come for [`THREAD_IDLE_TIMEOUT`]: the main function of the thread.
 fn run() {
     while let Some((bytes, dropped)) = next() {
+        // The buffer's lock is not held here: this write may wait for ever, and `forward` must not.
         let mut out = io::stderr().lock();
         // There is no one to report a failed write to standard error to.
         let _lost = out.write_all(&bytes);
@@ -66,6 +68,7 @@ fn next() -> Option<(Vec<u8>, u64)> {
     let deadline = Some(Instant::now() + THREAD_IDLE_TIMEOUT);
     let (mut buffer, has_bytes) = mutex::wait_until(&CHANGED, buffer, deadline, |buffer| !buffer.is_empty());
     if !has_bytes {
+        // Under the lock, so that the next piece either finds this thread waiting or starts another one.
         buffer.has_thread = false;
         return None;
     }
@@ -73,6 +76,7 @@ fn next() -> Option<(Vec<u8>, u64)> {
     Some((mem::take(&mut buffer.bytes), mem::take(&mut buffer.dropped)))
 }
 
+/// Returns the buffer of this process. A copy of a process begins with an empty one and without a thread.
 fn lock() -> MutexGuard<'static, Buffer> {
     let mut buffer = mutex::lock(&BUFFER);
     let me = Some(ProcessIdentity::current());

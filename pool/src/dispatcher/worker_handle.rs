@@ -1,4 +1,7 @@
 //! [`WorkerHandle`]: a worker process as the dispatcher holds it. [`WorkerFactory`] starts it.
+//!
+//! Everything that it sends is posted: what the link has no space for waits in this process, so a worker that is stopped or
+//! does not read holds up no thread of the pool. A link that fails is given up for good, and its worker is killed.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
@@ -41,7 +44,7 @@ pub(crate) struct WorkerHandle {
     pub(super) channel: WorkerChannel,
     info: WorkerInfo,
     pub(super) stderr_tail: StderrTail,
-    /// The functions that it knows.
+    /// The functions that it was sent and not asked to forget.
     functions: HashSet<u32>,
     /// Bytes of its result ring that were read and not handled.
     pub(super) inbound: Vec<u8>,
@@ -55,7 +58,9 @@ pub(crate) struct WorkerHandle {
     pub(super) has_finalized: bool,
     /// Whether its link may bring more reports.
     is_readable: bool,
+    /// Whether it was asked to leave, so that the end of its link is expected.
     is_leaving: bool,
+    /// What was wrong with its link. Set once, with the first error.
     link_error: Option<String>,
 }
 
@@ -92,6 +97,7 @@ impl WorkerFactory {
             is_leaving: false,
             link_error: None,
         };
+        // The handle is kept all the same: the worker is killed, and its end takes the way of every other.
         if let Err(error) = posted {
             handle.fail_link(&error);
         }
@@ -123,6 +129,7 @@ impl WorkerHandle {
         self.control.pollable()
     }
 
+    /// Returns whether its link may bring more reports.
     pub(super) fn is_readable(&self) -> bool {
         self.is_readable
     }
@@ -162,6 +169,7 @@ impl WorkerHandle {
         {
             let posted = self.control.post(&registration);
             self.unless_gone(posted).inspect_err(|_| {
+                // It was not sent, so the next chunk tries again.
                 self.functions.remove(&function);
             })?;
         }
@@ -171,6 +179,7 @@ impl WorkerHandle {
             serial = Some(next);
             let posted = self.control.post(&Order::Descriptors { serial: next, with });
             self.unless_gone(posted)?;
+            // Before the chunk: until then the channel's number is that of this task.
             self.record_descriptors(next);
         }
         self.channel.send(function, chunk_size, serial, batch, items);
@@ -217,6 +226,7 @@ impl WorkerHandle {
         }
     }
 
+    /// Wakes the worker if it sleeps. The order brings nothing else.
     fn notify_if_asleep(&mut self) {
         if self.channel.take_worker_asleep() {
             self.send_order(&Order::Notify);
@@ -226,6 +236,7 @@ impl WorkerHandle {
     /// Reads its result ring. Returns whether there was anything.
     #[inline]
     pub(super) fn read(&mut self) -> bool {
+        // The worker may have read on since the last look, and then the backlog fits.
         self.flush_ring();
         let has_read = self.channel.read(&mut self.inbound);
         if has_read && self.channel.take_worker_wants_space() {
@@ -238,10 +249,12 @@ impl WorkerHandle {
     pub(super) fn unregister(&mut self, id: u32) {
         if self.functions.remove(&id) {
             self.send_order(&Order::Unregister { id });
+            // A busy worker would else keep the context, with all that this holds open, until it has nothing to run.
             self.channel.request_control_read();
         }
     }
 
+    /// Asks it to leave. From now on it may close its link without being killed for that.
     pub(super) fn leave(&mut self) {
         self.is_leaving = true;
         self.send_order(&Order::Leave);
@@ -286,6 +299,7 @@ impl WorkerHandle {
         }
     }
 
+    /// Posts an order, which waits in this process while the link has no space. A link that fails is given up.
     fn send_order(&mut self, order: &Order<&Message>) {
         if let Err(error) = self.control.post(order) {
             self.fail_link(&error);

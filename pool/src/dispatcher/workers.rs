@@ -1,4 +1,7 @@
 //! [`Workers`]: the worker processes that have not ended, and what is known of those that have.
+//!
+//! Workers have numbers that rise, so an order by number is that in which they were started. What is known of a worker that has
+//! ended is kept for one round, in which its tasks get their errors.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -105,6 +108,7 @@ impl Workers {
     /// Reads the rings of all workers. Returns whether there was anything.
     #[inline]
     pub(super) fn read_all(&mut self) -> bool {
+        // `|` and not `||`, because each ring is to be read whatever the others had.
         self.handles.values_mut().fold(false, |any, handle| handle.read() | any)
     }
 
@@ -116,6 +120,7 @@ impl Workers {
         self.handles.values().any(|handle| handle.channel.has_results())
     }
 
+    /// Asks all workers for no notifications.
     pub(super) fn disarm(&self) {
         self.handles.values().for_each(|handle| handle.channel.disarm());
     }
@@ -151,6 +156,7 @@ impl Workers {
         (preparation.finalizer.is_some(), preparation.local_state.is_some())
     }
 
+    /// Returns the name and the process of a worker that is alive or ended in this round.
     pub(super) fn info(&self, id: WorkerId) -> Option<WorkerInfo> {
         let living = self.handles.get(&id).map(WorkerHandle::info);
         living.or(self.exited.get(&id).map(|(info, _)| info)).cloned()
@@ -167,15 +173,18 @@ impl Workers {
     /// Removes a worker that has ended.
     pub(super) fn remove(&mut self, id: WorkerId) -> Option<WorkerHandle> {
         let mut handle = self.handles.remove(&id)?;
+        // The last lines that it wrote say why it died, and belong into the error.
         handle.stderr_tail.forward();
         self.poller.remove(&handle);
         Some(handle)
     }
 
+    /// Keeps how a worker has ended, for the errors of its tasks.
     pub(super) fn set_exited(&mut self, id: WorkerId, info: WorkerInfo, exit: ExitInfo) {
         self.exited.insert(id, (info, exit));
     }
 
+    /// Forgets the workers that ended in this round: their tasks have their errors.
     #[inline]
     pub(super) fn forget_exited(&mut self) {
         if !self.exited.is_empty() {
@@ -185,6 +194,7 @@ impl Workers {
 
     /// Kills all workers, and waits until they are gone. Returns those that the kernel has let go of.
     pub(super) fn kill_all(&mut self) -> Vec<WorkerHandle> {
+        // All before the first is waited for, so that they end side by side and share one limit.
         self.handles.values().for_each(|handle| handle.child().kill());
         let until = Instant::now() + REAP_TIMEOUT;
         let has_ended = |handle: &WorkerHandle| {

@@ -1,4 +1,7 @@
 //! Sends waiting tasks to workers.
+//!
+//! A worker is filled before the next one gets anything. What each may hold is bounded by what waits, so the last ones do not go
+//! without where there is work enough to be shared.
 
 use std::time::Duration;
 
@@ -32,6 +35,7 @@ impl Scheduler {
             // A worker holds no more than its share of all waiting tasks, and gets no more than its share of one job's. It is not
             // sent more while it holds half of that, because each message costs a fixed amount.
             let depth = job.chunking.prefetch(self.queued, available);
+            // The end for this worker, and not only for this job: the others behind it must not overtake.
             if load > job.chunking.refill_level().min(depth / 2) {
                 return;
             }
@@ -58,6 +62,7 @@ impl Scheduler {
     /// Returns the number of tasks that a worker may be sent before it is replaced.
     fn allowance(&self, id: WorkerId) -> u64 {
         let Some(worker) = self.workers.get(id) else { return 0 };
+        // The numbers of tasks wrap around in the claim. They stay unambiguous while a worker holds far fewer than a round.
         let free = MAX_TASKS_HELD.saturating_sub(worker.load());
         let max_tasks = self.workers.limits.max_tasks.unwrap_or(u64::MAX);
         max_tasks.saturating_sub(worker.done + worker.load()).min(free)

@@ -18,6 +18,7 @@ pub(super) struct Chunking {
     duration: DurationEstimate,
     /// The chunk size that the caller asked for.
     fixed: Option<u64>,
+    /// The sum of the durations of the tasks that a worker should hold.
     prefetch_time: Duration,
 }
 
@@ -60,6 +61,7 @@ impl Chunking {
 
     /// Returns the number of tasks that a worker should hold when `queued` tasks wait for `workers` workers. At least 1.
     pub(super) fn prefetch(&self, queued: u64, workers: u64) -> u64 {
+        // Less work than that stays with one worker: to hand it over takes longer than to do it.
         let min_shared = self.duration.avg.map_or(1, |avg| self.tuning.min_shared_nanos.div_ceil(avg.max(1)));
         let share = queued.div_ceil(workers.max(1)).max(min_shared.min(queued));
         self.round_up(self.unbounded().min(share).max(1))
@@ -78,19 +80,23 @@ impl Chunking {
         self.fixed.unwrap_or(if is_tiny { self.tuning.tiny_chunk_size.min(share).max(1) } else { 1 })
     }
 
+    /// Returns the number of tasks that last for the prefetch time, however many wait.
     fn unbounded(&self) -> u64 {
+        // The first task may take an hour, and a second one would wait behind it.
         let Some(avg) = self.duration.avg else { return 1 };
         let many = self.prefetch_time.as_nanos() / u128::from(avg.max(1));
         let SchedulerTuning { min_prefetch, max_prefetch, .. } = *self.tuning;
         u64::try_from(many).unwrap_or(max_prefetch).clamp(min_prefetch, max_prefetch)
     }
 
+    /// Rounds up to whole chunks, where the caller has fixed their size.
     fn round_up(&self, count: u64) -> u64 {
         self.fixed.map_or(count, |size| count.div_ceil(size).saturating_mul(size))
     }
 }
 
 impl DurationEstimate {
+    /// Follows a measurement of `count` tasks that took `each` nanoseconds on average.
     fn record(&mut self, each: u64, count: u64) {
         let last = std::mem::replace(&mut self.last, each);
         let Some(avg) = self.avg else { return self.avg = Some(each) };
@@ -98,6 +104,7 @@ impl DurationEstimate {
         // An eighth of the way for each of the first few tasks, and all the way for many.
         let weight = count.min(8);
         let slow = (avg / 8).saturating_mul(8 - weight).saturating_add((each / 8).saturating_mul(weight));
+        // A longer task that was timed alone counts in full, because it may be the first of many.
         self.avg = Some(if count > 1 { slow } else { each.max(slow) });
     }
 }

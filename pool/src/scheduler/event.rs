@@ -33,7 +33,7 @@ pub(crate) enum Event {
     /// A worker that has ended had not started the last `count` of its tasks; it had started all the others.
     Unstarted { worker: WorkerId, count: u64 },
     /// The last `count` tasks were revoked from a worker as requested. Of the others, it has not started the last
-    /// `unstarted`: they are on their way to it and could not be revoked.
+    /// `unstarted`: no more were requested, or they wait for space in the ring and could not be revoked.
     Revoked { worker: WorkerId, count: u64, unstarted: u64 },
     /// The next of a worker's tasks has been running since then.
     Running { worker: WorkerId, since: Duration },
@@ -112,8 +112,12 @@ pub(crate) enum Outcome {
 /// Why a pool accepts no tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// Its owner has closed or joined it.
     Closed,
+    /// Its owner has terminated it.
     Terminated,
+    /// Its owner has dropped it.
     Dropped,
+    /// No worker can be started.
     Broken,
 }

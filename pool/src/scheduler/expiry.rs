@@ -1,4 +1,7 @@
 //! Ends tasks that have waited for longer than their job's `queue_timeout`.
+//!
+//! Each job with waiting tasks that expire has one entry in `expiry_checks`, for the earliest of them. So a tick costs nothing
+//! for jobs whose time has not come, however many there are.
 
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ impl Scheduler {
             self.expire_job(id, now);
             has_checked = true;
         }
+        // Held tasks are only looked at when a check was due, because ticks are frequent and workers hold thousands.
         if !has_checked {
             return;
         }
@@ -27,6 +31,7 @@ impl Scheduler {
         held.into_iter().for_each(|(id, at)| self.check_at(id, Some(at.max(retry_at))));
     }
 
+    /// Ends the tasks of a job that have expired in its queue, and schedules its next check.
     fn expire_job(&mut self, id: JobId, now: Duration) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.next_check = None;
@@ -51,6 +56,7 @@ impl Scheduler {
         }
     }
 
+    /// Returns when the next check of a job is due.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
         self.expiry_checks.first().map(|(at, _)| *at)
     }

@@ -16,7 +16,9 @@ pub(super) struct Job {
     pub(super) chunking: Chunking,
     /// The most bytes in a chunk of more than one task.
     max_chunk_bytes: usize,
+    /// The tasks that wait: those that were put back, the last one first, and then the others in their order.
     queue: VecDeque<QueuedTasks>,
+    /// The number of tasks in the queue.
     queued: u64,
     /// The number of its tasks that workers hold.
     pub(super) held: u64,
@@ -62,6 +64,7 @@ impl Job {
         }
     }
 
+    /// Adds tasks behind all others.
     pub(super) fn push(&mut self, queued: QueuedTasks) {
         self.queued += queued.tasks.count;
         self.queue.push_back(queued);
@@ -70,9 +73,11 @@ impl Job {
     /// Puts tasks that were sent but not started, or are tried again, to the front.
     pub(super) fn requeue(&mut self, queued: QueuedTasks) {
         self.queued += queued.tasks.count;
+        // To the front, because a caller that takes results in their order waits for these first.
         self.queue.push_front(queued);
     }
 
+    /// Returns whether no task waits. Workers may hold some.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
     }
@@ -102,6 +107,7 @@ impl Job {
     pub(super) fn take_expired(&mut self, now: Duration) -> Vec<TaskRange> {
         steps::count();
         let mut expired = Vec::new();
+        // The whole queue: tasks that are tried again lie in front and do not expire, so no order ends the search.
         self.queue.retain(|queued| {
             let is_expired = queued.expires_at.is_some_and(|at| at <= now);
             if is_expired {
@@ -127,6 +133,7 @@ impl Job {
     /// Records that an attempt at a task has failed. Returns whether another one follows.
     pub(super) fn may_retry(&mut self, task: TaskId) -> bool {
         let attempt = self.attempt(task.index);
+        // The first attempt is no retry, so `retries` more may follow it.
         let may_retry = attempt <= self.options.retries;
         if may_retry {
             self.attempts.insert(task.index, attempt);
@@ -136,6 +143,7 @@ impl Job {
 
     /// Forgets the attempts at tasks that have ended.
     pub(super) fn ended(&mut self, tasks: TaskRange) {
+        // Few jobs have any, and the range may be thousands of tasks.
         if !self.attempts.is_empty() {
             (tasks.first..tasks.first + tasks.count).for_each(|index| {
                 self.attempts.remove(&index);
@@ -143,6 +151,7 @@ impl Job {
         }
     }
 
+    /// Removes all tasks that wait, and returns them.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = TaskRange> {
         self.queued = 0;
         self.queue.drain(..).map(|queued| queued.tasks)

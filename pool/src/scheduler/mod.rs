@@ -98,6 +98,8 @@ impl Scheduler {
     }
 
     /// Handles an event at the time `now`, counted from any fixed moment.
+    ///
+    /// An event about a worker or a job that is gone changes nothing: reports may be under way when it ends.
     pub(crate) fn handle(&mut self, event: Event, now: Duration) {
         match event {
             Event::Open { job, options } => self.open(job, options),
@@ -129,13 +131,19 @@ impl Scheduler {
     }
 
     /// Returns the next action.
+    ///
+    /// The dispatcher executes each before it takes the next, and may send further events for it.
     #[inline]
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
     /// Returns when the next tick is due even if no event comes.
+    ///
+    /// `None` means that only an event can change anything.
     pub(crate) fn deadline(&self) -> Option<Duration> {
+        // The same conditions as in `tick`. A deadline for which that does nothing would be due again at once, and the pool's own
+        // thread would never sleep.
         let is_missing = self.is_working() && self.workers.missing(self.queued) > 0;
         let start = is_missing.then_some(self.workers.next_start);
         let idle_exit = self.workers.next_idle_exit().filter(|_| self.is_working());
@@ -144,12 +152,15 @@ impl Scheduler {
         ends.into_iter().chain(others).flatten().min()
     }
 
+    /// Begins a job, if the pool accepts any.
     fn open(&mut self, job: JobId, options: JobOptions) {
+        // Else the job gets no entry, and each of its tasks is refused with the state of the pool at that moment.
         if self.phase == PoolPhase::Open {
             self.jobs.insert(job, Job::new(options, self.tuning));
         }
     }
 
+    /// Puts tasks behind the others of their job. They are sent by the next tick.
     fn submit(&mut self, tasks: TaskRange, weight: usize, now: Duration) {
         let Some(job) = self.jobs.get_mut(&tasks.job) else {
             // A job that was refused when it was opened has no entry.
@@ -157,11 +168,13 @@ impl Scheduler {
         };
         let expires_at = job.options.queue_timeout.map(|timeout| now.saturating_add(timeout));
         job.push(QueuedTasks { weight, expires_at, ..QueuedTasks::new(tasks, now) });
+        // Nothing is sent before the next tick, so that all batches of a submission are shared among the workers as one.
         self.queued += tasks.count;
         self.run_queue.push_back(tasks.job);
         self.check_at(tasks.job, expires_at);
     }
 
+    /// Records since when a worker's first task has been running.
     fn running(&mut self, id: WorkerId, since: Duration) {
         if let Some(worker) = self.workers.get_mut(id) {
             // A worker that has just started a task may not have written since when. Then this is the start of the one before.
@@ -169,33 +182,41 @@ impl Scheduler {
         }
     }
 
+    /// Sets the number of workers. The next tick starts those that are missing and retires those that are too many.
     fn resize(&mut self, workers: usize) {
         let limits = &mut self.workers.limits;
         limits.max_workers = workers;
+        // Where idle workers leave, the minimum stays as far as the new maximum allows. Those above leave at the next tick.
         limits.min_workers = match limits.idle_timeout {
             None => workers,
             Some(_) => workers.min(limits.min_workers.max(1)),
         };
     }
 
+    /// Refuses new jobs from now on. The pool ends by the tick that finds no job which keeps it open.
     fn close(&mut self) {
         match self.phase {
             PoolPhase::Open => self.phase = PoolPhase::Closing,
+            // It has no tasks that it could wait for: all were ended when it broke.
             PoolPhase::Broken => self.phase = PoolPhase::Ending(Refusal::Broken),
             PoolPhase::Closing | PoolPhase::Ending(_) => {}
         }
     }
 
+    /// Closes the pool for a thread that waits for its end: iterators without tasks do not keep it open any more.
     fn join(&mut self) {
         self.is_joined = true;
         self.close();
     }
 
+    /// Ends every task and kills every worker.
     fn terminate(&mut self) {
+        // The tasks end first. So the end of a killed worker, which comes later, finds no task to be tried again.
         self.end(Refusal::Terminated);
         self.kill_all();
     }
 
+    /// Ends every task, asks idle workers to leave, and kills those that run a task.
     fn drop_pool(&mut self, now: Duration) {
         self.end(Refusal::Dropped);
         self.clear_workers(now);
@@ -211,31 +232,39 @@ impl Scheduler {
         self.end_all_jobs();
     }
 
+    /// Ends every task because no worker can be started, and kills the workers that are left. Jobs are refused from now on.
     fn break_down(&mut self) {
         self.phase = match self.phase {
             PoolPhase::Open => PoolPhase::Broken,
             PoolPhase::Closing => PoolPhase::Ending(Refusal::Broken),
+            // The end of each worker that is killed below comes here once more.
             PoolPhase::Broken | PoolPhase::Ending(_) => return,
         };
+        // Before the tasks end: their errors name the reason that this action puts into the pool's status.
         self.actions.push_back(Action::Break);
         self.end_all_jobs();
         self.kill_all();
     }
 
+    /// Decides what follows from the events so far, and from the time. No other event sends tasks or starts workers.
     fn tick(&mut self, now: Duration) {
+        // First, because this may break the pool, and then no worker is started any more.
         self.workers.late_starts(now).into_iter().for_each(|id| self.kill_late(id, now));
         if self.is_working() {
             // What has expired or timed out leaves first, so that its worker and its place are free in this tick.
             self.expire(now);
             self.stop_timed_out(now);
+            // A worker that retires is missing from then on, so its replacement starts in the same tick.
             self.retire_some(now);
             self.start_missing(now);
             self.send_pinned(now);
             self.assign(now);
+            // Last: it is for those that are idle although all that waited was sent.
             self.steal_work(now);
         } else if self.phase == PoolPhase::Closing {
             self.dismiss_workers(now);
         }
+        // Also at the end of a pool: a broadcast waits for each of its tasks.
         self.unpin();
         self.release_retired(now);
         self.workers.overdue(now).into_iter().for_each(|id| self.kill(id));
@@ -244,10 +273,12 @@ impl Scheduler {
         }
     }
 
+    /// Kills every worker that was not killed before.
     fn kill_all(&mut self) {
         self.workers.ids(|_| true).into_iter().for_each(|id| self.kill(id));
     }
 
+    /// Kills a worker, once. It stays among the workers, with its tasks, until its end is reported.
     fn kill(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.phase != WorkerPhase::Killed) {
             worker.phase = WorkerPhase::Killed;
@@ -258,10 +289,12 @@ impl Scheduler {
     /// Returns until when an idle worker may take to leave.
     fn exit_by(&self, now: Duration) -> Duration {
         let is_dropped = self.phase == PoolPhase::Ending(Refusal::Dropped);
+        // Without a limit of its own a finalizer may take as long as it needs, but the drop of a pool must return.
         let limit = if is_dropped { Some(EXIT_TIMEOUT) } else { self.workers.limits.exit_timeout };
         limit.map_or(Duration::MAX, |limit| now.saturating_add(limit))
     }
 
+    /// Returns why tasks are refused in this phase.
     fn refusal(&self) -> Refusal {
         match self.phase {
             PoolPhase::Open | PoolPhase::Closing => Refusal::Closed,
@@ -273,6 +306,7 @@ impl Scheduler {
     /// Returns whether there are tasks to run, or may be.
     fn is_working(&self) -> bool {
         let is_kept_open = || self.jobs.values().any(|job| self.keeps_open(job));
+        // The jobs are only looked at while the pool closes, because there may be many of them.
         self.phase == PoolPhase::Open || self.phase == PoolPhase::Closing && is_kept_open()
     }
 
@@ -281,6 +315,7 @@ impl Scheduler {
         let has_tasks = || job.queued() + job.held > 0;
         match job.options.lifetime {
             JobLifetime::Call => true,
+            // Whether an iterator is asked for more is up to its owner, and that may be the thread which joins the pool.
             JobLifetime::Stream => !self.is_joined || has_tasks(),
             JobLifetime::Detached => has_tasks(),
         }

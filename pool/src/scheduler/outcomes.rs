@@ -1,4 +1,7 @@
 //! How tasks end: what workers report of them, and what becomes of those that a worker gives back.
+//!
+//! A task that a worker holds counts in `Job::held`, one that waits in `Job::queued`, and one that has ended in neither. A job
+//! that was released or cancelled has no entry: what workers still report of its tasks only frees their place.
 
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use super::worker::StopReason;
 use crate::model::ids::{JobId, TaskId, TaskRange, WorkerId};
 
 impl Scheduler {
+    /// Ends the next `count` tasks of a worker. A worker that does not hold as many is killed.
     pub(super) fn completed(&mut self, id: WorkerId, count: u64, now: Duration) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         // A worker that reports tasks which it does not hold cannot be trusted.
@@ -25,6 +29,7 @@ impl Scheduler {
         self.revoke_again(id);
     }
 
+    /// Ends the next task of a worker with a failure, or tries it again if it `may_repeat` and its job has retries left.
     pub(super) fn failed(&mut self, id: WorkerId, may_repeat: bool, now: Duration) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         let Some(ranges) = worker.completed(1, now) else { return self.kill(id) };
@@ -35,10 +40,12 @@ impl Scheduler {
         self.revoke_again(id);
     }
 
+    /// Records durations for the statistics, and for the number of tasks that workers of this job are sent ahead.
     pub(super) fn timed(&mut self, id: WorkerId, count: u64, took: Duration) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         let each = took / u32::try_from(count).unwrap_or(u32::MAX).max(1);
         let transfer = worker.timed(each);
+        // The report does not name the jobs of its tasks, so all of them count for the last one. An estimate forgives that.
         if let Some(job) = worker.last_job.and_then(|job| self.jobs.get_mut(&job)) {
             self.times.transfer.record(transfer, count);
             self.times.run.record(each, count);
@@ -46,6 +53,7 @@ impl Scheduler {
         }
     }
 
+    /// Ends the last `count` tasks of a worker, which it was not sent after all. They are not tried again.
     pub(super) fn unsendable(&mut self, id: WorkerId, count: u64) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         for QueuedTasks { tasks, .. } in worker.remove_last(count) {
@@ -56,6 +64,7 @@ impl Scheduler {
         }
     }
 
+    /// Takes back the last `count` tasks of a worker. It has started all that it keeps but the last `unstarted`.
     pub(super) fn revoked(&mut self, id: WorkerId, count: u64, unstarted: u64, now: Duration) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         worker.is_revoking = false;
@@ -72,15 +81,19 @@ impl Scheduler {
         revoked.into_iter().for_each(|queued| self.take_back(id, queued, now));
     }
 
+    /// Removes a worker that has ended: the attempt at its running task has failed, and the tasks behind that go back to their
+    /// jobs. Tasks that were pinned to it are cancelled.
     pub(super) fn exited(&mut self, id: WorkerId, now: Duration) {
         let Some(mut worker) = self.workers.remove(id, now) else { return };
         // From the back, so that the first to be sent is again the first to be sent.
+        // A chunk starts as a whole, but its tasks run one by one: only the first of those without a result was running.
         let unstarted = worker.remove_last(worker.load().saturating_sub(1));
         let pinned = std::mem::take(&mut worker.pinned);
         unstarted.into_iter().for_each(|queued| self.take_back(id, queued, now));
         pinned.into_iter().for_each(|queued| self.cancel_pinned(queued));
         // Its unstarted tasks were taken back before, so the first that is left was running when it died.
         if let Some(running) = worker.front() {
+            // The worker died of the pool's own signal then, and the caller is to see the reason for that.
             let is_timeout = worker.stop_reason == Some(StopReason::TimedOut(running));
             self.retry_or_finish(running, true, now, |attempt| match is_timeout {
                 true => Outcome::TimedOut { worker: id, attempt },
@@ -92,12 +105,14 @@ impl Scheduler {
         }
     }
 
+    /// Ends the tasks of a job, and revokes those that workers hold. One that runs goes on, and its result is dropped.
     pub(super) fn release(&mut self, job: JobId) {
         if self.end_job(job, Outcome::Cancelled, |_| Outcome::Cancelled) {
             self.workers.holders(job).into_iter().for_each(|id| self.revoke_all(id));
         }
     }
 
+    /// Ends the tasks of a job, and stops the workers that run one.
     pub(super) fn cancel(&mut self, job: JobId) {
         if self.end_job(job, Outcome::Cancelled, Outcome::Stopped) {
             let reason = StopReason::Cancelled(job);
@@ -105,6 +120,7 @@ impl Scheduler {
         }
     }
 
+    /// Ends the tasks of all jobs, for the reason for which the pool refuses others.
     pub(super) fn end_all_jobs(&mut self) {
         let refusal = self.refusal();
         let open: Vec<JobId> = self.jobs.keys().copied().collect();
@@ -125,6 +141,7 @@ impl Scheduler {
         // Most jobs have ended by then, and there may be many of them: only those with held tasks look at the workers.
         let has_held = job.held > 0;
         for (worker, one) in self.workers.iter_mut().filter(|_| has_held) {
+            // Held tasks end here and stay in the worker's list, because it still reports them. Then `completed` finds no job.
             let ranges = one.held().chain(&one.pinned).map(|queued| queued.tasks).filter(|tasks| tasks.job == id);
             self.actions.extend(ranges.map(|tasks| Action::Finish { tasks, outcome: held(worker) }));
             one.pinned.retain(|queued| queued.tasks.job != id);
@@ -141,6 +158,7 @@ impl Scheduler {
         let tasks = TaskRange { job: task.job, first: task.index, count: 1 };
         if may_repeat && job.may_retry(task) {
             self.actions.push_back(Action::Retry { task });
+            // Without an expiry, because it has started in time, and without a weight, because a single task needs none.
             self.requeue(QueuedTasks::new(tasks, now));
         } else {
             job.ended(tasks);
@@ -159,6 +177,7 @@ impl Scheduler {
         }
     }
 
+    /// Puts tasks to the front of their job, and the job to the front of the run queue if it was not there.
     fn requeue(&mut self, queued: QueuedTasks) {
         let id = queued.tasks.job;
         if let Some(job) = self.jobs.get_mut(&id) {
@@ -169,6 +188,7 @@ impl Scheduler {
         }
     }
 
+    /// Issues the end of tasks. They are in no queue, and no worker's result counts for them any more.
     pub(super) fn finish(&mut self, tasks: TaskRange, outcome: Outcome) {
         self.actions.push_back(Action::Finish { tasks, outcome });
     }

@@ -1,4 +1,7 @@
 //! Tasks that are for one worker each, and no other: broadcasts.
+//!
+//! A pinned task waits in its worker's own queue and not in that of its job. So it is not shared, not stolen, and lost with its
+//! worker: then it is cancelled, because another worker has a task of its own.
 
 use std::mem;
 use std::time::Duration;
@@ -19,10 +22,12 @@ impl Scheduler {
             if tasks.count > 0 {
                 let queued = QueuedTasks::new(tasks.split_front(1), now);
                 worker.pinned.push_back(QueuedTasks { is_pinned: true, ..queued });
+                // It counts as held before it is sent, because it is in no queue.
                 job.held += 1;
             }
         }
         if tasks.count > 0 {
+            // Workers have left since the caller counted them. A cancelled task is no error of a broadcast.
             self.finish(tasks, Outcome::Cancelled);
         }
     }
@@ -30,6 +35,7 @@ impl Scheduler {
     /// Sends idle workers the tasks that are pinned to them.
     pub(super) fn send_pinned(&mut self, now: Duration) {
         for (id, worker) in self.workers.iter_mut() {
+            // A worker with a pinned task is sent no others (`can_take_more`), so it comes to this before long.
             if worker.load() == 0
                 && worker.can_be_sent()
                 && let Some(queued) = worker.pinned.pop_front()
@@ -57,6 +63,7 @@ impl Scheduler {
         left.into_iter().for_each(|queued| self.cancel_pinned(queued));
     }
 
+    /// Cancels a task that its worker will not run. The tasks of an ended job have ended with that.
     pub(super) fn cancel_pinned(&mut self, QueuedTasks { tasks, .. }: QueuedTasks) {
         if let Some(job) = self.jobs.get_mut(&tasks.job) {
             job.held -= tasks.count;

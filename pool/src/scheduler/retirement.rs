@@ -1,4 +1,8 @@
 //! Lets workers go: those that are used up or too many, and all of them at the end of the pool.
+//!
+//! A worker goes by itself where it can: it retires with the tasks that it has, leaves when it has none, and is killed when it
+//! has not ended by its limit. Only a pool that is dropped or terminated kills those that are busy. While a pool goes on, a
+//! retired worker stays until no other is starting.
 
 use std::time::Duration;
 
@@ -13,6 +17,7 @@ impl Scheduler {
     pub(super) fn retire(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.is_ready()) {
             worker.phase = WorkerPhase::Retiring;
+            // It uses too much memory, or is one too many. Others run what it has not started, so that it leaves soon.
             self.revoke_all(id);
         }
     }
@@ -26,6 +31,7 @@ impl Scheduler {
             let is_old = limits.max_age.is_some_and(|age| worker.spawned_at.saturating_add(age) <= now);
             worker.is_ready() && (has_run_all || worker.has_completed && is_old)
         };
+        // Nothing is revoked from these: what they hold is within their number of tasks, and age is not urgent.
         for (_, worker) in self.workers.iter_mut().filter(|(_, worker)| is_used_up(worker)) {
             worker.phase = WorkerPhase::Retiring;
         }
@@ -52,6 +58,7 @@ impl Scheduler {
     /// Asks all workers to leave at the end of a closed pool.
     pub(super) fn dismiss_workers(&mut self, now: Duration) {
         let exit_by = self.exit_by(now);
+        // Those that leave or are stopped already have a limit, and were asked.
         for id in self.workers.ids(|worker| worker.is_active() || worker.is_serving()) {
             let until = match self.workers.get(id) {
                 Some(worker) if worker.phase == WorkerPhase::Starting => now + EXIT_TIMEOUT,
@@ -67,12 +74,15 @@ impl Scheduler {
     }
 
     /// Asks idle workers to leave, and kills the others.
+    ///
+    /// This is for a pool that is dropped: the dropping thread waits, so nothing may take longer than [`EXIT_TIMEOUT`].
     pub(super) fn clear_workers(&mut self, now: Duration) {
         for id in self.workers.ids(|_| true) {
             let Some(worker) = self.workers.get_mut(id) else { continue };
             let is_starting = worker.phase == WorkerPhase::Starting;
             let until = now + if is_starting { self.tuning.busy_exit_timeout } else { EXIT_TIMEOUT };
             match worker.phase {
+                // It may be in a finalizer that has no limit; a dropped pool sets one.
                 WorkerPhase::Leaving { until: before } => {
                     worker.phase = WorkerPhase::Leaving { until: until.min(before) };
                 }
@@ -82,6 +92,7 @@ impl Scheduler {
         }
     }
 
+    /// Asks a worker to run its finalizer and end. It is killed at `until`.
     fn leave(&mut self, id: WorkerId, until: Duration) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.phase = WorkerPhase::Leaving { until };

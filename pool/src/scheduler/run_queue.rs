@@ -8,7 +8,9 @@ use crate::model::ids::JobId;
 /// A queue of jobs. Each job is there at most once, and leaves from any position in logarithmic time.
 #[derive(Debug, Default)]
 pub(super) struct RunQueue {
+    /// The jobs by position, the lowest first. Positions may be negative, because the queue grows at both ends.
     order: BTreeMap<i64, JobId>,
+    /// The position of each job in `order`.
     positions: BTreeMap<JobId, i64>,
 }
 
@@ -34,12 +36,14 @@ impl RunQueue {
         self.put(job, first - 1);
     }
 
+    /// Removes a job, if it is in the queue.
     pub(super) fn remove(&mut self, job: JobId) {
         if let Some(position) = self.positions.remove(&job) {
             self.order.remove(&position);
         }
     }
 
+    /// Enters a job at a position that is free, unless the job is in the queue.
     fn put(&mut self, job: JobId, position: i64) {
         if let Entry::Vacant(free) = self.positions.entry(job) {
             free.insert(position);

@@ -1,4 +1,7 @@
 //! Starts workers, and handles those that become ready, fail, or are late.
+//!
+//! The first worker shows whether workers can start at all: when its preparation fails or takes too long, the pool is broken at
+//! once. Later on the same is an accident until it has happened to many in a row.
 
 use std::time::Duration;
 
@@ -8,6 +11,7 @@ use super::worker::WorkerPhase;
 use crate::model::ids::WorkerId;
 
 impl Scheduler {
+    /// Records that a worker is ready. The next tick sends it tasks, unless it was asked to leave meanwhile.
     pub(super) fn ready(&mut self, id: WorkerId, now: Duration) {
         if !self.workers.set_ready(id, now) {
             return self.kill(id);
@@ -19,8 +23,10 @@ impl Scheduler {
         }
     }
 
+    /// Records that a worker could not prepare itself. Its process ends by itself after that.
     pub(super) fn init_failed(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(id) else { return };
+        // It has reported that it is ready, so one of the two reports is false.
         if worker.is_serving() {
             return self.kill(id);
         }
@@ -30,6 +36,7 @@ impl Scheduler {
         }
     }
 
+    /// Starts the workers that are missing, unless starts are delayed because others ended without having run a task.
     pub(super) fn start_missing(&mut self, now: Duration) {
         if self.workers.next_start <= now {
             // All at once: they prepare themselves side by side.

@@ -16,6 +16,7 @@ impl Scheduler {
         let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.is_serving()) else { return };
         worker.stop_reason = Some(reason);
         worker.is_revoking = true;
+        // Tasks of all jobs: only what cannot be revoked shows how far the worker has come.
         let count = worker.load();
         self.actions.push_back(Action::Revoke { worker: id, count });
     }
@@ -29,6 +30,7 @@ impl Scheduler {
             StopReason::Unresponsive if worker.load() == 0 => return self.kill(id),
             StopReason::Unresponsive => false,
             StopReason::Cancelled(job) => worker.last_started().is_some_and(|task| task.job == job),
+            // Its result may be in the ring already. Then the stop would hit the task behind it, which has done no harm.
             StopReason::TimedOut(task) => worker.front() == Some(task) && !worker.is_past_front(),
         };
         match reason {
@@ -61,6 +63,7 @@ impl Scheduler {
         let Some(worker) = self.workers.get_mut(id) else { return };
         worker.phase = WorkerPhase::Stopping { until };
         self.actions.push_back(Action::Terminate { worker: id });
+        // Once more, for what could not be revoked at the request: others need not wait until this worker has ended.
         self.revoke_all(id);
     }
 
@@ -69,6 +72,7 @@ impl Scheduler {
         let timed_out: Vec<_> = self.timeouts().filter(|(at, ..)| *at <= now).map(|(_, id, task)| (id, task)).collect();
         for (id, task) in timed_out {
             let Some(worker) = self.workers.get_mut(id) else { continue };
+            // The dispatcher has reported the starts that there were before this tick, so without a report there was none.
             if worker.running_since.is_some() {
                 self.request_stop(id, StopReason::TimedOut(task));
                 continue;
@@ -82,6 +86,7 @@ impl Scheduler {
         }
     }
 
+    /// Returns when the next task exceeds its time limit.
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         self.timeouts().map(|(at, ..)| at).min()
     }

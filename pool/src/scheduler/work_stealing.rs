@@ -1,4 +1,7 @@
 //! Revokes tasks from busy workers for idle ones.
+//!
+//! A victim is asked for tasks that it has not started, which go back to their jobs and from there to idle workers. What a
+//! stopped worker leaves alone is taken from it altogether, after a longer silence.
 
 use std::time::Duration;
 
@@ -11,10 +14,12 @@ impl Scheduler {
     /// Revokes tasks from the worker with the most unstarted ones, when others are idle and nothing waits.
     pub(super) fn steal_work(&mut self, now: Duration) {
         let idle = self.workers.idle(now);
+        // While tasks wait, an idle worker gets some without a revoke, unless it cannot be sent any.
         if idle == 0 || !self.run_queue.is_empty() {
             return;
         }
         let unresponsive: Vec<_> = self.workers.unresponsive().filter(|(_, at)| *at <= now).map(|(id, _)| id).collect();
+        // All tasks of such a worker, and no share: if it is stopped, what it keeps waits for ever.
         unresponsive.into_iter().for_each(|id| self.revoke_all(id));
         let victims = self.victims().filter(|(_, worker)| worker.revoke_after <= now).filter(|(_, worker)| {
             // A worker that was silent may be in a long task, whatever its tasks usually take.
@@ -28,19 +33,23 @@ impl Scheduler {
 
     /// Returns when the silence of a worker lets idle ones have its tasks.
     pub(super) fn next_steal(&self) -> Option<Duration> {
+        // The conditions of `steal_work` again: a deadline at which it steals nothing would be due for ever.
         let idle_from = self.workers.next_idle().filter(|_| self.run_queue.is_empty())?;
         let silence = self.tuning.steal_after_silence;
         let victims = self.victims().map(|(_, worker)| (worker.last_progress + silence).max(worker.revoke_after));
         victims.chain(self.workers.unresponsive().map(|(_, at)| at)).min().map(|at| at.max(idle_from))
     }
 
+    /// Returns the workers that have unstarted tasks, and from which none are being revoked.
     fn victims(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.workers.iter().filter(|(_, worker)| !worker.is_revoking && worker.unstarted() > 0)
     }
 
+    /// Returns whether the tasks that a worker has not started are work enough to be sent to another one.
     fn is_worth_stealing(&self, worker: &Worker) -> bool {
         let avg_duration = worker.front().and_then(|task| self.avg_duration(task.job));
         let count = u32::try_from(worker.unstarted()).unwrap_or(u32::MAX);
+        // Tasks that were not measured may be long.
         avg_duration.is_none_or(|avg| avg.saturating_mul(count) >= self.tuning.min_stolen_work)
     }
 

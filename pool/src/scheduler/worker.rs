@@ -14,6 +14,7 @@ pub(super) struct Worker {
     /// The tasks that were sent to it and not completed, in that order: the first is running, or the next to run. Tasks of released
     /// jobs stay here until they are completed or revoked.
     held: VecDeque<QueuedTasks>,
+    /// The number of tasks in `held`.
     load: u64,
     /// Tasks for this worker and no other, which were not sent yet.
     pub(super) pinned: VecDeque<QueuedTasks>,
@@ -37,13 +38,15 @@ pub(super) struct Worker {
     pub(super) ignored_since: Option<Duration>,
     /// Other workers are preferred until then, because this one did not start a task: it may be stopped.
     pub(super) avoid_until: Duration,
+    /// Why it is to be stopped. Set from the request until it is stopped, or until the reason has gone.
     pub(super) stop_reason: Option<StopReason>,
+    /// When its process began to start. Its age counts from here, and the limit on its start.
     pub(super) spawned_at: Duration,
     /// The number of completed tasks whose durations were not reported, and the time since the report before them, less idle time.
     unreported: (u64, Duration),
 }
 
-/// The phase of a worker's life.
+/// The phase of a worker's life. While it is starting it prepares itself, and is sent no tasks.
 ///
 /// ```text
 /// Starting ──► Ready ──► Retiring ──► Leaving ──► (gone)
@@ -79,6 +82,7 @@ pub(super) enum StopReason {
 }
 
 impl Worker {
+    /// Returns a worker whose process begins to start.
     pub(super) fn starting(now: Duration) -> Worker {
         Worker {
             phase: WorkerPhase::Starting,
@@ -106,6 +110,7 @@ impl Worker {
         matches!(self.phase, WorkerPhase::Starting | WorkerPhase::Ready)
     }
 
+    /// Returns whether it is ready and was not asked to go.
     pub(super) fn is_ready(&self) -> bool {
         self.phase == WorkerPhase::Ready
     }
@@ -122,6 +127,7 @@ impl Worker {
 
     /// Returns whether it can be sent tasks of any job: it is idle, or completes those that it has.
     pub(super) fn can_take_more(&self) -> bool {
+        // A worker that has completed nothing since it was last sent tasks may be in a long one: more would wait behind that.
         self.can_be_sent() && self.pinned.is_empty() && (self.load == 0 || self.has_completed)
     }
 
@@ -132,6 +138,8 @@ impl Worker {
 
     /// Returns the number of held tasks that it may not have started.
     pub(super) fn unstarted(&self) -> u64 {
+        // The first counts as started although that may not be known, because a worker begins it as soon as it arrives. One that
+        // does not is found by its silence.
         self.load - self.started.max(1).min(self.load)
     }
 
@@ -174,6 +182,7 @@ impl Worker {
     /// Returns since when it has left the first of its tasks alone, as far as known.
     pub(super) fn silent_since(&self) -> Option<Duration> {
         let is_silent = self.load > 0 && self.started == 0 && self.running_since.is_none();
+        // `stop_timed_out` moves `last_progress` on whenever it looks, so its first look is kept apart.
         is_silent.then(|| self.ignored_since.unwrap_or(self.last_progress))
     }
 
@@ -182,6 +191,7 @@ impl Worker {
         self.held().any(|queued| queued.tasks.job == job)
     }
 
+    /// Returns the tasks that it holds, in the order in which it runs them.
     pub(super) fn held(&self) -> impl Iterator<Item = &QueuedTasks> {
         self.held.iter().inspect(|_| steps::count())
     }
@@ -195,6 +205,7 @@ impl Worker {
     pub(super) fn expiries(&self) -> impl Iterator<Item = (JobId, Duration)> {
         let mut started = self.started;
         let unstarted = self.held().filter(move |queued| {
+            // Where only a part has started, the rest may still be revoked.
             let is_unstarted = queued.tasks.count > started;
             started = started.saturating_sub(queued.tasks.count);
             is_unstarted
@@ -204,6 +215,7 @@ impl Worker {
 
     /// Records that tasks are sent to it.
     pub(super) fn assign(&mut self, queued: QueuedTasks, now: Duration) {
+        // Of a worker that has tasks, more of them are no progress: a silent one would look alive each time.
         if self.load == 0 {
             self.ignored_since = None;
             self.last_progress = now;
@@ -218,10 +230,12 @@ impl Worker {
         if count > self.load {
             return None;
         }
+        // Before `last_progress` moves on: the time since then is that of these tasks, in transit and in the worker.
         let (unreported, time) = self.unreported;
         self.unreported = (unreported + count, time + now.saturating_sub(self.last_progress));
         self.last_progress = now;
         self.running_since = None;
+        // A worker that has completed a task is not stopped, whatever it looked like before.
         (self.ignored_since, self.avoid_until) = (None, Duration::ZERO);
         self.stop_reason = self.stop_reason.filter(|reason| *reason != StopReason::Unresponsive);
         self.has_completed = true;
@@ -241,6 +255,7 @@ impl Worker {
 
     /// Removes the last `count` tasks, the last first.
     pub(super) fn remove_last(&mut self, count: u64) -> Vec<QueuedTasks> {
+        // The number comes from memory that the worker can write, so it is believed only up to what the worker holds.
         let mut left = count.min(self.load);
         self.load -= left;
         let mut removed = Vec::new();
@@ -256,6 +271,7 @@ impl Worker {
         removed
     }
 
+    /// Removes the first `count` tasks, of at least as many, in ranges of one job each.
     fn remove_first(&mut self, count: u64) -> Vec<TaskRange> {
         let mut left = count;
         self.load -= count;

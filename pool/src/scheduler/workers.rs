@@ -1,4 +1,8 @@
 //! [`WorkerSet`]: the workers as the scheduler sees them, and how many in a row have failed to start or ended idle.
+//!
+//! Two counts guard against workers that are no use. Starts that failed in a row break the pool when no worker is ready; ends
+//! without a single task in a row delay the next start. The first begins again when a worker is ready, the second when one
+//! completes a task.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -49,6 +53,7 @@ impl WorkerSet {
         self.workers.get_mut(&id)
     }
 
+    /// Returns all workers, the oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.workers.iter().map(|(id, worker)| (*id, worker))
     }
@@ -103,6 +108,7 @@ impl WorkerSet {
         self.idle_from().min()
     }
 
+    /// Returns from when on each worker without tasks counts as idle. That is later for one that may be stopped.
     fn idle_from(&self) -> impl Iterator<Item = Duration> {
         let is_idle = |worker: &&Worker| worker.is_ready() && !worker.is_revoking && worker.load() == 0;
         self.workers.values().filter(is_idle).map(|worker| worker.avoid_until)
@@ -119,6 +125,7 @@ impl WorkerSet {
 
     /// Returns the number of workers to be started where `queued` tasks wait.
     pub(super) fn missing(&self, queued: u64) -> usize {
+        // Where idle workers leave, there is one for each task that runs or waits; otherwise there are always all of them.
         let busy = self.workers.values().filter(|worker| worker.is_active() && worker.load() > 0).count();
         let PoolLimits { min_workers, max_workers, idle_timeout, .. } = self.limits;
         let demand = busy.saturating_add(usize::try_from(queued).unwrap_or(usize::MAX));
@@ -134,6 +141,7 @@ impl WorkerSet {
         let too_many = active.len().saturating_sub(self.limits.max_workers);
         let beyond_min = active.len().saturating_sub(self.limits.min_workers);
         let is_idle = |worker: &Worker| self.idle_until(worker).is_some_and(|until| until <= now);
+        // One above the maximum goes whatever it does, one above the minimum only after its time without tasks.
         let chosen = active
             .iter()
             .enumerate()
@@ -144,6 +152,7 @@ impl WorkerSet {
     /// Returns when the next worker has been idle for too long.
     pub(super) fn next_idle_exit(&self) -> Option<Duration> {
         let next = self.workers.values().filter_map(|worker| self.idle_until(worker)).min();
+        // At the minimum no worker leaves, and a deadline that has passed would keep the pool awake.
         next.filter(|_| self.active() > self.limits.min_workers)
     }
 
@@ -152,6 +161,7 @@ impl WorkerSet {
         self.workers.values().any(|worker| worker.phase == WorkerPhase::Starting)
     }
 
+    /// Adds a worker that begins to start, under a number that no other had.
     pub(super) fn spawn(&mut self, now: Duration) -> WorkerId {
         self.spawned += 1;
         let id = WorkerId(self.spawned);
@@ -161,9 +171,11 @@ impl WorkerSet {
 
     /// Records that a worker is ready. Returns `false` if it had said so before.
     pub(super) fn set_ready(&mut self, id: WorkerId, now: Duration) -> bool {
+        // A worker that is gone need not be killed.
         let Some(worker) = self.workers.get_mut(&id) else { return true };
         worker.last_progress = now;
         match worker.phase {
+            // A worker says it once. One that repeats it is not trusted any more.
             WorkerPhase::Ready | WorkerPhase::Retiring => return false,
             WorkerPhase::Starting => worker.phase = WorkerPhase::Ready,
             // It was asked to go before it was ready.
@@ -182,8 +194,10 @@ impl WorkerSet {
     /// Removes a worker that has ended, and counts it if it was no use.
     pub(super) fn remove(&mut self, id: WorkerId, now: Duration) -> Option<Worker> {
         let worker = self.workers.remove(&id)?;
+        // Those that were asked to go, or were killed, have not failed by their end.
         if worker.is_active() {
             self.failed_starts = self.failed_starts.saturating_add(u32::from(!worker.is_ready()));
+            // A death in a task is that task's fault. Other tasks need not wait longer for a replacement because of it.
             if worker.done > 0 || worker.load() > 0 {
                 self.idle_exits = 0;
             } else {
@@ -196,6 +210,7 @@ impl WorkerSet {
     /// Records that a worker which has not become ready is killed for it.
     pub(super) fn fail_start(&mut self, id: WorkerId, now: Duration) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        // So that `remove` does not count it a second time.
         worker.phase = WorkerPhase::Killed;
         self.failed_starts = self.failed_starts.saturating_add(1);
         self.delay_start(now);
@@ -204,6 +219,7 @@ impl WorkerSet {
     /// Returns whether failed starts in a row, while no other worker is left, are more than an accident.
     pub(super) fn cannot_start(&self) -> bool {
         let max_workers = u32::try_from(self.limits.max_workers).unwrap_or(u32::MAX);
+        // All of them twice, and 8 more for a small pool: a shortage of memory that passes must not break it.
         let limit = max_workers.saturating_mul(2).saturating_add(8);
         self.failed_starts >= limit && !self.workers.values().any(Worker::is_ready)
     }
@@ -213,6 +229,7 @@ impl WorkerSet {
         self.ids(|worker| worker.kill_at().is_some_and(|at| at <= now))
     }
 
+    /// Returns when the next worker that was asked to go is killed.
     pub(super) fn next_overdue(&self) -> Option<Duration> {
         self.workers.values().filter_map(Worker::kill_at).min()
     }
@@ -222,10 +239,12 @@ impl WorkerSet {
         self.ids(|worker| self.ready_by(worker).is_some_and(|by| by <= now))
     }
 
+    /// Returns when the next worker has been starting for too long.
     pub(super) fn next_late_start(&self) -> Option<Duration> {
         self.workers.values().filter_map(|worker| self.ready_by(worker)).min()
     }
 
+    /// Returns by when a starting worker has to be ready, where that is limited.
     fn ready_by(&self, worker: &Worker) -> Option<Duration> {
         let limit = self.limits.start_timeout.filter(|_| worker.phase == WorkerPhase::Starting)?;
         Some(worker.spawned_at.saturating_add(limit))
@@ -236,11 +255,13 @@ impl WorkerSet {
         self.iter().filter_map(|(id, worker)| Some((id, worker, worker.front()?)))
     }
 
+    /// Returns when a worker without tasks has been idle for too long, where that is limited.
     fn idle_until(&self, worker: &Worker) -> Option<Duration> {
         let is_idle = worker.is_ready() && worker.load() == 0;
         self.limits.idle_timeout.filter(|_| is_idle).map(|timeout| worker.last_progress.saturating_add(timeout))
     }
 
+    /// Counts a worker that was no use, and puts the next start off, for longer the more of them came in a row.
     fn delay_start(&mut self, now: Duration) {
         self.idle_exits = self.idle_exits.saturating_add(1);
         self.next_start = now + self.delay();
@@ -250,6 +271,7 @@ impl WorkerSet {
     fn delay(&self) -> Duration {
         match self.idle_exits.saturating_sub(self.tuning.free_idle_exits) {
             0 => Duration::ZERO,
+            // 16 doublings of a millisecond are a minute, which is more than any maximum. The shift must not overflow.
             doublings => (Duration::from_millis(1) * (1 << doublings.min(16))).min(self.tuning.max_start_delay),
         }
     }

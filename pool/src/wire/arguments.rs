@@ -1,4 +1,7 @@
 //! [`ArgumentBatch`]: the encoded arguments of consecutive tasks, in one piece of memory.
+//!
+//! Arguments are encoded once, on the caller's thread and without the pool's lock. A worker is sent ranges of these bytes as
+//! they are, and so is another one if it dies.
 
 use std::ops::Range;
 
@@ -128,6 +131,7 @@ impl ArgumentBatch {
         end(items.start)..end(items.end)
     }
 
+    /// Returns some of the encoded bytes, and none for a range beyond the end.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.bytes.get(range).unwrap_or_default()
     }

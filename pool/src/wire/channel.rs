@@ -1,4 +1,7 @@
 //! [`SharedRings`] and [`WorkerChannel`]: the two rings between a pool and a worker, and the pool's end of them.
+//!
+//! The pool never waits for space: chunks that do not fit wait in a backlog, and the worker gets credit for their tasks when
+//! all their bytes can be read.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,7 +20,9 @@ use crate::model::tuning::{BUFFER_THRESHOLD, RING_CAPACITY};
 /// The memory that a pool and one worker share: the rings, and buffers for values that are too large for them.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SharedRings {
+    /// From the pool to the worker. Its words are the claim and three flags.
     pub(crate) task_ring: Ring,
+    /// From the worker to the pool. Its words are the doorbell, the start of the running task and a flag.
     pub(crate) result_ring: Ring,
     pub(crate) argument_memory: BufferMemory,
     pub(crate) result_memory: BufferMemory,
@@ -77,6 +82,7 @@ struct Chunk {
 }
 
 impl SharedRings {
+    /// Allocates the memory. The worker gets it with its setup.
     pub(crate) fn new() -> Result<SharedRings, MappingError> {
         Ok(SharedRings {
             task_ring: Ring::with_label("procession: tasks", RING_CAPACITY)?,
@@ -235,6 +241,7 @@ impl WorkerChannel {
         }
         self.rings.task_ring.publish();
         if readable > 0 {
+            // After the bytes were published: the worker starts what it has credit for without asking whether it is there.
             self.uncredited -= readable;
             claim::grant(self.rings.claim(), readable);
         }
@@ -290,6 +297,7 @@ impl WorkerChannel {
 
     /// Asks not to be notified.
     pub(crate) fn disarm(&self) {
+        // Looked at before the store, which would take the cache line from a worker that reads it.
         // Relaxed: a notification that comes all the same costs a wake-up and nothing else.
         if self.rings.pool_doorbell().load(Ordering::Relaxed) != 0 {
             self.rings.pool_doorbell().store(0, Ordering::Relaxed);
@@ -330,6 +338,7 @@ impl WorkerChannel {
             if chunk.written < chunk.header.len() {
                 break;
             }
+            // A chunk may be larger than the ring. The worker parses it when the last part is there.
             chunk.left.start += ring.write(chunk.batch.bytes(chunk.left.clone()));
             if !chunk.left.is_empty() {
                 break;

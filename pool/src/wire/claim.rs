@@ -71,6 +71,7 @@ pub(crate) fn grant(word: &AtomicU64, count: u64) {
 pub(crate) fn revoke(word: &AtomicU64, count: u64) -> u64 {
     update(word, |old| {
         let revoked = count.min(old.open());
+        // 16 bits: a worker would have to be held up between `read` and `start` for 65,536 revokes that lead to the same numbers.
         let revokes = (old.0 >> 48).wrapping_add(1) & 0xffff;
         (Claim::new(revokes, minus(old.granted(), revoked), old.started()), revoked)
     })
@@ -98,6 +99,7 @@ pub(crate) fn is_at_or_after(number: u64, other: u64) -> bool {
     distance(other, number) < ROUND / 2
 }
 
+/// Changes the word in one step. `change` is called again where the other side came first.
 fn update<T>(word: &AtomicU64, mut change: impl FnMut(Claim) -> (Claim, T)) -> T {
     // Pairs with the Release in `Claim::start`.
     let mut old = word.load(Ordering::Acquire);

@@ -48,6 +48,7 @@ pub(crate) const CHUNK_HEADER_LEN: usize = 24;
 
 /// The length in bytes from which on a body's length has bytes of its own.
 const LONG_BODY: usize = 24;
+/// The longest time that an item can say: 40 bits of nanoseconds, which are 18 minutes. 24 bits are left for the count.
 const MAX_NANOS: u64 = (1 << 40) - 1;
 
 impl ItemHead {
@@ -114,6 +115,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Item<'_>> {
     Some(Item { kind, body, len: 1 + width + len })
 }
 
+/// Returns the kind that the first byte of a head names.
 #[inline]
 fn kind(first: u8) -> ItemKind {
     match first >> 5 {

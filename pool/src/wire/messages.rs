@@ -58,6 +58,9 @@ pub(crate) struct Initializer {
 }
 
 /// The pool's messages after the setup. Written from `Order<&Message>`, read as `Order<Message>`.
+///
+/// A function is registered before its first chunk. Its context, if it has one, is decoded for its first task, and dropped when
+/// the function is unregistered, because its job has ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order<M> {
     Register {
@@ -82,6 +85,7 @@ pub(crate) enum Order<M> {
     Revoke {
         serials: Vec<u32>,
     },
+    /// Run the finalizer and end.
     Leave,
     /// Look at the rings.
     Notify,
@@ -90,7 +94,9 @@ pub(crate) enum Order<M> {
 /// A worker's messages.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
+    /// All steps before the first task have succeeded.
     Ready,
+    /// A step before the first task has failed, and the worker ends.
     InitFailed(InitFailure),
     /// The finalizer has returned.
     Finalized,
@@ -105,6 +111,7 @@ pub(crate) enum Report {
 /// Why a task returned no value.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum RunError {
+    /// The function has panicked, or code that decodes its argument or encodes its result.
     Panicked(Panic),
     /// The argument could not be decoded; the function has not run.
     BadArgument(String),

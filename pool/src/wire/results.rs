@@ -1,4 +1,7 @@
 //! [`ResultBatch`]: the outcomes of consecutive tasks, on their way to the thread that asked for them.
+//!
+//! Results are decoded on the thread that takes them, without the pool's lock. A worker wrote the bytes, so a value that is
+//! missing or cannot be decoded is an error of its task and of no other.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,6 +28,7 @@ pub(crate) struct ResultBatch {
     body: Body,
 }
 
+/// The outcomes: values that were not decoded, or one failure for all.
 #[derive(Debug)]
 enum Body {
     Results(RawResults),
@@ -164,6 +168,7 @@ impl ResultBatch {
 }
 
 impl RawResults {
+    /// Removes and decodes the next result.
     #[inline]
     fn next<R: DeserializeOwned>(&mut self, index: u64) -> Result<R, TaskError> {
         let item = self.bytes.get(self.offset..).and_then(item::read);
@@ -172,6 +177,7 @@ impl RawResults {
         decode(body, Handles::new()).map_err(|text| self.unreadable(index, text))
     }
 
+    /// The same for a result with descriptors or in a buffer, and for one behind an item of another kind.
     #[cold]
     fn next_unusual<R: DeserializeOwned>(&mut self, index: u64) -> Result<R, TaskError> {
         let found = find(&self.bytes, &mut self.offset);
@@ -202,6 +208,7 @@ impl RawResults {
         decode(bytes, with.map_err(|error| unreadable(&error))?).map_err(|text| unreadable(&text))
     }
 
+    /// Returns the error of a result that cannot be decoded. It names the worker.
     #[cold]
     fn unreadable(&self, index: u64, text: String) -> TaskError {
         TaskError::new(index, FailureInfo::of(Some(self.worker.clone()), FailureKind::Unreadable(text)))

@@ -1,4 +1,7 @@
 //! A worker's side of the control link: the orders of the pool, and what they bring.
+//!
+//! Orders and chunks travel apart, so either may come first. A worker that needs a function or descriptors waits for the order
+//! that brings them; orders for tasks that are still to come are kept until then.
 
 use std::io;
 use std::mem;
@@ -39,6 +42,7 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits for the next order. When that takes [`TRIM_AFTER`], the memory of result buffers is given back.
     fn recv(&mut self) -> Result<Option<Order<Message>>, LinkError> {
         if self.result_buffers.has_spare() {
             // Only a sleep that lasts shows that the memory is not needed.
@@ -50,6 +54,7 @@ impl Worker {
         self.control.recv(None)
     }
 
+    /// Does what an order says. Of the user's code, at most the `Drop` of a context runs here.
     fn handle_order(&mut self, order: Order<Message>) {
         match order {
             Order::Register { id, function } => drop(self.functions.insert(id, Rc::new(LoadedFn::Plain(function)))),
@@ -67,6 +72,7 @@ impl Worker {
     /// Drops the context of a job that has ended: it may hold descriptors open whose end another process waits for.
     fn unregister(&mut self, id: u32) {
         drop(self.contexts.remove(&id));
+        // The current function is a second owner, which would keep the context until the next switch.
         let current = (self.current.0 == id).then(|| mem::replace(&mut self.current, (u32::MAX, LoadedFn::unknown())));
         // Tasks of the job may still be on their way that could not be revoked, so the number stays known.
         let dropped = (self.functions.insert(id, LoadedFn::unknown()), current);
@@ -89,6 +95,7 @@ impl Worker {
                 self.current = (id, function.clone());
                 return Ok(true);
             }
+            // The pool posts the order before the first chunk that needs it, so it is on its way.
             self.recv_and_handle()?;
         }
         Ok(false)

@@ -21,6 +21,7 @@ pub(super) enum LoadedFn {
 }
 
 impl LoadedFn {
+    /// Returns what stands for a function that this worker does not know. Its tasks fail.
     pub(super) fn unknown() -> Rc<LoadedFn> {
         Rc::new(LoadedFn::Failed("it is not known".to_owned()))
     }
@@ -35,6 +36,7 @@ pub(super) struct EncodedContext {
 }
 
 impl EncodedContext {
+    /// Decodes the context. If that fails, so does each task of the job, with the same text.
     pub(super) fn load(self) -> LoadedFn {
         let EncodedContext { make, context, method } = self;
         match panics::catch(|| make_context(make, context)) {

@@ -1,4 +1,9 @@
 //! The worker process: a loop that reads chunks, runs their tasks and reports the outcomes.
+//!
+//! A round of the loop reads the control link if the pool has asked for that, reads the claim and then the ring, and starts the
+//! tasks that both have. A worker without any spins for a moment, says that it sleeps, looks once more, and waits for an order.
+//!
+//! It ends by an order, or by the end of its link.
 
 mod control;
 mod loaded_fn;
@@ -36,6 +41,7 @@ pub(crate) fn run(mut control: Control, (): ()) {
     let Ok(Some(setup)) = control.recv::<Setup<Preparation>>(None) else { return };
     let Setup { rings, processor, preparation } = setup;
     let Preparation { initializer, state, local_state, finalizer, niceness } = preparation;
+    // The placement first, because threads of the initializer inherit it. The state last: it may need what the initializer made.
     let prepared = apply_placement(processor, niceness)
         .and_then(|()| initializer.map_or(Ok(()), run_initializer))
         .and_then(|()| state.into_iter().chain(local_state).try_for_each(make_state));
@@ -53,6 +59,7 @@ pub(crate) fn run(mut control: Control, (): ()) {
             let report = run_finalizer(finalizer).map_or_else(Report::ExitStepFailed, |()| Report::Finalized);
             let _gone = worker.control.send(&report);
         }
+        // After the finalizer, which may use the state.
         if let Err(panic) = panics::catch(state::drop_local) {
             let failure = Step::DropState.failed(Cause::Panicked(panic));
             let _gone = worker.control.send(&Report::ExitStepFailed(failure));
@@ -66,8 +73,11 @@ struct Worker {
     rings: SharedRings,
     result_buffers: BufferPool,
     argument_buffers: BufferReader,
+    /// The chunks that were read out of the ring.
     tasks: TaskQueue,
+    /// The functions by number. Those of ended jobs are there as unknown ones, as long as tasks of theirs may come.
     functions: HashMap<u32, Rc<LoadedFn>>,
+    /// The contexts that no task has needed yet.
     contexts: HashMap<u32, EncodedContext>,
     /// The functions that were unregistered last.
     unregistered: VecDeque<u32>,
@@ -85,9 +95,12 @@ struct Worker {
     scratch: Vec<u8>,
     /// The tasks that have ended and were not counted yet.
     progress: Progress,
+    /// Whether the pool has asked it to leave, or is gone.
     is_leaving: bool,
+    /// Whether another processor can run what a spinning worker waits for.
     may_spin: bool,
     clock: TaskClock,
+    /// When it has last notified the pool; zero to notify it after the next result.
     last_notify: Duration,
 }
 
@@ -120,10 +133,13 @@ impl Worker {
     /// of the link either way.
     fn run_loop(&mut self) -> Result<(), LinkError> {
         while !self.is_leaving {
+            // Else a busy worker would read its link only when it has nothing to run.
             if take_flag(self.rings.control_pending()) {
                 self.handle_orders()?;
                 continue;
             }
+            // The claim before the ring. If tasks were revoked in between, `start` fails. With the ring first, a claim for a
+            // number that was granted again could start the revoked task that had it before.
             let claim = Claim::read(self.rings.claim());
             self.read_tasks();
             match self.tasks.next(claim) {
@@ -166,6 +182,7 @@ impl Worker {
             if !is_awake(&self.rings) {
                 self.recv_and_handle()?;
             }
+            // The pool has cleared it if it has notified this worker. Else it would notify one that is awake.
             take_flag(self.rings.worker_asleep());
         }
         self.clock.restart();

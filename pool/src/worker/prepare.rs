@@ -1,4 +1,7 @@
 //! The steps of a worker before its first task and after its last one.
+//!
+//! A step that fails or panics before the first task ends the worker with a report. One after the last task is reported, and the
+//! worker ends as it would have. Errors travel as text, because the pool does not know their types.
 
 use std::any::Any;
 use std::io;
@@ -23,12 +26,14 @@ pub(super) fn apply_placement(processor: Option<usize>, niceness: Option<i32>) -
         .map_err(|error| failed("have the niceness that was asked for".to_owned(), error))
 }
 
+/// Runs the initializer. A panic is a failure, and so is an error that it returns.
 pub(super) fn run_initializer(initializer: Initializer) -> Result<(), InitFailure> {
     let Initializer { call: Call { function, argument }, error_text } = initializer;
     let ran = panics::catch(|| function.call(argument, None).and_then(|result| error_text.call(result, None)));
     check(ran).map_err(|cause| Step::Initializer.failed(cause))
 }
 
+/// Runs the finalizer, which can fail by a panic only, or by an argument that cannot be decoded.
 pub(super) fn run_finalizer(Call { function, argument }: Call) -> Result<(), InitFailure> {
     let result = panics::catch(|| function.call(argument, None)).map_err(Cause::Panicked);
     let result = result.and_then(|result| result.map_err(|error| Cause::NotRun(error.to_string())));

@@ -1,4 +1,7 @@
 //! How a worker publishes the outcomes of its tasks and notifies the pool.
+//!
+//! A result is published as soon as its task has returned. A notification is not: it costs the pool more than a short task, so
+//! it is held back while this worker has more to run. It is not held back for a failure, or before the worker sleeps.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,6 +21,7 @@ impl Worker {
     /// Reports the outcome of a task, whose result lies in the scratch buffer.
     #[inline]
     pub(super) fn report(&mut self, outcome: Result<(), Box<RunError>>) -> Result<(), LinkError> {
+        // A result goes one way: with descriptors it stays in the ring, however large it is.
         match outcome {
             Ok(()) if !self.descriptors.is_empty() => self.report_with_descriptors(),
             Ok(()) if self.scratch.len() >= BUFFER_THRESHOLD => self.report_in_buffer(),
@@ -41,9 +45,11 @@ impl Worker {
         self.publish(ItemKind::InBuffer)
     }
 
+    /// Publishes a result whose descriptors go along the control link. They belong to the next item that announces some.
     #[cold]
     fn report_with_descriptors(&mut self) -> Result<(), LinkError> {
         let descriptors = std::mem::take(&mut self.descriptors);
+        // Before the item, because the pool receives them when it reads that.
         match self.control.send(&Report::Descriptors(Message::new(Vec::new(), descriptors))) {
             Ok(()) => self.publish(ItemKind::WithDescriptors),
             Err(LinkError::Disconnected) => Err(LinkError::Disconnected),
@@ -51,6 +57,7 @@ impl Worker {
         }
     }
 
+    /// Publishes a failure in place of a result. Descriptors of the argument are closed.
     #[cold]
     fn report_error(&mut self, error: &RunError) -> Result<(), LinkError> {
         // The caller may wait for the first error alone, so this notification is not delayed.
@@ -86,7 +93,9 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits until the result ring has space. An error means that there will be none.
     fn wait_for_space(&mut self) -> Result<(), LinkError> {
+        // A pool that sleeps makes no space.
         self.notify_if_asleep(Duration::ZERO)?;
         let ring = &mut self.rings.result_ring;
         if self.may_spin && spin(|| ring.free() > 0) {
@@ -97,6 +106,7 @@ impl Worker {
         Ring::full_fence();
         if self.rings.result_ring.free() == 0 {
             self.recv_and_handle()?;
+            // A worker that is asked to leave has no task that a caller waits for, so the rest of the result is given up.
             if self.is_leaving {
                 return Err(LinkError::Disconnected);
             }

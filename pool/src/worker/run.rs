@@ -1,4 +1,8 @@
 //! How a worker runs tasks that it has started.
+//!
+//! All that a task runs of the user's code is within one `catch`: decoding, the function, encoding, and the drop of the value.
+//! A panic before the result was published is the failure of its task. One in the drop after that is only written to standard
+//! error.
 
 use std::io::{self, Write};
 use std::mem;
@@ -24,6 +28,7 @@ impl Worker {
             self.descriptors = self.task_descriptors(started.serial)?;
         }
         while started.count > 0 && !self.is_leaving {
+            // One `catch` for all of them: it is entered again only behind a panic, so usual tasks do not pay for it.
             match panics::catch(|| self.run_until_panic(&mut started)) {
                 Ok(outcome) => outcome?,
                 // The result was published, so its task has succeeded whatever its `Drop` does.
@@ -102,6 +107,7 @@ impl Worker {
     #[inline]
     fn run_batch(&mut self, started: &mut StartedTasks) -> Option<Result<(), Box<RunError>>> {
         let LoadedFn::Plain(function) = *self.current.1 else { return None };
+        // A subscriber gets a span for each task, which one loop over them cannot open.
         if trace::is_wanted() || started.is_in_buffer || !self.descriptors.is_empty() {
             return None;
         }
@@ -147,6 +153,7 @@ fn log_drop_panic(panic: &Panic) {
     let _unread = writeln!(io::stderr(), "a task's result, which was reported before, {panic} when it was dropped");
 }
 
+/// Opens the buffer of a large argument, whose handle came in its place.
 #[cold]
 fn open_argument(buffers: &BufferReader, handle: &[u8]) -> Result<Buffer, Box<RunError>> {
     let handle = codec::decode_from(handle, Vec::new()).map_err(|error| run_error(&CallError::Argument(error)))?;
@@ -154,6 +161,7 @@ fn open_argument(buffers: &BufferReader, handle: &[u8]) -> Result<Buffer, Box<Ru
     buffers.open(handle).ok_or_else(missing)
 }
 
+/// Calls the function and appends its encoded result. `descriptors` are the argument's, and afterwards the result's.
 #[inline]
 fn apply(
     function: &LoadedFn,
@@ -177,6 +185,7 @@ fn apply(
     }
 }
 
+/// Returns what the pool learns of a call that brought no result.
 #[cold]
 fn run_error(error: &CallError) -> Box<RunError> {
     Box::new(match error {

@@ -1,4 +1,7 @@
 //! [`TaskClock`]: measures how long tasks take, and reads the clock as seldom as that allows.
+//!
+//! Reading the clock takes longer than a tiny task. So several tasks are timed together, in groups that grow until one takes
+//! about [`MIN_TIMED`]. They shrink as soon as a group has taken longer.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -59,6 +62,7 @@ impl TaskClock {
         }
     }
 
+    /// Reads the clock. The time since it was last read is that of the tasks that have ended since.
     fn read(&mut self) {
         let now = clock::monotonic();
         let took = now.saturating_sub(self.read_at);
@@ -89,6 +93,7 @@ impl TaskClock {
         }
     }
 
+    /// Goes on after a wait, which is no task's time.
     pub(super) fn restart(&mut self) {
         self.read_at = clock::monotonic();
     }

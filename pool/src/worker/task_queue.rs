@@ -1,4 +1,8 @@
 //! [`TaskQueue`]: the chunks that a worker has read and not run.
+//!
+//! Positions count the bytes of the stream from its beginning, so they stay right when bytes in front are removed. A chunk is
+//! entered when all of it has come. Revoked tasks leave when a chunk with their number arrives; until then the claim keeps them
+//! from starting.
 
 use std::collections::VecDeque;
 
@@ -93,6 +97,7 @@ impl TaskQueue {
         }
         let Item { kind, .. } = self.bytes.get(pos - self.base..).and_then(item::read)?;
         let (has_descriptors, is_in_buffer) = (kind == ItemKind::WithDescriptors, kind == ItemKind::InBuffer);
+        // Such a task is alone in its chunk, and with descriptors the field holds their serial number.
         let chunk_size = if has_descriptors || is_in_buffer { 1 } else { u64::from(header.chunk_size.max(1)) };
         Some(StartedTasks {
             function: header.function,
