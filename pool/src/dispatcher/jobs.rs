@@ -62,8 +62,12 @@ impl Jobs {
         let buffers = self.buffers.remove(&job)?;
         self.streaming -= usize::from(buffers.is_streaming);
         self.with_waker -= usize::from(buffers.has_waker);
-        // Only a function with a context belongs to one job.
-        Some(self.functions.remove(buffers.function).then_some(buffers.function))
+        // Only a function with a context belongs to one job. No other job will ask how long its tasks take.
+        let unregistered = self.functions.remove(buffers.function).then_some(buffers.function);
+        if let Some(function) = unregistered {
+            self.durations.remove(&function);
+        }
+        Some(unregistered)
     }
 
     pub(super) fn contains(&self, job: JobId) -> bool {

@@ -139,13 +139,15 @@ impl WorkerSet {
         // The idlest first, and among those the ones that are not ready, because they cost nothing to lose.
         active.sort_by_key(|(id, worker)| (worker.load(), worker.is_ready(), worker.last_progress, *id));
         let too_many = active.len().saturating_sub(self.limits.max_workers);
-        let beyond_min = active.len().saturating_sub(self.limits.min_workers);
+        let mut beyond_min = active.len().saturating_sub(self.limits.min_workers);
         let is_idle = |worker: &Worker| self.idle_until(worker).is_some_and(|until| until <= now);
-        // One above the maximum goes whatever it does, one above the minimum only after its time without tasks.
-        let chosen = active
-            .iter()
-            .enumerate()
-            .filter(|(number, (_, worker))| *number < too_many || *number < beyond_min && is_idle(worker));
+        // One above the maximum goes whatever it does, one above the minimum only after its time without tasks. The idle ones need not be
+        // the first: a worker that is starting must not keep one whose time has passed, whose deadline would then keep the pool awake.
+        let chosen = active.iter().enumerate().filter(|(number, (_, worker))| {
+            let leaves = *number < too_many || beyond_min > 0 && is_idle(worker);
+            beyond_min = beyond_min.saturating_sub(usize::from(leaves));
+            leaves
+        });
         chosen.map(|(_, (id, _))| *id).collect()
     }
 

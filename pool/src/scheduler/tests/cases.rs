@@ -164,6 +164,21 @@ fn what_has_no_limit_has_none_however_that_is_said() {
 }
 
 #[test]
+fn a_worker_that_is_starting_does_not_keep_an_idle_one() {
+    let idle_timeout = Some(Duration::from_millis(100));
+    let mut world = World::with(PoolLimits { min_workers: 1, idle_timeout, ..PoolLimits::fixed(2) });
+    world.take(&Step::Ready { worker: 0 });
+    world.open(JobOptions { chunk_size: NonZeroUsize::new(1), ..JobOptions::default() });
+    world.take(&Step::Submit { job: 0, count: 8, weight: 1 });
+    world.take(&Step::Pass { millis: 50 });
+    assert!(world.peers.values().any(|peer| !peer.is_ready), "a second one is starting");
+    world.take(&Step::Start { worker: 0, count: 8 });
+    (0..8).for_each(|_| world.take(&Step::Complete { worker: 0, micros: 1 }));
+    // `run` finds a deadline that has passed and for which nothing was done.
+    world.take(&Step::Pass { millis: 500 });
+}
+
+#[test]
 fn one_worker_that_works_keeps_the_pool_whole() {
     let mut world = World::new(2);
     world.take(&Step::Ready { worker: 0 });

@@ -149,6 +149,9 @@ impl World {
                 break;
             }
         }
+        // A deadline that has passed and for which a tick does nothing would keep the pool's own thread awake.
+        let due = self.scheduler.deadline().filter(|at| *at <= self.now);
+        assert!(due.is_none(), "the scheduler is due at {due:?} and does nothing: {:?}", self.scheduler);
         self.ended_now = None;
         self.dead.clear();
         self.unsent.clear();
