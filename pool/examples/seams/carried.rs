@@ -136,7 +136,11 @@ impl Drop for Input {
 }
 
 /// A waker that acts, for a thread that waits. When the last clone is gone, its deed is over.
-pub(crate) struct Waking(pub(crate) Cell, pub(crate) Thread, pub(crate) Option<mpsc::Sender<()>>);
+pub(crate) struct Waking(
+    pub(crate) Cell,
+    pub(crate) Thread,
+    #[expect(dead_code, reason = "its drop shows that the deed is over")] pub(crate) Option<mpsc::Sender<()>>,
+);
 
 impl Wake for Waking {
     fn wake(self: Arc<Self>) {
