@@ -8,7 +8,7 @@
 //!
 //! The treatment belongs to a thread: threads that a function starts are not watched, as with `catch_unwind`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,9 @@ thread_local! {
     /// The treatment that is in force on this thread.
     static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
     /// The last panic of this thread that was recorded, until the call that catches it takes it.
-    static SEEN: RefCell<Option<SeenPanic>> = const { RefCell::new(None) };
+    ///
+    /// In a box: each `catch` moves it out and back, and the record of a panic is some hundred bytes.
+    static SEEN: Cell<Option<Box<SeenPanic>>> = const { Cell::new(None) };
 }
 
 /// Does now what the first [`watch`] of a thread does: the C library registers a destructor, and looks up symbols for that all over
@@ -68,12 +70,12 @@ pub(crate) fn prepare() {
 }
 
 /// Replaces the treatment of panics of this thread, and takes the last one seen: it belongs to another call.
-pub(super) fn watch(watch: Watch) -> (Watch, Option<SeenPanic>) {
+pub(super) fn watch(watch: Watch) -> (Watch, Option<Box<SeenPanic>>) {
     (WATCH.replace(watch), SEEN.take())
 }
 
 /// Restores what [`watch`] has replaced, and returns the panic that was seen meanwhile.
-pub(super) fn unwatch((watch, seen): (Watch, Option<SeenPanic>)) -> Option<SeenPanic> {
+pub(super) fn unwatch((watch, seen): (Watch, Option<Box<SeenPanic>>)) -> Option<Box<SeenPanic>> {
     WATCH.set(watch);
     SEEN.replace(seen)
 }
@@ -145,16 +147,16 @@ fn prepare_last_words(panic: &Panic) {
 }
 
 /// Makes the record of a panic. Two kinds come of the one before them, and must not hide its message.
-fn record_panic(info: &PanicHookInfo<'_>) -> SeenPanic {
+fn record_panic(info: &PanicHookInfo<'_>) -> Box<SeenPanic> {
     let (payload_id, panic) = (PayloadId::of(info.payload()), Panic::of(info));
-    match (SEEN.take(), panic.message()) {
+    Box::new(match (SEEN.take().map(|seen| *seen), panic.message()) {
         // These two are consequences of the panic that was seen before them.
         (Some(cause), "panic in a function that cannot unwind") => cause,
         (Some(SeenPanic { payload_id, panic, earlier: Some(first) }), "panic in a destructor during cleanup") => {
             SeenPanic { payload_id, panic: first.met_by(&panic), earlier: None }
         }
         (seen, _) => SeenPanic { payload_id, panic, earlier: seen.map(|seen| seen.panic) },
-    }
+    })
 }
 
 /// Prints a panic with the name of this process. Nothing here may panic, and nothing may look up names where memory is limited:

@@ -76,7 +76,7 @@ fn catch_as<T>(watch: Watch, function: impl FnOnce() -> T) -> Result<T, Panic> {
 }
 
 /// Returns a caught panic as data. The last panic that was seen may be another one, which the function has caught.
-fn to_panic(payload: Box<dyn Any + Send>, seen: Option<SeenPanic>) -> Panic {
+fn to_panic(payload: Box<dyn Any + Send>, seen: Option<Box<SeenPanic>>) -> Panic {
     let seen = seen.filter(|seen| seen.payload_id == PayloadId::of(&*payload));
     let panic = seen.map_or_else(|| Panic::resumed(&*payload), |seen| seen.panic);
     discard(payload);
