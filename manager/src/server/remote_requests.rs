@@ -34,7 +34,7 @@ pub(super) fn accept_all(server: &Arc<Server>, mut state: MutexGuard<'_, State>)
                 }
             }
         };
-        let _without_a_thread_nobody_is_let_in = std::thread::Builder::new().name("listener".to_owned()).spawn(accept);
+        let _no_listener = std::thread::Builder::new().name("listener".to_owned()).spawn(accept);
     }
 }
 

@@ -50,7 +50,7 @@ impl Word64 {
     }
 
     pub(crate) fn wake(&self, count: u32) {
-        let _nobody_may_be_there = futex::wake_double(&self.0, count);
+        let _no_waiter = futex::wake_double(&self.0, count);
     }
 }
 
