@@ -12,12 +12,12 @@
 //! | a signal ends it | none | none, a signal |
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once};
 use std::{env, io, mem, process};
 
 use procession_core::codec::Message;
 use procession_core::os::pidfd::own_number;
-use procession_core::os::{directory, exit, lifeline, profile, signal, stdio};
+use procession_core::os::{directory, exit, lifeline, mutex, profile, signal, stdio};
 use procession_core::{Control, Function, Image, LinkError, PendingDrop, last_words, start};
 use std::os::fd::OwnedFd;
 
@@ -244,5 +244,5 @@ pub(crate) fn forget_inherited() {
 /// Locks the link to the parent: `None` before the start is reported, after the outcome is sent, and in processes that
 /// are no children.
 fn parent() -> std::sync::MutexGuard<'static, Option<&'static mut Control>> {
-    PARENT.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex::lock(&PARENT)
 }

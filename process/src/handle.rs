@@ -13,11 +13,12 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use procession_core::codec::Message;
 use procession_core::os::identity::ProcessIdentity;
+use procession_core::os::mutex;
 use procession_core::os::pidfd::PidFd;
 use procession_core::os::poll::{Pollable, deadline_after, poll, poll_briefly};
 use procession_core::{Control, TryRecv, Waitable};
@@ -345,7 +346,7 @@ impl Child {
     }
 
     fn lock(&self) -> MutexGuard<'_, End> {
-        self.0.end.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.0.end)
     }
 }
 

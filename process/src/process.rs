@@ -5,14 +5,14 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use procession_core::Waitable;
 use procession_core::codec::{self, Message};
-use procession_core::os::limits;
 use procession_core::os::poll::Pollable;
 use procession_core::os::poll::deadline_after;
+use procession_core::os::{limits, mutex};
 use serde::de::DeserializeOwned;
 
 use crate::exit_status::ExitStatus;
@@ -362,7 +362,7 @@ impl<R> Process<R> {
     }
 
     fn pipes(&self) -> MutexGuard<'_, Pipes> {
-        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+        mutex::lock(&self.pipes)
     }
 }
 

@@ -3,7 +3,9 @@
 //! A child gets it with its job, a copy before it is made. A process without a job makes its own at the first question.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use procession_core::os::mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,7 @@ static CHILDREN: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the information about this process. The first of a family is `MainProcess`.
 pub(crate) fn own() -> Arc<ProcessInfo> {
-    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut own = mutex::lock(&OWN);
     own.get_or_insert_with(|| {
         Arc::new(ProcessInfo { name: "MainProcess".to_owned(), daemon: false, path: Vec::new(), parent: None })
     })
@@ -37,7 +39,7 @@ pub(crate) fn own() -> Arc<ProcessInfo> {
 pub(crate) fn set_own(info: &ProcessInfo) {
     // A copy counts its own children from 1. Relaxed: no thread of the program runs yet.
     CHILDREN.store(0, Ordering::Relaxed);
-    *OWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(info.clone()));
+    *mutex::lock(&OWN) = Some(Arc::new(info.clone()));
 }
 
 impl ProcessInfo {

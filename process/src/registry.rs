@@ -7,11 +7,11 @@
 //! A process that a signal ends runs none of this: its daemons die by their lifeline, and its other children go on.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use procession_core::os::exit;
 use procession_core::os::poll::deadline_after;
+use procession_core::os::{exit, mutex};
 
 use crate::handle::Child;
 use crate::process_info;
@@ -137,5 +137,5 @@ fn own_children() -> Vec<Child> {
 
 fn lock() -> MutexGuard<'static, Registry> {
     // A panic while it was held leaves a whole list: each change is one call of `Vec`.
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex::lock(&REGISTRY)
 }

@@ -4,9 +4,10 @@
 //! [`Scope::fall_together`] has killed are not among the failures: the one that failed first is the cause.
 
 use std::os::fd::AsFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use procession_core::os::mutex;
 use procession_core::os::poll::{Pollable, poll};
 use procession_core::os::signal::SIGKILL;
 use serde::de::DeserializeOwned;
@@ -160,7 +161,7 @@ impl Scope {
         R: Serialize + DeserializeOwned,
     {
         let process = builder.spawn(function, argument)?;
-        self.children.lock().unwrap_or_else(PoisonError::into_inner).push(process.child());
+        mutex::lock(&self.children).push(process.child());
         Ok(process)
     }
 
@@ -186,7 +187,7 @@ impl Scope {
     /// Waits for all, and returns the failures that were not seen.
     fn wait(&self) -> Vec<JoinError> {
         // Taken out, so that the drop of a scope that has waited finds no children.
-        let mut children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut children = std::mem::take(&mut *mutex::lock(&self.children));
         if self.falls_together.load(Ordering::Relaxed) {
             end_with_the_first_failure(&mut children);
         }

@@ -1,9 +1,10 @@
 //! [`ObjectCell`]: one value, and how a method is run on it.
 
 use std::any::Any;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use procession_core::codec::{self, Handles, Message};
+use procession_core::os::mutex;
 use procession_core::{Method, MethodError, Operand};
 use procession_process::panics;
 use serde::Serialize;
@@ -69,18 +70,18 @@ impl ObjectCell {
     pub(crate) fn run(&self, run: Invocation<'_>) -> Outcome {
         if run.kind.only_reads() {
             // The poison of std does not count: `on` catches panics, and the table keeps the poison that callers see.
-            let value = self.value.read().unwrap_or_else(PoisonError::into_inner);
+            let value = mutex::ignore_poison(self.value.read());
             return run.on(Operand::Shared(&**value));
         }
-        let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
+        let mut value = mutex::ignore_poison(self.value.write());
         run.on(Operand::Exclusive(&mut **value))
     }
 
     /// Runs a method on two values, which are not the same.
     pub(crate) fn run_both(&self, other: &ObjectCell, run: Invocation<'_>) -> Outcome {
         // In any order: the job has its turn with both objects, so no other thread has either lock.
-        let mut first = self.value.write().unwrap_or_else(PoisonError::into_inner);
-        let mut second = other.value.write().unwrap_or_else(PoisonError::into_inner);
+        let mut first = mutex::ignore_poison(self.value.write());
+        let mut second = mutex::ignore_poison(other.value.write());
         run.on(Operand::Both(&mut **first, &mut **second))
     }
 }

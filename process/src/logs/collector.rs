@@ -8,11 +8,12 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use log::{Level, Record};
 use procession_core::os::descriptors::above_standard;
+use procession_core::os::mutex;
 use procession_core::os::poll::{Pollable, poll};
 
 use super::record::{self, Entry, RecordFrame};
@@ -98,7 +99,7 @@ impl Collector {
         // Refused where this thread holds `incoming` already: a logger that joins a process would wait for itself.
         let Some(_draining) = Draining::begin() else { return };
         // Held while the records are logged: a joiner then waits for those that another thread has read but not logged yet.
-        let mut incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut incoming = mutex::lock(&self.incoming);
         while incoming.read() {
             while let Some(travelling) = incoming.next() {
                 self.log(&travelling);
@@ -112,7 +113,7 @@ impl Collector {
         while poll(&[Pollable::readable(self.watched.as_fd())], None).is_ok() {
             self.drain();
             // The start of the next record is lost for good, and each further one would wake this thread for nothing.
-            if self.incoming.lock().unwrap_or_else(PoisonError::into_inner).garbled {
+            if mutex::lock(&self.incoming).garbled {
                 return;
             }
         }

@@ -13,7 +13,9 @@ mod forwarder;
 mod record;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use procession_core::os::mutex;
 
 use log::LevelFilter;
 
@@ -145,5 +147,5 @@ fn current() -> Option<Arc<Collector>> {
 }
 
 fn lock() -> std::sync::MutexGuard<'static, Option<Wanted>> {
-    COLLECTOR.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex::lock(&COLLECTOR)
 }

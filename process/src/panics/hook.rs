@@ -12,11 +12,11 @@ use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::{mem, thread};
 
 use procession_core::last_words;
-use procession_core::os::limits;
+use procession_core::os::{limits, mutex};
 
 use super::frames;
 use super::panic_info::{self, Panic};
@@ -89,7 +89,7 @@ pub(crate) fn current_panic() -> Option<Panic> {
     if !thread::panicking() {
         return None;
     }
-    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let last = mutex::lock(&LAST).take();
     let own = last.filter(|(thread, _)| *thread == this_thread());
     Some(own.map_or_else(Panic::unknown, |(_, panic)| panic))
 }

@@ -1,8 +1,9 @@
 //! [`SlotGuard`]: one start at a time uses the server of this process, and each caller waits until its own deadline only.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 use procession_core::os::identity::ProcessIdentity;
+use procession_core::os::mutex;
 
 use super::deadline::StartDeadline;
 use super::server_handle::Server;
@@ -33,9 +34,9 @@ impl SlotGuard {
         let (mut slot, me) = (lock(), ProcessIdentity::current());
         while slot.taken_by == Some(me) {
             slot = match until.remaining() {
-                None => RELEASED.wait(slot).unwrap_or_else(PoisonError::into_inner),
+                None => mutex::ignore_poison(RELEASED.wait(slot)),
                 Some(remaining) if remaining.is_zero() => return Err(until.timeout_error()),
-                Some(remaining) => RELEASED.wait_timeout(slot, remaining).unwrap_or_else(PoisonError::into_inner).0,
+                Some(remaining) => mutex::ignore_poison(RELEASED.wait_timeout(slot, remaining)).0,
             };
         }
         // The server is taken out and not used under the mutex, which has no deadline.
@@ -80,5 +81,5 @@ pub(crate) fn forget_inherited() {
 }
 
 fn lock() -> MutexGuard<'static, Slot> {
-    SLOT.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex::lock(&SLOT)
 }
