@@ -97,7 +97,12 @@ impl State {
         }
         // The queue of busy clients may still name one that has ended meanwhile.
         let Some(client) = self.clients.get_mut(&token) else { return false };
-        let is_understood = match client.recv(&self.epoll) {
+        let received = client.recv(&self.epoll);
+        // It may have been stopped again, or still be: each look that sends nothing needs a next one.
+        if client.is_stalled() {
+            self.stalled.add(token);
+        }
+        let is_understood = match received {
             Ok(Received::Call(bytes)) => self.handle_call(ClientId(token), bytes, Vec::new()),
             Ok(Received::Control(message)) => {
                 // `handle` itself cuts a client off that it does not understand.
