@@ -154,6 +154,8 @@ pub use procession_core::Failure;
 pub use procession_core::codec::{AnyPath, SelfDescribed};
 // Items of `procession_process` that each program with a pool needs, so that this crate alone is enough.
 pub use procession_process::{ExitStatus, Panic, StartMethod, init, init_at_load};
+#[doc(hidden)]
+pub use wire::lease;
 pub use worker::state::{state, with_state};
 
 const _: () = {

@@ -18,5 +18,6 @@ pub(crate) mod arguments;
 pub(crate) mod channel;
 pub(crate) mod claim;
 pub(crate) mod item;
+pub mod lease;
 pub(crate) mod messages;
 pub(crate) mod results;
