@@ -121,6 +121,11 @@ pub use code::method::{Method, MethodError};
 pub use code::name::FunctionError;
 #[doc(hidden)]
 pub use code::pending_drop::PendingDrop;
+#[cfg(feature = "sealed")]
+#[doc(hidden)]
+pub use code::sealed::{
+    content_hash::ContentHash, control::SealedControl, error::SealError, handshake::SealedHandshake,
+};
 #[doc(hidden)]
 pub use code::{constructors, last_words, start};
 #[doc(hidden)]

@@ -68,3 +68,28 @@ pub(crate) const MIN_PIECE_BYTES: u64 = 64 << 10;
 ///
 /// A larger value keeps more memory, a smaller one touches fresh pages for more of the large values.
 pub(crate) const MAX_IDLE_BYTES: u64 = 8 << 20;
+
+/// Length in bytes of the longest message on a sealed link.
+///
+/// Its reader takes memory as the bytes arrive. A larger value lets a faulty peer take more, a smaller one refuses honest messages.
+#[cfg(feature = "sealed")]
+pub(crate) const MAX_SEALED_MESSAGE: usize = 1 << 30;
+
+/// Number of records after which each direction of a sealed link gets a new key.
+///
+/// One key of AES-GCM should encrypt less than some 2^39 bytes; a record has up to 2^16. A larger value comes nearer to that, a smaller one
+/// spends 0.3 µs more often.
+#[cfg(feature = "sealed")]
+pub(crate) const REKEY_RECORDS: u64 = 1 << 20;
+
+/// Memory in bytes that a sealed link keeps for messages to be sent while there are none.
+///
+/// A larger value keeps more memory for each host, a smaller one allocates anew for large messages.
+#[cfg(feature = "sealed")]
+pub(crate) const MAX_KEPT_CAPACITY: usize = 1 << 20;
+
+/// Number of bytes of an executable that are read and hashed at a time.
+///
+/// A larger value leaves the processor's caches, a smaller one makes more system calls.
+#[cfg(feature = "sealed")]
+pub(crate) const HASH_BUFFER_BYTES: usize = 64 << 10;

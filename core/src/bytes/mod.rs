@@ -10,3 +10,5 @@ pub(crate) mod failure;
 pub(crate) mod link;
 pub(crate) mod link_error;
 pub(crate) mod outgoing;
+#[cfg(feature = "sealed")]
+pub(crate) mod sealed;

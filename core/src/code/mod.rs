@@ -13,3 +13,5 @@ pub(crate) mod image;
 pub(crate) mod method;
 pub(crate) mod name;
 pub(crate) mod pending_drop;
+#[cfg(feature = "sealed")]
+pub(crate) mod sealed;

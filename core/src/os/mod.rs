@@ -20,6 +20,8 @@ pub mod backtrace;
 pub mod clock;
 pub mod descriptors;
 pub mod directory;
+#[cfg(feature = "sealed")]
+pub(crate) mod duplex;
 pub mod epoll;
 pub mod exec;
 pub mod exit;

@@ -40,7 +40,14 @@ const POOL: &str = "procession-pool";
 const MANAGER: &str = "procession-manager";
 
 const ARROWS: &[Arrows] = &[
-    Arrows { package: CORE, ours: &[], optional: &[], others: &["nix", "postcard", "serde", "thiserror"] },
+    // A control link to another host is sealed by the Noise protocol (snow), between processes that hash their executables (sha2). Both
+    // come only with the feature `sealed`.
+    Arrows {
+        package: CORE,
+        ours: &[],
+        optional: &["sha2", "snow"],
+        others: &["nix", "postcard", "serde", "thiserror"],
+    },
     Arrows { package: PROCESS, ours: &[CORE], optional: &[], others: &["backtrace", "log", "serde", "thiserror"] },
     // The traits of bytemuck say what shared memory needs, and their derives check it.
     Arrows { package: SYNC, ours: &[CORE], optional: &["bytemuck"], others: &["serde", "thiserror"] },

@@ -148,12 +148,18 @@ pub(super) fn append_checked<'a, C: Check, T: Serialize + ?Sized>(
 /// Encodes as [`encode`] does, for a link on which functions may be named.
 pub(crate) fn encode_trusted<T: Serialize + ?Sized>(value: &T) -> Result<Message, EncodeError> {
     let mut bytes = Vec::with_capacity(FIRST_ALLOCATION);
-    match scope::sending(true, || ser::append::<Usual, T>(value, &mut bytes, None)) {
+    let descriptors = append_trusted(value, &mut bytes)?;
+    Ok(Message::new(bytes, descriptors))
+}
+
+/// Encodes as [`append`] does, for a link on which functions may be named.
+pub(crate) fn append_trusted<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<Handles, EncodeError> {
+    match scope::sending(true, || ser::append::<Usual, T>(value, bytes, None)) {
         (Ok(()), ancillary) => {
             let ancillary = ancillary.unwrap_or_default();
             // Behind the value, from whose end `trusted::split` takes it: no length of the value is written.
-            trusted::append(&ancillary.trusted, &mut bytes);
-            Ok(Message::new(bytes, ancillary.into_descriptors()))
+            trusted::append(&ancillary.trusted, bytes);
+            Ok(ancillary.into_descriptors())
         }
         (Err(fault), ancillary) => Err(unwritten::<T>(fault, ancillary)),
     }

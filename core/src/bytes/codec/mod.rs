@@ -55,6 +55,8 @@ pub(crate) use decode::decode_trusted;
 pub use decode::{decode, decode_from, decode_row};
 pub use described::SelfDescribed;
 pub use descriptor::Descriptor;
+#[cfg(feature = "sealed")]
+pub(crate) use encode::append_trusted;
 pub(crate) use encode::encode_trusted;
 pub use encode::{append, append_spilling, encode, encode_into};
 pub use error::{DecodeError, EncodeError};
