@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::{bench, chaos, links, matrix, model, step, tidy};
+use crate::{bench, chaos, lab, links, matrix, model, step, tidy};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
@@ -27,6 +27,7 @@ The sections, in the order in which they run:
   doc      the documentation builds without a warning, and no link in the facade's pages is dead
   chaos    each chaos program for 3 seconds
   abort    the matrices of cells, where panics abort
+  hosts    the quick tests of the lab; skipped where this machine cannot have hosts of its own
   bench    the benchmarks compile; skipped where their peers were never downloaded
 ",
     ),
@@ -37,6 +38,33 @@ The sections, in the order in which they run:
 struct Section {
     name: &'static str,
     run: fn() -> Result<(), Failure>,
+}
+
+/// What became of a section.
+#[derive(Debug, Clone, Copy)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// This machine cannot tell.
+    Skipped,
+}
+
+impl Verdict {
+    fn of(outcome: &Result<(), Failure>) -> Self {
+        match outcome {
+            Ok(()) => Verdict::Passed,
+            Err(failure) if failure.is_skip() => Verdict::Skipped,
+            Err(_) => Verdict::Failed,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Verdict::Passed => "ok",
+            Verdict::Failed => "FAILED",
+            Verdict::Skipped => "skipped",
+        }
+    }
 }
 
 /// The cheap sections come first, so that most mistakes are reported within seconds.
@@ -50,6 +78,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "doc", run: doc },
     Section { name: "chaos", run: chaos },
     Section { name: "abort", run: matrix::run_all_aborting },
+    Section { name: "hosts", run: lab::test },
     Section { name: "bench", run: bench },
 ];
 
@@ -60,10 +89,14 @@ fn run(arguments: Parser) -> Result<(), Failure> {
         println!("== {}", section.name);
         let start = Instant::now();
         let outcome = (section.run)();
-        done.push((section.name, start.elapsed(), outcome.is_ok()));
-        if let Err(failure) = outcome {
-            print!("{}", summary(&done));
-            return Err(Failure::new(format!("section `{}`: {failure}", section.name)));
+        done.push((section.name, start.elapsed(), Verdict::of(&outcome)));
+        match outcome {
+            Err(failure) if failure.is_skip() => println!("skipped: {failure}"),
+            Err(failure) => {
+                print!("{}", summary(&done));
+                return Err(Failure::new(format!("section `{}`: {failure}", section.name)));
+            }
+            Ok(()) => {}
         }
     }
     print!("{}", summary(&done));
@@ -91,11 +124,10 @@ fn section(name: &str) -> Result<&'static Section, Failure> {
     })
 }
 
-fn summary(done: &[(&str, Duration, bool)]) -> String {
-    let rows = done.iter().map(|(name, time, passed)| {
-        let verdict = if *passed { "ok" } else { "FAILED" };
-        format!("{name:<8} {verdict:<6} {:>7.1} s\n", time.as_secs_f64())
-    });
+fn summary(done: &[(&str, Duration, Verdict)]) -> String {
+    let rows = done
+        .iter()
+        .map(|(name, time, verdict)| format!("{name:<8} {:<7} {:>6.1} s\n", verdict.text(), time.as_secs_f64()));
     let total: Duration = done.iter().map(|(_, time, _)| *time).sum();
     format!("== summary\n{}total {:>18.1} s\n", rows.collect::<String>(), total.as_secs_f64())
 }
@@ -162,8 +194,7 @@ fn bench() -> Result<(), Failure> {
         let fix = format!("cargo update --workspace --manifest-path {}", bench::MANIFEST);
         return Err(Failure::new(format!("bench/Cargo.lock is out of date; run `{fix}`")));
     }
-    println!("skipped: the peers are not here yet; `cargo xtask bench` downloads them");
-    Ok(())
+    Err(Failure::skipped("the peers are not here yet; `cargo xtask bench` downloads them"))
 }
 
 #[cfg(test)]
@@ -174,7 +205,10 @@ mod tests {
     fn without_arguments_every_section_runs_in_order() {
         let chosen = parse(Parser::from_args::<[&str; 0]>([])).unwrap();
         let names: Vec<_> = chosen.iter().map(|section| section.name).collect();
-        assert_eq!(names, ["fmt", "tidy", "clippy", "build", "test", "model", "doc", "chaos", "abort", "bench"]);
+        assert_eq!(
+            names,
+            ["fmt", "tidy", "clippy", "build", "test", "model", "doc", "chaos", "abort", "hosts", "bench"]
+        );
         let details = COMMAND.details.unwrap().lines().filter_map(|line| line.strip_prefix("  "));
         assert!(details.map(|line| line.split(' ').next().unwrap()).eq(names));
     }
@@ -193,10 +227,15 @@ mod tests {
 
     #[test]
     fn the_summary_names_what_failed() {
-        let done = [("fmt", Duration::from_millis(1500), true), ("test", Duration::from_secs(2), false)];
+        let done = [
+            ("fmt", Duration::from_millis(1500), Verdict::Passed),
+            ("hosts", Duration::from_secs(1), Verdict::of(&Err(Failure::skipped("no namespaces")))),
+            ("test", Duration::from_secs(2), Verdict::of(&Err(Failure::new("1 test failed")))),
+        ];
         let text = summary(&done);
         assert!(text.contains("fmt      ok         1.5 s"), "{text}");
         assert!(text.contains("test     FAILED     2.0 s"), "{text}");
-        assert!(text.contains("3.5 s"), "{text}");
+        assert!(text.contains("hosts    skipped    1.0 s"), "{text}");
+        assert!(text.contains("4.5 s"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The workspace's own commands: the one check, the house rules, the benchmarks and the chaos programs.
+//! The workspace's own commands: the one check, the house rules, the benchmarks, the chaos programs and the lab.
 #![forbid(unsafe_code)]
 
 mod again;
@@ -8,6 +8,7 @@ mod ci;
 mod command;
 mod disk;
 mod failure;
+mod lab;
 mod links;
 mod matrix;
 mod model;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use command::{Command, asks_for_help};
 use failure::Failure;
 
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 9] = [
     ci::COMMAND,
     tidy::COMMAND,
     bench::COMMAND,
@@ -32,6 +33,7 @@ const COMMANDS: [Command; 8] = [
     model::COMMAND,
     matrix::COMMAND,
     again::COMMAND,
+    lab::COMMAND,
 ];
 
 fn main() -> ExitCode {
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
     match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            eprintln!("{}: {failure}", failure.label());
             failure.exit_code()
         }
     }
