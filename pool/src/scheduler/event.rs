@@ -1,4 +1,15 @@
 //! The scheduler's interface: events in, actions out.
+//!
+//! Some actions are answered. A worker of this host answers in the same round, a worker of another host any number of rounds
+//! later. What comes from one host comes in order, and answers the actions in their order; the hosts are in no order to each other.
+//!
+//! | action | answers | until then |
+//! | --- | --- | --- |
+//! | [`Start`](Action::Start) | [`Ready`](Event::Ready), [`InitFailed`](Event::InitFailed), [`StartFailed`](Event::StartFailed) | the worker counts as one that is starting |
+//! | [`Revoke`](Action::Revoke) | one [`Revoked`](Event::Revoked) for each | the worker is sent no tasks, so its last ones stay the last; it goes on with the first ones |
+//! | [`Leave`](Action::Leave), [`Terminate`](Action::Terminate), [`Kill`](Action::Kill), [`KillLate`](Action::KillLate) | [`Exited`](Event::Exited), or `StartFailed` | its results count, and it is sent no tasks |
+//!
+//! `Exited` and `StartFailed` stand for every answer that has not come. An event about a worker that is gone changes nothing.
 
 use std::time::Duration;
 
@@ -32,8 +43,8 @@ pub(crate) enum Event {
     Unsendable { worker: WorkerId, count: u64 },
     /// A worker that has ended had not started the last `count` of its tasks; it had started all the others.
     Unstarted { worker: WorkerId, count: u64 },
-    /// The last `count` tasks were revoked from a worker as requested. Of the others, it has not started the last
-    /// `unstarted`: no more were requested, or they wait for space in the ring and could not be revoked.
+    /// The last `count` tasks were revoked from a worker as requested. Of those that it kept at that moment, it had not started the
+    /// last `unstarted`: no more were requested, or they wait for space in the ring and could not be revoked.
     Revoked { worker: WorkerId, count: u64, unstarted: u64 },
     /// The next of a worker's tasks has been running since then.
     Running { worker: WorkerId, since: Duration },

@@ -23,7 +23,7 @@ impl Scheduler {
             return;
         }
         let is_late = |at: Option<Duration>| at.is_some_and(|at| at <= now);
-        let holders = self.workers.ids(|worker| !worker.is_revoking && is_late(worker.next_expiry()));
+        let holders = self.workers.ids(|worker| !worker.is_revoking() && is_late(worker.next_expiry()));
         holders.into_iter().for_each(|id| self.revoke_all(id));
         // What cannot be revoked now may be later.
         let held: Vec<(JobId, Duration)> = self.workers.iter().flat_map(|(_, worker)| worker.expiries()).collect();

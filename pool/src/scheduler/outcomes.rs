@@ -67,7 +67,7 @@ impl Scheduler {
     /// Takes back the last `count` tasks of a worker. It has started all that it keeps but the last `unstarted`.
     pub(super) fn revoked(&mut self, id: WorkerId, count: u64, unstarted: u64, now: Duration) {
         let Some(worker) = self.workers.get_mut(id) else { return };
-        worker.is_revoking = false;
+        worker.revoke_answered();
         let revoked = worker.remove_last(count);
         worker.started = worker.load().saturating_sub(unstarted);
         // Tasks behind a full ring cannot be revoked before the worker has read on.

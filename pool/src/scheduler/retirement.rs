@@ -50,7 +50,7 @@ impl Scheduler {
         let must_wait = self.is_working() && self.workers.has_starting();
         let exit_by = self.exit_by(now);
         let is_done = |worker: &Worker| {
-            worker.phase == WorkerPhase::Retiring && worker.load() == 0 && !worker.is_revoking && !must_wait
+            worker.phase == WorkerPhase::Retiring && worker.load() == 0 && !worker.is_revoking() && !must_wait
         };
         self.workers.ids(is_done).into_iter().for_each(|id| self.leave(id, exit_by));
     }

@@ -15,16 +15,16 @@ impl Scheduler {
     pub(super) fn request_stop(&mut self, id: WorkerId, reason: StopReason) {
         let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.is_serving()) else { return };
         worker.stop_reason = Some(reason);
-        worker.is_revoking = true;
         // Tasks of all jobs: only what cannot be revoked shows how far the worker has come.
-        let count = worker.load();
-        self.actions.push_back(Action::Revoke { worker: id, count });
+        self.revoke_all(id);
     }
 
     /// Stops a worker for which that was requested, if it is certain that it runs the task in question. It gets no tasks until then.
     pub(super) fn confirm_stop(&mut self, id: WorkerId, now: Duration) {
         let Some(worker) = self.workers.get_mut(id) else { return };
-        let Some(reason) = worker.stop_reason.filter(|_| worker.is_serving()) else { return };
+        // The answer to a revoke of a part is not enough: the worker may go on to the rest before it is stopped.
+        let may_stop = worker.is_serving() && !worker.is_revoking();
+        let Some(reason) = worker.stop_reason.filter(|_| may_stop) else { return };
         let is_certain = match reason {
             // All its tasks were revoked, so it has started none.
             StopReason::Unresponsive if worker.load() == 0 => return self.kill(id),
@@ -93,7 +93,7 @@ impl Scheduler {
 
     /// Returns the running tasks that have a timeout, and when it ends.
     fn timeouts(&self) -> impl Iterator<Item = (Duration, WorkerId, TaskId)> {
-        let running = self.workers.fronts().filter(|(_, worker, _)| worker.is_serving() && !worker.is_revoking);
+        let running = self.workers.fronts().filter(|(_, worker, _)| worker.is_serving() && !worker.is_revoking());
         running.filter_map(|(id, worker, task)| {
             let timeout = self.jobs.get(&task.job)?.options.timeout?;
             let since = worker.running_since.unwrap_or(worker.last_progress);

@@ -42,7 +42,7 @@ impl Scheduler {
 
     /// Returns the workers that have unstarted tasks, and from which none are being revoked.
     fn victims(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
-        self.workers.iter().filter(|(_, worker)| !worker.is_revoking && worker.unstarted() > 0)
+        self.workers.iter().filter(|(_, worker)| !worker.is_revoking() && worker.unstarted() > 0)
     }
 
     /// Returns whether the tasks that a worker has not started are work enough to be sent to another one.
@@ -56,8 +56,7 @@ impl Scheduler {
     /// Revokes up to `count` tasks that a worker has not started.
     fn revoke(&mut self, id: WorkerId, count: u64) {
         let Some(worker) = self.workers.get_mut(id) else { return };
-        if count > 0 && !worker.is_revoking {
-            worker.is_revoking = true;
+        if worker.revoke(count) {
             self.actions.push_back(Action::Revoke { worker: id, count });
         }
     }

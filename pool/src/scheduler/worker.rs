@@ -20,8 +20,7 @@ pub(super) struct Worker {
     pub(super) pinned: VecDeque<QueuedTasks>,
     /// The number of held tasks that it is known to have started.
     pub(super) started: u64,
-    /// Whether tasks are being revoked and their number is not known yet.
-    pub(super) is_revoking: bool,
+    revokes: Revokes,
     /// No revoke makes sense before this.
     pub(super) revoke_after: Duration,
     /// Since when the first of its tasks has been running, as far as known.
@@ -44,6 +43,14 @@ pub(super) struct Worker {
     pub(super) spawned_at: Duration,
     /// The number of completed tasks whose durations were not reported, and the time since the report before them, less idle time.
     unreported: (u64, Duration),
+}
+
+/// The revokes that a worker was sent and that were not answered. Until then its last tasks stay as they are: it is sent no others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Revokes {
+    unanswered: u32,
+    /// Whether one of them asks for all tasks.
+    of_all: bool,
 }
 
 /// The phase of a worker's life. While it is starting it prepares itself, and is sent no tasks.
@@ -90,7 +97,7 @@ impl Worker {
             load: 0,
             pinned: VecDeque::new(),
             started: 0,
-            is_revoking: false,
+            revokes: Revokes::default(),
             revoke_after: Duration::ZERO,
             running_since: None,
             last_progress: now,
@@ -122,13 +129,35 @@ impl Worker {
 
     /// Returns whether it can be sent a task: it is ready, and no revoke or stop is under way.
     pub(super) fn can_be_sent(&self) -> bool {
-        self.is_ready() && !self.is_revoking && self.stop_reason.is_none()
+        self.is_ready() && !self.is_revoking() && self.stop_reason.is_none()
     }
 
     /// Returns whether it can be sent tasks of any job: it is idle, or completes those that it has.
     pub(super) fn can_take_more(&self) -> bool {
         // A worker that has completed nothing since it was last sent tasks may be in a long one: more would wait behind that.
         self.can_be_sent() && self.pinned.is_empty() && (self.load == 0 || self.has_completed)
+    }
+
+    /// Returns whether tasks are being revoked and their number is not known yet.
+    pub(super) fn is_revoking(&self) -> bool {
+        self.revokes.unanswered > 0
+    }
+
+    /// Records that up to `count` tasks are revoked. Returns `false` if a revoke that was not answered covers that.
+    pub(super) fn revoke(&mut self, count: u64) -> bool {
+        let of_all = count >= self.load;
+        // A second revoke of a part would be planned without the answer to the first.
+        let is_new = count > 0 && (!self.is_revoking() || of_all && !self.revokes.of_all);
+        if is_new {
+            self.revokes = Revokes { unanswered: self.revokes.unanswered + 1, of_all };
+        }
+        is_new
+    }
+
+    /// Records the answer to a revoke. The dispatcher may also revoke without having been asked.
+    pub(super) fn revoke_answered(&mut self) {
+        let unanswered = self.revokes.unanswered.saturating_sub(1);
+        self.revokes = Revokes { unanswered, of_all: self.revokes.of_all && unanswered > 0 };
     }
 
     /// Returns the number of tasks that it holds.
@@ -181,7 +210,9 @@ impl Worker {
 
     /// Returns since when it has left the first of its tasks alone, as far as known.
     pub(super) fn silent_since(&self) -> Option<Duration> {
-        let is_silent = self.load > 0 && self.started == 0 && self.running_since.is_none();
+        // A pinned task is no use to other workers.
+        let is_shared = self.held.front().is_some_and(|front| !front.is_pinned);
+        let is_silent = is_shared && self.started == 0 && self.running_since.is_none();
         // `stop_timed_out` moves `last_progress` on whenever it looks, so its first look is kept apart.
         is_silent.then(|| self.ignored_since.unwrap_or(self.last_progress))
     }

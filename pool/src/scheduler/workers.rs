@@ -110,13 +110,13 @@ impl WorkerSet {
 
     /// Returns from when on each worker without tasks counts as idle. That is later for one that may be stopped.
     fn idle_from(&self) -> impl Iterator<Item = Duration> {
-        let is_idle = |worker: &&Worker| worker.is_ready() && !worker.is_revoking && worker.load() == 0;
+        let is_idle = |worker: &&Worker| worker.is_ready() && !worker.is_revoking() && worker.load() == 0;
         self.workers.values().filter(is_idle).map(|worker| worker.avoid_until)
     }
 
     /// Returns the workers that leave their tasks alone, and when those may be revoked.
     pub(super) fn unresponsive(&self) -> impl Iterator<Item = (WorkerId, Duration)> {
-        let revocable = |worker: &Worker| !worker.is_revoking && worker.is_serving() && worker.stop_reason.is_none();
+        let revocable = |worker: &Worker| !worker.is_revoking() && worker.is_serving() && worker.stop_reason.is_none();
         self.iter().filter(move |(_, worker)| revocable(worker)).filter_map(|(id, worker)| {
             let silent_until = worker.silent_since()?.saturating_add(self.tuning.revoke_after_silence);
             Some((id, silent_until.max(worker.revoke_after)))

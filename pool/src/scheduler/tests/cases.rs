@@ -416,3 +416,56 @@ fn time_on_the_way_is_what_was_not_spent_running_since_a_worker_was_heard_of() {
     let transfer = scheduler.times.transfer.clone();
     assert_eq!((transfer.count(), transfer.quantile(0.5)), (8, Duration::from_nanos(2)), "{transfer:?}");
 }
+
+/// A world with two ready workers on another host, where orders and answers wait.
+fn on_another_host() -> World {
+    let mut world = World::on_hosts(PoolLimits::fixed(2), 2);
+    // The first two workers are on the two hosts, so the local one makes way for another.
+    world.take(&Step::Die { worker: 0 });
+    world.take(&Step::Deliver { host: 1, count: 9 });
+    (0..2).for_each(|_| world.take(&Step::Ready { worker: 0 }));
+    world.take(&Step::Hear { host: 1, count: 9 });
+    world.open(JobOptions { chunk_size: NonZeroUsize::new(4), ..JobOptions::default() });
+    world
+}
+
+#[test]
+fn a_worker_is_sent_nothing_until_each_revoke_is_answered() {
+    let mut world = on_another_host();
+    let revokes = |world: &World| world.mirrors.values().map(|mirror| mirror.revokes).max();
+    world.take(&Step::Submit { job: 0, count: 8, weight: 1 });
+    world.take(&Step::Deliver { host: 1, count: 9 });
+    // One worker is done, which lets it have a part of what the other holds. Then the job is released, which asks for all of it.
+    (0..4).for_each(|_| world.take(&Step::Complete { worker: 1, micros: 500 }));
+    world.take(&Step::Hear { host: 1, count: 9 });
+    world.take(&Step::Pass { millis: 2 });
+    assert_eq!(revokes(&world), Some(1));
+    world.take(&Step::Release { job: 0 });
+    assert_eq!(revokes(&world), Some(2));
+    world.open(JobOptions::default());
+    world.take(&Step::Submit { job: 1, count: 9, weight: 1 });
+    world.take(&Step::Deliver { host: 1, count: 1 });
+    world.take(&Step::Hear { host: 1, count: 1 });
+    // `World::send` finds a worker that is sent something all the same.
+    assert_eq!(revokes(&world), Some(1));
+    world.run_out();
+}
+
+#[test]
+fn a_task_that_ends_while_its_stop_is_on_the_way_costs_no_other_one() {
+    let mut world = on_another_host();
+    world.take(&Step::Submit { job: 0, count: 4, weight: 1 });
+    world.take(&Step::Deliver { host: 1, count: 9 });
+    world.take(&Step::Start { worker: 0, count: 1 });
+    world.take(&Step::Cancel { job: 0 });
+    world.open(JobOptions::default());
+    world.take(&Step::Submit { job: 1, count: 9, weight: 1 });
+    world.take(&Step::Complete { worker: 0, micros: 1 });
+    world.take(&Step::Deliver { host: 1, count: 9 });
+    world.take(&Step::Hear { host: 1, count: 9 });
+    assert_eq!(stopped(&world), 0, "it has nothing to be stopped in");
+    world.run_out();
+    let (others, cancelled): (Vec<_>, Vec<_>) = world.ended.iter().partition(|(task, _)| task.job == JobId(1));
+    assert!(others.iter().all(|(_, end)| **end == Outcome::Completed));
+    assert!(cancelled.iter().all(|(_, end)| matches!(end, Outcome::Stopped(_) | Outcome::Cancelled)));
+}

@@ -1,4 +1,4 @@
-//! Random histories: whatever happens, every task ends exactly once.
+//! Random histories: whatever happens, in whatever order it becomes known, every task ends exactly once.
 
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which.clone().prop_map(|worker| Step::ExceedMemory { worker }),
         1 => which.clone().prop_map(|worker| Step::LoseChunk { worker }),
         2 => which.prop_map(|worker| Step::Clog { worker }),
+        12 => (0..4_u64, 1..8_usize).prop_map(|(host, count)| Step::Deliver { host, count }),
+        12 => (0..4_u64, 1..8_usize).prop_map(|(host, count)| Step::Hear { host, count }),
         1 => any::<bool>().prop_map(|refuse| Step::RefuseStarts { refuse }),
         1 => (1..5_usize).prop_map(|workers| Step::Resize { workers }),
         4 => (0..400_u64).prop_map(|millis| Step::Pass { millis }),
@@ -47,7 +49,7 @@ proptest! {
 
     #[test]
     fn every_task_ends_exactly_once(
-        most in 1..5_usize, max_tasks in prop::option::of(1..20_u64), idle in prop::option::of(0..500_u64),
+        hosts in 1..4_usize, most in 1..5_usize, max_tasks in prop::option::of(1..20_u64), idle in prop::option::of(0..500_u64),
         start in prop::option::of(1..60_u64),
         steps in prop::collection::vec(step(), 0..150)
     ) {
@@ -55,7 +57,7 @@ proptest! {
         let start_timeout = start.map(Duration::from_secs);
         let min_workers = if idle.is_some() { 1 } else { most };
         let max_age = max_tasks.filter(|most| most % 2 == 0).map(Duration::from_secs);
-        let mut world = World::with(PoolLimits { min_workers, max_tasks, idle_timeout, max_age, start_timeout, ..PoolLimits::fixed(most) });
+        let mut world = World::on_hosts(PoolLimits { min_workers, max_tasks, idle_timeout, max_age, start_timeout, ..PoolLimits::fixed(most) }, hosts);
         for step in &steps {
             world.take(step);
         }

@@ -2,4 +2,5 @@
 
 mod cases;
 mod history;
+mod host;
 mod world;

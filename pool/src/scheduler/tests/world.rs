@@ -1,9 +1,13 @@
 //! A made-up world around a scheduler, which obeys its actions and checks each of them.
+//!
+//! Each worker is there twice: a [`Peer`] is the worker as it is, a [`Mirror`] is the worker as the scheduler knows it. Between the two
+//! lie the queues of its [`Host`]. Those of the host [`LOCAL`] are always empty; what lies in the others is moved by steps of its own.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::host::{Answer, Host, LOCAL, Mirror, Peer, TaskEnd};
 use crate::model::ids::{JobId, TaskId, TaskRange, WorkerId};
 use crate::model::options::{JobLifetime, JobOptions, PoolLimits};
 use crate::model::tuning::SCHEDULER_TUNING as TUNING;
@@ -14,24 +18,75 @@ use crate::scheduler::worker::WorkerPhase;
 /// A step of a history. Numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Open { options: usize },
-    Submit { job: usize, count: u64, weight: usize },
-    Pin { options: usize },
-    Release { job: usize },
-    Cancel { job: usize },
-    Ready { worker: usize },
-    InitFailed { worker: usize },
-    Start { worker: usize, count: usize },
-    Complete { worker: usize, micros: u64 },
-    Fail { worker: usize, may_repeat: bool },
-    CompleteTooMuch { worker: usize },
-    Die { worker: usize },
-    ExceedMemory { worker: usize },
-    LoseChunk { worker: usize },
-    Clog { worker: usize },
-    RefuseStarts { refuse: bool },
-    Resize { workers: usize },
-    Pass { millis: u64 },
+    Open {
+        options: usize,
+    },
+    Submit {
+        job: usize,
+        count: u64,
+        weight: usize,
+    },
+    Pin {
+        options: usize,
+    },
+    Release {
+        job: usize,
+    },
+    Cancel {
+        job: usize,
+    },
+    Ready {
+        worker: usize,
+    },
+    InitFailed {
+        worker: usize,
+    },
+    Start {
+        worker: usize,
+        count: usize,
+    },
+    Complete {
+        worker: usize,
+        micros: u64,
+    },
+    Fail {
+        worker: usize,
+        may_repeat: bool,
+    },
+    CompleteTooMuch {
+        worker: usize,
+    },
+    Die {
+        worker: usize,
+    },
+    ExceedMemory {
+        worker: usize,
+    },
+    LoseChunk {
+        worker: usize,
+    },
+    Clog {
+        worker: usize,
+    },
+    RefuseStarts {
+        refuse: bool,
+    },
+    Resize {
+        workers: usize,
+    },
+    Pass {
+        millis: u64,
+    },
+    /// A host gets the next orders.
+    Deliver {
+        host: u64,
+        count: usize,
+    },
+    /// The scheduler hears the next answers of a host.
+    Hear {
+        host: u64,
+        count: usize,
+    },
     Close,
     Join,
     Drop,
@@ -54,29 +109,14 @@ pub(super) fn options(number: usize) -> JobOptions {
     }
 }
 
-/// A worker of the made-up world.
-#[derive(Debug, Default)]
-pub(super) struct Peer {
-    pub(super) is_ready: bool,
-    is_leaving: bool,
-    pub(super) is_killed: bool,
-    pub(super) is_terminated_midway: bool,
-    /// Nothing can be taken back from it.
-    is_clogged: bool,
-    pub(super) held: VecDeque<TaskId>,
-    /// So many of the first it has started.
-    pub(super) started: usize,
-    pub(super) since: Duration,
-    last_chunk: Vec<TaskId>,
-    done: u64,
-}
-
 /// The made-up world around a scheduler.
 pub(super) struct World {
     pub(super) scheduler: Scheduler,
     limits: PoolLimits,
     pub(super) now: Duration,
+    hosts: Vec<Host>,
     pub(super) peers: BTreeMap<WorkerId, Peer>,
+    pub(super) mirrors: BTreeMap<WorkerId, Mirror>,
     open_jobs: BTreeMap<JobId, JobOptions>,
     jobs: u64,
     submitted: BTreeMap<JobId, u64>,
@@ -85,8 +125,10 @@ pub(super) struct World {
     pub(super) ended: BTreeMap<TaskId, Outcome>,
     /// How often each task has failed.
     failures: BTreeMap<TaskId, u32>,
-    /// The task that was answered, or has failed, in the step at hand.
-    ended_now: Option<TaskId>,
+    /// The tasks that any worker has ever started.
+    begun: BTreeSet<TaskId>,
+    /// The tasks that were answered, or have failed, in the step at hand.
+    ended_now: BTreeSet<TaskId>,
     dead: BTreeMap<WorkerId, Option<TaskId>>,
     unsent: BTreeSet<TaskId>,
     /// For which worker a task is, and no other.
@@ -105,18 +147,26 @@ impl World {
     }
 
     pub(super) fn with(limits: PoolLimits) -> World {
+        World::on_hosts(limits, 1)
+    }
+
+    /// A world of `hosts` hosts, the local one included, on which workers are started in turn.
+    pub(super) fn on_hosts(limits: PoolLimits, hosts: usize) -> World {
         let mut world = World {
             scheduler: Scheduler::new(limits, &TUNING),
             limits,
             now: Duration::ZERO,
+            hosts: (0..hosts).map(|_| Host::default()).collect(),
             peers: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
             open_jobs: BTreeMap::new(),
             jobs: 0,
             submitted: BTreeMap::new(),
             pending: BTreeSet::new(),
             ended: BTreeMap::new(),
             failures: BTreeMap::new(),
-            ended_now: None,
+            begun: BTreeSet::new(),
+            ended_now: BTreeSet::new(),
             dead: BTreeMap::new(),
             unsent: BTreeSet::new(),
             pins: BTreeMap::new(),
@@ -141,79 +191,136 @@ impl World {
             assert!(round < 1000, "the scheduler does not come to rest: {:?}", self.scheduler);
             self.observe();
             self.emit(Event::Tick);
-            let mut has_events = false;
-            while let Some(action) = self.scheduler.next_action() {
-                has_events |= self.execute(action);
-            }
-            if !has_events {
+            if !self.execute_all() {
                 break;
             }
         }
         // A deadline that has passed and for which a tick does nothing would keep the pool's own thread awake.
         let due = self.scheduler.deadline().filter(|at| *at <= self.now);
         assert!(due.is_none(), "the scheduler is due at {due:?} and does nothing: {:?}", self.scheduler);
-        self.ended_now = None;
+        self.ended_now.clear();
         self.dead.clear();
         self.unsent.clear();
     }
 
     fn observe(&mut self) {
         for worker in self.scheduler.needs_start_time() {
-            let Some(peer) = self.peers.get(&worker).filter(|peer| peer.started > 0) else { continue };
-            let since = peer.since;
-            self.emit(Event::Running { worker, since });
+            let since = match self.peers.get(&worker).filter(|peer| peer.host == LOCAL) {
+                // The start is in shared memory.
+                Some(peer) => (peer.started > 0).then_some(peer.since),
+                None => self.mirrors.get(&worker).and_then(|mirror| mirror.since),
+            };
+            if let Some(since) = since {
+                self.emit(Event::Running { worker, since });
+            }
         }
+    }
+
+    /// Executes actions until there are none. Returns whether they have caused events.
+    fn execute_all(&mut self) -> bool {
+        let mut has_events = false;
+        while let Some(action) = self.scheduler.next_action() {
+            has_events |= self.execute(action);
+        }
+        has_events
     }
 
     /// Returns whether the action has caused an event.
     fn execute(&mut self, action: Action) -> bool {
         match action {
-            Action::Start { worker } => return self.start(worker),
+            Action::Start { worker } => self.start(worker),
             Action::Send { worker, tasks, chunk_size } => {
                 assert!(chunk_size > 0);
-                self.receive(worker, tasks);
+                self.send(worker, tasks);
             }
-            Action::Revoke { worker, count } => return self.revoke(worker, count),
+            Action::Revoke { worker, .. } => {
+                if let Some(mirror) = self.mirrors.get_mut(&worker) {
+                    mirror.revokes += 1;
+                }
+            }
             Action::Finish { tasks, outcome } => {
                 assert!(tasks.count > 0);
-                (tasks.first..tasks.first + tasks.count)
-                    .for_each(|index| self.finish(TaskId { job: tasks.job, index }, outcome));
+                tasks_of(tasks).for_each(|task| self.finish(task, outcome));
             }
             Action::Retry { task } => {
                 self.retry(task);
                 return true;
             }
-            Action::Leave { worker } => self.peers.get_mut(&worker).expect("a living worker").is_leaving = true,
-            Action::Terminate { worker } => self.stop(worker),
+            Action::Leave { worker } => self.mirrors.get_mut(&worker).expect("a living worker").is_leaving = true,
+            Action::Terminate { worker } => {
+                let mirror = self.mirrors.get_mut(&worker).expect("a living worker");
+                assert!(!mirror.held.is_empty(), "only a worker with a task is stopped");
+                assert!(!std::mem::replace(&mut mirror.is_terminated_midway, true), "stopped once");
+            }
             Action::Kill { worker } => {
-                if let Some(peer) = self.peers.get_mut(&worker) {
-                    assert!(!std::mem::replace(&mut peer.is_killed, true), "killed once");
+                if let Some(mirror) = self.mirrors.get_mut(&worker) {
+                    assert!(!std::mem::replace(&mut mirror.is_killed, true), "killed once");
                 }
             }
             Action::KillLate { worker } => {
-                let peer = self.peers.get_mut(&worker).expect("a living worker");
-                assert!(!peer.is_ready && !std::mem::replace(&mut peer.is_killed, true), "given up once");
+                let mirror = self.mirrors.get_mut(&worker).expect("a living worker");
+                assert!(!mirror.is_ready && !std::mem::replace(&mut mirror.is_killed, true), "given up once");
             }
             Action::Break => {
                 assert!(!std::mem::replace(&mut self.is_broken, true), "broken once");
                 self.open_jobs.clear();
             }
             Action::End => {
-                assert!(self.peers.is_empty() && self.pending.is_empty(), "ended with something left");
+                assert!(self.mirrors.is_empty() && self.pending.is_empty(), "ended with something left");
                 self.has_ended = true;
             }
         }
-        false
+        self.post(action)
     }
 
-    fn revoke(&mut self, worker: WorkerId, count: u64) -> bool {
-        let Some(peer) = self.peers.get_mut(&worker) else { return false };
-        let open = peer.held.len() - peer.started;
-        let back = if peer.is_clogged { 0 } else { open.min(count as usize) };
-        peer.held.truncate(peer.held.len() - back);
-        peer.last_chunk.clear();
-        self.emit(Event::Revoked { worker, count: back as u64, unstarted: (open - back) as u64 });
-        true
+    /// Sends an order to its worker. Returns whether that has answered.
+    fn post(&mut self, action: Action) -> bool {
+        let (Action::Start { worker }
+        | Action::Send { worker, .. }
+        | Action::Revoke { worker, .. }
+        | Action::Leave { worker }
+        | Action::Terminate { worker }
+        | Action::Kill { worker }
+        | Action::KillLate { worker }) = action
+        else {
+            return false;
+        };
+        let Some(host) = self.mirrors.get(&worker).map(|mirror| mirror.host) else { return false };
+        self.hosts[host as usize].orders.push_back(action);
+        host == LOCAL && {
+            self.deliver(LOCAL, usize::MAX);
+            self.hear(LOCAL, usize::MAX) > 0
+        }
+    }
+
+    fn start(&mut self, worker: WorkerId) {
+        assert!(!self.is_terminated && !self.is_dropped && !self.is_broken, "no start after the end");
+        let host = worker.0 % self.hosts.len() as u64;
+        let mirror = Mirror { host, ..Mirror::default() };
+        assert!(self.mirrors.insert(worker, mirror).is_none(), "workers have numbers of their own");
+        // Those who are on their way out do not count: they finish what they have started.
+        let active = self
+            .scheduler
+            .worker_loads()
+            .filter(|(_, phase, ..)| matches!(phase, WorkerPhase::Starting | WorkerPhase::Ready));
+        assert!(active.count() <= self.limits.max_workers, "no more workers than wanted");
+    }
+
+    fn send(&mut self, worker: WorkerId, tasks: TaskRange) {
+        let tasks: Vec<TaskId> = tasks_of(tasks).collect();
+        assert!(!tasks.is_empty());
+        assert!(tasks.iter().all(|task| self.pending.contains(task)), "sent before its end");
+        let is_for = |task: &TaskId| self.pins.get(task).is_none_or(|pinned| *pinned == worker);
+        assert!(tasks.iter().all(is_for), "sent to the worker that it is pinned to");
+        let mirror = self.mirrors.get_mut(&worker).expect("sent to a living worker");
+        let is_going = mirror.is_leaving || mirror.is_killed || mirror.is_terminated_midway;
+        assert!(mirror.is_ready && !is_going && mirror.revokes == 0, "sent to one that is ready");
+        mirror.held.extend(&tasks);
+        assert!(self.limits.max_tasks.is_none_or(|most| mirror.done + mirror.held.len() as u64 <= most));
+        let holders = |task: &TaskId| self.mirrors.values().filter(|mirror| mirror.held.contains(task)).count();
+        assert!(tasks.iter().all(|task| holders(task) == 1), "one worker has a task");
+        let is_held = |task: &TaskId| self.peers.values().any(|peer| peer.held.contains(task));
+        assert!(!tasks.iter().any(is_held), "no worker has a task that is sent");
     }
 
     fn retry(&mut self, task: TaskId) {
@@ -224,56 +331,12 @@ impl World {
         assert!(self.pending.contains(&task));
     }
 
-    fn stop(&mut self, worker: WorkerId) {
-        let peer = self.peers.get_mut(&worker).expect("a living worker");
-        let running = *peer.held.iter().take(peer.started).next_back().expect("only a worker with a task is stopped");
-        let is_guilty = self.open_jobs.get(&running.job).is_none_or(|options| options.timeout.is_some());
-        assert!(is_guilty, "{worker:?} is stopped while it runs {running:?}, which is wanted");
-        assert!(!std::mem::replace(&mut peer.is_terminated_midway, true), "stopped once");
-    }
-
-    fn start(&mut self, worker: WorkerId) -> bool {
-        assert!(!self.is_terminated && !self.is_dropped && !self.is_broken, "no start after the end");
-        if self.refuses_starts {
-            self.dead.insert(worker, None);
-            self.emit(Event::StartFailed { worker });
-            return true;
-        }
-        assert!(self.peers.insert(worker, Peer::default()).is_none(), "workers have numbers of their own");
-        // Those who are on their way out do not count: they finish what they have started.
-        let active = self
-            .scheduler
-            .worker_loads()
-            .filter(|(_, phase, ..)| matches!(phase, WorkerPhase::Starting | WorkerPhase::Ready));
-        assert!(active.count() <= self.limits.max_workers, "no more workers than wanted");
-        false
-    }
-
-    fn receive(&mut self, worker: WorkerId, tasks: TaskRange) {
-        let tasks: Vec<TaskId> =
-            (tasks.first..tasks.first + tasks.count).map(|index| TaskId { job: tasks.job, index }).collect();
-        let peer = self.peers.get_mut(&worker).expect("sent to a living worker");
-        assert!(
-            peer.is_ready && !peer.is_leaving && !peer.is_killed && !peer.is_terminated_midway,
-            "sent to one that is ready"
-        );
-        assert!(!tasks.is_empty());
-        assert!(tasks.iter().all(|task| self.pending.contains(task)), "sent before its end");
-        let is_for = |task: &TaskId| self.pins.get(task).is_none_or(|pinned| *pinned == worker);
-        assert!(tasks.iter().all(is_for), "sent to the worker that it is pinned to");
-        peer.held.extend(&tasks);
-        assert!(self.limits.max_tasks.is_none_or(|most| peer.done + peer.held.len() as u64 <= most));
-        peer.last_chunk = tasks.clone();
-        let holders = |task: &TaskId| self.peers.values().filter(|peer| peer.held.contains(task)).count();
-        assert!(tasks.iter().all(|task| holders(task) == 1), "one worker has a task");
-    }
-
     fn finish(&mut self, task: TaskId, end: Outcome) {
         assert!(self.pending.remove(&task), "{task:?} ended twice, or was never submitted");
         let attempts = self.failures.get(&task).copied().unwrap_or(0) + 1;
         match end {
-            Outcome::Completed => assert_eq!(self.ended_now, Some(task)),
-            Outcome::Failed { attempt } => assert_eq!((self.ended_now, attempt), (Some(task), attempts)),
+            Outcome::Completed => assert!(self.ended_now.contains(&task)),
+            Outcome::Failed { attempt } => assert!(self.ended_now.contains(&task) && attempt == attempts),
             Outcome::Died { worker, attempt } | Outcome::TimedOut { worker, attempt } => {
                 assert_eq!(self.dead.get(&worker), Some(&Some(task)), "the first of a dead worker");
                 assert_eq!(attempt, attempts);
@@ -281,8 +344,7 @@ impl World {
             Outcome::Unsendable => assert!(self.unsent.contains(&task)),
             Outcome::Expired => {
                 assert!(self.open_jobs[&task.job].queue_timeout.is_some());
-                let has_begun = |peer: &Peer| peer.held.iter().take(peer.started).any(|started| *started == task);
-                assert!(!self.peers.values().any(has_begun), "what has started does not expire");
+                assert!(!self.begun.contains(&task), "what has started does not expire");
             }
             // Its worker has gone.
             Outcome::Cancelled if self.pins.contains_key(&task) => {}
@@ -297,6 +359,131 @@ impl World {
         self.ended.insert(task, end);
     }
 
+    /// A host gets its next orders.
+    fn deliver(&mut self, host: u64, count: usize) {
+        for _ in 0..count {
+            let Some(order) = self.hosts[host as usize].orders.pop_front() else { break };
+            match order {
+                Action::Start { worker } if self.refuses_starts => {
+                    self.answer_from(host, worker, Answer::StartFailed);
+                }
+                Action::Start { worker } => {
+                    self.peers.insert(worker, Peer { host, ..Peer::default() });
+                }
+                Action::Send { worker, tasks, .. } => self.peer(worker, |peer| {
+                    peer.last_chunk = tasks_of(tasks).collect();
+                    peer.held.extend(tasks_of(tasks));
+                }),
+                Action::Revoke { worker, count } => self.revoke(worker, count),
+                Action::Leave { worker } => self.peer(worker, |peer| peer.is_leaving = true),
+                Action::Terminate { worker } => self.terminate(worker),
+                Action::Kill { worker } | Action::KillLate { worker } => {
+                    self.peer(worker, |peer| peer.is_killed = true)
+                }
+                _ => unreachable!("no order for a worker"),
+            }
+        }
+    }
+
+    /// Does something to a worker, unless that has ended.
+    fn peer(&mut self, worker: WorkerId, change: impl FnOnce(&mut Peer)) {
+        if let Some(peer) = self.peers.get_mut(&worker) {
+            change(peer);
+        }
+    }
+
+    fn revoke(&mut self, worker: WorkerId, count: u64) {
+        let Some(peer) = self.peers.get_mut(&worker) else { return };
+        let open = peer.held.len() - peer.started;
+        let back = if peer.is_clogged { 0 } else { open.min(count as usize) };
+        peer.held.truncate(peer.held.len() - back);
+        peer.last_chunk.clear();
+        self.answer(worker, Answer::Revoked { count: back as u64, unstarted: (open - back) as u64 });
+    }
+
+    fn terminate(&mut self, worker: WorkerId) {
+        let Some(peer) = self.peers.get_mut(&worker) else { return };
+        peer.is_terminated_midway = true;
+        // It may have come to its end by then.
+        let running = peer.held.iter().take(peer.started).next_back();
+        assert!(running.is_some() || peer.host != LOCAL, "only a worker with a task is stopped");
+        // What could not be revoked may have come next.
+        let may_be_another = peer.host != LOCAL && peer.is_clogged;
+        if let Some(running) = running.filter(|_| !may_be_another) {
+            let is_guilty = self.open_jobs.get(&running.job).is_none_or(|options| options.timeout.is_some());
+            assert!(is_guilty, "{worker:?} is stopped while it runs {running:?}, which is wanted");
+        }
+    }
+
+    /// A worker that is there says something.
+    fn answer(&mut self, worker: WorkerId, answer: Answer) {
+        let host = self.peers[&worker].host;
+        self.answer_from(host, worker, answer);
+    }
+
+    fn answer_from(&mut self, host: u64, worker: WorkerId, answer: Answer) {
+        self.hosts[host as usize].answers.push_back((worker, answer));
+    }
+
+    /// The scheduler hears the next answers of a host, and what follows from each is done before the next. Returns their number.
+    fn hear(&mut self, host: u64, count: usize) -> usize {
+        for heard in 0..count {
+            let Some((worker, answer)) = self.hosts[host as usize].answers.pop_front() else { return heard };
+            self.learn(worker, answer);
+            self.execute_all();
+        }
+        count
+    }
+
+    fn learn(&mut self, worker: WorkerId, answer: Answer) {
+        let mirror = self.mirrors.get_mut(&worker).expect("a worker that has not ended");
+        match answer {
+            Answer::Ready => {
+                mirror.is_ready = true;
+                self.emit(Event::Ready { worker });
+            }
+            Answer::InitFailed => self.emit(Event::InitFailed { worker }),
+            Answer::StartFailed => {
+                self.mirrors.remove(&worker);
+                self.dead.insert(worker, None);
+                self.emit(Event::StartFailed { worker });
+            }
+            Answer::Started { since } => mirror.since = Some(since),
+            Answer::Ended { task, end, next } => {
+                assert_eq!(mirror.held.pop_front(), Some(task), "in order");
+                mirror.since = next;
+                mirror.done += 1;
+                self.ended_now.insert(task);
+                self.learn_end(worker, end);
+            }
+            Answer::CompletedTooMuch { count } => self.emit(Event::Completed { worker, count }),
+            Answer::MemoryExceeded => self.emit(Event::MemoryExceeded { worker }),
+            Answer::Revoked { count, unstarted } => {
+                mirror.revokes -= 1;
+                mirror.held.truncate(mirror.held.len() - count as usize);
+                self.emit(Event::Revoked { worker, count, unstarted });
+            }
+            Answer::Exited { started, running } => {
+                // Those that were on the way to it are among the others.
+                let unstarted = mirror.held.len() as u64 - started;
+                self.mirrors.remove(&worker);
+                self.dead.insert(worker, running);
+                self.emit(Event::Unstarted { worker, count: unstarted });
+                self.emit(Event::Exited { worker });
+            }
+        }
+    }
+
+    fn learn_end(&mut self, worker: WorkerId, end: TaskEnd) {
+        match end {
+            TaskEnd::Completed { micros } => {
+                self.emit(Event::Completed { worker, count: 1 });
+                self.emit(Event::Timed { worker, count: 1, took: Duration::from_micros(micros) });
+            }
+            TaskEnd::Failed { may_repeat } => self.emit(Event::Failed { worker, may_repeat }),
+        }
+    }
+
     pub(super) fn take(&mut self, step: &Step) {
         match *step {
             Step::Open { options: number } => self.open(options(number)),
@@ -304,24 +491,23 @@ impl World {
             Step::Pin { options: number } => self.pin(JobOptions { retries: 0, ..options(number) }),
             Step::Release { job } => self.end_job(job, |job| Event::Release { job }),
             Step::Cancel { job } => self.end_job(job, |job| Event::Cancel { job }),
-            Step::Ready { worker } => self.come(worker, |peer, worker| {
-                peer.is_ready = true;
-                Event::Ready { worker }
-            }),
-            Step::InitFailed { worker } => self.come(worker, |_, worker| Event::InitFailed { worker }),
+            Step::Ready { worker } => {
+                if let Some(worker) = self.nth(worker, |peer| !peer.is_ready) {
+                    self.peer(worker, |peer| peer.is_ready = true);
+                    self.answer(worker, Answer::Ready);
+                }
+            }
+            Step::InitFailed { worker } => self.say(worker, |peer| !peer.is_ready, Answer::InitFailed),
             Step::Start { worker, count } => self.start_tasks(worker, count),
             Step::Complete { worker, micros } => self.complete(worker, micros),
-            Step::Fail { worker, may_repeat } => self.fail(worker, may_repeat),
+            Step::Fail { worker, may_repeat } => self.end_task(worker, TaskEnd::Failed { may_repeat }),
             Step::CompleteTooMuch { worker } => self.complete_too_much(worker),
             Step::Die { worker } => self.die(worker),
-            Step::ExceedMemory { worker } => {
-                let worker = self.nth(worker, |_| true);
-                worker.into_iter().for_each(|worker| self.emit(Event::MemoryExceeded { worker }));
-            }
+            Step::ExceedMemory { worker } => self.say(worker, |_| true, Answer::MemoryExceeded),
             Step::LoseChunk { worker } => self.lose_chunk(worker),
             Step::Clog { worker } => {
-                if let Some(peer) = self.nth(worker, |_| true).and_then(|worker| self.peers.get_mut(&worker)) {
-                    peer.is_clogged = !peer.is_clogged;
+                if let Some(worker) = self.nth(worker, |_| true) {
+                    self.peer(worker, |peer| peer.is_clogged = !peer.is_clogged);
                 }
             }
             Step::RefuseStarts { refuse } => self.refuses_starts = refuse,
@@ -330,11 +516,16 @@ impl World {
                 self.emit(Event::Resize { workers });
             }
             Step::Pass { millis } => self.now += Duration::from_millis(millis),
+            Step::Deliver { host, count } => self.deliver(host % self.hosts.len() as u64, count),
+            Step::Hear { host, count } => {
+                self.hear(host % self.hosts.len() as u64, count);
+            }
             Step::Close => self.end(Event::Close),
             Step::Join => self.end(Event::Join),
             Step::Drop => self.end(Event::Drop),
             Step::Terminate => self.end(Event::Terminate),
         }
+        self.hear(LOCAL, usize::MAX);
         self.run();
     }
 
@@ -365,7 +556,7 @@ impl World {
         let next = self.submitted.get_mut(&job).expect("known");
         let tasks = TaskRange { job, first: *next, count };
         *next += count;
-        self.pending.extend((tasks.first..tasks.first + count).map(|index| TaskId { job, index }));
+        self.pending.extend(tasks_of(tasks));
         self.emit(Event::Submit { tasks, weight });
     }
 
@@ -378,12 +569,12 @@ impl World {
             .worker_loads()
             .filter(|(_, phase, ..)| matches!(phase, WorkerPhase::Starting | WorkerPhase::Ready));
         let active: Vec<WorkerId> = active.map(|(worker, ..)| worker).collect();
-        let tasks = (0..=active.len() as u64).map(|index| TaskId { job, index });
-        self.pending.extend(tasks.clone());
+        let tasks = TaskRange { job, first: 0, count: active.len() as u64 + 1 };
+        self.pending.extend(tasks_of(tasks));
         // There is no worker of the last one's.
-        self.pins.extend(tasks.zip(active.iter().copied().chain([WorkerId(0)])));
-        self.submitted.insert(job, active.len() as u64 + 1);
-        self.emit(Event::Pin { tasks: TaskRange { job, first: 0, count: active.len() as u64 + 1 } });
+        self.pins.extend(tasks_of(tasks).zip(active.iter().copied().chain([WorkerId(0)])));
+        self.submitted.insert(job, tasks.count);
+        self.emit(Event::Pin { tasks });
     }
 
     fn end_job(&mut self, job: usize, event: impl Fn(JobId) -> Event) {
@@ -398,10 +589,11 @@ impl World {
         fitting.get(number % fitting.len().max(1)).copied()
     }
 
-    fn come(&mut self, number: usize, event: impl Fn(&mut Peer, WorkerId) -> Event) {
-        let Some(id) = self.nth(number, |peer| !peer.is_ready) else { return };
-        let event = event(self.peers.get_mut(&id).expect("found"), id);
-        self.emit(event);
+    /// A worker for which a condition holds says something.
+    fn say(&mut self, number: usize, filter: impl Fn(&Peer) -> bool, answer: Answer) {
+        if let Some(worker) = self.nth(number, filter) {
+            self.answer(worker, answer);
+        }
     }
 
     fn start_tasks(&mut self, number: usize, count: usize) {
@@ -412,55 +604,59 @@ impl World {
         }
         peer.started = (peer.started + count).min(peer.held.len());
         peer.last_chunk.clear();
+        self.begun.extend(peer.held.iter().take(peer.started));
+        let since = peer.since;
+        self.answer(worker, Answer::Started { since });
     }
 
-    /// The next task of a worker, which it takes to an end.
-    fn next_done(&mut self, number: usize) -> Option<(WorkerId, TaskId)> {
+    /// A worker takes its next task to an end.
+    fn end_task(&mut self, number: usize, end: TaskEnd) {
         // A worker that was killed may have answered before.
-        let worker = self.nth(number, |peer| !peer.held.is_empty())?;
-        let peer = self.peers.get_mut(&worker)?;
-        let task = peer.held.pop_front()?;
+        let Some(worker) = self.nth(number, |peer| !peer.held.is_empty()) else { return };
+        let peer = self.peers.get_mut(&worker).expect("found");
+        let task = peer.held.pop_front().expect("found");
         peer.started = peer.started.saturating_sub(1);
         peer.since = self.now;
-        peer.done += 1;
         peer.last_chunk.clear();
-        self.ended_now = Some(task);
-        Some((worker, task))
+        self.begun.insert(task);
+        let next = (peer.started > 0).then_some(self.now);
+        self.answer(worker, Answer::Ended { task, end, next });
     }
 
     pub(super) fn complete(&mut self, number: usize, micros: u64) {
-        let Some((worker, _)) = self.next_done(number) else { return };
-        self.emit(Event::Completed { worker, count: 1 });
-        self.emit(Event::Timed { worker, count: 1, took: Duration::from_micros(micros) });
-    }
-
-    fn fail(&mut self, number: usize, may_repeat: bool) {
-        let Some((worker, _)) = self.next_done(number) else { return };
-        self.emit(Event::Failed { worker, may_repeat });
+        self.end_task(number, TaskEnd::Completed { micros });
+        self.hear(LOCAL, usize::MAX);
     }
 
     fn complete_too_much(&mut self, number: usize) {
         let Some(worker) = self.nth(number, |peer| peer.is_ready) else { return };
-        let count = self.peers[&worker].held.len() as u64 + 1;
-        self.emit(Event::Completed { worker, count });
+        let host = self.peers[&worker].host;
+        // What was said before counts.
+        self.hear(host, usize::MAX);
+        let count = self.mirrors[&worker].held.len() as u64 + 1;
+        self.answer(worker, Answer::CompletedTooMuch { count });
+        self.hear(host, usize::MAX);
         self.run();
-        assert!(self.peers[&worker].is_killed, "a worker that makes things up is killed");
+        assert!(self.mirrors[&worker].is_killed, "a worker that makes things up is killed");
     }
 
     fn die(&mut self, number: usize) {
         let Some(worker) = self.nth(number, |_| true) else { return };
-        let peer = self.peers.remove(&worker).expect("found");
+        let peer = &self.peers[&worker];
         let running = (peer.started > 0).then(|| peer.held[0]);
-        self.dead.insert(worker, running);
-        self.emit(Event::Unstarted { worker, count: (peer.held.len() - peer.started) as u64 });
-        self.emit(Event::Exited { worker });
+        let started = peer.started as u64;
+        self.answer(worker, Answer::Exited { started, running });
+        self.peers.remove(&worker);
     }
 
     fn lose_chunk(&mut self, number: usize) {
-        let Some(worker) = self.nth(number, |peer| !peer.last_chunk.is_empty()) else { return };
-        let peer = self.peers.get_mut(&worker).expect("found");
+        let is_just_sent = |peer: &Peer| peer.host == LOCAL && !peer.last_chunk.is_empty();
+        let Some(worker) = self.nth(number, is_just_sent) else { return };
+        let (peer, mirror) =
+            (self.peers.get_mut(&worker).expect("found"), self.mirrors.get_mut(&worker).expect("found"));
         let tasks = std::mem::take(&mut peer.last_chunk);
         peer.held.truncate(peer.held.len() - tasks.len());
+        mirror.held.truncate(peer.held.len());
         self.unsent.extend(&tasks);
         self.emit(Event::Unsendable { worker, count: tasks.len() as u64 });
     }
@@ -493,6 +689,9 @@ impl World {
 
     fn behave(&mut self) {
         self.now += Duration::from_millis(300);
+        for host in 0..self.hosts.len() as u64 {
+            self.deliver(host, usize::MAX);
+        }
         for number in 0..self.peers.len() {
             let Some(id) = self.nth(number, |_| true) else { break };
             let Peer { is_ready, is_leaving, is_killed, is_terminated_midway, .. } = self.peers[&id];
@@ -503,6 +702,14 @@ impl World {
             };
             self.take(&step);
         }
+        for host in 0..self.hosts.len() as u64 {
+            self.hear(host, usize::MAX);
+        }
         self.run();
     }
+}
+
+/// Returns the tasks of a range one by one.
+fn tasks_of(tasks: TaskRange) -> impl Iterator<Item = TaskId> {
+    (tasks.first..tasks.first + tasks.count).map(move |index| TaskId { job: tasks.job, index })
 }
