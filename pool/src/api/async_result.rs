@@ -10,7 +10,8 @@ use procession_core::os::mutex;
 use procession_core::os::poll::deadline_after;
 
 use crate::caller::callbacks::{self, Callback};
-use crate::caller::pending::{JobResult, Pending, WakerId};
+use crate::caller::pending::{JobResult, Pending};
+use crate::caller::waker_list::WakerId;
 use crate::model::task_error::TaskError;
 use crate::wire::results::ResultBatch;
 

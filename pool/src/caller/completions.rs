@@ -1,13 +1,15 @@
 //! [`Completions`]: which of several jobs ends next. The cost for each does not grow with their number.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use procession_core::os::mutex;
 
-use super::pending::{Pending, WakerId};
+use super::pending::Pending;
+use super::waker_list::WakerId;
+use crate::dispatcher::handoff::Shared;
 
 /// Several jobs, each of which is reported once, when it has ended.
 pub(crate) struct Completions {
@@ -23,6 +25,8 @@ pub(crate) struct Completions {
 struct ReadyQueue {
     indices: Mutex<VecDeque<usize>>,
     not_empty: Condvar,
+    /// The pool whose own thread waits here, from a waker that it has called. Nothing but its poller wakes it.
+    pool: OnceLock<Arc<Shared>>,
 }
 
 /// Puts the index of one job into the queue.
@@ -51,6 +55,7 @@ impl Completions {
     /// Returns the index of the next job to end. `None` if the deadline passes, or all were reported.
     pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<usize> {
         while self.left > 0 {
+            self.drive(deadline);
             let index = self.ready.pop(deadline)?;
             // The queue may name a job more than once, or before its end.
             if let Some(pending) = self.jobs[index].take_if(|pending| pending.result().is_some()) {
@@ -60,6 +65,18 @@ impl Completions {
             }
         }
         None
+    }
+}
+
+impl Completions {
+    /// Waits as the pool's own thread has to, if this is the own thread of a job's pool: it drives the dispatch.
+    fn drive(&self, deadline: Option<Instant>) {
+        let jobs = self.jobs.iter().flatten();
+        if let Some(pool) = { jobs }.find_map(|pending| pending.pool_of_this_thread()) {
+            // Before the first look at the queue: an index that comes after it wakes the thread.
+            let pool = self.ready.pool.get_or_init(|| pool);
+            pool.drive_own(|| !self.ready.lock().is_empty(), deadline);
+        }
     }
 }
 
@@ -87,5 +104,6 @@ impl Wake for ReadyWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         self.ready.lock().push_back(self.index);
         self.ready.not_empty.notify_one();
+        self.ready.pool.get().iter().for_each(|pool| pool.wake_own_thread());
     }
 }

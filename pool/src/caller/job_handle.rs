@@ -72,7 +72,25 @@ impl JobHandle {
     /// Waits until there are outcomes to [`take`](JobHandle::take), and drives the dispatch meanwhile. Returns whether there are; else the
     /// deadline has passed. Where the caller wants all results and tasks take long, it is not woken for fewer than `wanted`.
     pub(crate) fn wait(&self, wanted: u64, deadline: Option<Instant>) -> bool {
-        self.shared.wait(&self.mailbox, if self.collect_all { wanted } else { 1 }, deadline)
+        self.wait_unless_taken_over(wanted, deadline, 0)
+    }
+
+    /// Waits as [`wait`](JobHandle::wait) does, but only while the mailbox has counted `takeovers`.
+    pub(super) fn wait_unless_taken_over(&self, wanted: u64, deadline: Option<Instant>, takeovers: u64) -> bool {
+        let wanted = if self.collect_all { wanted } else { 1 };
+        self.shared.wait(&self.mailbox.wait(wanted, deadline, takeovers))
+    }
+
+    /// Ends the wait of another thread for this job.
+    pub(super) fn take_over(&self) {
+        self.mailbox.take_over();
+        // The pool's own thread waits for a job by sleeping over the kernel's reports.
+        self.shared.wake_own_thread();
+    }
+
+    /// Returns the pool if the calling thread is its own, which drives the dispatch for all others: so it cannot wait for one of them.
+    pub(super) fn pool_of_this_thread(&self) -> Option<&Arc<Shared>> {
+        Some(&self.shared).filter(|shared| shared.is_own_thread())
     }
 
     /// Returns whether there are outcomes, in the mailbox or in a ring.

@@ -9,4 +9,5 @@ pub(crate) mod job_handle;
 pub(crate) mod job_spec;
 pub(crate) mod pending;
 mod refill;
+pub(crate) mod waker_list;
 mod window;

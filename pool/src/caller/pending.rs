@@ -5,9 +5,12 @@
 //! Of several threads that wait, one leads: it waits for the mailbox on behalf of all, and takes what arrives. The others sleep
 //! until the job has ended or the leader has stopped waiting, and then one of them leads. A thread that only looks leaves it to
 //! a leader.
+//!
+//! A thread that is in a waker may have interrupted its own wait for it, and others may wait for that thread. So it waits for none of
+//! them, but takes over from the leader.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Instant;
@@ -18,8 +21,9 @@ use procession_core::os::mutex;
 
 use super::callbacks;
 use super::job_handle::JobHandle;
+use super::waker_list::{WakerId, WakerList};
+use crate::dispatcher::handoff::Shared;
 use crate::dispatcher::mailbox::Listener;
-use crate::model::catch::catch;
 use crate::model::failure_info::{FailureInfo, FailureKind};
 use crate::model::failure_policy::FailurePolicy;
 use crate::model::task_error::TaskError;
@@ -33,7 +37,7 @@ pub(crate) struct Pending {
     state: Mutex<State>,
     /// Notified when the job has ended, and when the leader has stopped waiting.
     changed: Condvar,
-    wakers: Mutex<Vec<(WakerId, Waker)>>,
+    wakers: WakerList,
     /// Set once, and read without a lock, because decoding the values runs code of the user's.
     result: OnceLock<JobResult>,
     is_cancelled_on_drop: AtomicBool,
@@ -41,10 +45,6 @@ pub(crate) struct Pending {
 
 /// The values in the order of the tasks, or the first error.
 pub(crate) type JobResult = Result<Vec<ResultBatch>, TaskError>;
-
-/// Names a registered waker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WakerId(u64);
 
 /// What the lock of a pending job protects.
 struct State {
@@ -61,14 +61,6 @@ struct State {
     failure: Option<TaskError>,
 }
 
-impl WakerId {
-    pub(crate) fn new() -> WakerId {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        // Relaxed: only the numbers have to be distinct.
-        WakerId(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
 impl Pending {
     /// Returns a job that waits for `count` outcomes. `failure` is an error of tasks that were not submitted.
     pub(crate) fn new(
@@ -83,7 +75,7 @@ impl Pending {
         let new = Pending::with(state, OnceLock::new());
         // A strong one would be a circle, because the job owns the mailbox and that its listener: no job would be dropped.
         let weak: Weak<Pending> = Arc::downgrade(&new);
-        let wake = move || weak.upgrade().iter().for_each(|pending| pending.wake_all());
+        let wake = move || weak.upgrade().iter().for_each(|pending| pending.wakers.wake_all());
         job_handle.mailbox.set_listener(Listener::new(wake));
         new.take_unless_led(new.state());
         new
@@ -99,7 +91,7 @@ impl Pending {
             owner: ProcessIdentity::current(),
             state: Mutex::new(state),
             changed: Condvar::new(),
-            wakers: Mutex::default(),
+            wakers: WakerList::default(),
             result,
             is_cancelled_on_drop: AtomicBool::new(false),
         })
@@ -133,6 +125,8 @@ impl Pending {
         if !self.is_ours() {
             return self.result();
         }
+        // Once, or two threads in wakers would take over from each other until the job ends.
+        let mut takes_over = Listener::is_calling();
         let mut state = self.state();
         loop {
             if let Some(result) = self.result.get() {
@@ -143,31 +137,36 @@ impl Pending {
                 return self.result.get();
             }
             state = match state.job_handle.clone() {
-                Some(job_handle) if !state.has_leader => self.lead(state, &job_handle, deadline),
+                Some(job_handle) if !state.has_leader || takes_over => {
+                    // The leader may need the pool's own thread until the job ends.
+                    takes_over = job_handle.pool_of_this_thread().is_some();
+                    self.lead(state, job_handle, deadline);
+                    self.state()
+                }
                 // Until the leader has stopped waiting.
                 _ => mutex::wait_once(&self.changed, state, deadline),
             };
         }
     }
 
-    /// Waits for the next outcomes on behalf of all threads.
-    fn lead<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        job_handle: &JobHandle,
-        deadline: Option<Instant>,
-    ) -> MutexGuard<'a, State> {
-        state.has_leader = true;
-        let missing = state.missing;
+    /// Waits for the next outcomes on behalf of all threads. The handle is dropped without the lock: its drop takes the pool's, and
+    /// that calls wakers.
+    fn lead(&self, mut state: MutexGuard<'_, State>, job_handle: Arc<JobHandle>, deadline: Option<Instant>) {
+        if mem::replace(&mut state.has_leader, true) {
+            job_handle.take_over();
+        }
+        let (missing, takeovers) = (state.missing, job_handle.mailbox.takeovers());
         // Waiting without the lock lets other threads ask for the state.
         drop(state);
-        job_handle.wait(missing, deadline);
+        job_handle.wait_unless_taken_over(missing, deadline, takeovers);
         let mut state = self.state();
-        state.has_leader = false;
-        // The followers get the lock after `take` has looked. One of them leads next if the job has not ended.
-        self.changed.notify_all();
-        self.take(state);
-        self.state()
+        // Else another thread leads, or has led since then.
+        if job_handle.mailbox.takeovers() == takeovers {
+            state.has_leader = false;
+            // The followers get the lock after `take` has looked. One of them leads next if the job has not ended.
+            self.changed.notify_all();
+            self.take(state);
+        }
     }
 
     /// Registers a waker. It may be woken at once, and more than once.
@@ -175,12 +174,7 @@ impl Pending {
         if !self.is_ours() {
             return waker.wake_by_ref();
         }
-        let mut wakers = self.wakers();
-        match wakers.iter_mut().find(|(other, _)| *other == id) {
-            Some((_, present)) => present.clone_from(waker),
-            None => wakers.push((id, waker.clone())),
-        }
-        drop(wakers);
+        self.wakers.set(id, waker);
         // Looked at when the waker is in the list: a result that comes in between finds it there.
         if self.result().is_some() {
             waker.wake_by_ref();
@@ -192,12 +186,9 @@ impl Pending {
 
     /// Removes a waker. It may still be woken once, by a thread that has copied the list.
     pub(crate) fn remove_waker(&self, id: WakerId) {
-        if !self.is_ours() {
-            return;
+        if self.is_ours() {
+            self.wakers.remove(id);
         }
-        let removed = self.wakers().extract_if(.., |(other, _)| *other == id).next();
-        // Dropped outside of the lock, because it may own much.
-        drop(removed);
     }
 
     /// Cancels the job when its last handle and callback are gone.
@@ -235,6 +226,14 @@ impl Pending {
             }
             None => "of another process",
         }
+    }
+
+    /// Returns the pool that runs the job, if the calling thread is that pool's own.
+    pub(super) fn pool_of_this_thread(&self) -> Option<Arc<Shared>> {
+        if !Listener::is_calling() || !self.is_ours() {
+            return None;
+        }
+        self.state().job_handle.as_ref().and_then(|job_handle| job_handle.pool_of_this_thread()).cloned()
     }
 
     fn is_ours(&self) -> bool {
@@ -282,22 +281,11 @@ impl Pending {
         drop((job_handle, unwanted));
         // After the result was set, so that a thread which is woken finds it.
         self.changed.notify_all();
-        self.wake_all();
-    }
-
-    /// Wakes all wakers. They stay registered, because the job may not have ended.
-    fn wake_all(&self) {
-        let wakers: Vec<Waker> = self.wakers().iter().map(|(_, waker)| waker.clone()).collect();
-        // A waker is code of the user's. Its panic has been written to standard error.
-        wakers.into_iter().for_each(|waker| drop(catch(|| waker.wake())));
+        self.wakers.wake_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         mutex::lock(&self.state)
-    }
-
-    fn wakers(&self) -> MutexGuard<'_, Vec<(WakerId, Waker)>> {
-        mutex::lock(&self.wakers)
     }
 }
 

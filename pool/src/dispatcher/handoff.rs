@@ -12,7 +12,7 @@ use procession_core::os::mutex;
 
 use super::Dispatcher;
 use super::lock::{LockGuard, Locked};
-use super::mailbox::Mailbox;
+use super::mailbox::Wait;
 use super::poller::Poller;
 use super::status::Status;
 use super::worker_handle::WorkerFactory;
@@ -117,32 +117,33 @@ impl Shared {
         }
     }
 
-    /// Waits until the mailbox has outcomes, and drives the dispatch meanwhile. Returns whether it has; else the deadline has passed.
-    /// Where tasks take long, the caller is not woken for fewer than `wanted` outcomes.
-    pub(crate) fn wait(&self, mailbox: &Mailbox, wanted: u64, deadline: Option<Instant>) -> bool {
-        if mailbox.has_some() {
-            return true;
+    /// Waits until the mailbox has outcomes, and drives the dispatch meanwhile. Returns whether it has; else the deadline has passed,
+    /// or another thread has taken the wait over.
+    pub(crate) fn wait(&self, wait: &Wait<'_>) -> bool {
+        let mailbox = wait.mailbox;
+        if wait.is_over() {
+            return mailbox.has_some();
         }
         if self.is_own_thread() {
-            self.drive_own(|| mailbox.has_some(), deadline);
+            self.drive_own(|| wait.is_over(), wait.deadline);
             return mailbox.has_some();
         }
         // A caller of long tasks does not poll: it would take processor time from the workers.
         let is_short = mailbox.avg_duration() <= SHORT_TASK;
-        while !(is_short && self.may_spin && self.drive(mailbox, deadline)) {
+        while !(is_short && self.may_spin && self.drive(wait)) {
             let has_more = self.lock().arm_and_yield();
             if !has_more {
-                mailbox.sleep(if is_short { 1 } else { wanted }, deadline);
+                mailbox.sleep(if is_short { 1 } else { wait.wanted }, wait);
             }
-            if mailbox.has_some() || deadline.is_some_and(|at| at <= Instant::now()) {
-                return mailbox.has_some();
+            if wait.is_over() || wait.is_late() {
+                break;
             }
         }
-        true
+        mailbox.has_some()
     }
 
-    /// Polls the rings until the mailbox has outcomes, or for [`CALLER_SPIN`] without progress. Returns whether it has.
-    fn drive(&self, mailbox: &Mailbox, deadline: Option<Instant>) -> bool {
+    /// Polls the rings until the wait is over, or for [`CALLER_SPIN`] without progress. Returns whether it is over.
+    fn drive(&self, wait: &Wait<'_>) -> bool {
         let mut progress_at = Instant::now();
         let mut kernel_polled_at = progress_at;
         loop {
@@ -150,7 +151,7 @@ impl Shared {
                 if self.poll_rings() {
                     progress_at = Instant::now();
                 }
-                if mailbox.has_some() {
+                if wait.is_over() {
                     self.lock().stop_driving();
                     return true;
                 }
@@ -163,7 +164,7 @@ impl Shared {
                 kernel_polled_at = now;
                 self.poll_kernel();
             }
-            if now - progress_at > CALLER_SPIN || deadline.is_some_and(|at| at <= now) {
+            if now - progress_at > CALLER_SPIN || wait.deadline.is_some_and(|at| at <= now) {
                 return false;
             }
         }
@@ -226,6 +227,11 @@ impl Shared {
     /// Returns whether the calling thread is the pool's own: a waker, which it calls, may use the pool and wait for it.
     pub(crate) fn is_own_thread(&self) -> bool {
         self.own_thread.get() == Some(&thread::current().id())
+    }
+
+    /// Has the pool's own thread look at what it waits for.
+    pub(crate) fn wake_own_thread(&self) {
+        self.poller.wake();
     }
 
     /// Takes turns of the pool's own thread until `is_done` or `deadline`, in place of waiting for that thread, which is this one.

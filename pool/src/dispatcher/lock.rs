@@ -10,8 +10,8 @@ use std::sync::MutexGuard;
 use std::time::Instant;
 
 use super::Dispatcher;
+use super::mailbox::Listener;
 use super::poller::Poller;
-use crate::model::catch::catch;
 use crate::model::ids::JobId;
 use crate::model::tuning::{ALARM_SLACK, POLL_INTERVAL};
 
@@ -154,9 +154,6 @@ impl Drop for LockGuard<'_> {
         // Taken under the lock and called without it.
         let listeners = locked.dispatcher.take_listeners();
         drop(locked);
-        for listener in listeners {
-            // The panic of a waker has been written to standard error, and concerns no other caller.
-            let _panicked = catch(|| listener.call());
-        }
+        listeners.iter().for_each(Listener::call);
     }
 }

@@ -3,6 +3,7 @@
 //! The dispatcher delivers under the pool's lock, and the caller takes without it. So a caller that decodes results, which runs
 //! code of the user's, holds up no other. The two estimates beside the outcomes reach the caller the same way.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +12,13 @@ use std::time::{Duration, Instant};
 
 use procession_core::os::mutex;
 
+use crate::model::catch::catch;
 use crate::wire::results::ResultBatch;
+
+thread_local! {
+    /// Whether this thread is calling a listener.
+    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The outcomes of one job, in the order in which they arrived.
 #[derive(Default)]
@@ -20,6 +27,8 @@ pub(crate) struct Mailbox {
     delivered: Condvar,
     /// Whether there are outcomes. It spares the lock.
     has_some: AtomicBool,
+    /// The number of times that a thread has taken the wait for outcomes over from another one.
+    takeovers: AtomicU64,
     /// The number of tasks that a worker is sent ahead; see [`Chunking`](crate::scheduler).
     prefetch_depth: AtomicUsize,
     /// The average duration of a task in nanoseconds; 0 if unknown.
@@ -64,13 +73,45 @@ impl Listener {
 
     /// Calls the function. The calling thread holds no lock of the pool.
     pub(crate) fn call(&self) {
-        (self.0)();
+        let outer = IS_CALLING.replace(true);
+        // A panic has been written to standard error, and concerns no other caller.
+        let _panicked = catch(|| (self.0)());
+        IS_CALLING.set(outer);
+    }
+
+    /// Returns whether the calling thread is in a listener, which it has interrupted its own wait for.
+    pub(crate) fn is_calling() -> bool {
+        IS_CALLING.get()
     }
 }
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener").finish_non_exhaustive()
+    }
+}
+
+/// A wait for the outcomes in a mailbox.
+#[derive(Debug)]
+pub(crate) struct Wait<'a> {
+    pub(super) mailbox: &'a Mailbox,
+    /// Where tasks take long, the caller is not woken for fewer outcomes.
+    pub(super) wanted: u64,
+    pub(super) deadline: Option<Instant>,
+    /// The count of takeovers at which this wait began. It ends at the next one.
+    pub(super) takeovers: u64,
+}
+
+impl Wait<'_> {
+    /// Returns whether there are outcomes, or another thread has taken over.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.mailbox.has_some() || self.mailbox.takeovers() != self.takeovers
+    }
+
+    /// Returns whether the deadline has passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= Instant::now())
     }
 }
 
@@ -131,14 +172,35 @@ impl Mailbox {
         }
     }
 
-    /// Sleeps until `wanted` outcomes have arrived, or a failure, or the deadline has passed. Another thread must drive the
-    /// dispatch.
-    pub(super) fn sleep(&self, wanted: u64, deadline: Option<Instant>) {
+    /// Waits for outcomes, until another thread takes over.
+    pub(crate) fn wait(&self, wanted: u64, deadline: Option<Instant>, takeovers: u64) -> Wait<'_> {
+        Wait { mailbox: self, wanted, deadline, takeovers }
+    }
+
+    /// Returns the number of times that a thread has taken over from another one.
+    #[inline]
+    pub(crate) fn takeovers(&self) -> u64 {
+        // Relaxed: a thread that sees it late goes on to wait for a moment. One that sleeps reads it under the lock.
+        self.takeovers.load(Ordering::Relaxed)
+    }
+
+    /// Ends all waits that have begun.
+    pub(crate) fn take_over(&self) {
+        let inbox = self.lock();
+        // Relaxed: the lock orders it for threads that are about to sleep.
+        self.takeovers.fetch_add(1, Ordering::Relaxed);
+        drop(inbox);
+        self.delivered.notify_all();
+    }
+
+    /// Sleeps until `wanted` outcomes have arrived, or a failure, or the wait is taken over, or the deadline has passed. Another thread
+    /// must drive the dispatch.
+    pub(super) fn sleep(&self, wanted: u64, wait: &Wait<'_>) {
         let mut inbox = self.lock();
         // Written under the lock, so that a delivery either sees it or has come before.
         inbox.wanted = wanted;
-        drop(mutex::wait_until(&self.delivered, inbox, deadline, |inbox| {
-            let is_enough = inbox.is_enough();
+        drop(mutex::wait_until(&self.delivered, inbox, wait.deadline, |inbox| {
+            let is_enough = inbox.is_enough() || self.takeovers() != wait.takeovers;
             // Only where the caller does sleep: the pool's own thread leaves the rings to a caller that was woken.
             inbox.is_asleep |= !is_enough;
             is_enough
@@ -203,13 +265,13 @@ mod tests {
                     mailbox.deliver(&mut vec![values(0, 3)]);
                     mailbox.deliver(&mut vec![last]);
                 });
-                mailbox.sleep(10, None);
+                mailbox.sleep(10, &mailbox.wait(10, None, 0));
             });
             mailbox.take(&mut taken);
             assert_eq!(taken.len(), 2);
             // Taken outcomes do not count a second time.
             mailbox.deliver(&mut vec![values(10, 1)]);
-            mailbox.sleep(2, Some(Instant::now()));
+            mailbox.sleep(2, &mailbox.wait(2, Some(Instant::now()), 0));
             assert!(mailbox.has_some() && !mailbox.lock().is_enough());
         }
     }

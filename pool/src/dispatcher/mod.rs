@@ -36,7 +36,6 @@ use self::poller::{Poller, Readiness};
 use self::status::Status;
 use self::worker_handle::WorkerFactory;
 use self::workers::Workers;
-use crate::model::catch::catch;
 use crate::model::ids::{JobId, TaskRange};
 use crate::model::options::{JobOptions, PoolLimits};
 use crate::model::pool_error::PoolError;
@@ -273,6 +272,6 @@ impl Drop for Dispatcher {
             self.end();
         }
         // No thread holds the lock any more.
-        self.take_listeners().into_iter().for_each(|listener| drop(catch(|| listener.call())));
+        self.take_listeners().iter().for_each(Listener::call);
     }
 }

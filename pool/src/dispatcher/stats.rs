@@ -20,7 +20,7 @@ impl Dispatcher {
             done,
             failed,
             retried,
-            restarts: (self.workers.spawned as u64).saturating_sub(self.workers.initial as u64),
+            restarts: scheduler.restarts(),
             wait: times.wait,
             transfer: times.transfer,
             run: times.run,

@@ -30,9 +30,8 @@ pub(super) struct Workers {
     exited: HashMap<WorkerId, (WorkerInfo, ExitInfo)>,
     /// The last failure of a worker that was not ready.
     pub(super) failure: Option<PoolError>,
-    /// The number of workers that were started, at all and at first.
-    pub(super) spawned: usize,
-    pub(super) initial: usize,
+    /// The number of workers that were started.
+    spawned: usize,
     pub(super) start_timeout: Option<Duration>,
     max_memory: Option<u64>,
     memory_checked_at: Duration,
@@ -50,7 +49,6 @@ impl Workers {
             exited: HashMap::new(),
             failure: None,
             spawned: 0,
-            initial: limits.min_workers,
             start_timeout: limits.start_timeout,
             max_memory: limits.max_memory,
             memory_checked_at: Duration::ZERO,

@@ -184,13 +184,8 @@ impl Scheduler {
 
     /// Sets the number of workers. The next tick starts those that are missing and retires those that are too many.
     fn resize(&mut self, workers: usize) {
-        let limits = &mut self.workers.limits;
-        limits.max_workers = workers;
-        // Where idle workers leave, the minimum stays as far as the new maximum allows. Those above leave at the next tick.
-        limits.min_workers = match limits.idle_timeout {
-            None => workers,
-            Some(_) => workers.min(limits.min_workers.max(1)),
-        };
+        // The minimum, which counts where idle workers leave, stays for a later resize.
+        self.workers.limits.max_workers = workers;
     }
 
     /// Refuses new jobs from now on. The pool ends by the tick that finds no job which keeps it open.

@@ -70,8 +70,9 @@ impl Scheduler {
         worker.revoke_answered();
         let revoked = worker.remove_last(count);
         worker.started = worker.load().saturating_sub(unstarted);
-        // Tasks behind a full ring cannot be revoked before the worker has read on.
-        if unstarted > 0 {
+        // Tasks behind a full ring cannot be revoked before the worker has read on. Where some were revoked, the others may not have
+        // been requested.
+        if unstarted > 0 && count == 0 {
             worker.revoke_after = now + self.tuning.retry_revoke_after;
         }
         // It was idle and did not start what it was sent, so it may be stopped.

@@ -25,6 +25,11 @@ impl Scheduler {
         self.workers.active()
     }
 
+    /// Returns the number of workers that replaced others.
+    pub(crate) fn restarts(&self) -> u64 {
+        self.workers.restarts
+    }
+
     /// Returns the number of tasks that wait.
     pub(crate) fn queued(&self) -> u64 {
         self.queued

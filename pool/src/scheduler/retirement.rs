@@ -35,7 +35,9 @@ impl Scheduler {
         for (_, worker) in self.workers.iter_mut().filter(|(_, worker)| is_used_up(worker)) {
             worker.phase = WorkerPhase::Retiring;
         }
-        for id in self.workers.excess(now) {
+        let excess = self.workers.excess(now);
+        self.workers.shrink(excess.len());
+        for id in excess {
             if self.workers.get(id).is_some_and(Worker::is_ready) {
                 self.retire(id);
             } else {

@@ -39,8 +39,10 @@ impl Scheduler {
     /// Starts the workers that are missing, unless starts are delayed because others ended without having run a task.
     pub(super) fn start_missing(&mut self, now: Duration) {
         if self.workers.next_start <= now {
+            let missing = self.workers.missing(self.queued);
+            self.workers.count_starts(missing);
             // All at once: they prepare themselves side by side.
-            for _ in 0..self.workers.missing(self.queued) {
+            for _ in 0..missing {
                 let worker = self.workers.spawn(now);
                 self.actions.push_back(Action::Start { worker });
             }

@@ -21,6 +21,10 @@ pub(super) struct WorkerSet {
     workers: BTreeMap<WorkerId, Worker>,
     /// The number of workers that were ever started.
     spawned: u64,
+    /// The number of workers that the pool had at once and has not let go as too many: those that were lost are still counted.
+    whole: usize,
+    /// The number of workers that replaced others.
+    pub(super) restarts: u64,
     /// Whether any worker has ever been ready.
     pub(super) has_been_ready: bool,
     /// Consecutive workers that ended before they were ready.
@@ -38,6 +42,8 @@ impl WorkerSet {
             tuning,
             workers: BTreeMap::new(),
             spawned: 0,
+            whole: 0,
+            restarts: 0,
             has_been_ready: false,
             failed_starts: 0,
             idle_exits: 0,
@@ -127,7 +133,7 @@ impl WorkerSet {
     pub(super) fn missing(&self, queued: u64) -> usize {
         // Where idle workers leave, there is one for each task that runs or waits; otherwise there are always all of them.
         let busy = self.workers.values().filter(|worker| worker.is_active() && worker.load() > 0).count();
-        let PoolLimits { min_workers, max_workers, idle_timeout, .. } = self.limits;
+        let (min_workers, PoolLimits { max_workers, idle_timeout, .. }) = (self.min_workers(), self.limits);
         let demand = busy.saturating_add(usize::try_from(queued).unwrap_or(usize::MAX));
         let target = if idle_timeout.is_none() { max_workers } else { demand.clamp(min_workers, max_workers) };
         target.saturating_sub(self.active())
@@ -139,7 +145,7 @@ impl WorkerSet {
         // The idlest first, and among those the ones that are not ready, because they cost nothing to lose.
         active.sort_by_key(|(id, worker)| (worker.load(), worker.is_ready(), worker.last_progress, *id));
         let too_many = active.len().saturating_sub(self.limits.max_workers);
-        let mut beyond_min = active.len().saturating_sub(self.limits.min_workers);
+        let mut beyond_min = active.len().saturating_sub(self.min_workers());
         let is_idle = |worker: &Worker| self.idle_until(worker).is_some_and(|until| until <= now);
         // One above the maximum goes whatever it does, one above the minimum only after its time without tasks. The idle ones need not be
         // the first: a worker that is starting must not keep one whose time has passed, whose deadline would then keep the pool awake.
@@ -155,12 +161,30 @@ impl WorkerSet {
     pub(super) fn next_idle_exit(&self) -> Option<Duration> {
         let next = self.workers.values().filter_map(|worker| self.idle_until(worker)).min();
         // At the minimum no worker leaves, and a deadline that has passed would keep the pool awake.
-        next.filter(|_| self.active() > self.limits.min_workers)
+        next.filter(|_| self.active() > self.min_workers())
+    }
+
+    /// Returns the number of workers that stay although they are idle. A resize may have made it less than the limit, for as long as
+    /// the maximum is.
+    fn min_workers(&self) -> usize {
+        self.limits.min_workers.min(self.limits.max_workers)
+    }
+
+    /// Records that workers are let go because they are too many, so that none replaces them.
+    pub(super) fn shrink(&mut self, count: usize) {
+        self.whole = self.whole.saturating_sub(count).min(self.limits.max_workers);
     }
 
     /// Returns whether any worker is still starting.
     pub(super) fn has_starting(&self) -> bool {
         self.workers.values().any(|worker| worker.phase == WorkerPhase::Starting)
+    }
+
+    /// Records that `count` workers are about to be started. Those that do not make the pool larger than it was replace others.
+    pub(super) fn count_starts(&mut self, count: usize) {
+        let active = self.active();
+        self.restarts += self.whole.saturating_sub(active).min(count) as u64;
+        self.whole = self.whole.max(active + count);
     }
 
     /// Adds a worker that begins to start, under a number that no other had.

@@ -1,6 +1,6 @@
 //! Results that nobody has to wait for: asked, cancelled, called back, polled, and waited for together.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -438,35 +438,4 @@ fn a_future_that_is_cancelled_when_it_is_dropped_frees_its_worker() {
     assert!(std::pin::Pin::new(&mut future).poll(&mut context).is_pending());
     drop(future);
     assert_eq!(pool.apply(|n: u32| n, 4).unwrap(), 4);
-}
-
-/// Uses the pool that it owns, waits for it, and drops it.
-struct LastUser(Mutex<Option<Pool>>, mpsc::Sender<Vec<u64>>);
-
-impl Wake for LastUser {
-    fn wake(self: Arc<Self>) {
-        if let Some(pool) = self.0.lock().unwrap().take() {
-            let values = pool.map(|n: u64| n + 1, 0..100).unwrap();
-            pool.close();
-            pool.join();
-            drop(pool);
-            self.1.send(values).unwrap();
-        }
-    }
-}
-
-#[test]
-fn a_waker_may_use_the_pool_wait_for_it_and_end_it() {
-    for _ in 0..5 {
-        let pool = pool(2);
-        let gate = Event::new().unwrap();
-        let mut result = pool.apply_async(|gate: Event| gate.wait(), gate.clone());
-        let (tell, told) = mpsc::channel();
-        let waker = Waker::from(Arc::new(LastUser(Mutex::new(Some(pool)), tell)));
-        assert!(Pin::new(&mut result).poll(&mut Context::from_waker(&waker)).is_pending());
-        // This thread asks for nothing meanwhile, so the waker runs on the pool's own.
-        gate.set();
-        assert_eq!(told.recv_timeout(FOREVER).unwrap(), (1..=100).collect::<Vec<_>>());
-        assert!(result.get().is_ok());
-    }
 }

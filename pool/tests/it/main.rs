@@ -24,3 +24,4 @@ mod support;
 mod tending;
 mod transport;
 mod unbegun;
+mod wakers;

@@ -3,4 +3,5 @@
 mod cases;
 mod history;
 mod host;
+mod sizes;
 mod world;
