@@ -94,7 +94,9 @@ impl Dispatcher {
             Outcome::Completed | Outcome::Failed { .. } | Outcome::Unsendable => {
                 return self.finish_pending(tasks, outcome);
             }
-            Outcome::Died { worker, attempt } => self.workers.exit_cause(worker).at_attempt(attempt),
+            Outcome::Died { worker, attempt } | Outcome::HostLost { worker, attempt } => {
+                self.workers.exit_cause(worker).at_attempt(attempt)
+            }
             Outcome::TimedOut { worker, attempt } => self.failure(worker, FailureKind::TimedOut).at_attempt(attempt),
             Outcome::Expired => FailureInfo::of(None, FailureKind::Expired),
             Outcome::Cancelled => FailureInfo::of(None, FailureKind::Cancelled),

@@ -31,6 +31,11 @@ pub(crate) enum FailureKind {
     Panicked(Panic),
     /// The worker ended. Boxed because it is several times as large as the others.
     Died(Box<ExitInfo>),
+    /// The worker's host was lost, so what became of the task is not known.
+    HostLost {
+        host: Box<str>,
+        why: Box<str>,
+    },
     /// The task ran for too long and was stopped.
     TimedOut,
     /// The task did not start in time.
@@ -82,6 +87,7 @@ impl fmt::Display for FailureKind {
         match self {
             FailureKind::Panicked(panic) => panic.fmt(f),
             FailureKind::Died(exit) => exit.status.fmt(f),
+            FailureKind::HostLost { host, why } => write!(f, "host `{host}` was lost: {why}"),
             FailureKind::TimedOut => f.write_str("it ran for too long"),
             FailureKind::Expired => f.write_str("it waited for too long"),
             FailureKind::Cancelled => f.write_str("it was cancelled"),

@@ -61,7 +61,8 @@ impl TaskError {
     /// Returns whether the function may have run, in whole or in part.
     ///
     /// `false` is certain: a worker writes to shared memory which tasks it starts, so the pool knows it after a death, a
-    /// cancellation or a termination. Tasks of one chunk ([`chunk_size`](crate::Job::chunk_size)) start together.
+    /// cancellation or a termination. Tasks of one chunk ([`chunk_size`](crate::Job::chunk_size)) start together. Of a worker on
+    /// [another host](TaskError::host) the pool knows it less exactly: `true` may then mean that it was allowed to start the task.
     ///
     /// ```
     /// # use procession_pool::Pool;
@@ -76,6 +77,8 @@ impl TaskError {
     pub fn started(&self) -> bool {
         match self.0.failure.kind {
             FailureKind::Panicked(_) | FailureKind::Died(_) | FailureKind::TimedOut => true,
+            // Tasks that were not granted have gone to other workers.
+            FailureKind::HostLost { .. } => true,
             FailureKind::BadResult(_) | FailureKind::Unreadable(_) => true,
             // The dispatcher names a worker only where the task had started in it.
             FailureKind::Terminated | FailureKind::Dropped | FailureKind::Broken(_) | FailureKind::Cancelled => {
@@ -177,6 +180,38 @@ impl TaskError {
     #[must_use]
     pub fn is_death(&self) -> bool {
         self.exit_status().is_some()
+    }
+
+    /// Returns whether the host of the task's worker was lost: it lost its power, its network or its agent, or was shut down.
+    ///
+    /// The pool cannot know whether the task has run, so [`started`](TaskError::started) is `true`. Tasks of a job with
+    /// [`retries`](crate::Job::retries) are run by another host instead, and that does not count as an attempt. Only a task that was
+    /// running when three hosts were lost ends in this error all the same.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # procession_pool::init();
+    /// let error = Pool::new(1)?.map(|_: u8| -> () { std::process::abort() }, [3]).unwrap_err();
+    /// assert!(error.is_death() && !error.is_host_lost());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_host_lost(&self) -> bool {
+        matches!(self.0.failure.kind, FailureKind::HostLost { .. })
+    }
+
+    /// Returns the name of the host that was lost, if that is why the task failed.
+    ///
+    /// ```
+    /// # use procession_pool::Pool;
+    /// # procession_pool::init();
+    /// let error = Pool::new(1)?.map(|_: u8| -> u8 { panic!("at home") }, [3]).unwrap_err();
+    /// assert_eq!(error.host(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        if let FailureKind::HostLost { host, .. } = &self.0.failure.kind { Some(host) } else { None }
     }
 
     /// Returns whether the argument or the result could not be sent from one process to the other.
@@ -338,6 +373,9 @@ impl fmt::Display for TaskError {
         match &self.0.failure.kind {
             FailureKind::Panicked(panic) => write!(f, "task {index} {panic} (in {worker}{attempt})"),
             FailureKind::Died(exit) => exit.describe(f, index, &worker, self.0.failure.attempt),
+            FailureKind::HostLost { .. } => {
+                write!(f, "task {index} may have run in {worker}{attempt}: {}", self.0.failure.kind)
+            }
             FailureKind::TimedOut => {
                 write!(f, "task {index} was stopped: it ran for too long in {worker}{attempt}")
             }

@@ -247,6 +247,9 @@ pub(crate) struct SchedulerTuning {
     /// Time without a start after which a worker counts as stopped. Larger: timeouts of its tasks are late. Smaller: a busy machine
     /// looks like a stopped worker. Test `stopped`.
     pub(crate) unresponsive_after: Duration,
+    /// Hosts that may be lost while a task is running there, before the task is not tried again. Larger: a task that brings hosts down
+    /// brings down more. Smaller: a task on unlucky hosts fails. A guard; the documentation of `is_host_lost` names it.
+    pub(crate) max_host_losses: u32,
     /// Time to leave for a worker that runs a task which no caller waits for. Larger: a closed pool ends later. Smaller:
     /// cuts off a task that is nearly done. A guard.
     pub(crate) busy_exit_timeout: Duration,
@@ -272,6 +275,7 @@ pub(crate) static SCHEDULER_TUNING: SchedulerTuning = SchedulerTuning {
     revoke_after_silence: Duration::from_millis(50),
     retry_revoke_after: Duration::from_millis(1),
     unresponsive_after: Duration::from_secs(1),
+    max_host_losses: 3,
     busy_exit_timeout: Duration::from_millis(100),
     free_idle_exits: 3,
     max_start_delay: Duration::from_millis(256),

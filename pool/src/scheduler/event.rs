@@ -9,7 +9,7 @@
 //! | [`Revoke`](Action::Revoke) | one [`Revoked`](Event::Revoked) for each | the worker is sent no tasks, so its last ones stay the last; it goes on with the first ones |
 //! | [`Leave`](Action::Leave), [`Terminate`](Action::Terminate), [`Kill`](Action::Kill), [`KillLate`](Action::KillLate) | [`Exited`](Event::Exited), or `StartFailed` | its results count, and it is sent no tasks |
 //!
-//! `Exited` and `StartFailed` stand for every answer that has not come. An event about a worker that is gone changes nothing.
+//! `Exited`, `StartFailed` and [`Lost`](Event::Lost) stand for every answer that has not come. An event about a worker that is gone changes nothing.
 
 use std::time::Duration;
 
@@ -52,6 +52,9 @@ pub(crate) enum Event {
     MemoryExceeded { worker: WorkerId },
     /// A worker has ended, and all its reports were read.
     Exited { worker: WorkerId },
+    /// The host of a worker was lost. Tasks that the worker may have started are tried again, or fail.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the members of a pool on other hosts"))]
+    Lost { worker: WorkerId },
     /// No process could be started for this worker.
     StartFailed { worker: WorkerId },
     /// The pool is to have this many workers.
@@ -104,6 +107,8 @@ pub(crate) enum Outcome {
     Failed { attempt: u32 },
     /// Its worker died while the task was running, at this attempt.
     Died { worker: WorkerId, attempt: u32 },
+    /// Its worker's host was lost, and it may have run there, at this attempt.
+    HostLost { worker: WorkerId, attempt: u32 },
     /// It ran for too long and was stopped, at this attempt.
     TimedOut { worker: WorkerId, attempt: u32 },
     /// It had not started when its time to wait was over.

@@ -26,6 +26,8 @@ pub(super) struct Job {
     pub(super) next_check: Option<Duration>,
     /// The number of attempts at tasks that have failed before.
     attempts: BTreeMap<u64, u32>,
+    /// The number of hosts that were lost while a task was running there.
+    losses: BTreeMap<u64, u32>,
 }
 
 /// Consecutive tasks in a job's queue or a worker's.
@@ -61,6 +63,7 @@ impl Job {
             held: 0,
             next_check: None,
             attempts: BTreeMap::new(),
+            losses: BTreeMap::new(),
         }
     }
 
@@ -130,6 +133,20 @@ impl Job {
         self.attempts.get(&index).map_or(1, |tried| tried + 1)
     }
 
+    /// Returns some tasks in ranges of the same number of attempts, as [`attempt`](Job::attempt) counts them.
+    pub(super) fn attempts_at(&self, mut tasks: TaskRange) -> Vec<(TaskRange, u32)> {
+        let mut ranges = Vec::new();
+        let tried: Vec<u64> =
+            self.attempts.range(tasks.first..tasks.first + tasks.count).map(|(index, _)| *index).collect();
+        for index in tried {
+            ranges.push((tasks.split_front(index - tasks.first), 1));
+            ranges.push((tasks.split_front(1), self.attempt(index)));
+        }
+        ranges.push((tasks, 1));
+        ranges.retain(|(tasks, _)| tasks.count > 0);
+        ranges
+    }
+
     /// Records that an attempt at a task has failed. Returns whether another one follows.
     pub(super) fn may_retry(&mut self, task: TaskId) -> bool {
         let attempt = self.attempt(task.index);
@@ -141,13 +158,23 @@ impl Job {
         may_retry
     }
 
+    /// Records that a host was lost while a task was running there. Returns how many were by now.
+    pub(super) fn count_loss(&mut self, index: u64) -> u32 {
+        let losses = self.losses.entry(index).or_default();
+        *losses += 1;
+        *losses
+    }
+
     /// Forgets the attempts at tasks that have ended.
     pub(super) fn ended(&mut self, tasks: TaskRange) {
-        // Few jobs have any, and the range may be thousands of tasks.
-        if !self.attempts.is_empty() {
-            (tasks.first..tasks.first + tasks.count).for_each(|index| {
-                self.attempts.remove(&index);
-            });
+        let range = tasks.first..tasks.first + tasks.count;
+        for counts in [&mut self.attempts, &mut self.losses] {
+            // Few jobs have any, and the range may be thousands of tasks.
+            if !counts.is_empty() {
+                for index in range.clone() {
+                    counts.remove(&index);
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //!
 //! - Each submitted task ends exactly once.
 //! - A worker that dies loses the task that it was running. Tasks that it had not started go to other workers.
+//! - With a host that is lost, all tasks are lost that its workers may have started.
 //! - A worker is sent tasks ahead. Those that it has not started are revoked when another worker is idle.
 //! - Jobs take turns, so a long one does not keep a short one waiting.
 //! - Workers that never become ready break the pool when no others are left, so there are no endless restarts.
@@ -13,6 +14,7 @@ mod assign;
 mod chunking;
 pub(crate) mod event;
 mod expiry;
+mod host_loss;
 mod job;
 mod outcomes;
 mod pins;
@@ -121,6 +123,7 @@ impl Scheduler {
             Event::Running { worker, since } => self.running(worker, since),
             Event::MemoryExceeded { worker } => self.retire(worker),
             Event::Exited { worker } | Event::StartFailed { worker } => self.exited(worker, now),
+            Event::Lost { worker } => self.lost(worker, now),
             Event::Resize { workers } => self.resize(workers),
             Event::Close => self.close(),
             Event::Join => self.join(),

@@ -168,7 +168,7 @@ impl Scheduler {
     }
 
     /// Takes tasks back that a worker has not started.
-    fn take_back(&mut self, id: WorkerId, queued: QueuedTasks, now: Duration) {
+    pub(super) fn take_back(&mut self, id: WorkerId, queued: QueuedTasks, now: Duration) {
         if queued.is_pinned {
             return self.pin_again(id, queued);
         }
@@ -179,7 +179,7 @@ impl Scheduler {
     }
 
     /// Puts tasks to the front of their job, and the job to the front of the run queue if it was not there.
-    fn requeue(&mut self, queued: QueuedTasks) {
+    pub(super) fn requeue(&mut self, queued: QueuedTasks) {
         let id = queued.tasks.job;
         if let Some(job) = self.jobs.get_mut(&id) {
             self.queued += queued.tasks.count;

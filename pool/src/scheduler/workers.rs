@@ -132,7 +132,9 @@ impl WorkerSet {
     /// Returns the number of workers to be started where `queued` tasks wait.
     pub(super) fn missing(&self, queued: u64) -> usize {
         // Where idle workers leave, there is one for each task that runs or waits; otherwise there are always all of them.
-        let busy = self.workers.values().filter(|worker| worker.is_active() && worker.load() > 0).count();
+        // One that has a pinned task only will be sent that in this tick.
+        let is_busy = |worker: &&Worker| worker.is_active() && (worker.load() > 0 || !worker.pinned.is_empty());
+        let busy = self.workers.values().filter(is_busy).count();
         let (min_workers, PoolLimits { max_workers, idle_timeout, .. }) = (self.min_workers(), self.limits);
         let demand = busy.saturating_add(usize::try_from(queued).unwrap_or(usize::MAX));
         let target = if idle_timeout.is_none() { max_workers } else { demand.clamp(min_workers, max_workers) };
@@ -231,6 +233,11 @@ impl WorkerSet {
             }
         }
         Some(worker)
+    }
+
+    /// Removes a worker whose host was lost, which says nothing of the worker.
+    pub(super) fn remove_lost(&mut self, id: WorkerId) -> Option<Worker> {
+        self.workers.remove(&id)
     }
 
     /// Records that a worker which has not become ready is killed for it.

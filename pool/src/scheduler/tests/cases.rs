@@ -469,3 +469,42 @@ fn a_task_that_ends_while_its_stop_is_on_the_way_costs_no_other_one() {
     assert!(others.iter().all(|(_, end)| **end == Outcome::Completed));
     assert!(cancelled.iter().all(|(_, end)| matches!(end, Outcome::Stopped(_) | Outcome::Cancelled)));
 }
+
+#[test]
+fn a_lost_host_loses_its_tasks_unless_they_may_run_twice() {
+    for retries in [0, 1] {
+        let mut world = on_another_host();
+        world.open(JobOptions { chunk_size: NonZeroUsize::new(4), retries, ..JobOptions::default() });
+        world.take(&Step::Submit { job: 1, count: 8, weight: 1 });
+        world.take(&Step::Deliver { host: 1, count: 9 });
+        world.take(&Step::Complete { worker: 0, micros: 1 });
+        world.take(&Step::Hear { host: 1, count: 9 });
+        world.take(&Step::LoseHost { host: 1 });
+        let is_lost = |end: &&Outcome| matches!(end, Outcome::HostLost { attempt: 1, .. });
+        assert_eq!(world.ended.values().filter(is_lost).count(), if retries == 0 { 7 } else { 0 });
+        assert!(!world.is_broken, "it says nothing of the workers");
+        world.run_out();
+        assert_eq!(world.ended.len(), 8);
+    }
+}
+
+#[test]
+fn a_task_that_was_running_on_three_lost_hosts_is_not_tried_again() {
+    let mut world = on_another_host();
+    world.take(&Step::Resize { workers: 1 });
+    world.open(JobOptions { chunk_size: NonZeroUsize::new(2), retries: 1, ..JobOptions::default() });
+    world.take(&Step::Submit { job: 1, count: 2, weight: 1 });
+    for _ in 0..TUNING.max_host_losses {
+        assert!(world.ended.is_empty());
+        while world.mirrors.values().all(|mirror| mirror.held.is_empty()) {
+            world.take(&Step::Die { worker: 0 });
+            world.take(&Step::Deliver { host: 1, count: 9 });
+            world.take(&Step::Ready { worker: 0 });
+            world.take(&Step::Hear { host: 1, count: 9 });
+        }
+        world.take(&Step::LoseHost { host: 1 });
+    }
+    world.run_out();
+    let ends: Vec<&Outcome> = world.ended.values().collect();
+    assert!(matches!(ends[..], [Outcome::HostLost { attempt: 1, .. }, Outcome::Completed]), "{ends:?}");
+}

@@ -34,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(|refuse| Step::RefuseStarts { refuse }),
         1 => (1..5_usize).prop_map(|workers| Step::Resize { workers }),
         4 => (0..400_u64).prop_map(|millis| Step::Pass { millis }),
+        2 => (0..4_u64).prop_map(|host| Step::LoseHost { host }),
         1 => Just(Step::Close).boxed(),
         1 => prop_oneof![Just(Step::Join), Just(Step::Drop), Just(Step::Terminate)],
     ]

@@ -66,6 +66,7 @@ pub(super) struct Peer {
     pub(super) held: VecDeque<TaskId>,
     /// So many of the first it has started.
     pub(super) started: usize,
+    pub(super) running: Option<TaskId>,
     pub(super) since: Duration,
     pub(super) last_chunk: Vec<TaskId>,
 }

@@ -87,6 +87,10 @@ pub(super) enum Step {
         host: u64,
         count: usize,
     },
+    /// A host is lost, with all that was on its way, and the scheduler learns that.
+    LoseHost {
+        host: u64,
+    },
     Close,
     Join,
     Drop,
@@ -118,6 +122,7 @@ pub(super) struct World {
     pub(super) peers: BTreeMap<WorkerId, Peer>,
     pub(super) mirrors: BTreeMap<WorkerId, Mirror>,
     open_jobs: BTreeMap<JobId, JobOptions>,
+    retries: BTreeMap<JobId, u32>,
     jobs: u64,
     submitted: BTreeMap<JobId, u64>,
     /// Tasks that have not ended.
@@ -125,11 +130,15 @@ pub(super) struct World {
     pub(super) ended: BTreeMap<TaskId, Outcome>,
     /// How often each task has failed.
     failures: BTreeMap<TaskId, u32>,
-    /// The tasks that any worker has ever started.
+    /// The tasks that have ever run. Of a chunk that has started, only the first is running.
     begun: BTreeSet<TaskId>,
     /// The tasks that were answered, or have failed, in the step at hand.
     ended_now: BTreeSet<TaskId>,
     dead: BTreeMap<WorkerId, Option<TaskId>>,
+    /// The workers whose host was lost, with the tasks that they may have started.
+    lost: BTreeMap<WorkerId, Vec<TaskId>>,
+    /// How many hosts were lost while each task was running there, as far as known.
+    losses: BTreeMap<TaskId, u32>,
     unsent: BTreeSet<TaskId>,
     /// For which worker a task is, and no other.
     pins: BTreeMap<TaskId, WorkerId>,
@@ -160,6 +169,7 @@ impl World {
             peers: BTreeMap::new(),
             mirrors: BTreeMap::new(),
             open_jobs: BTreeMap::new(),
+            retries: BTreeMap::new(),
             jobs: 0,
             submitted: BTreeMap::new(),
             pending: BTreeSet::new(),
@@ -168,6 +178,8 @@ impl World {
             begun: BTreeSet::new(),
             ended_now: BTreeSet::new(),
             dead: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            losses: BTreeMap::new(),
             unsent: BTreeSet::new(),
             pins: BTreeMap::new(),
             refuses_starts: false,
@@ -200,6 +212,7 @@ impl World {
         assert!(due.is_none(), "the scheduler is due at {due:?} and does nothing: {:?}", self.scheduler);
         self.ended_now.clear();
         self.dead.clear();
+        self.lost.clear();
         self.unsent.clear();
     }
 
@@ -341,10 +354,23 @@ impl World {
                 assert_eq!(self.dead.get(&worker), Some(&Some(task)), "the first of a dead worker");
                 assert_eq!(attempt, attempts);
             }
+            Outcome::HostLost { worker, attempt } => {
+                assert!(self.lost[&worker].contains(&task), "it may have started there");
+                let may_run_twice = self.retries[&task.job] > 0 && !self.pins.contains_key(&task);
+                assert!(
+                    !may_run_twice || self.losses.get(&task) == Some(&TUNING.max_host_losses),
+                    "{task:?} may run again"
+                );
+                assert_eq!(attempt, attempts);
+            }
             Outcome::Unsendable => assert!(self.unsent.contains(&task)),
             Outcome::Expired => {
                 assert!(self.open_jobs[&task.job].queue_timeout.is_some());
                 assert!(!self.begun.contains(&task), "what has started does not expire");
+                assert!(
+                    self.mirrors.values().all(|mirror| !mirror.held.contains(&task)),
+                    "what may start does not expire"
+                );
             }
             // Its worker has gone.
             Outcome::Cancelled if self.pins.contains_key(&task) => {}
@@ -520,6 +546,7 @@ impl World {
             Step::Hear { host, count } => {
                 self.hear(host % self.hosts.len() as u64, count);
             }
+            Step::LoseHost { host } => self.lose_host(host % self.hosts.len() as u64),
             Step::Close => self.end(Event::Close),
             Step::Join => self.end(Event::Join),
             Step::Drop => self.end(Event::Drop),
@@ -544,6 +571,7 @@ impl World {
         let job = JobId(self.jobs);
         self.jobs += 1;
         self.submitted.insert(job, 0);
+        self.retries.insert(job, options.retries);
         self.emit(Event::Open { job, options });
         if !self.is_closed && !self.is_terminated && !self.is_dropped && !self.is_broken {
             self.open_jobs.insert(job, options);
@@ -604,22 +632,35 @@ impl World {
         }
         peer.started = (peer.started + count).min(peer.held.len());
         peer.last_chunk.clear();
-        self.begun.extend(peer.held.iter().take(peer.started));
         let since = peer.since;
+        self.begin(worker);
         self.answer(worker, Answer::Started { since });
+    }
+
+    /// The first task that a worker has started runs.
+    fn begin(&mut self, worker: WorkerId) {
+        let peer = self.peers.get_mut(&worker).expect("a worker that has not ended");
+        let next = peer.held.front().copied().filter(|_| peer.started > 0);
+        if let Some(task) = next.filter(|_| std::mem::replace(&mut peer.running, next) != next) {
+            let is_first = self.begun.insert(task);
+            assert!(is_first || self.retries[&task.job] > 0, "{task:?} runs twice");
+        }
     }
 
     /// A worker takes its next task to an end.
     fn end_task(&mut self, number: usize, end: TaskEnd) {
         // A worker that was killed may have answered before.
         let Some(worker) = self.nth(number, |peer| !peer.held.is_empty()) else { return };
+        self.peer(worker, |peer| peer.started = peer.started.max(1));
+        self.begin(worker);
         let peer = self.peers.get_mut(&worker).expect("found");
         let task = peer.held.pop_front().expect("found");
-        peer.started = peer.started.saturating_sub(1);
+        peer.started -= 1;
+        peer.running = None;
         peer.since = self.now;
         peer.last_chunk.clear();
-        self.begun.insert(task);
         let next = (peer.started > 0).then_some(self.now);
+        self.begin(worker);
         self.answer(worker, Answer::Ended { task, end, next });
     }
 
@@ -647,6 +688,23 @@ impl World {
         let started = peer.started as u64;
         self.answer(worker, Answer::Exited { started, running });
         self.peers.remove(&worker);
+    }
+
+    fn lose_host(&mut self, host: u64) {
+        if host == LOCAL {
+            return;
+        }
+        self.hosts[host as usize] = Host::default();
+        self.peers.retain(|_, peer| peer.host != host);
+        let lost: Vec<WorkerId> =
+            self.mirrors.iter().filter(|(_, mirror)| mirror.host == host).map(|(worker, _)| *worker).collect();
+        for worker in lost {
+            let mirror = self.mirrors.remove(&worker).expect("found");
+            mirror.held.front().into_iter().for_each(|task| *self.losses.entry(*task).or_default() += 1);
+            self.lost.insert(worker, mirror.held.into());
+            self.emit(Event::Lost { worker });
+            self.execute_all();
+        }
     }
 
     fn lose_chunk(&mut self, number: usize) {
