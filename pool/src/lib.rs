@@ -131,13 +131,25 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod api;
 mod caller;
 mod dispatcher;
+mod local;
 mod model;
+mod remote;
 mod scheduler;
 mod wire;
 mod worker;
+
+/// What starts and serves the agents of other hosts uses. It may change in any version.
+#[doc(hidden)]
+pub mod hosts {
+    pub use crate::agent::serve::serve;
+    pub use crate::api::hosts::set_default_hosts;
+    pub use crate::remote::launcher::{HostLauncher, HostSet, LaunchedAgent};
+    pub use crate::wire::agent_link::AgentLink;
+}
 
 pub use api::async_result::AsyncResult;
 pub use api::builder::{Initialized, PoolBuilder};

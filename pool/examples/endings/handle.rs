@@ -17,8 +17,9 @@ pub(crate) enum Handle<'pool> {
     One(AsyncResult<u32>),
     Many(AsyncResult<Vec<u32>>),
     Future(AsyncResult<u32>, Arc<Alarm>),
-    Imap(Imap<'pool, Range<u32>, u32>),
-    Unordered(ImapUnordered<'pool, Range<u32>, u32>),
+    // Boxed, because iterators are larger than the others.
+    Imap(Box<Imap<'pool, Range<u32>, u32>>),
+    Unordered(Box<ImapUnordered<'pool, Range<u32>, u32>>),
 }
 
 /// Where the callback tells what it was called with.
@@ -39,8 +40,8 @@ impl<'pool> Handle<'pool> {
         let handle = match how {
             How::ApplyAsync => Handle::One(pool.apply_async(act, 0)),
             How::MapAsync => Handle::Many(pool.map_async(act, items)),
-            How::Imap => Handle::Imap(pool.imap(act, items)),
-            How::ImapUnordered => Handle::Unordered(pool.imap_unordered(act, items)),
+            How::Imap => Handle::Imap(Box::new(pool.imap(act, items))),
+            How::ImapUnordered => Handle::Unordered(Box::new(pool.imap_unordered(act, items))),
             How::Future => Handle::Future(pool.apply_async(act, 0), Arc::default()),
             How::Callback => {
                 let result = pool.apply_async(act, 0);

@@ -9,11 +9,13 @@ use procession_process::{StartMethod, cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::hosts::{default_hosts, workers_of};
 use super::pool::Pool;
-use super::validate::{check_limits, check_placement, check_workers};
-use crate::dispatcher::worker_handle::WorkerFactory;
+use super::validate::{check_hosts, check_limits, check_placement, check_workers};
+use crate::local::worker_handle::WorkerFactory;
 use crate::model::options::PoolLimits;
 use crate::model::pool_error::{PoolError, PoolErrorKind};
+use crate::remote::launcher::HostSet;
 use crate::wire::messages::{Call, Initializer, Preparation};
 
 /// The options of a pool. Made by [`Pool::builder`].
@@ -43,6 +45,8 @@ pub struct PoolBuilder {
     captures_stderr: bool,
     /// `None`: all.
     processors: Option<Vec<usize>>,
+    /// `None`: all workers are on this host.
+    hosts: Option<HostSet>,
 }
 
 /// The result of an initializer: nothing, or a `Result` whose error can be displayed.
@@ -128,6 +132,7 @@ impl PoolBuilder {
             limits: PoolLimits::fixed(1),
             captures_stderr: true,
             processors: None,
+            hosts: None,
         }
     }
 
@@ -425,6 +430,13 @@ impl PoolBuilder {
         self
     }
 
+    /// Has agents on other hosts start the workers, and this host as well if the set says so.
+    #[doc(hidden)]
+    pub fn hosts(mut self, hosts: impl Into<HostSet>) -> PoolBuilder {
+        self.hosts = Some(hosts.into());
+        self
+    }
+
     /// Starts the workers. With an initializer or a state, waits until one worker has completed them.
     ///
     /// # Errors
@@ -448,19 +460,22 @@ impl PoolBuilder {
         if let Some(error) = self.first_error {
             return Err(error);
         }
-        let max_workers = self.workers.unwrap_or_else(cpu_count);
+        let hosts = self.hosts.or_else(|| default_hosts(self.workers.unwrap_or_else(cpu_count)));
+        let max_workers = self.workers.unwrap_or_else(|| hosts.as_ref().map_or_else(cpu_count, workers_of));
         check_workers(self.min_workers, max_workers)?;
         check_limits(&self.limits)?;
         check_placement(&preparation, processors.as_deref())?;
+        check_hosts(hosts.as_ref(), &preparation)?;
         // Only a pool that lets idle workers leave has fewer than its maximum.
         let is_elastic = self.limits.idle_timeout.is_some();
         let min_workers = if is_elastic { self.min_workers.unwrap_or(1) } else { max_workers };
         // A finalizer takes as long as it needs.
         let exit_timeout = self.limits.exit_timeout.filter(|_| preparation.finalizer.is_none());
-        let limits = PoolLimits { min_workers, max_workers, exit_timeout, ..self.limits };
+        let grows_with_hosts = self.workers.is_none();
+        let limits = PoolLimits { min_workers, max_workers, exit_timeout, grows_with_hosts, ..self.limits };
         let processors = processors.unwrap_or_default();
         let factory = WorkerFactory { method, preparation, captures_stderr, processors };
-        Pool::start(factory, limits, chunk_size)
+        Pool::start(factory, hosts, limits, chunk_size)
     }
 }
 

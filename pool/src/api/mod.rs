@@ -3,6 +3,7 @@
 pub(crate) mod async_result;
 mod broadcast;
 pub(crate) mod builder;
+pub(crate) mod hosts;
 pub(crate) mod imap;
 pub(crate) mod job;
 pub(crate) mod pool;

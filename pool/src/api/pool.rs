@@ -4,7 +4,6 @@ use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,16 +17,17 @@ use super::async_result::AsyncResult;
 use super::imap::{Imap, ImapUnordered};
 use super::job::Job;
 use crate::caller::job_spec::{JobSpec, plain, with_context};
-use crate::dispatcher::functions::TaskFn;
 use crate::dispatcher::handoff::Shared;
 use crate::dispatcher::stderr_forwarder;
-use crate::dispatcher::worker_handle::WorkerFactory;
+use crate::local::functions::TaskFn;
+use crate::local::worker_handle::WorkerFactory;
 use crate::model::failure_info::FailureKind;
 use crate::model::options::{JobOptions, PoolLimits};
 use crate::model::pool_error::{PoolError, PoolErrorKind};
 use crate::model::stats::Stats;
 use crate::model::task_error::TaskError;
 use crate::model::tuning::{DROP_TIMEOUT, STDERR_FLUSH_TIMEOUT};
+use crate::remote::launcher::HostSet;
 use crate::scheduler::event::Event;
 
 /// Worker processes that apply functions to items.
@@ -74,8 +74,6 @@ use crate::scheduler::event::Event;
 #[doc(alias = "ProcessPoolExecutor")]
 pub struct Pool {
     shared: Arc<Shared>,
-    /// The number of workers that it keeps, at most.
-    workers: AtomicUsize,
     chunk_size: Option<NonZeroUsize>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -91,8 +89,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn workers(&self) -> usize {
-        // Relaxed: the number orders nothing.
-        self.workers.load(Ordering::Relaxed)
+        self.shared.status.workers()
     }
 
     /// Sets the number of workers. Those that are too many leave when they have completed what they have started.
@@ -114,7 +111,7 @@ impl Pool {
         if !self.shared.is_ours() {
             return Err(PoolErrorKind::Forked.into());
         }
-        self.workers.store(workers, Ordering::Relaxed);
+        self.shared.status.set_workers(workers);
         self.shared.command(Event::Resize { workers });
         Ok(())
     }
@@ -229,15 +226,17 @@ impl Pool {
 
     pub(super) fn start(
         factory: WorkerFactory,
+        hosts: Option<HostSet>,
         limits: PoolLimits,
         chunk_size: Option<NonZeroUsize>,
     ) -> Result<Pool, PoolError> {
-        let may_fail = factory.preparation.is_some() || limits.start_timeout.is_some();
-        let shared = Arc::new(Shared::new(factory, limits)?);
+        // Whether a host can be used shows when its agent has been launched.
+        let may_fail = factory.preparation.is_some() || limits.start_timeout.is_some() || hosts.is_some();
+        let shared = Arc::new(Shared::new(factory, hosts, limits)?);
         let for_thread = shared.clone();
         let thread = thread::Builder::new().name("procession-pool".to_owned()).spawn(move || for_thread.run_thread());
         let thread = Mutex::new(Some(thread.map_err(PoolError::system("start its thread"))?));
-        let pool = Pool { shared, workers: AtomicUsize::new(limits.max_workers), chunk_size, thread };
+        let pool = Pool { shared, chunk_size, thread };
         // Without a preparation the first worker cannot fail for a reason that the caller could mend.
         if may_fail {
             pool.shared.status.wait_ready()?;
@@ -505,8 +504,11 @@ impl Drop for Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pool { shared, workers, chunk_size, thread: _ } = self;
+        let (Pool { shared, chunk_size, thread: _ }, workers) = (self, self.workers());
         let mut pool = f.debug_struct("Pool");
-        pool.field("workers", workers).field("chunk_size", chunk_size).field("broken", &shared.status.broken()).finish()
+        pool.field("workers", &workers)
+            .field("chunk_size", chunk_size)
+            .field("broken", &shared.status.broken())
+            .finish()
     }
 }

@@ -7,6 +7,8 @@ use procession_core::os::priority;
 
 use crate::model::options::PoolLimits;
 use crate::model::pool_error::{PoolError, PoolErrorKind};
+use crate::remote::launcher::HostSet;
+use crate::remote::remote_host::NO_DESCRIPTORS;
 use crate::wire::messages::Preparation;
 
 /// The kernel silently clamps other values.
@@ -44,6 +46,22 @@ pub(super) fn check_placement(preparation: &Preparation, processors: Option<&[us
         Some(processors) => processors.iter().try_for_each(|number| check_processor(*number)),
         None => Ok(()),
     }
+}
+
+/// Refuses hosts that cannot run this pool.
+pub(super) fn check_hosts(hosts: Option<&HostSet>, preparation: &Preparation) -> Result<(), PoolError> {
+    let Some(hosts) = hosts else { return Ok(()) };
+    if hosts.launchers.is_empty() && hosts.local_workers == 0 {
+        return invalid(
+            "the set of hosts is empty; name at least one, or leave it out to have all workers on this host",
+        );
+    }
+    if !hosts.launchers.is_empty() && preparation.has_descriptors() {
+        return invalid(format!(
+            "the initializer, the finalizer or the state cannot be sent to a worker: {NO_DESCRIPTORS}"
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses a processor that this process may not use. A thread of its own tries it out.

@@ -5,9 +5,9 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::dispatcher::functions::TaskFn;
 use crate::dispatcher::handoff::Shared;
 use crate::dispatcher::mailbox::Mailbox;
+use crate::local::functions::TaskFn;
 use crate::model::failure_info::FailureKind;
 use crate::model::ids::JobId;
 use crate::model::options::JobOptions;

@@ -7,8 +7,8 @@ use procession_core::{Function, Method, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::dispatcher::functions::TaskFn;
 use crate::dispatcher::handoff::Shared;
+use crate::local::functions::TaskFn;
 use crate::model::failure_info::FailureKind;
 use crate::model::options::JobOptions;
 
@@ -41,7 +41,7 @@ where
 {
     let method = Method::shared(function).map_err(unsendable)?;
     let make = Method::maker(identity::<C>).map_err(unsendable)?;
-    let context = codec::encode(context).map_err(unsendable)?;
+    let context = Arc::new(codec::encode(context).map_err(unsendable)?);
     Ok(TaskFn::With { make, context, method })
 }
 

@@ -6,11 +6,12 @@ use procession_core::LinkError;
 
 use super::Dispatcher;
 use super::job_buffers::PendingOutcome;
-use super::worker_handle::WorkerHandle;
+use crate::local::worker_handle::WorkerHandle;
 use crate::model::failure_info::{FailureInfo, FailureKind};
 use crate::model::ids::{TaskId, TaskRange, WorkerId};
 use crate::model::pool_error::PoolErrorKind;
 use crate::scheduler::event::{Action, Event, Outcome, Refusal};
+use crate::wire::host_messages::HostOrder;
 
 impl Dispatcher {
     /// Executes an action. What fails becomes an event, about which the scheduler decides in the same round.
@@ -21,28 +22,47 @@ impl Dispatcher {
             Action::Revoke { worker, count } => self.revoke(worker, count),
             Action::Finish { tasks, outcome } => self.finish(tasks, outcome),
             Action::Retry { task } => self.retry(task),
-            Action::Leave { worker } => self.workers.with(worker, WorkerHandle::leave),
-            Action::Terminate { worker } => self.workers.with(worker, |handle| handle.child().terminate()),
-            Action::Kill { worker } => self.workers.with(worker, |handle| handle.child().kill()),
+            Action::Leave { worker } => self.order(worker, WorkerHandle::leave, HostOrder::Leave { worker: worker.0 }),
+            Action::Terminate { worker } => {
+                self.order(worker, |handle| handle.child().terminate(), HostOrder::Terminate { worker: worker.0 });
+            }
+            Action::Kill { worker } => self.kill(worker),
             Action::KillLate { worker } => self.kill_late(worker),
             Action::Break => self.set_broken(),
             Action::End => self.driver.has_ended = true,
         }
     }
 
+    /// Gives a worker an order, in the one way or the other.
+    fn order(&mut self, id: WorkerId, local: impl FnOnce(&mut WorkerHandle), remote: HostOrder) {
+        if self.workers.get(id).is_some() {
+            self.workers.with(id, local);
+        } else if !self.workers.remote.order(id, remote) {
+            self.driver.emit_again(Event::Exited { worker: id });
+        }
+    }
+
+    fn kill(&mut self, worker: WorkerId) {
+        self.order(worker, |handle| handle.child().kill(), HostOrder::Kill { worker: worker.0 });
+    }
+
     /// Starts a process. One that cannot be started is to the scheduler a worker that died at once.
     fn start(&mut self, worker: WorkerId) {
-        if !self.workers.spawn(worker) {
+        if !self.workers.spawn(worker, self.driver.now) {
             self.driver.emit_again(Event::StartFailed { worker });
         }
     }
 
     fn send(&mut self, worker: WorkerId, tasks: TaskRange, chunk_size: u64) {
         // A worker that has ended meanwhile, or a job that was closed, is handled by events that are under way.
-        let (Some(handle), Some(buffers)) = (self.workers.get_mut(worker), self.jobs.get(tasks.job)) else { return };
+        let Some(buffers) = self.jobs.get(tasks.job) else { return };
         let Some((batch, items)) = buffers.arguments(tasks) else { return };
-        let chunk = (buffers.function, chunk_size);
-        if let Err(error) = handle.send(chunk, &self.jobs.functions, batch, items) {
+        let (chunk, functions) = ((buffers.function, chunk_size), &self.jobs.functions);
+        let sent = match self.workers.get_mut(worker) {
+            Some(handle) => handle.send(chunk, functions, batch, items),
+            None => self.workers.remote.send(worker, chunk, functions, batch, items),
+        };
+        if let Err(error) = sent {
             self.not_sent(worker, tasks, &error);
         }
     }
@@ -63,19 +83,30 @@ impl Dispatcher {
         self.execute_all();
     }
 
-    /// Revokes tasks, and reports at once how many. A worker that is stopped or has ended does not delay that.
+    /// Revokes tasks, and reports at once how many. A worker that is stopped or has ended does not delay that. On another host, the
+    /// answer comes later.
     fn revoke(&mut self, worker: WorkerId, count: u64) {
-        let Some(handle) = self.workers.get_mut(worker) else { return };
+        let Some(handle) = self.workers.get_mut(worker) else {
+            if let Some(unstarted) = self.workers.remote.revoke(worker, count) {
+                self.driver.emit_again(Event::Revoked { worker, count: 0, unstarted });
+            }
+            return;
+        };
         let count = handle.revoke(count);
         // Read after the revoke: what is left was not asked for, or could not be revoked behind a full ring.
         let unstarted = handle.channel.in_transit();
         self.driver.emit_again(Event::Revoked { worker, count, unstarted });
     }
 
-    /// Revokes all unstarted tasks of some workers, so that the rest is known to have started. That needs nothing of a worker that
-    /// has ended or is stopped.
+    /// Revokes all unstarted tasks of those workers that are on this host, so that the rest is known to have started. That needs nothing
+    /// of a worker that has ended or is stopped.
     pub(super) fn revoke_unstarted(&mut self, workers: Vec<WorkerId>) {
-        workers.into_iter().for_each(|worker| self.revoke(worker, u64::MAX));
+        for worker in workers {
+            // On another host the answer would come after the outcome that it is for.
+            if self.workers.get(worker).is_some() {
+                self.revoke(worker, u64::MAX);
+            }
+        }
     }
 
     /// Drops the failure of a task that is tried again.
@@ -138,11 +169,10 @@ impl Dispatcher {
     /// Kills a worker that was not ready in time, and keeps that as the failure by which the pool may break.
     fn kill_late(&mut self, worker: WorkerId) {
         let limit = self.workers.start_timeout.unwrap_or_default();
-        let Some(handle) = self.workers.get_mut(worker) else { return };
-        handle.child().kill();
         // Its end is not to replace this reason.
-        handle.has_reported = true;
-        let worker = handle.info().name.to_string();
+        let name = self.workers.set_reported(worker);
+        self.kill(worker);
+        let worker = name;
         self.workers.failure = Some(PoolErrorKind::StartTimeout { worker, limit }.into());
     }
 

@@ -5,18 +5,34 @@
 
 use std::io;
 
-use procession_core::os::signal::{SIGABRT, SIGKILL};
+use procession_core::os::signal::SIGKILL;
 use procession_process::ExitStatus;
 
 use super::Dispatcher;
 use super::stderr_forwarder;
-use super::worker_handle::WorkerHandle;
-use crate::model::failure_info::ExitInfo;
+use crate::local::exit::exit_info;
+use crate::local::worker_handle::WorkerHandle;
+use crate::model::failure_info::{FailureKind, WorkerInfo};
 use crate::model::ids::WorkerId;
 use crate::model::init_failure::{Cause, InitFailure, Step};
 use crate::model::pool_error::{PoolError, PoolErrorKind};
 use crate::model::trace;
 use crate::scheduler::event::Event;
+
+/// How far a worker had come when it ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WorkerLife {
+    pub(super) has_reported: bool,
+    pub(super) has_finalized: bool,
+    pub(super) is_leaving: bool,
+}
+
+impl WorkerLife {
+    fn of(handle: &WorkerHandle) -> WorkerLife {
+        let WorkerHandle { has_reported, has_finalized, .. } = *handle;
+        WorkerLife { has_reported, has_finalized, is_leaving: handle.is_leaving() }
+    }
+}
 
 impl Dispatcher {
     /// Removes a worker that has ended, after all that it has written was read.
@@ -27,18 +43,10 @@ impl Dispatcher {
         self.workers.read_all();
         self.ingest(id);
         let Some(handle) = self.workers.remove(id) else { return };
-        self.check_exit_steps(&handle, status);
-        let info = handle.info().clone();
-        trace::worker_ended(&info.name, info.pid, &status, handle.is_leaving());
-        if !handle.has_reported {
-            let (worker, end) = (info.name.to_string(), status.to_string());
-            self.workers.failure = Some(PoolErrorKind::ExitedEarly { worker, end }.into());
-        }
-        let (is_killed, is_aborted) = (status.signal() == Some(SIGKILL), status.signal() == Some(SIGABRT));
-        // The kernel's count is only looked at after a kill, or the end of another worker would use it up.
-        let is_oom_kill = is_killed && self.workers.oom.take_kill();
-        let out_of_memory = is_oom_kill || is_aborted && handle.stderr_tail.reports_alloc_failure();
-        self.workers.set_exited(id, info, exit_info(&handle, status, out_of_memory));
+        let (info, life) = (handle.info().clone(), WorkerLife::of(&handle));
+        self.check_end(&info, life, status);
+        let exit = exit_info(&handle, status, &mut self.workers.oom);
+        self.workers.set_exited(id, info, FailureKind::Died(Box::new(exit)));
         // First what it had not started: what is left then was running, and may have killed it.
         self.driver.emit(Event::Unstarted { worker: id, count: handle.channel.unstarted() });
         self.driver.emit(Event::Exited { worker: id });
@@ -52,19 +60,29 @@ impl Dispatcher {
         self.status.add_finalizer_error(error);
     }
 
+    /// Records what the end of a worker says beyond its tasks.
+    pub(super) fn check_end(&mut self, info: &WorkerInfo, life: WorkerLife, status: ExitStatus) {
+        self.check_exit_steps(info, life, status);
+        trace::worker_ended(&info.name, info.pid, &status, life.is_leaving);
+        if !life.has_reported {
+            let (worker, end) = (info.name.to_string(), status.to_string());
+            self.workers.failure = Some(PoolErrorKind::ExitedEarly { worker, end }.into());
+        }
+    }
+
     /// Records that the end of a worker has cut its finalizer off, or the drop of its state, if it did.
-    fn check_exit_steps(&mut self, handle: &WorkerHandle, status: ExitStatus) {
+    fn check_exit_steps(&mut self, info: &WorkerInfo, life: WorkerLife, status: ExitStatus) {
         let (finalizes, drops_state) = self.workers.exit_steps();
-        let (step, has_step) = if handle.has_finalized || !finalizes {
+        let (step, has_step) = if life.has_finalized || !finalizes {
             // The pool itself kills workers without waiting for destructors, and reports no such kill.
             (Step::DropState, drops_state && status.signal() != Some(SIGKILL))
         } else {
             (Step::Finalizer, true)
         };
-        if has_step && handle.has_reported && handle.is_leaving() && !status.success() {
+        if has_step && life.has_reported && life.is_leaving && !status.success() {
             let text = format!("its worker ended with {status} before it had come to its end");
             let failure = step.failed(Cause::NotRun(text));
-            self.exit_step_failed(handle.info().name.to_string(), failure);
+            self.exit_step_failed(info.name.to_string(), failure);
         }
     }
 
@@ -83,16 +101,10 @@ impl Dispatcher {
         self.driver.has_ended = true;
         for handle in self.workers.kill_all() {
             if let Some(status) = handle.child().exit_status() {
-                self.check_exit_steps(&handle, status);
+                self.check_exit_steps(handle.info(), WorkerLife::of(&handle), status);
             }
         }
         // Last, so that a thread which has joined the pool finds the errors of all finalizers.
         self.status.set_ended();
     }
-}
-
-/// Collects what the errors of tasks say about the end of their worker.
-fn exit_info(handle: &WorkerHandle, status: ExitStatus, out_of_memory: bool) -> ExitInfo {
-    let (panic, link_error) = (handle.child().panic(), handle.link_error().map(str::to_owned));
-    ExitInfo { status, panic, link_error, out_of_memory, stderr: handle.stderr_tail.text() }
 }

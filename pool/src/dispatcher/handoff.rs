@@ -13,14 +13,15 @@ use procession_core::os::mutex;
 use super::Dispatcher;
 use super::lock::{LockGuard, Locked};
 use super::mailbox::Wait;
-use super::poller::Poller;
 use super::status::Status;
-use super::worker_handle::WorkerFactory;
+use crate::local::poller::Poller;
+use crate::local::worker_handle::WorkerFactory;
 use crate::model::ids::JobId;
 use crate::model::options::PoolLimits;
 use crate::model::pool_error::{PoolError, PoolErrorKind};
 use crate::model::stats::Stats;
 use crate::model::tuning::{CALLER_SPIN, KERNEL_POLL_INTERVAL, POLLS_PER_YIELD, SHORT_TASK};
+use crate::remote::launcher::HostSet;
 use crate::scheduler::event::Event;
 
 /// One pool's dispatcher and its lock.
@@ -65,10 +66,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(factory: WorkerFactory, limits: PoolLimits) -> Result<Shared, PoolError> {
+    pub(crate) fn new(factory: WorkerFactory, hosts: Option<HostSet>, limits: PoolLimits) -> Result<Shared, PoolError> {
         let status: Arc<Status> = Arc::default();
+        status.set_workers(limits.max_workers);
         let poller = Arc::new(Poller::new().map_err(PoolError::system("make what it sleeps over"))?);
-        let dispatcher = Dispatcher::new(status.clone(), poller.clone(), factory, limits)?;
+        let dispatcher = Dispatcher::new(status.clone(), poller.clone(), factory, hosts, limits)?;
         Ok(Shared {
             owner: ProcessIdentity::current(),
             own_thread: OnceLock::new(),

@@ -16,9 +16,10 @@ use procession_core::{Buffer, codec};
 
 use super::Dispatcher;
 use super::job_buffers::PendingOutcome;
-use super::worker_handle::WorkerHandle;
+use crate::local::worker_handle::WorkerHandle;
 use crate::model::failure_info::{FailureInfo, FailureKind};
 use crate::model::ids::WorkerId;
+use crate::model::init_failure::InitFailure;
 use crate::model::pool_error::PoolErrorKind;
 use crate::scheduler::event::Event;
 use crate::wire::channel::WorkerChannel;
@@ -46,35 +47,40 @@ impl Dispatcher {
                     handle.descriptors.push_back(message.into_parts().1);
                 }
             }
-            Report::Ready => {
-                self.set_reported(worker);
-                self.status.set_ready();
-                self.driver.emit(Event::Ready { worker });
-            }
-            Report::Finalized => self.workers.with(worker, |handle| handle.has_finalized = true),
-            Report::ExitStepFailed(failure) => {
-                self.workers.with(worker, |handle| handle.has_finalized = true);
-                let name = self.set_reported(worker);
-                self.exit_step_failed(name, failure);
-            }
-            Report::InitFailed(failure) => {
-                let name = self.set_reported(worker);
-                // Before the event: where that breaks the pool, this is the reason that callers see.
-                self.workers.failure = Some(PoolErrorKind::Initializer { worker: name, failure }.into());
-                self.driver.emit(Event::InitFailed { worker });
-            }
+            Report::Ready => self.worker_ready(worker),
+            Report::Finalized => self.workers.set_finalized(worker),
+            Report::ExitStepFailed(failure) => self.worker_exit_step_failed(worker, failure),
+            Report::InitFailed(failure) => self.worker_init_failed(worker, failure),
         }
     }
 
-    /// Records that a worker has reported whether it is ready, and returns its name.
-    fn set_reported(&mut self, worker: WorkerId) -> String {
-        let Some(handle) = self.workers.get_mut(worker) else { return String::new() };
-        handle.has_reported = true;
-        handle.info().name.to_string()
+    /// Handles that a worker is ready.
+    pub(super) fn worker_ready(&mut self, worker: WorkerId) {
+        self.workers.set_reported(worker);
+        self.status.set_ready();
+        self.driver.emit(Event::Ready { worker });
+    }
+
+    /// Handles that a worker could not prepare itself.
+    pub(super) fn worker_init_failed(&mut self, worker: WorkerId, failure: InitFailure) {
+        let name = self.workers.set_reported(worker);
+        // Before the event: where that breaks the pool, this is the reason that callers see.
+        self.workers.failure = Some(PoolErrorKind::Initializer { worker: name, failure }.into());
+        self.driver.emit(Event::InitFailed { worker });
+    }
+
+    /// Handles that the finalizer of a worker has failed, or the drop of its state.
+    pub(super) fn worker_exit_step_failed(&mut self, worker: WorkerId, failure: InitFailure) {
+        self.workers.set_finalized(worker);
+        let name = self.workers.set_reported(worker);
+        self.exit_step_failed(name, failure);
     }
 
     /// Handles everything that was read from the rings.
     pub(super) fn ingest_all(&mut self) {
+        if !self.workers.remote.is_empty() {
+            self.ingest_hosts();
+        }
         for worker in self.workers.exceeding_memory(self.driver.now) {
             self.driver.emit(Event::MemoryExceeded { worker });
         }
@@ -83,8 +89,8 @@ impl Dispatcher {
 
     /// Handles what was read from one worker's ring.
     pub(super) fn ingest(&mut self, id: WorkerId) {
-        let Some(handle) = self.workers.get_mut(id) else { return };
-        let (mut bytes, mut offset) = (mem::take(&mut handle.inbound), 0);
+        let Some(inbound) = self.workers.inbound(id) else { return };
+        let (mut bytes, mut offset) = (mem::take(inbound), 0);
         while offset < bytes.len() {
             // The results of one chunk at a time, because the next one may be of another job.
             // Results of a worker that holds no tasks are read as well, and the scheduler kills it for them.
@@ -108,10 +114,10 @@ impl Dispatcher {
                 self.ingest_failure(id, body);
             }
         }
-        if let Some(handle) = self.workers.get_mut(id) {
+        if let Some(inbound) = self.workers.inbound(id) {
             // What is incomplete, or waits for descriptors, stays in front of what comes next.
             bytes.drain(..offset);
-            handle.inbound = bytes;
+            *inbound = bytes;
         }
     }
 
@@ -128,14 +134,20 @@ impl Dispatcher {
 
     /// Keeps results until the scheduler has decided about them, which it does at once.
     fn ingest_results(&mut self, id: WorkerId, bytes: Vec<u8>, offset: usize, extent: &ResultExtent) {
-        let Some(handle) = self.workers.get_mut(id) else { return };
-        let descriptors = handle.descriptors.drain(..extent.with_descriptors).collect();
+        // A worker on another host sends neither descriptors nor buffers.
+        let mut handle = self.workers.get_mut(id);
+        let descriptors = handle.as_mut().map(|handle| handle.descriptors.drain(..extent.with_descriptors).collect());
         if let Some(tasks) = self.driver.scheduler.front(id)
             && let Some(buffers) = self.jobs.get_mut(tasks.job)
         {
             let results = &bytes[offset..offset + extent.len];
-            let opened = if extent.in_buffers > 0 { open_buffers(&handle.channel, results) } else { VecDeque::new() };
-            let raw = RawResults { bytes, offset, descriptors, buffers: opened, worker: handle.info().clone() };
+            let opened = match handle {
+                Some(handle) if extent.in_buffers > 0 => open_buffers(&handle.channel, results),
+                _ => VecDeque::new(),
+            };
+            let Some(worker) = self.workers.info(id) else { return };
+            let descriptors = descriptors.unwrap_or_default();
+            let raw = RawResults { bytes, offset, descriptors, buffers: opened, worker };
             let results = ResultBatch::values(tasks.first, extent.count, raw);
             buffers.set_pending(Some(PendingOutcome::Results(results)));
         }
@@ -165,10 +177,8 @@ impl Dispatcher {
     /// Sends the start times of running tasks that have a timeout.
     pub(super) fn report_running_since(&mut self) {
         for worker in self.driver.scheduler.needs_start_time() {
-            let Some(handle) = self.workers.get(worker) else { continue };
             let load = self.driver.scheduler.front_and_load(worker).map_or(0, |(_, load)| load);
-            if handle.has_started_one_of(load) {
-                let since = handle.channel.running_since();
+            if let Some(since) = self.workers.running_since(worker, load) {
                 self.driver.emit(Event::Running { worker, since });
             }
         }

@@ -18,7 +18,7 @@ use crate::wire::results::ResultBatch;
 /// The arguments and outcomes of one job.
 #[derive(Debug)]
 pub(super) struct JobBuffers {
-    /// The number of its function in the [`FunctionTable`](super::functions::FunctionTable).
+    /// The number of its function in the [`FunctionTable`](crate::local::functions::FunctionTable).
     pub(super) function: u32,
     pub(super) mailbox: Arc<Mailbox>,
     /// The batches of which a task has not ended. Arguments are kept until then, because the worker that has them may die.

@@ -8,9 +8,9 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::functions::{FunctionTable, TaskFn};
 use super::job_buffers::JobBuffers;
 use super::mailbox::{Delivered, Listener, Mailbox};
+use crate::local::functions::{FunctionTable, TaskFn};
 use crate::model::failure_info::FailureInfo;
 use crate::model::ids::{JobId, TaskRange};
 use crate::model::options::JobOptions;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::Dispatcher;
 use super::mailbox::Listener;
-use super::poller::Poller;
+use crate::local::poller::Poller;
 use crate::model::ids::JobId;
 use crate::model::tuning::{ALARM_SLACK, POLL_INTERVAL};
 

@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn values(first: u64, count: u64) -> ResultBatch {
-        let worker = WorkerInfo { name: "worker".into(), pid: 1 };
+        let worker = WorkerInfo { name: "worker".into(), pid: 1, host: None };
         let (descriptors, buffers) = (VecDeque::new(), VecDeque::new());
         ResultBatch::values(first, count, RawResults { bytes: Vec::new(), offset: 0, descriptors, buffers, worker })
     }

@@ -7,20 +7,16 @@
 mod driver;
 mod execute;
 mod exits;
-pub(crate) mod functions;
 pub(crate) mod handoff;
+mod hosts;
 mod ingest;
 mod job_buffers;
 mod jobs;
 mod lock;
 pub(crate) mod mailbox;
-mod oom;
-mod poller;
 pub(crate) mod stats;
 pub(crate) mod status;
-mod stderr;
 pub(crate) mod stderr_forwarder;
-pub(crate) mod worker_handle;
 mod workers;
 
 use std::sync::Arc;
@@ -29,16 +25,17 @@ use std::time::Instant;
 use procession_core::os::clock;
 
 use self::driver::Driver;
-use self::functions::TaskFn;
 use self::jobs::Jobs;
 use self::mailbox::{Listener, Mailbox};
-use self::poller::{Poller, Readiness};
 use self::status::Status;
-use self::worker_handle::WorkerFactory;
 use self::workers::Workers;
+use crate::local::functions::TaskFn;
+use crate::local::poller::{Poller, Readiness};
+use crate::local::worker_handle::WorkerFactory;
 use crate::model::ids::{JobId, TaskRange};
 use crate::model::options::{JobOptions, PoolLimits};
 use crate::model::pool_error::PoolError;
+use crate::remote::launcher::HostSet;
 use crate::scheduler::event::Event;
 use crate::wire::arguments::ArgumentBatch;
 use crate::wire::channel::Doorbell;
@@ -58,9 +55,10 @@ impl Dispatcher {
         status: Arc<Status>,
         poller: Arc<Poller>,
         factory: WorkerFactory,
+        hosts: Option<HostSet>,
         limits: PoolLimits,
     ) -> Result<Dispatcher, PoolError> {
-        let (driver, workers) = (Driver::new(limits), Workers::new(poller, factory, &limits));
+        let (driver, workers) = (Driver::new(limits), Workers::new(poller, factory, hosts, &limits));
         let mut new = Dispatcher { driver, workers, jobs: Jobs::default(), status };
         new.driver.emit(Event::Tick);
         while let Some(action) = new.driver.next_action() {
@@ -171,8 +169,10 @@ impl Dispatcher {
             match ready {
                 Readiness::ControlReadable(worker) => self.poll_control(*worker),
                 // A stream that has ended is closed, and leaves the poller by that.
-                Readiness::StderrReadable(worker) => self.workers.with(*worker, |handle| handle.stderr_tail.forward()),
-                Readiness::Exited(_) => {}
+                Readiness::StderrReadable(worker) => {
+                    self.workers.with(*worker, |handle| handle.stderr_tail.read(stderr_forwarder::forward));
+                }
+                Readiness::Exited(_) | Readiness::HostReadable(_) => {}
             }
         }
         // What a notification was held back for lies in the rings, which are read next.
@@ -210,7 +210,8 @@ impl Dispatcher {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         // A caller may wait for a single result whose worker delays its notification.
         let delayed = self.workers.delayed_notification().filter(|_| self.jobs.is_streaming() && self.is_busy());
-        let at = self.driver.scheduler.deadline().into_iter().chain(delayed).min()?;
+        let hosts = self.workers.remote.deadline();
+        let at = self.driver.scheduler.deadline().into_iter().chain(delayed).chain(hosts).min()?;
         Instant::now().checked_add(at.saturating_sub(clock::monotonic()))
     }
 
@@ -228,6 +229,10 @@ impl Dispatcher {
         }
         // Not before all actions were executed: the error of a task names the end of its worker.
         self.workers.forget_exited();
+        // All that this turn has for an agent leaves in one write.
+        if !self.workers.remote.is_empty() {
+            self.workers.remote.flush();
+        }
     }
 
     /// Executes actions until there are none, those included that an action has caused.

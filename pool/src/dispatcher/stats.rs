@@ -30,26 +30,23 @@ impl Dispatcher {
 
     /// Returns the figures of one worker. `None` if it has no process.
     fn worker_stats(&self, (id, phase, load, done): (WorkerId, WorkerPhase, u64, u64)) -> Option<WorkerStats> {
-        let handle = self.workers.get(id)?;
-        let WorkerInfo { name, pid } = handle.info().clone();
+        let WorkerInfo { name, pid, .. } = self.workers.info(id)?;
         let state = match phase {
             WorkerPhase::Starting => WorkerState::Starting,
             WorkerPhase::Ready => WorkerState::Ready,
             _ => WorkerState::Leaving,
         };
-        // Until the worker has started it, `running_since` is that of the task before.
-        let front = self.driver.scheduler.front_and_load(id).filter(|_| handle.has_started_one_of(load));
-        let running_for = || clock::monotonic().saturating_sub(handle.channel.running_since());
-        let task = front.map(|(task, _)| (task.index, running_for()));
-        Some(WorkerStats { name: name.to_string(), pid, state, load, done, task, memory: handle.resident_memory() })
+        let front = self.driver.scheduler.front_and_load(id);
+        let task = front.zip(self.workers.running_since(id, load));
+        let task = task.map(|((task, _), since)| (task.index, clock::monotonic().saturating_sub(since)));
+        Some(WorkerStats { name: name.to_string(), pid, state, load, done, task, memory: self.workers.memory(id) })
     }
 
     /// Returns whether a worker has started a task of this job.
     pub(crate) fn is_running(&self, job: JobId) -> bool {
-        self.workers.ids().into_iter().any(|id| {
+        self.driver.scheduler.worker_loads().any(|(id, _, load, _)| {
             let front = self.driver.scheduler.front_and_load(id).filter(|(task, _)| task.job == job);
-            let handle = self.workers.get(id);
-            front.zip(handle).is_some_and(|((_, load), handle)| handle.has_started_one_of(load))
+            front.is_some() && self.workers.running_since(id, load).is_some()
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It has a lock of its own, so that a thread may wait for the end of a pool without keeping others from using it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -17,6 +17,8 @@ use crate::model::tuning::MAX_FINALIZER_ERRORS;
 pub(crate) struct Status {
     state: Mutex<State>,
     changed: Condvar,
+    /// The number of workers that the pool keeps, at most.
+    workers: AtomicUsize,
     pub(super) counts: Counts,
 }
 
@@ -39,6 +41,22 @@ pub(super) struct Counts {
 }
 
 impl Status {
+    /// Returns the number of workers that the pool keeps, at most.
+    pub(crate) fn workers(&self) -> usize {
+        // Relaxed: the number orders nothing.
+        self.workers.load(Ordering::Relaxed)
+    }
+
+    /// Records how many workers the pool keeps, at most.
+    pub(crate) fn set_workers(&self, workers: usize) {
+        self.workers.store(workers, Ordering::Relaxed);
+    }
+
+    /// Records that the pool keeps `more` workers than before, and returns how many that are.
+    pub(super) fn add_workers(&self, more: usize) -> usize {
+        self.workers.fetch_add(more, Ordering::Relaxed) + more
+    }
+
     /// Records that a worker has been ready.
     pub(super) fn set_ready(&self) {
         self.change(|state| state.ready = true);

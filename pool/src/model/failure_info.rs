@@ -23,6 +23,9 @@ pub(crate) struct WorkerInfo {
     #[serde(with = "text")]
     pub(crate) name: Arc<str>,
     pub(crate) pid: u32,
+    /// The host, if it is another one than that of the pool.
+    #[serde(with = "optional_text")]
+    pub(crate) host: Option<Arc<str>>,
 }
 
 /// The cause of a failure.
@@ -117,7 +120,8 @@ impl FailureInfo {
     /// Returns the worker as error messages name it.
     pub(crate) fn worker_text(&self) -> String {
         match &self.worker {
-            Some(WorkerInfo { name, pid }) => format!("worker `{name}` (pid {pid})"),
+            Some(WorkerInfo { name, pid, host: None }) => format!("worker `{name}` (pid {pid})"),
+            Some(WorkerInfo { name, pid, host: Some(host) }) => format!("worker `{name}` (pid {pid} on host `{host}`)"),
             None => "a worker".to_owned(),
         }
     }
@@ -147,6 +151,21 @@ impl ExitInfo {
         }
         link_error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))?;
         last_line(stderr).map_or(Ok(()), |line| write!(f, "; its last words on standard error: {line}"))
+    }
+}
+
+/// As [`text`], for a text that may be missing.
+mod optional_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+        text.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(Arc::from))
     }
 }
 

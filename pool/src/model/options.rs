@@ -60,6 +60,8 @@ pub(crate) struct PoolLimits {
     pub(crate) exit_timeout: Option<Duration>,
     /// Time from SIGTERM to SIGKILL.
     pub(crate) kill_timeout: Duration,
+    /// Whether `max_workers` grows when more processors of other hosts become known.
+    pub(crate) grows_with_hosts: bool,
 }
 
 impl PoolLimits {
@@ -75,6 +77,7 @@ impl PoolLimits {
             max_memory: None,
             exit_timeout: Some(EXIT_TIMEOUT),
             kill_timeout: KILL_TIMEOUT,
+            grows_with_hosts: false,
         }
     }
 }

@@ -55,6 +55,8 @@ pub(crate) enum PoolErrorKind {
     /// The options of the builder contradict each other or themselves.
     #[error("{0}")]
     Invalid(String),
+    #[error("cannot use host `{host}`: {why}")]
+    Host { host: String, why: String },
     #[error("cannot share memory with a worker: {0}")]
     Memory(MappingError),
     #[error("the pool cannot {0}: {1}")]

@@ -100,6 +100,42 @@ pub(crate) const MAX_UNREGISTERED: usize = 256;
 /// open files is reached. A guard.
 pub(crate) const DESCRIPTOR_WEIGHT: usize = 1 << 20;
 
+// The link between a pool and the agent of a host.
+
+/// Bytes of streams in one frame, at most. Larger: a message waits longer behind large values. Smaller: more system calls.
+/// Chosen: 256 KiB are 2 ms on a link of 1 Gbit/s.
+pub(crate) const MAX_FRAME_BYTES: usize = 256 << 10;
+/// Bytes of one stream in a frame, before it is the turn of the next stream. Larger: other workers wait longer. Smaller: more
+/// messages in a frame. Chosen.
+pub(crate) const MAX_PIECE_BYTES: usize = 64 << 10;
+/// Bytes of results that wait in an agent from which on it reads no more from its workers. Larger: memory. Smaller: the link runs dry.
+/// Chosen: several frames.
+pub(crate) const MAX_QUEUED_RESULT_BYTES: usize = 2 << 20;
+/// Bytes of workers' standard error that wait in an agent, at most; what comes then is dropped. Larger: memory. Smaller: more is lost
+/// where a link is slow. A guard.
+pub(crate) const MAX_QUEUED_STDERR_BYTES: usize = 256 << 10;
+/// Frames that are read from one link in a row. Larger: other links wait. Smaller: the pool's lock more often. A guard.
+pub(crate) const MAX_FRAMES_PER_READ: usize = 16;
+/// Time that an agent polls its link and rings after news of short tasks. Larger: it takes processor time from its workers. Smaller:
+/// two wake-ups more for each of several short tasks. Measured as `CALLER_SPIN`.
+pub(crate) const AGENT_SPIN: Duration = Duration::from_micros(50);
+/// Time between two looks of an agent at what its busy workers have started. Larger: timeouts and the takeover of tasks are late.
+/// Smaller: wake-ups while long tasks run. Chosen.
+pub(crate) const STARTED_REPORT_INTERVAL: Duration = Duration::from_millis(5);
+/// Time between two beats of an agent without a lease, and between two reports of its workers' memory. Larger: memory limits are
+/// noticed later. Smaller: more messages. Chosen.
+pub(crate) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Beats of an agent that follow each other at once. Larger: more messages. Smaller: a single slow one counts as the round trip. Chosen.
+pub(crate) const FIRST_BEATS: u64 = 4;
+/// Launches of agents at the same time, at most. Larger: more threads, and servers that refuse them. Smaller: many hosts start
+/// later. `sshd` drops some beyond 10 and all beyond 100 that have not logged in.
+pub(crate) const MAX_LAUNCHES: usize = 32;
+/// Time before the second launch for a host in a row that has failed; it doubles with each one more. Larger: a slow recovery. Smaller:
+/// more launches for nothing. Chosen.
+pub(crate) const FIRST_RELAUNCH_DELAY: Duration = Duration::from_millis(250);
+/// The longest such time. Larger: a host that returns is used later. Smaller: more launches for nothing. Chosen.
+pub(crate) const MAX_RELAUNCH_DELAY: Duration = Duration::from_secs(30);
+
 // How far the caller's input is read ahead.
 
 /// Chunks for each worker: one that runs, one that follows, and one for the fastest. Larger: more memory. Smaller: workers wait

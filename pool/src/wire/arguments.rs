@@ -9,7 +9,7 @@ use procession_core::BufferHandle;
 use procession_core::codec::{self, EncodeError, Handles, Message};
 use serde::Serialize;
 
-use super::item::{ItemHead, ItemKind};
+use super::item::{self, Item, ItemHead, ItemKind};
 use crate::model::tuning::{DESCRIPTOR_WEIGHT, MAX_RESERVED_BYTES};
 
 /// Arguments of consecutive tasks, each as an item.
@@ -39,6 +39,19 @@ impl ArgumentBatch {
         codec::append(&handle, &mut body)?;
         let bytes = [ItemHead::new(ItemKind::InBuffer, body.len()).bytes(), &body].concat();
         Ok(ArgumentBatch { ends: vec![bytes.len()], bytes, ..ArgumentBatch::default() })
+    }
+
+    /// Returns the batch of `count` tasks whose items lie one behind another. `None` if they do not, or if one needs more than its bytes.
+    pub(crate) fn of_items(bytes: Vec<u8>, count: u64) -> Option<ArgumentBatch> {
+        // Each item has a byte at least, so what is reserved is bounded by what has come.
+        let mut ends = Vec::with_capacity(usize::try_from(count).ok()?.min(bytes.len()));
+        let mut end = 0;
+        while let Some(Item { kind: ItemKind::Value, len, .. }) = item::read(&bytes[end..]) {
+            end += len;
+            ends.push(end);
+        }
+        let is_whole = end == bytes.len() && ends.len() as u64 == count;
+        is_whole.then(|| ArgumentBatch { bytes, ends, ..ArgumentBatch::default() })
     }
 
     /// Returns an empty batch for the tasks after these, which are probably as many and as heavy.

@@ -33,6 +33,14 @@ impl Preparation {
         let makes_state = self.state.is_some() || self.local_state.is_some();
         self.initializer.is_some() || makes_state || self.niceness.is_some()
     }
+
+    /// Returns whether an argument holds a file or a socket.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        let initializer = self.initializer.as_ref().map(|initializer| &initializer.call.argument);
+        let states = self.state.iter().chain(&self.local_state).map(|state| &state.argument);
+        let finalizer = self.finalizer.as_ref().map(|finalizer| &finalizer.argument);
+        states.chain(initializer).chain(finalizer).any(|argument| !argument.descriptors().is_empty())
+    }
 }
 
 /// A function and its argument.

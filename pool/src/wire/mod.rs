@@ -14,10 +14,13 @@
 //! A worker publishes each result before the next task starts, so a worker that dies loses the task that it was running and no
 //! finished one. The [claim] says which tasks it had started, so the pool can take back the others at any time.
 
+pub(crate) mod agent_link;
 pub(crate) mod arguments;
 pub(crate) mod channel;
 pub(crate) mod claim;
+pub(crate) mod host_messages;
 pub(crate) mod item;
 pub mod lease;
 pub(crate) mod messages;
+pub(crate) mod outbox;
 pub(crate) mod results;

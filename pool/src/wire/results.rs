@@ -262,7 +262,7 @@ mod tests {
     fn results(items: &[(ItemKind, &[u8])], descriptors: VecDeque<Handles>) -> RawResults {
         let bytes =
             items.iter().flat_map(|(kind, body)| [ItemHead::new(*kind, body.len()).bytes(), body].concat()).collect();
-        let worker = WorkerInfo { name: "worker".into(), pid: 1 };
+        let worker = WorkerInfo { name: "worker".into(), pid: 1, host: None };
         RawResults { bytes, offset: 0, descriptors, buffers: VecDeque::new(), worker }
     }
 

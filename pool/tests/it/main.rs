@@ -2,6 +2,7 @@
 
 procession_process::init_at_load!();
 
+mod agents;
 mod asynchronous;
 mod blame;
 mod broadcasts;

@@ -4,6 +4,7 @@
 //! function with a context is unregistered with its job.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use procession_core::codec::Message;
 use procession_core::{Function, Method};
@@ -17,7 +18,7 @@ pub(crate) enum TaskFn {
     /// The context is made in each worker, from a message.
     With {
         make: Method,
-        context: Message,
+        context: Arc<Message>,
         method: Method,
     },
 }
@@ -43,6 +44,15 @@ impl FunctionTable {
         self.next = self.next.wrapping_add(1);
         self.functions.insert(id, function);
         id
+    }
+
+    /// Enters a function under the number that another process has given it.
+    pub(crate) fn insert(&mut self, id: u32, function: TaskFn) {
+        self.functions.insert(id, function);
+    }
+
+    pub(crate) fn get(&self, id: u32) -> Option<&TaskFn> {
+        self.functions.get(&id)
     }
 
     /// Returns the order that registers a function in a worker.

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 /// The count of such kills in this process's cgroup.
 #[derive(Debug)]
-pub(super) struct OomCounter {
+pub(crate) struct OomCounter {
     events: Option<PathBuf>,
     seen: u64,
 }
 
 impl OomCounter {
-    pub(super) fn new() -> OomCounter {
+    pub(crate) fn new() -> OomCounter {
         OomCounter::over(events())
     }
 
@@ -22,7 +22,7 @@ impl OomCounter {
     }
 
     /// Returns whether there was a kill since the last call.
-    pub(super) fn take_kill(&mut self) -> bool {
+    pub(crate) fn take_kill(&mut self) -> bool {
         let now = self.count().unwrap_or(self.seen);
         std::mem::replace(&mut self.seen, now) < now
     }

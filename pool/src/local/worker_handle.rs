@@ -41,21 +41,21 @@ pub(crate) struct WorkerFactory {
 pub(crate) struct WorkerHandle {
     child: Child,
     control: Control,
-    pub(super) channel: WorkerChannel,
+    pub(crate) channel: WorkerChannel,
     info: WorkerInfo,
-    pub(super) stderr_tail: StderrTail,
+    pub(crate) stderr_tail: StderrTail,
     /// The functions that it was sent and not asked to forget.
     functions: HashSet<u32>,
     /// Bytes of its result ring that were read and not handled.
-    pub(super) inbound: Vec<u8>,
+    pub(crate) inbound: Vec<u8>,
     /// The descriptors of the next results that announce some.
-    pub(super) descriptors: VecDeque<Handles>,
+    pub(crate) descriptors: VecDeque<Handles>,
     /// The numbers of tasks that descriptors were sent for, and their serial numbers.
     descriptor_tasks: VecDeque<(u64, u32)>,
     /// Whether it has reported that it is ready, or that it never will be.
-    pub(super) has_reported: bool,
+    pub(crate) has_reported: bool,
     /// Whether its finalizer has returned.
-    pub(super) has_finalized: bool,
+    pub(crate) has_finalized: bool,
     /// Whether its link may bring more reports.
     is_readable: bool,
     /// Whether it was asked to leave, so that the end of its link is expected.
@@ -65,11 +65,15 @@ pub(crate) struct WorkerHandle {
 }
 
 impl WorkerFactory {
-    /// Starts the worker `number` of the pool, and sends it its setup.
-    pub(super) fn spawn_worker(&self, number: usize) -> Result<WorkerHandle, PoolError> {
+    /// Returns a name that no other worker of this process has.
+    pub(crate) fn next_name() -> String {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only the numbers have to be distinct.
-        let name = format!("PoolWorker-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        format!("PoolWorker-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Starts the worker `number` of the pool, and sends it its setup.
+    pub(crate) fn spawn_worker(&self, number: usize, name: String) -> Result<WorkerHandle, PoolError> {
         let rings = SharedRings::new().map_err(PoolErrorKind::Memory)?;
         let mut builder = Process::builder().name(name).daemon(true).start_method(self.method);
         if self.captures_stderr {
@@ -82,7 +86,7 @@ impl WorkerFactory {
         let posted = control.post(&setup);
         let child = process.child();
         let mut handle = WorkerHandle {
-            info: WorkerInfo { name: child.name().into(), pid: child.id() },
+            info: WorkerInfo { name: child.name().into(), pid: child.id(), host: None },
             child,
             control,
             channel: WorkerChannel::new(setup.rings),
@@ -106,46 +110,41 @@ impl WorkerFactory {
 }
 
 impl WorkerHandle {
-    pub(super) fn info(&self) -> &WorkerInfo {
+    pub(crate) fn info(&self) -> &WorkerInfo {
         &self.info
     }
 
-    pub(super) fn child(&self) -> &Child {
+    pub(crate) fn child(&self) -> &Child {
         &self.child
     }
 
     /// Returns whether it was asked to leave.
-    pub(super) fn is_leaving(&self) -> bool {
+    pub(crate) fn is_leaving(&self) -> bool {
         self.is_leaving
     }
 
     /// Returns what was wrong with its link.
-    pub(super) fn link_error(&self) -> Option<&str> {
+    pub(crate) fn link_error(&self) -> Option<&str> {
         self.link_error.as_deref()
     }
 
     /// Returns what is ready when its control link brings a report, or has space for a waiting order.
-    pub(super) fn link(&self) -> Pollable<'_> {
+    pub(crate) fn link(&self) -> Pollable<'_> {
         self.control.pollable()
     }
 
     /// Returns whether its link may bring more reports.
-    pub(super) fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         self.is_readable
     }
 
     /// Returns what is ready when the process has ended.
-    pub(super) fn sentinel(&self) -> Pollable<'_> {
+    pub(crate) fn sentinel(&self) -> Pollable<'_> {
         Pollable::readable(self.child.as_fd())
     }
 
-    /// Returns whether it has started the first of the `load` tasks that it holds. A stopped worker may not have.
-    pub(super) fn has_started_one_of(&self, load: u64) -> bool {
-        self.channel.in_transit() < load
-    }
-
     /// Returns its resident memory in bytes, where `/proc` shows it.
-    pub(super) fn resident_memory(&self) -> Option<u64> {
+    pub(crate) fn resident_memory(&self) -> Option<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.info.pid)).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -156,7 +155,7 @@ impl WorkerHandle {
     ///
     /// They are also sent to a worker that is gone: its channel counts what it has not started, and that is where the pool learns
     /// that these tasks are among it.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         (function, chunk_size): (u32, u64),
         functions: &FunctionTable,
@@ -197,7 +196,7 @@ impl WorkerHandle {
     }
 
     /// Revokes up to `count` of the last tasks, if the worker has not started them. Returns their number.
-    pub(super) fn revoke(&mut self, count: u64) -> u64 {
+    pub(crate) fn revoke(&mut self, count: u64) -> u64 {
         let revoked = self.channel.revoke(count);
         let (next, mut serials) = (self.channel.number(), Vec::new());
         while let Some((_, serial)) = self.descriptor_tasks.pop_back_if(|(number, _)| is_at_or_after(*number, next)) {
@@ -219,7 +218,7 @@ impl WorkerHandle {
     }
 
     /// Writes the chunks that did not fit into the ring before.
-    pub(super) fn flush_ring(&mut self) {
+    pub(crate) fn flush_ring(&mut self) {
         if self.channel.has_backlog() {
             self.channel.flush();
             self.notify_if_asleep();
@@ -235,7 +234,7 @@ impl WorkerHandle {
 
     /// Reads its result ring. Returns whether there was anything.
     #[inline]
-    pub(super) fn read(&mut self) -> bool {
+    pub(crate) fn read(&mut self) -> bool {
         // The worker may have read on since the last look, and then the backlog fits.
         self.flush_ring();
         let has_read = self.channel.read(&mut self.inbound);
@@ -246,7 +245,7 @@ impl WorkerHandle {
     }
 
     /// Unregisters a function that is not needed any more, if the worker knows it.
-    pub(super) fn unregister(&mut self, id: u32) {
+    pub(crate) fn unregister(&mut self, id: u32) {
         if self.functions.remove(&id) {
             self.send_order(&Order::Unregister { id });
             // A busy worker would else keep the context, with all that this holds open, until it has nothing to run.
@@ -255,13 +254,13 @@ impl WorkerHandle {
     }
 
     /// Asks it to leave. From now on it may close its link without being killed for that.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.is_leaving = true;
         self.send_order(&Order::Leave);
     }
 
     /// Returns its next report, without waiting for one.
-    pub(super) fn recv(&mut self) -> Option<Report> {
+    pub(crate) fn recv(&mut self) -> Option<Report> {
         if !self.is_readable {
             return None;
         }
@@ -275,14 +274,14 @@ impl WorkerHandle {
     }
 
     /// Sends the orders that the control link had no space for before.
-    pub(super) fn flush_link(&mut self) {
+    pub(crate) fn flush_link(&mut self) {
         if let Err(error) = self.control.flush() {
             self.fail_link(&error);
         }
     }
 
     /// Gives up a link that has failed. A worker that cannot be reached is no use, so it is killed.
-    pub(super) fn fail_link(&mut self, error: &LinkError) {
+    pub(crate) fn fail_link(&mut self, error: &LinkError) {
         // The end of the link is how every worker ends, and no failure.
         if !matches!(error, LinkError::Disconnected) {
             self.link_error.get_or_insert_with(|| error.to_string());

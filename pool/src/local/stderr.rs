@@ -1,4 +1,4 @@
-//! [`StderrTail`]: forwards a worker's standard error, and keeps the end of it.
+//! [`StderrTail`]: reads a worker's standard error, and keeps the end of it.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -9,29 +9,28 @@ use std::time::Instant;
 
 use procession_core::os::poll::{Pollable, poll};
 
-use super::stderr_forwarder;
 use crate::model::failure_info::last_line;
 use crate::model::tuning::{MAX_STDERR_READS, MAX_STDERR_TAIL_BYTES, STDERR_READ_BYTES};
 
 /// One worker's standard error.
 #[derive(Debug)]
-pub(super) struct StderrTail {
+pub(crate) struct StderrTail {
     stream: Option<ChildStderr>,
     kept: VecDeque<u8>,
 }
 
 impl StderrTail {
-    pub(super) fn new(stream: Option<ChildStderr>) -> StderrTail {
+    pub(crate) fn new(stream: Option<ChildStderr>) -> StderrTail {
         StderrTail { stream, kept: VecDeque::new() }
     }
 
     /// Returns what is ready when there is something to read.
-    pub(super) fn pollable(&self) -> Option<Pollable<'_>> {
+    pub(crate) fn pollable(&self) -> Option<Pollable<'_>> {
         self.stream.as_ref().map(|stream| Pollable::readable(stream.as_fd()))
     }
 
-    /// Forwards what was written. Waits neither for more nor for the reader of this process's standard error.
-    pub(super) fn forward(&mut self) {
+    /// Passes what was written to `forward`, which must not wait. Does not wait for more.
+    pub(crate) fn read(&mut self, mut forward: impl FnMut(&[u8])) {
         for _ in 0..MAX_STDERR_READS {
             let Some(stream) = &mut self.stream else { return };
             // Before each read, because the stream is a blocking one.
@@ -41,27 +40,29 @@ impl StderrTail {
             }
             let mut piece = [0; STDERR_READ_BYTES];
             match stream.read(&mut piece) {
-                Ok(count) if count > 0 => self.keep(&piece[..count]),
+                Ok(count) if count > 0 => {
+                    forward(&piece[..count]);
+                    self.keep(&piece[..count]);
+                }
                 _ => self.stream = None,
             }
         }
     }
 
     /// Returns the end of what was written.
-    pub(super) fn text(&self) -> Arc<str> {
+    pub(crate) fn text(&self) -> Arc<str> {
         let (front, back) = self.kept.as_slices();
         let text = [front, back].concat();
         String::from_utf8_lossy(&text).into()
     }
 
     /// Returns whether the last message is that an allocation has failed.
-    pub(super) fn reports_alloc_failure(&self) -> bool {
+    pub(crate) fn reports_alloc_failure(&self) -> bool {
         is_alloc_failure(&self.text())
     }
 
-    /// Forwards a piece, and keeps it as the end of the text. Beyond [`MAX_STDERR_TAIL_BYTES`] the oldest bytes go.
+    /// Keeps a piece as the end of the text. Beyond [`MAX_STDERR_TAIL_BYTES`] the oldest bytes go.
     fn keep(&mut self, piece: &[u8]) {
-        stderr_forwarder::forward(piece);
         self.kept.extend(piece);
         let excess = self.kept.len().saturating_sub(MAX_STDERR_TAIL_BYTES);
         self.kept.drain(..excess);
