@@ -53,6 +53,17 @@ pub(crate) const DESCRIPTOR_RETRY: Duration = Duration::from_millis(1);
 /// A larger value delays the answer where the kernel never has the status. A smaller one misses it on a busy machine.
 pub(crate) const STATUS_TIMEOUT: Duration = Duration::from_millis(20);
 
+/// Time that a killed child without a descriptor has to end before it is left behind.
+///
+/// It takes microseconds, but a child that hangs in the kernel may take for ever. A larger value holds up the caller, a smaller one leaves
+/// zombies behind under load.
+pub(crate) const KILLED_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time between two looks at such a child, whose end no event announces.
+///
+/// A larger value returns later, a smaller one looks more often.
+pub(crate) const KILLED_EXIT_RETRY: Duration = Duration::from_millis(1);
+
 /// Time that a caller stays awake for an event that is likely to happen at once.
 ///
 /// Being woken costs up to 50 µs on a virtual machine, and a process of little work takes three times as long. A larger value takes more of

@@ -320,7 +320,7 @@ impl Builder {
         self.start(Function::without_argument(function)?, job::encode(&())?, None, StartDeadline::default())
     }
 
-    /// Starts the function, and puts the child on record. What can fail comes before the start, but for the record itself.
+    /// Starts the function, and puts the child on record. All that can fail comes before the start.
     fn start<R>(
         self,
         function: Function,
@@ -330,13 +330,14 @@ impl Builder {
     ) -> Result<Process<R>, SpawnError> {
         // Before anything is opened or executed: `init` promises an error at this point and not a second `main`.
         start::init::require()?;
+        registry::prepare().map_err(SpawnError::from_io)?;
         let method = self.method;
         let (mut job, pipes) = self.job(function, argument, control)?;
         let (name, daemon) = (job.info.name.clone(), job.info.daemon);
         let started = start::start(method, &mut job, until)?;
         let child = Child::new(name, daemon, started.pid, started.pidfd, started.control, registry::forget);
         // The child runs already: the registry must know it before the caller can drop the handle.
-        registry::add(&child).map_err(SpawnError::from_io)?;
+        registry::add(&child);
         Ok(Process::new(child, pipes))
     }
 

@@ -68,6 +68,9 @@ pub(crate) struct State {
     on_end: fn(&Child),
     /// Whether a caller has read the outcome: a scope reports the others.
     pub(crate) seen: AtomicBool,
+    /// Its log records that may lie in the socket when it has ended.
+    #[cfg(feature = "log")]
+    last_records: crate::logs::LastRecords,
 }
 
 /// The known state.
@@ -98,7 +101,18 @@ impl Child {
         on_end: fn(&Child),
     ) -> Child {
         let (end, seen) = (Mutex::new(End::Running(control)), AtomicBool::new(false));
-        Child(Arc::new(State { owner: ProcessIdentity::current(), name, pid, daemon, pidfd, end, on_end, seen }))
+        Child(Arc::new(State {
+            owner: ProcessIdentity::current(),
+            name,
+            pid,
+            daemon,
+            pidfd,
+            end,
+            on_end,
+            seen,
+            #[cfg(feature = "log")]
+            last_records: crate::logs::LastRecords::default(),
+        }))
     }
 
     /// Returns the name.
@@ -248,7 +262,13 @@ impl Child {
         }
         let mut end = self.lock();
         let control = match &mut *end {
-            End::Over(status, _) => return Ok(Some(*status)),
+            End::Over(status, _) => {
+                let status = *status;
+                // The thread that has reaped it may still be logging its records.
+                drop(end);
+                self.collect_logs();
+                return Ok(Some(status));
+            }
             End::Running(control) => control,
         };
         // Under the lock, so that no other thread signals a number that the kernel may give away after this.
@@ -257,22 +277,30 @@ impl Child {
         // After the status: a child that has ended sends nothing more, so that one look at the link finds all.
         let FinalReports { outcome, code, unlogged } = final_reports(control, status.success());
         let status = code.map_or(status, |code| status.with_full_code(code));
+        self.set_dropped_logs(unlogged);
         *end = End::Over(status, outcome);
         // The callback takes the lock of the registry, whose holders take this one.
         drop(end);
         (self.0.on_end)(self);
-        self.collect_logs(unlogged);
+        self.collect_logs();
         Ok(Some(status))
     }
 
-    /// Logs its last log records, and counts the dropped ones.
+    /// Keeps the number of its dropped log records until they are counted.
     #[cfg_attr(
         not(feature = "log"),
         expect(clippy::unused_self, unused_variables, reason = "there are no log records")
     )]
-    fn collect_logs(&self, unlogged: u64) {
+    fn set_dropped_logs(&self, unlogged: u64) {
         #[cfg(feature = "log")]
-        crate::logs::catch_up(self.name(), self.id(), unlogged);
+        self.0.last_records.set_dropped(unlogged);
+    }
+
+    /// Logs its last log records, and counts the dropped ones.
+    #[cfg_attr(not(feature = "log"), expect(clippy::unused_self, reason = "there are no log records"))]
+    fn collect_logs(&self) {
+        #[cfg(feature = "log")]
+        self.0.last_records.catch_up(self.name(), self.id());
     }
 
     /// Returns whether it has ended without a value.

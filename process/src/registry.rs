@@ -28,17 +28,23 @@ struct Registry {
 /// No process has the number 0, so that the first child sets the owner.
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { owner: 0, children: Vec::new() });
 
+/// Makes room for the children of this process. Called before a start, because it can fail, and [`add`] must not: the child runs by then.
+pub(crate) fn prepare() -> std::io::Result<()> {
+    let mut registry = lock();
+    if registry.owner != std::process::id() {
+        // With the first child of each process: exit handlers run newest first, so that later ones of the user come before.
+        exit::at_exit(end_children)?;
+        registry.owner = std::process::id();
+        // In a copy: the children of its original, which are not to be touched.
+        std::mem::forget(std::mem::take(&mut registry.children));
+    }
+    Ok(())
+}
+
 /// Adds a new child, and reaps those that ended without another handle.
-pub(crate) fn add(child: &Child) -> std::io::Result<()> {
+pub(crate) fn add(child: &Child) {
     let unwatched: Vec<Child> = {
         let mut registry = lock();
-        if registry.owner != std::process::id() {
-            registry.owner = std::process::id();
-            // In a copy: the children of its original, which are not to be touched.
-            std::mem::forget(std::mem::take(&mut registry.children));
-            // Registered with the first child of each process: exit handlers run newest first, so that later ones of the user come before.
-            exit::at_exit(end_children)?;
-        }
         let unwatched = registry.children.iter().filter(|one| Arc::strong_count(&one.0) == 1).cloned().collect();
         registry.children.push(child.clone());
         unwatched
@@ -47,7 +53,6 @@ pub(crate) fn add(child: &Child) -> std::io::Result<()> {
     for one in &unwatched {
         let _running = one.exit_status();
     }
-    Ok(())
 }
 
 /// Removes a child, because its end is known.

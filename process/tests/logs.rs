@@ -132,3 +132,52 @@ fn children_that_are_killed_while_they_log_break_nothing() {
     child.join().unwrap();
     assert_eq!(KEPT.of("after").len(), 1);
 }
+
+#[test]
+fn a_copy_of_a_child_that_forwards_logs_to_the_same_place() {
+    let _turn = begin();
+    let dropped = logs::dropped();
+    let child = Process::builder().name("original").spawn(
+        |()| {
+            log::info!("before");
+            let copy = |()| log::warn!(target: "deep", "from a copy");
+            let builder = Process::builder().name("copy").start_method(StartMethod::Fork);
+            let copy = builder.spawn(copy, ()).unwrap();
+            copy.join().unwrap();
+            log::info!("after");
+            copy.id()
+        },
+        (),
+    );
+    let copy = child.unwrap().join().unwrap();
+    assert_eq!(KEPT.of("copy"), [format!("WARN deep true [copy {copy}] from a copy")]);
+    assert_eq!((KEPT.of("original").len(), logs::dropped()), (2, dropped));
+}
+
+#[test]
+fn a_second_joiner_does_not_return_before_the_records_are_logged() {
+    let _turn = begin();
+    KEPT.set_open(false);
+    let process = Process::builder().name("twice").spawn(|()| log::info!("the last words"), ()).unwrap();
+    let (first, second) = (process.child(), process.child());
+    let first = std::thread::spawn(move || first.wait().map(|_| ()).unwrap());
+    // Its status has been taken, so that the first joiner is about to log, or to wait for the thread that does.
+    let is_there = || std::path::Path::new(&format!("/proc/{}", process.id())).exists();
+    while is_there() {
+        std::thread::yield_now();
+    }
+    let (sender, thread) = std::sync::mpsc::channel();
+    let second = std::thread::spawn(move || {
+        sender.send(nix::unistd::gettid().as_raw()).unwrap();
+        second.wait().unwrap();
+        KEPT.of("twice").len()
+    });
+    // It sleeps, because it waits for the closed logger, or it has returned, which it should not have.
+    let stat = format!("/proc/self/task/{}/stat", thread.recv().unwrap());
+    while !second.is_finished() && !std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S ")) {
+        std::thread::yield_now();
+    }
+    KEPT.set_open(true);
+    assert_eq!(second.join().unwrap(), 1);
+    first.join().unwrap();
+}

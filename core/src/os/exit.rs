@@ -43,14 +43,16 @@ unsafe extern "C" {
 /// # std::io::Result::Ok(())
 /// ```
 pub fn at_exit(function: fn()) -> io::Result<()> {
-    // Listed before the hook is registered, so that an exit of another thread in between misses no function.
-    lock(&AT_EXIT).push(function);
-    // Pairs with the load in `run_at_exit`; of all callers one registers it. The list has a lock of its own.
-    if HOOKED.swap(true, Ordering::SeqCst) {
-        return Ok(());
+    let mut list = lock(&AT_EXIT);
+    // Relaxed, as the store: both with the lock held. A registration that has failed is tried again by the next caller.
+    if !HOOKED.load(Ordering::Relaxed) {
+        // SAFETY: the function stays valid for the life of the process: it is in its image.
+        registered(unsafe { libc::atexit(run_at_exit) })?;
+        // Pairs with the load in `run_at_exit`. An exit of another thread in between misses no function: none is listed yet.
+        HOOKED.store(true, Ordering::SeqCst);
     }
-    // SAFETY: the function stays valid for the life of the process: it is in its image.
-    registered(unsafe { libc::atexit(run_at_exit) })
+    list.push(function);
+    Ok(())
 }
 
 /// Runs `function` at exit with the status as `exit` was given it: the kernel passes on its lowest eight bits only.
@@ -73,13 +75,15 @@ pub fn at_exit(function: fn()) -> io::Result<()> {
 /// # std::io::Result::Ok(())
 /// ```
 pub fn on_exit_status(function: fn(i32)) -> io::Result<()> {
-    lock(&ON_STATUS).push(function);
-    // Pairs with itself: of all callers one registers the hook. The list has a lock of its own.
-    if STATUS_HOOKED.swap(true, Ordering::SeqCst) {
-        return Ok(());
+    let mut list = lock(&ON_STATUS);
+    // Relaxed, as the store: both with the lock held.
+    if !STATUS_HOOKED.load(Ordering::Relaxed) {
+        // SAFETY: as above; the argument is not used.
+        registered(unsafe { on_exit(run_on_status, std::ptr::null_mut()) })?;
+        STATUS_HOOKED.store(true, Ordering::Relaxed);
     }
-    // SAFETY: as above; the argument is not used.
-    registered(unsafe { on_exit(run_on_status, std::ptr::null_mut()) })
+    list.push(function);
+    Ok(())
 }
 
 /// Ends this process with `code` after the functions of [`at_exit`]. It flushes stdout and the streams of C code, and writes the
@@ -155,7 +159,7 @@ fn registered(result: libc::c_int) -> io::Result<()> {
 
 extern "C" fn run_at_exit() {
     // Taking the lock writes to a page that a fresh copy would have to copy.
-    // Pairs with the swap in `at_exit`.
+    // Pairs with the store in `at_exit`.
     if !HOOKED.load(Ordering::SeqCst) {
         return;
     }

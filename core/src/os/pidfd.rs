@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
 
 use nix::libc;
 
@@ -10,6 +11,7 @@ use super::pidfd_info;
 use super::poll::{Pollable, poll};
 use super::refusal::check;
 use super::refusal::{is_refusal, refused};
+use crate::tuning::{KILLED_EXIT_RETRY, KILLED_EXIT_TIMEOUT};
 
 /// How a process ended, as the kernel reports it.
 ///
@@ -119,6 +121,26 @@ impl PidFd {
         }
     }
 
+    /// Makes another descriptor of the same process.
+    ///
+    /// # Errors
+    ///
+    /// The limit on descriptors.
+    ///
+    /// ```
+    /// # use procession_core::os::pidfd::PidFd;
+    /// let me = PidFd::open(std::process::id())?;
+    /// assert!(!me.try_clone()?.has_ended()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_clone(&self) -> io::Result<PidFd> {
+        let named = match &self.named {
+            Named::Process(fd) => Named::Process(fd.try_clone()?),
+            Named::Gone(fd) => Named::Gone(fd.try_clone()?),
+        };
+        Ok(PidFd { named, child: self.child })
+    }
+
     /// Sends a signal. Returns `false` when there is no such process any more. One that has ended, but whose status no process
     /// has taken yet, is still there, and takes a signal without any effect.
     ///
@@ -173,7 +195,7 @@ impl PidFd {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn has_ended(&self) -> io::Result<bool> {
-        poll(&[Pollable::readable(self.as_fd())], Some(std::time::Instant::now())).map(|ready| ready[0])
+        poll(&[Pollable::readable(self.as_fd())], Some(Instant::now())).map(|ready| ready[0])
     }
 
     /// Takes the status of a child that has ended, without waiting: `None` while it runs.
@@ -271,6 +293,8 @@ impl AsFd for PidFd {
 
 /// Ends a child that cannot be named, and takes its status, so that nothing of it stays.
 ///
+/// A child that does not end within a second, because it hangs in the kernel, is left behind as it is.
+///
 /// ```
 /// let child = std::process::Command::new("sleep").arg("3600").spawn()?;
 /// procession_core::os::pidfd::end_child(child.id());
@@ -281,8 +305,24 @@ pub fn end_child(pid: u32) {
     if let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0) {
         // SAFETY: kill takes two integers; the child's number is its own until its status is taken.
         let _ended_meanwhile = unsafe { libc::kill(pid, libc::SIGKILL) };
-        let _taken_by_others = wait_for(pid.unsigned_abs());
+        let killed = Instant::now();
+        // Without a descriptor no event has a deadline. Whether its status is taken here or by others, there is no child any more then.
+        while let Ok(None) = try_wait_for(pid) {
+            if killed.elapsed() > KILLED_EXIT_TIMEOUT {
+                return;
+            }
+            std::thread::sleep(KILLED_EXIT_RETRY);
+        }
     }
+}
+
+/// Takes the status of a child by its number, if it has ended.
+fn try_wait_for(pid: libc::pid_t) -> io::Result<Option<Exit>> {
+    let mut status = 0;
+    let flags = libc::__WALL | libc::WNOHANG;
+    // SAFETY: the kernel writes one integer to `status`, and nothing through a null pointer.
+    let found = check(unsafe { libc::wait4(pid, &raw mut status, flags, std::ptr::null_mut()) })?;
+    Ok((found != 0).then(|| Exit::of_status(status)))
 }
 
 /// Waits for a child by its number and takes its status.

@@ -94,12 +94,23 @@ impl Collector {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Logs everything that has arrived.
-    pub(super) fn drain(&self) {
+    /// Logs everything that has arrived, then counts the records that a child has dropped. Returns whether all of it is logged: not
+    /// inside of a logger, whose caller goes on with it.
+    pub(super) fn drain_and_count(&self, process: &str, pid: u32, take_dropped: impl Fn() -> u64) -> bool {
         // Refused where this thread holds `incoming` already: a logger that joins a process would wait for itself.
-        let Some(_draining) = Draining::begin() else { return };
+        let Some(_draining) = Draining::begin() else {
+            self.count(process, pid, take_dropped());
+            return false;
+        };
         // Held while the records are logged: a joiner then waits for those that another thread has read but not logged yet.
         let mut incoming = mutex::lock(&self.incoming);
+        self.log_arrived(&mut incoming);
+        self.count(process, pid, take_dropped());
+        true
+    }
+
+    /// Logs everything that has arrived.
+    fn log_arrived(&self, incoming: &mut Incoming) {
         while incoming.read() {
             while let Some(travelling) = incoming.next() {
                 self.log(&travelling);
@@ -111,16 +122,18 @@ impl Collector {
     fn watch(&self) {
         // The socket has no end while this process lives, because it holds both sides.
         while poll(&[Pollable::readable(self.watched.as_fd())], None).is_ok() {
-            self.drain();
+            let _draining = Draining::begin();
+            let mut incoming = mutex::lock(&self.incoming);
+            self.log_arrived(&mut incoming);
             // The start of the next record is lost for good, and each further one would wake this thread for nothing.
-            if mutex::lock(&self.incoming).garbled {
+            if incoming.garbled {
                 return;
             }
         }
     }
 
     /// Counts records that a child has dropped.
-    pub(super) fn count(&self, process: &str, pid: u32, dropped: u64) {
+    fn count(&self, process: &str, pid: u32, dropped: u64) {
         if dropped > 0 {
             self.dropped.fetch_add(dropped, Ordering::Relaxed);
             warn(&format!("[{process} {pid}] {dropped} log records were dropped, because they came too fast"));
@@ -138,11 +151,15 @@ impl Collector {
 impl Incoming {
     /// Reads a piece. Returns whether there was one.
     fn read(&mut self) -> bool {
+        // What comes after garbled bytes stays in the socket: its senders find no room, and count what they drop.
+        if self.garbled {
+            return false;
+        }
         let begin = self.arrived.len();
         self.arrived.resize(begin + PIECE, 0);
         let read = self.socket.read(&mut self.arrived[begin..]).unwrap_or(0);
         self.arrived.truncate(begin + read);
-        read > 0 && !self.garbled
+        read > 0
     }
 
     /// Takes off the next frame; `None` when none is complete. A stream that is garbled is given up with one warning.
@@ -175,4 +192,25 @@ fn relay(entry: &Entry, text: std::fmt::Arguments<'_>) {
 /// Logs a warning of this library, under the target `procession`.
 fn warn(text: &str) {
     log::log!(target: "procession", Level::Warn, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_after_a_garbled_stream_is_not_kept() {
+        let collector = Collector::start().unwrap();
+        let mut end = UnixStream::from(collector.end().unwrap());
+        end.write_all(&[0xff; 100]).unwrap();
+        for _ in 0..10 {
+            collector.drain_and_count("test", 1, || 0);
+            end.write_all(&[0xff; 1000]).unwrap();
+        }
+        let incoming = mutex::lock(&collector.incoming);
+        assert!(incoming.garbled);
+        assert_eq!(incoming.arrived.len(), 0);
+    }
 }

@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use procession_core::codec::Descriptor;
+use procession_core::os::mutex::ignore_poison;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Entry, RecordFrame};
@@ -28,8 +29,15 @@ impl Forwarding {
     }
 }
 
-/// The logger of this process, where it is a child that forwards. It lives as long as the process, as `log` demands.
-static FORWARDER: OnceLock<Forwarder> = OnceLock::new();
+/// Where the records of this process go, where it is a child that forwards. Locked for writing only before its function runs.
+static FORWARDER: RwLock<Option<&'static Forwarder>> = RwLock::new(None);
+
+/// Whether the logger of this process is [`Relay`]. A copy of a child that forwards finds it there, and cannot set it again. Relaxed:
+/// both accesses come before the function of this process runs.
+static IS_LOGGER: AtomicBool = AtomicBool::new(false);
+
+/// The logger of a child that forwards. `log` takes one for the life of a process, whose copies forward over links of their own.
+struct Relay;
 
 /// Sends records, and counts those that find no room.
 #[derive(Debug)]
@@ -46,28 +54,40 @@ pub(super) fn install(forwarding: Forwarding) {
     let Forwarding { end, level } = forwarding;
     let socket = UnixStream::from(OwnedFd::from(end));
     let level = LevelFilter::iter().find(|filter| *filter as usize == level).unwrap_or(LevelFilter::Off);
-    let forwarder = FORWARDER.get_or_init(|| Forwarder { socket, level, dropped: AtomicU64::new(0) });
+    let forwarder: &'static Forwarder = Box::leak(Box::new(Forwarder { socket, level, dropped: AtomicU64::new(0) }));
+    *ignore_poison(FORWARDER.write()) = Some(forwarder);
     // A program that has installed a logger before `init` keeps it.
-    if log::set_logger(forwarder).is_ok() {
+    if IS_LOGGER.load(Ordering::Relaxed) || log::set_logger(&Relay).is_ok() {
+        IS_LOGGER.store(true, Ordering::Relaxed);
         log::set_max_level(level);
     }
 }
 
+/// Forgets the link without touching it: it belongs to the original of this copy, as the count of its dropped records does.
+pub(super) fn forget_inherited() {
+    *ignore_poison(FORWARDER.write()) = None;
+}
+
+/// Returns where the records go.
+fn current() -> Option<&'static Forwarder> {
+    *ignore_poison(FORWARDER.read())
+}
+
 /// Returns the link for a child of this child: the same.
 pub(super) fn for_child() -> io::Result<Option<Forwarding>> {
-    let Some(forwarder) = FORWARDER.get() else { return Ok(None) };
+    let Some(forwarder) = current() else { return Ok(None) };
     let end: OwnedFd = forwarder.socket.try_clone()?.into();
     Ok(Some(Forwarding::new(end, forwarder.level)))
 }
 
 /// Returns the number of records that were dropped since the last one that was sent, and resets it.
 pub(super) fn take_dropped() -> u64 {
-    FORWARDER.get().map_or(0, |forwarder| forwarder.dropped.swap(0, Ordering::Relaxed))
+    current().map_or(0, |forwarder| forwarder.dropped.swap(0, Ordering::Relaxed))
 }
 
 /// Counts records that a child of this child has dropped.
 pub(super) fn count(dropped: u64) {
-    if let Some(forwarder) = FORWARDER.get() {
+    if let Some(forwarder) = current() {
         forwarder.dropped.fetch_add(dropped, Ordering::Relaxed);
     }
 }
@@ -87,14 +107,14 @@ impl Forwarder {
     }
 }
 
-impl Log for Forwarder {
+impl Log for Relay {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level
+        current().is_some_and(|forwarder| metadata.level() <= forwarder.level)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.send(Entry::of(record));
+        if let Some(forwarder) = current().filter(|forwarder| record.level() <= forwarder.level) {
+            forwarder.send(Entry::of(record));
         }
     }
 

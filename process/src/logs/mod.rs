@@ -13,6 +13,7 @@ mod forwarder;
 mod record;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use procession_core::os::mutex;
@@ -119,6 +120,11 @@ pub(crate) fn for_child() -> io::Result<Option<Forwarding>> {
     forwarder::for_child()
 }
 
+/// Forgets what belongs to the original of this copy.
+pub(crate) fn forget_inherited() {
+    forwarder::forget_inherited();
+}
+
 /// Makes this process a child that forwards its records.
 pub(crate) fn begin(forwarding: Forwarding) {
     forwarder::install(forwarding);
@@ -129,14 +135,40 @@ pub(crate) fn take_dropped() -> u64 {
     forwarder::take_dropped()
 }
 
-/// Logs the records that have arrived, so that they are there once a child is seen to have ended. `dropped` more were dropped.
-pub(crate) fn catch_up(name: &str, pid: u32, dropped: u64) {
-    match current() {
-        Some(collector) => {
-            collector.drain();
-            collector.count(name, pid, dropped);
+/// The records of a child that has ended, as far as they are not logged.
+#[derive(Debug, Default)]
+pub(crate) struct LastRecords {
+    /// The number that the child has dropped and reported with its end. The first thread that has the records logged takes it.
+    dropped: AtomicU64,
+    /// Whether all is logged and counted.
+    is_logged: AtomicBool,
+}
+
+impl LastRecords {
+    /// Sets the number of dropped records. Called before the end of the child is known to other threads.
+    pub(crate) fn set_dropped(&self, dropped: u64) {
+        // Relaxed: the lock under which the end becomes known publishes it.
+        self.dropped.store(dropped, Ordering::Relaxed);
+    }
+
+    /// Logs the records that have arrived, so that they are there once a child is seen to have ended. Each thread that sees the end
+    /// comes here before it returns, so that none overtakes the one that logs.
+    pub(crate) fn catch_up(&self, name: &str, pid: u32) {
+        // Acquire pairs with the Release below: what was logged and counted by another thread is seen by the caller.
+        if self.is_logged.load(Ordering::Acquire) {
+            return;
         }
-        None => forwarder::count(dropped),
+        // Relaxed: a number on its own.
+        let take_dropped = || self.dropped.swap(0, Ordering::Relaxed);
+        let is_logged = match current() {
+            Some(collector) => collector.drain_and_count(name, pid, take_dropped),
+            None => {
+                forwarder::count(take_dropped());
+                true
+            }
+        };
+        // Release pairs with the Acquire above.
+        self.is_logged.fetch_or(is_logged, Ordering::Release);
     }
 }
 

@@ -46,6 +46,8 @@ fn run_copy(control: Control) -> ! {
     registry::forget_inherited();
     server_slot::forget_inherited();
     child::forget_inherited();
+    #[cfg(feature = "log")]
+    crate::logs::forget_inherited();
     start::descend();
     child::receive(control, ExitStyle::AsCopy)
 }

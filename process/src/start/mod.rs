@@ -73,6 +73,7 @@ pub enum StartMethod {
 /// When it returns, the child has reported that it is about to call its function. After an error the function has not run
 /// and never will; the child was reaped, or is by the next start of the server.
 pub(crate) fn start(method: StartMethod, job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
+    started::reap_killed();
     if deadline.remaining().is_some_and(|remaining| remaining.is_zero()) {
         return Err(deadline.timeout_error());
     }

@@ -279,7 +279,14 @@ impl Server {
     fn reap_given_up(&mut self, deadline: StartDeadline) {
         if std::mem::take(&mut self.given_up) {
             match self.reply(deadline.earliest_of(STOPPED_CHECK_INTERVAL)) {
-                Some(Reply::Forked(pid)) => end_child(pid),
+                // Without a descriptor for it the child is ended here and now.
+                Some(Reply::Forked(pid)) => match PidFd::of_child(pid) {
+                    Ok(pidfd) => {
+                        let _ended_meanwhile = pidfd.signal(SIGKILL);
+                        reap_child(&pidfd);
+                    }
+                    Err(_) => end_child(pid),
+                },
                 Some(_none_was_made) => {}
                 None => self.usable = false,
             }

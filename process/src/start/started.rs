@@ -2,18 +2,20 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use procession_core::os::limits;
 use procession_core::os::pidfd::{Exit, PidFd, end_child, own_number};
 use procession_core::os::poll::{Pollable, poll, poll_briefly};
 use procession_core::os::signal::SIGKILL;
+use procession_core::os::{limits, mutex};
 use procession_core::{Control, LinkError};
 
 use super::deadline::StartDeadline;
 use crate::exit_status::ExitStatus;
 use crate::job::Report;
 use crate::spawn_error::SpawnError;
+use crate::tuning::{FAILED_EXIT_TIMEOUT, KILLED_EXIT_TIMEOUT};
 
 /// A child that is about to call its function.
 pub(crate) struct Started {
@@ -99,22 +101,37 @@ pub(super) fn unsent(error: LinkError) -> SpawnError {
     }
 }
 
-/// Waits for a child that is about to end, or kills it after a second, and takes its status.
+/// Children that were killed and had not ended when they were waited for.
+static KILLED: Mutex<Vec<PidFd>> = Mutex::new(Vec::new());
+
+/// Waits for a child that is about to end, or kills it after [`FAILED_EXIT_TIMEOUT`], and takes its status. One that does not end even
+/// then is left to [`reap_killed`].
 pub(super) fn reap_child(pidfd: &PidFd) -> ExitStatus {
-    // A second: the child only has to exit. One that hangs in an exit handler must not hang its parent.
-    let soon = Instant::now() + Duration::from_secs(1);
-    let ended = poll(&[Pollable::readable(pidfd.as_fd())], Some(soon)).is_ok_and(|ready| ready[0]);
-    if !ended {
+    if !ends_within(pidfd, FAILED_EXIT_TIMEOUT) {
         let _ended_meanwhile = pidfd.signal(SIGKILL);
-        let _unpollable = poll(&[Pollable::readable(pidfd.as_fd())], None);
+        if !ends_within(pidfd, KILLED_EXIT_TIMEOUT)
+            && let Ok(pidfd) = pidfd.try_clone()
+        {
+            mutex::lock(&KILLED).push(pidfd);
+        }
     }
     let exit = pidfd.reap().ok().flatten();
     ExitStatus::of(exit.unwrap_or(Exit::Lost))
 }
 
+/// Waits up to `timeout` for the end of a process. Returns whether it has come.
+fn ends_within(pidfd: &PidFd, timeout: Duration) -> bool {
+    poll(&[Pollable::readable(pidfd.as_fd())], Some(Instant::now() + timeout)).is_ok_and(|ready| ready[0])
+}
+
+/// Takes the status of killed children that have ended meanwhile.
+pub(super) fn reap_killed() {
+    mutex::lock(&KILLED).retain(|pidfd| matches!(pidfd.reap(), Ok(None)));
+}
+
 /// Reaps a child that did not start, and returns the error.
 pub(super) fn failure(recv_first_report: FirstReport, pidfd: &PidFd, stderr: impl FnOnce() -> String) -> SpawnError {
-    // A silent child shows no sign of an end, so that the second in `reap_child` would pass in vain.
+    // A silent child shows no sign of an end, so that the first time of `reap_child` would pass in vain.
     if let FirstReport::Silent(_) = recv_first_report {
         let _ended_meanwhile = pidfd.signal(SIGKILL);
     }

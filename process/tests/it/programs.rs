@@ -172,3 +172,38 @@ fn daemons_that_ignore_the_request_to_end_are_killed_together() {
     // One after the other they would take 40 seconds.
     assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
 }
+
+#[test]
+fn a_child_that_does_not_end_although_it_was_killed_holds_up_no_start_and_is_reaped_by_the_next() {
+    // On a busy machine the start may be over before its child is traced; then it gets more time.
+    assert!(
+        [1, 4, 16, 64].into_iter().any(|seconds| is_given_up_and_reaped(seconds * 1000)),
+        "nothing was traced in time"
+    );
+}
+
+/// Holds a child back at its exit, as a kernel does in which it hangs. Returns whether it could be held back.
+fn is_given_up_and_reaped(start_time: u32) -> bool {
+    use nix::sys::{ptrace, wait};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("child");
+    let mut program = Command::new(example("unkillable"));
+    program.arg(&file).arg(start_time.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut program = program.spawn().unwrap();
+    eventually("the child", || file.exists());
+    let child = nix::unistd::Pid::from_raw(fs::read_to_string(&file).unwrap().parse().unwrap());
+    let is_traced = ptrace::seize(child, ptrace::Options::PTRACE_O_TRACEEXIT).is_ok();
+    // The program says that the start is over, although its child is still there.
+    assert!(!is_traced || becomes_readable(program.stdout.as_ref().unwrap()), "it waits for a child that does not end");
+    let event = wait::WaitPidFlag::__WALL;
+    let is_held = is_traced && matches!(wait::waitpid(child, Some(event)), Ok(wait::WaitStatus::PtraceEvent(..)));
+    if is_held {
+        ptrace::detach(child, None).unwrap();
+        let stat = format!("/proc/{child}/stat");
+        eventually("its end", || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z ")));
+    }
+    drop(program.stdin.take());
+    let out = String::from_utf8(program.wait_with_output().unwrap().stdout).unwrap();
+    assert!(!is_held || out.contains("\n0 children\n"), "{out}");
+    is_held
+}
