@@ -112,6 +112,8 @@ pub use code::control::Control;
 #[doc(hidden)]
 pub use code::control_listener::{ControlListener, ControlTicket};
 #[doc(hidden)]
+pub use code::end_copy::EndCopy;
+#[doc(hidden)]
 pub use code::function::Function;
 #[doc(hidden)]
 pub use code::image::Image;

@@ -43,14 +43,17 @@ impl Arrivals {
 
     /// Takes the descriptors of a frame. It takes them all, so that those of the next one come next, whatever is wrong with these.
     pub(crate) fn take(&mut self, wanted: usize) -> Result<Vec<OwnedFd>, LinkError> {
-        let (mut taken, mut is_cut) = (Vec::new(), false);
+        let (mut taken, mut is_cut, mut is_wrong) = (Vec::new(), false, false);
         for number in 0..pieces_of(wanted) {
             let size = (wanted - number * DESCRIPTORS_A_PIECE).min(DESCRIPTORS_A_PIECE);
             match self.0.pop_front() {
                 Some(piece) if piece.is_cut && piece.descriptors.len() < size => is_cut = true,
                 Some(piece) if piece.descriptors.len() == size => taken.extend(piece.descriptors),
-                _ => return Err(LinkError::Garbled(format!("not the {wanted} descriptors that it announced"))),
+                _ => is_wrong = true,
             }
+        }
+        if is_wrong {
+            return Err(LinkError::Garbled(format!("not the {wanted} descriptors that it announced")));
         }
         if is_cut { Err(LinkError::Limit(lost(wanted))) } else { Ok(taken) }
     }
@@ -66,4 +69,25 @@ fn lost(wanted: usize) -> String {
     let full = io::Error::from_raw_os_error(libc::EMFILE);
     let why = limits::explain(&full).unwrap_or_default();
     format!("a message arrived without some of its {wanted} descriptors, and is lost: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(descriptors: usize) -> Piece {
+        let one = || OwnedFd::from(std::fs::File::open("/dev/null").expect("a descriptor"));
+        Piece { count: 1, descriptors: (0..descriptors).map(|_| one()).collect(), is_cut: false }
+    }
+
+    #[test]
+    fn a_frame_with_a_wrong_piece_leaves_the_next_frame_its_own() {
+        let mut arrivals = Arrivals::default();
+        // The first of two pieces is too short. Behind them comes the one of the next frame.
+        for count in [DESCRIPTORS_A_PIECE - 1, 2, 1] {
+            arrivals.push(piece(count));
+        }
+        assert!(matches!(arrivals.take(DESCRIPTORS_A_PIECE + 2), Err(LinkError::Garbled(_))));
+        assert_eq!(arrivals.take(1).expect("its own").len(), 1);
+    }
 }

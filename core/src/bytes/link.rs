@@ -299,8 +299,8 @@ impl Link {
 
     fn await_room(&self) -> Result<(), LinkError> {
         let until_there_is_any = poll(&[self.pollable()], None).map(drop).map_err(LinkError::Io);
-        if self.outgoing.front().is_some_and(Outgoing::has_begun) {
-            // The socket may well have room, and the kernel none for descriptors on their way.
+        if self.outgoing.front().is_some_and(Outgoing::is_refused) {
+            // The socket has room, and the kernel none for descriptors on their way.
             thread::sleep(DESCRIPTOR_RETRY);
         }
         until_there_is_any

@@ -35,6 +35,8 @@ pub(crate) struct Outgoing {
     payload: Vec<u8>,
     sent: usize,
     descriptors: VecDeque<OwnedFd>,
+    /// Whether the kernel has refused the last piece because too many descriptors are on their way. No event says when they are fewer.
+    is_refused: bool,
 }
 
 impl Outgoing {
@@ -57,7 +59,7 @@ impl Outgoing {
         // At most `MOST_DESCRIPTORS`, which leaves the bit of the flag free; so the conversion never falls back.
         let announced = u16::try_from(count).unwrap_or(u16::MAX) | flag;
         let header = FrameHeader::new(payload.len(), announced).map_err(garbled)?.encode();
-        Ok(Outgoing { header, payload, sent: 0, descriptors })
+        Ok(Outgoing { header, payload, sent: 0, descriptors, is_refused: false })
     }
 
     /// Has the kernel look at the descriptors of all pieces but those that go out at once (`next` of them). What it does not pass on it
@@ -80,13 +82,17 @@ impl Outgoing {
 
     /// Sends as much as there is room for. Returns whether the frame is out.
     pub(crate) fn send(&mut self, socket: &OwnedFd) -> Result<bool, LinkError> {
+        self.is_refused = false;
         loop {
             match self.send_some(socket) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 // Others, or this link, have too many on their way; they become fewer as they are received.
-                Err(error) if self.has_begun() && is_passing(&error) => return Ok(false),
+                Err(error) if self.has_begun() && is_passing(&error) => {
+                    self.is_refused = true;
+                    return Ok(false);
+                }
                 Err(error) => return Err(failed(error)),
             }
         }
@@ -95,6 +101,11 @@ impl Outgoing {
     /// Returns whether any of it is out.
     pub(crate) fn has_begun(&self) -> bool {
         self.sent > 0
+    }
+
+    /// Returns whether it waits for others to receive descriptors, and not for room.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// Sends one piece. Returns whether the frame is out.
@@ -157,4 +168,28 @@ fn spill_failed(error: BlobError) -> LinkError {
 
 pub(crate) fn garbled(error: FrameError) -> LinkError {
     LinkError::Garbled(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_full_socket_is_no_refusal() {
+        let (here, _there) = UnixStream::pair().expect("a pair");
+        let here = OwnedFd::from(here);
+        let mut full = loop {
+            let mut next = Outgoing::new(Message::new(vec![0; SPILL], Vec::new())).expect("a small message");
+            if !next.send(&here).expect("a socket that works") {
+                break next;
+            }
+        };
+        assert!(full.has_begun(), "the socket takes a part of it");
+        assert!(
+            !full.send(&here).expect("a socket that works") && !full.is_refused(),
+            "its event says when there is room"
+        );
+    }
 }

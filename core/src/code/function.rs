@@ -16,10 +16,9 @@ use crate::bytes::codec::{self, Handles, Message};
 use crate::code::call_batch::CallBatch;
 use crate::code::call_error::CallError;
 use crate::code::control::Control;
+use crate::code::end_copy::EndCopy;
 use crate::code::name::{FunctionError, Name};
 use crate::code::pending_drop::PendingDrop;
-use crate::os::exit::exit_now;
-use crate::os::identity::Original;
 
 /// The name of a function of this program.
 ///
@@ -249,28 +248,12 @@ impl Function {
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
         // Before the thunk runs, and dropped after it, also by a panic: in between the function may make a copy of the process.
-        let _original = EndCopy(Original::here());
+        let _copy = EndCopy::here();
         thunk(self.0.function(), call)
     }
 
     fn new(thunk: Thunk, function: *const (), types: &'static str) -> Result<Function, FunctionError> {
         Name::new(thunk as *const (), function, types).map(Function)
-    }
-}
-
-/// Ends, when dropped, a copy of the process that made it.
-///
-/// A function may fork its process by itself, and both processes return or unwind from it. The copy has the links and the shared memory
-/// of the original, where each result is expected once: it ends here, before it reads or writes any of them.
-struct EndCopy(Original);
-
-impl Drop for EndCopy {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.0.is_here() {
-            // Runs no exit hook, and flushes no buffer: both belong to the original. 101 is what a program returns that panics.
-            exit_now(if std::thread::panicking() { 101 } else { 0 });
-        }
     }
 }
 

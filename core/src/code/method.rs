@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::bytes::codec::{self, DecodeError, EncodeError, Handles, Message};
+use crate::code::end_copy::EndCopy;
 use crate::code::name::{FunctionError, Name};
 use crate::code::pending_drop::PendingDrop;
 
@@ -337,6 +338,8 @@ impl Method {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
+        // Dropped after the thunk, also by a panic: in between the function may make a copy of the process.
+        let _copy = EndCopy::here();
         thunk(self.0.function(), call)
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod call_batch;
 pub(crate) mod call_error;
 pub(crate) mod control;
 pub(crate) mod control_listener;
+pub(crate) mod end_copy;
 pub(crate) mod function;
 pub(crate) mod image;
 pub(crate) mod method;

@@ -7,7 +7,7 @@ use std::thread;
 use procession_core::codec::{Descriptor, Message, decode_from, encode};
 use procession_core::{Blob, Mapping};
 use proptest::prelude::*;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A number as the format writes lengths.
@@ -59,6 +59,47 @@ fn a_length_beyond_the_message_is_an_error() {
 #[test]
 fn an_endless_sequence_of_nothing_is_an_error() {
     let error = decode_from::<Vec<()>>(&varint(u64::MAX), Vec::new()).unwrap_err();
+    assert!(error.message().contains("more than the message has room for"), "{error}");
+}
+
+/// All entries of a map, also those of equal keys.
+struct Entries(Vec<((), Wide)>);
+
+/// Takes up memory, and no byte of a message.
+struct Wide {
+    _room: [u128; 32],
+}
+
+impl<'de> Deserialize<'de> for Wide {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <()>::deserialize(deserializer).map(|()| Wide { _room: [0; 32] })
+    }
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keep;
+        impl<'de> Visitor<'de> for Keep {
+            type Value = Entries;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Entries, A::Error> {
+                let mut kept = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    kept.push(entry);
+                }
+                Ok(Entries(kept))
+            }
+        }
+        deserializer.deserialize_map(Keep)
+    }
+}
+
+/// Three bytes would otherwise become 32 MiB, and ten bytes all memory.
+#[test]
+fn a_map_of_values_without_bytes_takes_up_no_more_memory_than_a_sequence() {
+    let error = decode_from::<Entries>(&varint(1 << 16), Vec::new()).map(|entries| entries.0.len()).unwrap_err();
     assert!(error.message().contains("more than the message has room for"), "{error}");
 }
 

@@ -14,12 +14,14 @@ pub(super) struct Items<'n, R> {
     left: usize,
     /// The names of all of them, if they have any.
     names: &'n [&'static str],
+    /// Whether the last one took up no bytes.
+    was_empty: bool,
 }
 
 impl<'n, R> Items<'n, R> {
     #[inline]
     pub(super) fn new(reader: R, count: usize, names: &'n [&'static str]) -> Self {
-        Self { reader, left: count, names }
+        Self { reader, left: count, names, was_empty: false }
     }
 
     /// What the visitor left unread would otherwise be taken for the next value.
@@ -39,7 +41,8 @@ impl<'de, C: Check> Items<'_, Reader<'_, 'de, C>> {
         self.left -= 1;
         let before = self.reader.input.cursor.len();
         let value = seed.deserialize(self.reader.again())?;
-        if self.reader.input.cursor.len() == before {
+        self.was_empty = self.reader.input.cursor.len() == before;
+        if self.was_empty {
             self.reader.input.cursor.charge(size_of::<S::Value>())?;
         }
         Ok(Some(value))
@@ -76,8 +79,17 @@ impl<'de, C: Check> de::MapAccess<'de> for Items<'_, Reader<'_, 'de, C>> {
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        // The entry's key was charged if it took no bytes, and its number bounds that of the values.
-        seed.deserialize(self.reader.again())
+        if !self.was_empty {
+            // The bytes of the keys bound the number of the values.
+            return seed.deserialize(self.reader.again());
+        }
+        let before = self.reader.input.cursor.len();
+        let value = seed.deserialize(self.reader.again())?;
+        // A map may keep every entry, even of equal keys, so that values without bytes add up.
+        if self.reader.input.cursor.len() == before {
+            self.reader.input.cursor.charge(size_of::<S::Value>())?;
+        }
+        Ok(value)
     }
 
     #[inline]
