@@ -150,6 +150,73 @@ fn a_copy_that_a_method_makes_and_returns_into_ends() {
 }
 
 #[test]
+fn the_exit_code_of_a_copy_says_whether_it_panicked() {
+    /// Makes a copy, and has the process wait for its exit code.
+    fn copied(panics: bool) -> Option<i32> {
+        // SAFETY: the copy goes on with what this thread alone does, and is ended there.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child if panics => panic!("in a copy"),
+            ForkResult::Child => None,
+            ForkResult::Parent { child } => match waitpid(child, None).unwrap() {
+                WaitStatus::Exited(_, code) => Some(code),
+                other => panic!("{other:?}"),
+            },
+        }
+    }
+    /// Makes a copy when it is dropped.
+    struct Divided(bool, procession_manager::Queue<Option<i32>>);
+    impl Drop for Divided {
+        fn drop(&mut self) {
+            if let code @ Some(_) = copied(self.0) {
+                self.1.send(code).unwrap();
+            }
+        }
+    }
+    let _alone = alone();
+    let manager = Manager::start().unwrap();
+    let number = manager.create(|n: u64| n, 0).unwrap();
+    let codes = manager.queue::<Option<i32>>(9).unwrap();
+    for (panics, code) in [(false, 0), (true, 101)] {
+        assert_eq!(number.call(|_, panics| copied(panics), panics), Ok(Some(code)));
+        drop(manager.create(|(panics, codes)| Divided(panics, codes), (panics, codes.clone())).unwrap());
+        assert_eq!(codes.recv_timeout(GUARD), Ok(Some(code)));
+    }
+}
+
+#[test]
+fn a_manager_that_could_start_no_thread_for_a_time_has_one_again() {
+    let _alone = alone();
+    let manager = Manager::start().unwrap();
+    let (first, second) = (manager.create(|n: u64| n, 0).unwrap(), manager.create(|n: u64| n, 0).unwrap());
+    /// Lasts until the pipe has an end.
+    fn last(end: Descriptor) {
+        std::io::Read::read_to_end(&mut File::from(OwnedFd::from(end)), &mut Vec::new()).unwrap();
+    }
+    /// Does so without memory for a thread.
+    fn last_alone(_: &mut u64, end: Descriptor) {
+        let used = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = used.split(' ').next().unwrap().parse().unwrap();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+        setrlimit(Resource::RLIMIT_AS, pages * 4096 + (1 << 20), hard).unwrap();
+        last(end);
+        setrlimit(Resource::RLIMIT_AS, soft, hard).unwrap();
+    }
+    for is_limited in [true, true, true, false] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let reader = Descriptor::from(OwnedFd::from(reader));
+        let long = if is_limited {
+            first.post(last_alone, reader).unwrap()
+        } else {
+            first.post(|_, end| last(end), reader).unwrap()
+        };
+        // Another thread leads by the time this returns, and would be followed by a third one.
+        assert!(second.call_timeout(|n, ()| *n += 1, (), GUARD).is_ok(), "a long call holds up the others");
+        drop(writer);
+        long.wait().unwrap();
+    }
+}
+
+#[test]
 fn a_manager_that_runs_another_program_is_none_any_more() {
     let _alone = alone();
     let manager = Manager::start().unwrap();

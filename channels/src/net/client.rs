@@ -140,20 +140,32 @@ impl ClientBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn connect(self, address: impl Into<Address>) -> Result<SocketConnection, ConnectError> {
+        self.connect_until(address, None)
+    }
+
+    /// Connects, with a deadline for the connection and the handshake together. It counts where it comes before their own limits.
+    #[doc(hidden)]
+    pub fn connect_until(
+        self,
+        address: impl Into<Address>,
+        deadline: Option<Instant>,
+    ) -> Result<SocketConnection, ConnectError> {
         let address = address.into();
         let secret = self.options.secret().map_err(|error| match error {
             KeyError::Missing => ConnectError::NoKey,
             KeyError::Empty => ConnectError::EmptyKey,
         })?;
-        let socket = match connected(&address, self.connect_timeout, self.options.peer_timeout).and_then(above_standard)
-        {
+        let timeout = deadline
+            .map_or(self.connect_timeout, |at| at.saturating_duration_since(Instant::now()).min(self.connect_timeout));
+        let socket = match connected(&address, timeout, self.options.peer_timeout).and_then(above_standard) {
             Ok(socket) => socket,
             Err(error) if is_timeout(&error) => return Err(ConnectError::TimedOut { address }),
             Err(source) => return Err(ConnectError::Io { address, source }),
         };
+        let own = deadline_after(self.options.handshake_timeout);
         let socket = match secret {
             None => socket,
-            Some(secret) => authenticated(socket, secret, deadline_after(self.options.handshake_timeout))
+            Some(secret) => authenticated(socket, secret, own.into_iter().chain(deadline).min())
                 .map_err(|source| ConnectError::Handshake { address, source })?,
         };
         Ok(SocketConnection::new(socket, self.options.max_message))

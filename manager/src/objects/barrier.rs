@@ -40,9 +40,16 @@ pub struct BarrierState {
     waiting: Vec<Owner>,
     /// Counts the times that all have come, or that it was broken or reset.
     round: u64,
-    /// The rounds that ended badly, for those who are still to be reported.
-    failed: Vec<u64>,
+    /// The rounds that ended badly, as long as any of their parties does not know that.
+    failed: Vec<FailedRound>,
     is_broken: bool,
+}
+
+/// A round that was broken, and its parties that do not know it yet.
+#[derive(Debug)]
+struct FailedRound {
+    round: u64,
+    parties: Vec<Owner>,
 }
 
 /// A place in a round.
@@ -157,7 +164,12 @@ impl Barrier {
             Err(CallError::Timeout { .. }) => self.give_up(entry)?,
             passed => passed?,
         };
-        if passed { Ok(entry.index) } else { Err(CallError::BrokenBarrier) }
+        if passed {
+            return Ok(entry.index);
+        }
+        // Only now, because a party that did not hear of it in time asks once more, by `give_up`.
+        self.leave(entry.number);
+        Err(CallError::BrokenBarrier)
     }
 
     /// Breaks the barrier, unless all have come. Returns whether they have.
@@ -200,7 +212,7 @@ impl BarrierState {
         if entry.is_broken {
             return Some(false);
         }
-        (entry.round < self.round).then(|| !self.failed.contains(&entry.round))
+        (entry.round < self.round).then(|| !self.has_failed(entry.round))
     }
 
     /// Breaks the barrier if not all have come yet. Returns whether they had.
@@ -209,24 +221,37 @@ impl BarrierState {
         if entry.round == self.round && !entry.is_broken {
             self.break_up(true);
         }
-        !entry.is_broken && !self.failed.contains(&entry.round)
+        !entry.is_broken && !self.has_failed(entry.round)
+    }
+
+    fn has_failed(&self, round: u64) -> bool {
+        self.failed.iter().any(|failed| failed.round == round)
     }
 
     fn break_up(&mut self, for_good: bool) {
         if !self.waiting.is_empty() {
             // Those who wait find their round here when they are tried again.
-            self.failed.push(self.round);
-            self.waiting.clear();
+            self.failed.push(FailedRound { round: self.round, parties: std::mem::take(&mut self.waiting) });
             self.round += 1;
         }
         self.is_broken = for_good;
     }
 
-    /// Breaks the barrier if the caller, which has come, still waits.
+    /// Breaks the barrier if the caller, which has come, still waits. From now on the caller will not ask about its round.
     fn leave(&mut self, number: u64) {
-        if self.waiting.contains(&Owner::caller(number)) {
+        let caller = Owner::caller(number);
+        if self.waiting.contains(&caller) {
             self.break_up(true);
         }
+        self.forget(|party| party == caller);
+    }
+
+    /// Forgets parties of rounds that failed, and the rounds that have no other.
+    fn forget(&mut self, is_one: impl Fn(Owner) -> bool) {
+        self.failed.retain_mut(|failed| {
+            failed.parties.retain(|party| !is_one(*party));
+            !failed.parties.is_empty()
+        });
     }
 
     pub(super) fn on_client_exit(&mut self, client: u64) {
@@ -234,5 +259,30 @@ impl BarrierState {
         if self.waiting.iter().any(|one| one.is_of(client)) {
             self.break_up(true);
         }
+        self.forget(|party| party.is_of(client));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ids::ClientId;
+
+    #[test]
+    fn a_round_that_failed_is_forgotten_when_all_its_parties_know() {
+        let mut barrier = BarrierState::new(3);
+        for number in 0..100 {
+            let [first, second] = [2 * number, 2 * number + 1].map(|number| barrier.arrive(number));
+            barrier.break_up(false);
+            assert_eq!((barrier.pass(first), barrier.pass(second)), (Some(false), Some(false)));
+            barrier.leave(first.number);
+            // The other may have missed the answer, and asks once more.
+            assert!(!barrier.give_up(second));
+            barrier.leave(second.number);
+            assert!(barrier.failed.is_empty(), "{barrier:?}");
+        }
+        let _gone = barrier.arrive(1000);
+        barrier.on_client_exit(ClientId::SERVER.0);
+        assert!(barrier.is_broken && barrier.failed.is_empty(), "{barrier:?}");
     }
 }

@@ -195,9 +195,11 @@ impl Manager {
         if let Some(trouble) = registry.trouble() {
             return Err(ConnectError::Registry(trouble.to_owned()));
         }
-        let client = Client::builder().key(key).connect_timeout(timeout).handshake_timeout(timeout);
-        let socket = client.connect(address).map_err(ConnectError::Refused)?;
-        introduce(registry, socket, deadline_after(timeout))
+        // One deadline for all three steps: the connection, the handshake, and the introduction.
+        let deadline = deadline_after(timeout);
+        let client = Client::builder().key(key).connect_timeout(timeout);
+        let socket = client.connect_until(address, deadline).map_err(ConnectError::Refused)?;
+        introduce(registry, socket, deadline)
     }
 }
 
@@ -334,5 +336,37 @@ impl RemoteManager {
 impl fmt::Debug for RemoteManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteManager").field("is_connected", &self.is_connected()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use procession_channels::Listener;
+
+    use super::*;
+    use crate::wire::protocol::{ReplyHeader, ReplyStatus};
+
+    #[test]
+    fn the_time_counts_for_connection_handshake_and_introduction_together() {
+        const TIME: Duration = Duration::from_millis(500);
+        let registry = Registry::new();
+        let listener = Listener::builder().key("key").bind("127.0.0.1:0".parse::<Address>().unwrap()).unwrap();
+        let address = listener.address().clone();
+        let begin = Instant::now();
+        let wait_until = |at: Duration| std::thread::sleep((begin + at).saturating_duration_since(Instant::now()));
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // The handshake takes most of the time, and the introduction lasts beyond it, but not as long again.
+                wait_until(TIME * 2 / 3);
+                let Ok(client) = listener.accept() else { return };
+                let Ok(_greeting) = client.recv_bytes() else { return };
+                wait_until(TIME * 4 / 3);
+                let mut reply = codec::encode(&()).unwrap().into_parts().0.into_vec();
+                ReplyHeader { number: 0, status: ReplyStatus::Returned }.append_to(&mut reply);
+                let _gone = client.send_bytes(&reply);
+            });
+            let connected = Manager::connect_timeout(&registry, address, "key", TIME);
+            assert!(connected.is_err(), "it took at least {:?}", TIME * 4 / 3);
+        });
     }
 }

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use procession_core::EndCopy;
 use procession_core::os::backoff::AdaptiveSpin;
 use procession_core::os::epoll::Epoll;
-use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::mutex::{ignore_poison, lock};
 use procession_core::os::wake::Waker;
 use procession_process::panics;
@@ -22,8 +22,6 @@ use crate::wire::tuning::{SPIN_MAX_MISSES, SPIN_RETRY_EVERY};
 pub(crate) struct Server {
     /// The id by which proxies that arrive here are recognised as this manager's own.
     pub(crate) manager: ManagerId,
-    /// The id of its process.
-    process: u32,
     /// Held for a moment at a time, and never while a method runs.
     state: Mutex<State>,
     /// Notified when the server is to end.
@@ -48,8 +46,8 @@ impl Server {
         epoll.add(waker.pollable(), Server::WAKER)?;
         let state = Mutex::new(State::new(Arc::clone(&epoll), deliver));
         let spin = AdaptiveSpin::new(SPIN_MAX_MISSES, SPIN_RETRY_EVERY);
-        let (over, threads, process) = (Condvar::new(), LeaderFollowers::default(), std::process::id());
-        Ok(Arc::new(Server { manager, process, state, over, threads, spin, epoll, waker }))
+        let (over, threads) = (Condvar::new(), LeaderFollowers::default());
+        Ok(Arc::new(Server { manager, state, over, threads, spin, epoll, waker }))
     }
 
     /// Locks the state. A panic of another holder is ignored: no code of the user's runs with the lock.
@@ -92,7 +90,7 @@ impl Server {
         let (finish, mut state) = self.unlocked(state, leader, || {
             let finish = job.run(&cells, Vec::new());
             // The last reference may have gone during the call. A panic of the value's destructor is not the caller's.
-            let _dropped = panics::catch(|| drop(cells));
+            drop_caught(cells);
             finish
         });
         state.finish(job, finish);
@@ -111,22 +109,14 @@ impl Server {
             self.threads.begin();
         }
         drop(state);
+        // A copy of the process that a method or destructor makes ends in there: it must not come back for the lock, nor answer.
         let result = work();
-        // Before the lock: in a copy of the process, a thread that was not copied may hold it for ever.
-        self.exit_in_copy();
         let state = self.lock();
         // A thread that took over has counted this call as ended.
         if leader == Some(state.leader) {
             self.threads.end();
         }
         (result, state)
-    }
-
-    /// Ends a copy of the process that a method has forked and returned into: it has the manager's connections, and must not answer.
-    fn exit_in_copy(&self) {
-        if ProcessIdentity::current().pid() != self.process {
-            procession_core::os::exit::exit_now(0);
-        }
     }
 
     /// Wakes the leader if another thread, `me`, has left something for it: a job to run, or a client to read from.
@@ -146,12 +136,8 @@ impl Server {
         // A loop: a value may hold proxies, and dropping them may leave further values without references.
         while !state.deferred_drops.is_empty() {
             let values = std::mem::take(&mut state.deferred_drops);
-            let drop_all = || {
-                for value in values {
-                    // A panic of one destructor must not keep the other values alive.
-                    let _dropped = panics::catch(|| drop(value));
-                }
-            };
+            // Each by itself: a panic of one destructor must not keep the other values alive.
+            let drop_all = || values.into_iter().for_each(drop_caught);
             ((), state) = self.unlocked(state, leader, drop_all);
         }
         state
@@ -164,6 +150,15 @@ impl Server {
         state.finish_release(released);
         drop(self.drop_deferred(state, None));
     }
+}
+
+/// Drops what may be the user's. A panic of it ends here, as does a copy of the process that it makes.
+fn drop_caught<T>(value: T) {
+    let drop = || {
+        let _copy = EndCopy::here();
+        drop(value);
+    };
+    let _dropped = panics::catch(drop);
 }
 
 impl std::fmt::Debug for Server {

@@ -15,13 +15,15 @@ use procession_core::os::backoff::{Backoff, has_other_cores};
 
 use super::instance::Server;
 use super::state::State;
-use crate::wire::tuning::{EPOLL_EVERY_TURNS, MESSAGES_PER_TURN, PAUSES_PER_LOOK, SPIN_TIME, YIELD_AFTER};
+use crate::wire::tuning::{
+    EPOLL_EVERY_TURNS, MESSAGES_PER_TURN, PAUSES_PER_LOOK, SPAWN_EVERY_TURNS, SPIN_TIME, YIELD_AFTER,
+};
 
 impl Server {
     /// Starts the first leader and its follower.
     pub(super) fn start_threads(self: &Arc<Server>) -> io::Result<()> {
         let leader = Arc::clone(self);
-        let lead = move || leader.lead();
+        let lead = move || leader.lead_and_follow();
         // The follower first: otherwise the leader might find itself alone, and start a second one.
         let started = self.spawn_follower().and_then(|()| named().spawn(lead));
         started.map(drop).map_err(|error| io::Error::new(error.kind(), format!("cannot start a thread: {error}")))
@@ -30,23 +32,30 @@ impl Server {
     /// Starts a thread that waits in line, follows, and leads when its time has come.
     fn spawn_follower(self: &Arc<Server>) -> io::Result<()> {
         let server = Arc::clone(self);
-        // Counted before it runs: a leader that looks meanwhile must not start another one.
-        self.threads.add_idle();
-        named().spawn(move || server.follow_and_lead()).map(drop)
+        let follow = move || {
+            server.follow();
+            server.lead_and_follow();
+        };
+        self.threads.start_idle(|| named().spawn(follow).map(drop))
     }
 
-    /// Follows and leads in turns, until other threads are enough for that.
-    fn follow_and_lead(self: Arc<Server>) {
+    /// Leads and follows in turns, until other threads are enough for that.
+    fn lead_and_follow(self: &Arc<Server>) {
         loop {
-            self.threads.follow();
-            // Not counted while it leads, so that `lead` sees whether another thread would take over.
-            self.threads.remove_idle();
             self.lead();
             // One follower and one thread in line for it are enough.
             if self.threads.add_idle() >= 2 {
                 return self.threads.remove_idle();
             }
+            self.follow();
         }
+    }
+
+    /// Waits, as a thread that is counted, until it has to lead.
+    fn follow(&self) {
+        self.threads.follow();
+        // Not counted while it leads, so that `lead` sees whether another thread would take over.
+        self.threads.remove_idle();
     }
 
     /// Becomes the leader, until another thread does.
@@ -60,12 +69,12 @@ impl Server {
             self.threads.end();
         }
         drop(state);
-        if self.threads.is_leader_alone() {
-            // Without another thread the manager still works, but a long call holds up the others.
-            let _alone = self.spawn_follower();
-        }
         let mut turns = 0_u32;
         loop {
+            if turns.is_multiple_of(SPAWN_EVERY_TURNS) && self.threads.is_leader_alone() {
+                // Without another thread the manager still works, but a long call holds up the others.
+                let _alone = self.spawn_follower();
+            }
             let state = self.run_ready(self.lock(), me);
             if state.leader != me {
                 return;

@@ -104,6 +104,13 @@ impl LeaderFollowers {
         self.idle.fetch_add(1, Ordering::AcqRel)
     }
 
+    /// Starts a thread that is going to follow. It is counted before it runs: a leader that looks meanwhile must not start another one.
+    pub(super) fn start_idle<E>(&self, start: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+        self.add_idle();
+        // A thread that could not be started would be counted for ever, and no leader would start another one.
+        start().inspect_err(|_| self.remove_idle())
+    }
+
     /// Counts a thread no longer, because it leads or ends.
     pub(super) fn remove_idle(&self) {
         // AcqRel, as in `add_idle`.
@@ -114,5 +121,19 @@ impl LeaderFollowers {
     pub(super) fn is_leader_alone(&self) -> bool {
         // Acquire pairs with `add_idle`.
         self.idle.load(Ordering::Acquire) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_could_not_be_started_is_not_counted() {
+        let threads = LeaderFollowers::default();
+        assert_eq!(threads.start_idle(|| Err("no thread")), Err("no thread"));
+        assert!(threads.is_leader_alone());
+        threads.start_idle(|| Ok::<(), ()>(assert!(!threads.is_leader_alone()))).unwrap();
+        assert!(!threads.is_leader_alone());
     }
 }

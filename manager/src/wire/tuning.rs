@@ -83,6 +83,10 @@ pub(crate) const MESSAGES_PER_TURN: usize = 64;
 /// ones; smaller: more system calls.
 pub(crate) const EPOLL_EVERY_TURNS: u32 = 64;
 
+/// Every how many turns a leader without a follower tries again to start one, after a limit on threads. Larger: a long call holds up the
+/// others for longer once the limit is gone; smaller: more attempts in vain.
+pub(crate) const SPAWN_EVERY_TURNS: u32 = 16;
+
 /// The number of calls that are taken from a client's shared memory at once. Larger: more of them are lost time if the client dies;
 /// smaller: more locking of the pipe.
 pub(crate) const CALL_BATCH: usize = 64;
