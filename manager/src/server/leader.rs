@@ -94,8 +94,10 @@ impl Server {
     fn turn(&self, me: u64, turns: u32) -> bool {
         let mut state = self.lock();
         if turns.is_multiple_of(EPOLL_EVERY_TURNS) {
-            // Clients that send all the time must not keep others from being read.
+            // Clients that send all the time must not keep others from being read. The pipes are looked at as well: no event announces the
+            // first call of a client for which no leader has slept yet.
             state.wake(self.epoll.wait(Some(Instant::now())).unwrap_or_default());
+            state.poll_pipes();
         }
         // Asked first, because `poll_stalled` reads the clock, and most turns have no stalled client.
         if state.next_stalled_poll().is_some() {

@@ -29,7 +29,7 @@ impl State {
     /// Looks into shared memory. Returns whether a client has sent something.
     pub(crate) fn poll_pipes(&mut self) -> bool {
         for token in &self.awake {
-            if self.clients.get(token).is_some_and(LocalClient::has_calls) {
+            if self.clients.get(token).is_some_and(LocalClient::has_calls) && !self.busy.contains(token) {
                 self.busy.push_back(*token);
             }
         }

@@ -79,7 +79,7 @@ pub(crate) const FOLLOWER_IDLE_LOOKS: u32 = 16;
 /// walking through the queue of clients.
 pub(crate) const MESSAGES_PER_TURN: usize = 64;
 
-/// Every how many turns the kernel is asked what is ready, even if there is enough to do. Larger: new clients wait longer behind busy
+/// Every how many turns the leader looks at all clients, even if there is enough to do. Larger: new clients wait longer behind busy
 /// ones; smaller: more system calls.
 pub(crate) const EPOLL_EVERY_TURNS: u32 = 64;
 
