@@ -99,14 +99,14 @@ impl CallBatch<'_> {
     /// Calls the function as long as arguments and results are short. Returns whether the last call's result was left in the
     /// buffer, because it could not go into the ring.
     #[inline]
-    pub(crate) fn run<A: DeserializeOwned, R: Serialize>(self, function: fn(A) -> R) -> Result<bool, CallError> {
+    pub(crate) fn run<A: DeserializeOwned, R: Serialize>(&mut self, function: fn(A) -> R) -> Result<bool, CallError> {
         let begin = self.last.len();
         // This process becomes the writer before a function can copy it: a copy would else be the first to write, and the only one.
         let _room = self.results.fits(0);
         while self.passed.count < self.max
             && let Some(argument) = self.arguments.get(self.passed.bytes..).and_then(short)
         {
-            let value = codec::decode_from(argument, Vec::new()).map_err(CallError::Argument)?;
+            let value = codec::decode_from(argument, Handles::new()).map_err(CallError::Argument)?;
             self.last.truncate(begin);
             // A place for the length, so that a result that is left to the caller has the form of the others.
             self.last.push(0);
@@ -122,7 +122,7 @@ impl CallBatch<'_> {
             // The byte and the value apart: a processor is slow to load at once what it has just stored in two steps.
             self.results.write_whole(&[(len - 1) as u8]);
             self.results.write_whole(&self.last[begin + 1..]);
-            self.results.publish();
+            self.results.publish_whole();
             // After the publication: if the drop below panics, this call counts as passed, and its result is out.
             self.passed.count += 1;
             self.passed.bytes += 1 + argument.len();

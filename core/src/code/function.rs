@@ -35,7 +35,9 @@ pub struct Function(Name);
 
 /// The code between a message and a function, whose address is the first argument. Returns whether there is a result in the
 /// buffer.
-type Thunk = fn(*const (), Call<'_>) -> Result<bool, CallError>;
+///
+/// By reference: a call is a dozen words that were stored just before, and a copy of them would wait for those stores.
+type Thunk = fn(*const (), &mut Call<'_>) -> Result<bool, CallError>;
 
 /// What a thunk is called with.
 enum Call<'a> {
@@ -169,7 +171,7 @@ impl Function {
             result: &mut result,
             remains: &mut remains,
         };
-        self.run(Call::One(one))?;
+        self.run(&mut Call::One(one))?;
         Ok((Message::new(result, descriptors), remains))
     }
 
@@ -202,7 +204,7 @@ impl Function {
     ) -> Result<PendingDrop, CallError> {
         let mut remains = PendingDrop::default();
         let one = One { argument, descriptors, control: None, result, remains: &mut remains };
-        self.run(Call::One(one))?;
+        self.run(&mut Call::One(one))?;
         Ok(remains)
     }
 
@@ -239,11 +241,11 @@ impl Function {
     /// ```
     #[inline]
     pub fn call_batch(&self, row: CallBatch<'_>) -> Result<bool, CallError> {
-        self.run(Call::Row(row))
+        self.run(&mut Call::Row(row))
     }
 
     #[inline]
-    fn run(&self, call: Call<'_>) -> Result<bool, CallError> {
+    fn run(&self, call: &mut Call<'_>) -> Result<bool, CallError> {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
@@ -261,21 +263,21 @@ impl One<'_> {
     /// Decodes the argument, hands it over together with the control link, and encodes the result.
     #[inline]
     fn run<A: DeserializeOwned, R: Serialize>(
-        self,
+        &mut self,
         function: impl FnOnce(A, Option<Control>) -> Result<R, CallError>,
     ) -> Result<bool, CallError> {
-        let One { argument, descriptors, control, result, remains } = self;
         // The function owns the descriptors from here on, so the table is empty after an error or a panic.
-        let argument = codec::decode_from(argument, std::mem::take(descriptors)).map_err(CallError::Argument)?;
-        let value = function(argument, control)?;
-        *descriptors = codec::append(&value, result).map_err(CallError::Result)?;
+        let with = std::mem::take(self.descriptors);
+        let argument = codec::decode_from(self.argument, with).map_err(CallError::Argument)?;
+        let value = function(argument, self.control.take())?;
+        *self.descriptors = codec::append(&value, self.result).map_err(CallError::Result)?;
         // Not dropped here: dropping is code of the user's, which may end the process, and the result is not sent yet.
-        *remains = PendingDrop::of(value);
+        *self.remains = PendingDrop::of(value);
         Ok(true)
     }
 }
 
-fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>) -> Result<bool, CallError> {
+fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: &mut Call<'_>) -> Result<bool, CallError> {
     // SAFETY: `Function::of` is the only place that pairs this thunk with a function, and it takes a `fn(A) -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn(A) -> R>(function) };
     match call {
@@ -287,7 +289,7 @@ fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: Call<'_>)
 }
 
 /// Does the same for a function without an argument.
-fn thunk_without_argument<R: Serialize>(function: *const (), call: Call<'_>) -> Result<bool, CallError> {
+fn thunk_without_argument<R: Serialize>(function: *const (), call: &mut Call<'_>) -> Result<bool, CallError> {
     // SAFETY: `Function::without_argument` is the only place that pairs this thunk with a function, and it takes a `fn() -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn() -> R>(function) };
     match call {
@@ -298,7 +300,7 @@ fn thunk_without_argument<R: Serialize>(function: *const (), call: Call<'_>) -> 
 
 fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
     function: *const (),
-    call: Call<'_>,
+    call: &mut Call<'_>,
 ) -> Result<bool, CallError> {
     // SAFETY: `Function::with_control` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(Control, A) -> R>(function) };

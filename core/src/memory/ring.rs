@@ -193,7 +193,13 @@ impl Ring {
     /// Returns whether `count` bytes can be written now. Loads the head only where the last one seen leaves no room.
     #[inline]
     pub(crate) fn fits(&mut self, count: usize) -> bool {
-        count <= self.seen_room() && self.is_writer() || count <= self.free()
+        self.writes.is_held() && count <= self.seen_room() || self.fits_by_head(count)
+    }
+
+    /// Returns whether `count` bytes can be written by the head as it is now, where that is not known yet.
+    #[cold]
+    fn fits_by_head(&mut self, count: usize) -> bool {
+        count <= self.free()
     }
 
     /// Returns how many bytes could be written when the head was last seen. A head that makes no sense leaves no room.
@@ -221,9 +227,15 @@ impl Ring {
     #[inline]
     pub fn publish(&self) {
         if self.writes.is_held() {
-            // Pairs with the Acquire in `read`: a reader that sees this tail sees the bytes before it.
-            self.tail().store(self.written, Ordering::Release);
+            self.publish_whole();
         }
+    }
+
+    /// Lets the other side see what [fitted](Ring::fits): only the writer asks that, so it is not asked again who this is.
+    #[inline]
+    pub(crate) fn publish_whole(&self) {
+        // Pairs with the Acquire in `read`: a reader that sees this tail sees the bytes before it.
+        self.tail().store(self.written, Ordering::Release);
     }
 
     /// Appends all that there is to read to `bytes`, and gives its room back. Returns whether there was anything.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use procession_core::Buffer;
-use procession_core::codec::{self, Handles};
+use procession_core::codec::{self, DecodeError, Handles};
 use serde::de::DeserializeOwned;
 
 use super::item::{self, Item, ItemKind};
@@ -174,7 +174,8 @@ impl RawResults {
         let item = self.bytes.get(self.offset..).and_then(item::read);
         let Some(Item { kind: ItemKind::Value, body, len }) = item else { return self.next_unusual(index) };
         self.offset += len;
-        decode(body, Handles::new()).map_err(|text| self.unreadable(index, text))
+        // The empty table is made where it is used: to be passed on it would be copied, which waits for the stores that made it.
+        decode(|| codec::decode_from(body, Handles::new())).map_err(|text| self.unreadable(index, text))
     }
 
     /// The same for a result with descriptors or in a buffer, and for one behind an item of another kind.
@@ -205,7 +206,8 @@ impl RawResults {
             Some((ItemKind::InBuffer, _)) => buffer.ok_or_else(|| unreadable(&"its buffer is not the worker's"))?,
             Some((_, body)) => body,
         };
-        decode(bytes, with.map_err(|error| unreadable(&error))?).map_err(|text| unreadable(&text))
+        let with = with.map_err(|error| unreadable(&error))?;
+        decode(|| codec::decode_from(bytes, with)).map_err(|text| unreadable(&text))
     }
 
     /// Returns the error of a result that cannot be decoded. It names the worker.
@@ -215,10 +217,10 @@ impl RawResults {
     }
 }
 
-/// Decodes a result, which runs code of the user's: a panic becomes the error of this task alone.
+/// Calls what decodes a result, which runs code of the user's: a panic becomes the error of this task alone.
 #[inline]
-fn decode<R: DeserializeOwned>(bytes: &[u8], with: Handles) -> Result<R, String> {
-    catch(|| codec::decode_from(bytes, with)).and_then(|decoded| decoded.map_err(|error| error.to_string()))
+fn decode<R>(read: impl FnOnce() -> Result<R, DecodeError>) -> Result<R, String> {
+    catch(read).and_then(|decoded| decoded.map_err(|error| error.to_string()))
 }
 
 /// Returns the next result at or after `offset`, which moves behind it.

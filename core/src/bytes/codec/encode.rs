@@ -140,7 +140,9 @@ pub(super) fn append_checked<'a, C: Check, T: Serialize + ?Sized>(
     spill: Option<&'a mut (dyn Spill + 'a)>,
 ) -> Result<Handles, EncodeError> {
     match scope::sending(false, move || ser::append::<C, T>(value, buffer, spill)) {
-        (Ok(()), ancillary) => Ok(ancillary.map_or_else(Handles::new, |ancillary| ancillary.into_descriptors())),
+        // Written apart: a table that is made for both cases is copied, and the copy waits for the stores that made it.
+        (Ok(()), None) => Ok(Handles::new()),
+        (Ok(()), Some(ancillary)) => Ok(ancillary.into_descriptors()),
         (Err(fault), ancillary) => Err(unwritten::<T>(fault, ancillary)),
     }
 }

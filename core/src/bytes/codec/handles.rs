@@ -207,6 +207,7 @@ impl Kind {
 
 impl From<Vec<OwnedFd>> for Handles {
     /// Descriptors of one's own, as plain ones.
+    #[inline]
     fn from(descriptors: Vec<OwnedFd>) -> Handles {
         Handles(descriptors.into_iter().map(|fd| Handle { fd, kind: Kind::PLAIN }).collect())
     }
