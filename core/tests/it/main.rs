@@ -10,4 +10,6 @@ mod hostile;
 mod link;
 mod mapping;
 mod memory;
+#[cfg(feature = "sealed")]
+mod sealed;
 mod zoo;

@@ -57,3 +57,48 @@ impl fmt::Debug for Cipher {
         f.debug_struct("Cipher").field("sealed", &self.sealed).field("opened", &self.opened).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::key_exchange::KeyExchange;
+    use super::*;
+
+    fn pair() -> (Cipher, Cipher) {
+        let (here, message) = KeyExchange::initiator(&[7; 32]).expect("a key");
+        let there = KeyExchange::responder(&[7; 32]).expect("a key");
+        let (there, reply) = there.receive(&message).expect("the same key");
+        (here.receive(&reply.expect("a reply")).expect("the same key").0, there)
+    }
+
+    fn sealed(cipher: &mut Cipher) -> [u8; 4 + TAG_BYTES] {
+        let mut space = [0; 4 + TAG_BYTES];
+        assert_eq!(cipher.seal(b"text", &mut space).expect("room"), space.len());
+        space
+    }
+
+    #[test]
+    fn a_record_opens_once_and_in_its_turn() {
+        let (mut here, mut there) = pair();
+        let (first, second) = (sealed(&mut here), sealed(&mut here));
+        let mut space = [0; 20];
+        there.open(&second, &mut space).expect_err("the first comes first");
+        assert_eq!(there.open(&first, &mut space), Ok(4));
+        assert_eq!(&space[..4], b"text");
+        there.open(&first, &mut space).expect_err("it was opened before");
+        here.open(&second, &mut space).expect_err("it is for the other side");
+    }
+
+    #[test]
+    fn both_sides_change_the_key_of_a_direction_after_the_same_record() {
+        let (mut here, mut there) = pair();
+        (here.sealed, there.opened) = (REKEY_RECORDS - 2, REKEY_RECORDS - 2);
+        for _ in 0..5 {
+            assert_eq!(there.open(&sealed(&mut here), &mut [0; 20]), Ok(4));
+            assert_eq!(here.open(&sealed(&mut there), &mut [0; 20]), Ok(4));
+        }
+        // Without the change on one side the next record does not open.
+        here.sealed = REKEY_RECORDS - 1;
+        assert_eq!(there.open(&sealed(&mut here), &mut [0; 20]), Ok(4));
+        there.open(&sealed(&mut here), &mut [0; 20]).expect_err("another key");
+    }
+}

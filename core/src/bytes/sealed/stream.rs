@@ -238,3 +238,109 @@ fn failed(error: io::Error) -> LinkError {
         _ => LinkError::Io(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::super::key_exchange::KeyExchange;
+    use super::*;
+
+    fn pair() -> (SealedStream, SealedStream) {
+        let (here, there) = UnixStream::pair().expect("a pair");
+        let duplex =
+            |socket: UnixStream| Duplex::new(socket.try_clone().expect("a copy").into(), OwnedFd::from(socket));
+        let (one, message) = KeyExchange::initiator(&[7; 32]).expect("a key");
+        let other = KeyExchange::responder(&[7; 32]).expect("a key");
+        let (there_cipher, reply) = other.receive(&message).expect("the same key");
+        let (here_cipher, _) = one.receive(&reply.expect("a reply")).expect("the same key");
+        let stream = |socket, cipher| SealedStream::new(duplex(socket).expect("a socket"), cipher);
+        (stream(here, here_cipher), stream(there, there_cipher))
+    }
+
+    fn enqueue(stream: &mut SealedStream, payload: &[u8]) {
+        let written = stream.enqueue(|buffer| {
+            buffer.extend_from_slice(payload);
+            Ok(())
+        });
+        written.expect("it can be written");
+    }
+
+    fn garbled_text(stream: &mut SealedStream) -> String {
+        match stream.try_recv() {
+            Err(LinkError::Garbled(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_long_is_neither_sent_nor_received() {
+        assert!(matches!(header(MAX_SEALED_MESSAGE + 1), Err(LinkError::Unsendable(_))));
+        let (mut here, mut there) = pair();
+        // From a peer that knows the key and does not keep to the limit.
+        let lie = FrameHeader::new(MAX_SEALED_MESSAGE + 1, 0).expect("a frame can say so");
+        here.waiting.extend_from_slice(&lie.encode());
+        here.flush().expect("there is room");
+        for _ in 0..2 {
+            assert!(garbled_text(&mut there).contains("longer than the limit"));
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_announced_and_does_not_come_takes_no_memory_and_is_no_end() {
+        let (mut here, mut there) = pair();
+        let promise = FrameHeader::new(MAX_SEALED_MESSAGE, 0).expect("within the limit");
+        here.waiting.extend_from_slice(&promise.encode());
+        here.waiting.extend_from_slice(&[7; 100]);
+        here.flush().expect("there is room");
+        let resident = || {
+            let text = std::fs::read_to_string("/proc/self/statm").expect("it is mounted");
+            text.split(' ').next().and_then(|pages| pages.parse::<usize>().ok()).expect("a number") * 4096
+        };
+        let before = resident();
+        assert!(matches!(there.try_recv(), Ok(TryRecv::Empty)));
+        assert!(
+            resident() < before + MAX_SEALED_MESSAGE / 2,
+            "address space, that other tests use too, but not so much"
+        );
+        drop(here);
+        assert!(garbled_text(&mut there).contains("in the middle"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let (mut here, mut there) = pair();
+        here.enqueue(|buffer| {
+            buffer.extend_from_slice(b"half");
+            Err(LinkError::Unsendable("no".to_owned()))
+        })
+        .expect_err("it was refused");
+        assert_eq!(here.kept(), 0);
+        enqueue(&mut here, b"whole");
+        assert!(here.flush().expect("there is room"));
+        assert!(matches!(there.try_recv(), Ok(TryRecv::Value(bytes)) if bytes == b"whole"));
+    }
+
+    #[test]
+    fn an_empty_frame_is_a_frame_and_no_end() {
+        let (mut here, mut there) = pair();
+        enqueue(&mut here, &[]);
+        here.flush().expect("there is room");
+        assert!(matches!(there.try_recv(), Ok(TryRecv::Value(bytes)) if bytes.is_empty()));
+        assert!(matches!(there.try_recv(), Ok(TryRecv::Empty)));
+        drop(here);
+        assert!(matches!(there.try_recv(), Ok(TryRecv::End)));
+    }
+
+    #[test]
+    fn memory_for_a_large_message_is_given_back() {
+        let (mut here, mut there) = pair();
+        enqueue(&mut here, &vec![7; 10 * MAX_KEPT_CAPACITY]);
+        while !here.flush().expect("the other side is there") {
+            assert!(matches!(there.try_recv(), Ok(TryRecv::Empty)));
+        }
+        assert!(here.waiting.capacity() <= MAX_KEPT_CAPACITY);
+        assert!(matches!(there.try_recv(), Ok(TryRecv::Value(bytes)) if bytes.len() == 10 * MAX_KEPT_CAPACITY));
+    }
+}

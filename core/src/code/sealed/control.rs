@@ -32,6 +32,26 @@ use crate::os::poll::{Pollable, poll};
 /// assert_eq!(other_host.join().unwrap().unwrap(), Some(function));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A copy of the process cannot send: it would seal with numbers that the original uses too, which gives the key away.
+///
+/// ```
+/// use procession_core::{LinkError, SealedControl};
+/// use procession_core::os::{exit::leave, fork::{Forked, fork}, pidfd::{Exit, PidFd}};
+///
+/// let (mut here, mut there) = SealedControl::pair()?;
+/// let Forked::Parent(copy) = fork(&[])? else {
+///     let is_refused = matches!(here.post("from the copy"), Err(LinkError::Unsendable(_)));
+///     drop(here);
+///     leave(is_refused.into())
+/// };
+/// let copy = PidFd::of_child(copy)?;
+/// while !copy.has_ended()? {}
+/// assert_eq!(copy.reap()?, Some(Exit::Code(1)));
+/// here.post("from the original")?;
+/// assert_eq!(there.recv::<String>(None)?.as_deref(), Some("from the original"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SealedControl(Box<SealedStream>);
 

@@ -343,3 +343,52 @@ fn is_gone(error: &io::Error) -> bool {
 fn broken(error: snow::Error) -> SealError {
     LinkError::Limit(format!("cannot make keys for a sealed link: {error}")).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    /// What a side finds of another that knows the key and says this first.
+    fn finding(hello: &[u8]) -> SealError {
+        let (end, mut peer) = UnixStream::pair().expect("a pair");
+        let both = |socket: &UnixStream| {
+            (socket.try_clone().expect("a copy").into(), socket.try_clone().expect("a copy").into())
+        };
+        let (read, write) = both(&end);
+        let mut handshake = SealedHandshake::responder(read, write, &[7; 32]).expect("a socket");
+        let (exchange, mut message) = KeyExchange::initiator(&[7; 32]).expect("a key");
+        peer.write_all(&message).expect("there is room");
+        assert!(handshake.advance().expect("the key is right").is_none());
+        peer.read_exact(&mut message).expect("a reply");
+        let (cipher, _) = exchange.receive(&message).expect("the key is right");
+        let (read, write) = both(&peer);
+        let mut stream = SealedStream::new(Duplex::new(read, write).expect("a socket"), cipher);
+        let written = stream.enqueue(|buffer| {
+            buffer.extend_from_slice(hello);
+            Ok(())
+        });
+        written.expect("it is short");
+        stream.flush().expect("there is room");
+        handshake.advance().expect_err("it is another")
+    }
+
+    #[test]
+    fn another_version_is_named_whatever_follows_it() {
+        for rest in [&[][..], &[1; 32], &[1; 100]] {
+            let error = finding(&[&9_u32.to_le_bytes()[..], rest].concat());
+            assert!(matches!(error, SealError::Version { own: VERSION, peer: 9 }), "{error:?}");
+            assert!(error.to_string().contains("version 9"));
+        }
+    }
+
+    #[test]
+    fn half_a_hello_is_none() {
+        for hello in [&[][..], &[1], &VERSION.to_le_bytes(), &[VERSION.to_le_bytes(), [0; 4]].concat()] {
+            let error = finding(hello);
+            assert!(matches!(error, SealError::Link(LinkError::Garbled(_))), "{error:?}");
+        }
+        assert!(matches!(finding(&[&VERSION.to_le_bytes()[..], &[0; 32]].concat()), SealError::Executable { .. }));
+    }
+}
