@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! cargo run --release --example tree_digest -- DIR [--workers N]
+//! cargo run --release --features hosts --example tree_digest -- DIR --hosts node1,node2:16
 //! ```
+//!
+//! With hosts the directory must be there under the same name, as on a shared file system.
 //!
 //! On stdout come exactly the lines that `sha256sum` prints, sorted bytewise by path. What cannot be read is told on stderr and does
 //! not stop the rest; the exit code is 1 then. Symbolic links are not followed.
@@ -15,11 +18,11 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use procession::Pool;
-use procession::pool::{PoolError, TaskError};
+use procession::pool::{PoolBuilder, TaskError};
 use serde_bytes::ByteBuf;
 use sha2::{Digest, Sha256};
 
-const USAGE: &str = "usage: tree_digest [DIR] [--workers N]\n\n\
+const USAGE: &str = "usage: tree_digest [DIR] [--workers N] [--hosts HOST[:N],...]\n\n\
     Prints the SHA-256 of every regular file under DIR (without it: under the current directory), sorted by path,\n\
     in the format of sha256sum.";
 
@@ -46,13 +49,19 @@ fn main() -> ExitCode {
     let (mut paths, unwalked) = walk(arguments.directory);
     unwalked.iter().for_each(|(path, error)| reports.add(path, error));
     paths.sort_unstable();
-    let digests = match digest_all(&paths, arguments.workers, arguments.abort_on, &mut reports) {
-        Ok(digests) => digests,
+    let builder = arguments.workers.into_iter().fold(Pool::builder(), |builder, count| builder.workers(count));
+    let pool = match &arguments.hosts {
+        Some(list) => on_hosts(builder, list),
+        None => builder.build().map_err(|error| error.to_string()),
+    };
+    let pool = match pool {
+        Ok(pool) => pool,
         Err(error) => {
             eprintln!("tree_digest: {error}");
             return ExitCode::FAILURE;
         }
     };
+    let digests = digest_all(&pool, &paths, arguments.abort_on, &mut reports);
     match print(&paths, &digests) {
         Ok(()) => {}
         // Whoever was reading has seen enough.
@@ -66,6 +75,8 @@ fn main() -> ExitCode {
 struct Arguments {
     directory: Path,
     workers: Option<usize>,
+    /// Between commas.
+    hosts: Option<String>,
     /// For tests: the worker that comes to this path aborts.
     abort_on: Option<Path>,
 }
@@ -74,12 +85,13 @@ impl Arguments {
     /// `None` when only help was asked for.
     fn parse() -> Result<Option<Arguments>, lexopt::Error> {
         use lexopt::prelude::{Long, Short, Value, ValueExt};
-        let mut arguments = Arguments { directory: b".".to_vec(), workers: None, abort_on: None };
+        let mut arguments = Arguments { directory: b".".to_vec(), workers: None, hosts: None, abort_on: None };
         let mut parser = lexopt::Parser::from_env();
         let mut has_directory = false;
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("workers") => arguments.workers = Some(parser.value()?.parse()?),
+                Long("hosts") => arguments.hosts = Some(parser.value()?.string()?),
                 Long("abort-on") => arguments.abort_on = Some(parser.value()?.into_vec()),
                 Long("help") | Short('h') => {
                     println!("{USAGE}");
@@ -141,16 +153,20 @@ fn join(directory: &[u8], name: &[u8]) -> Path {
     [directory, separator, name].concat()
 }
 
+/// A pool whose workers are on other machines.
+#[cfg(feature = "hosts")]
+fn on_hosts(builder: PoolBuilder, list: &str) -> Result<Pool, String> {
+    builder.hosts(procession::hosts::Hosts::ssh(list.split(','))).build().map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "hosts"))]
+fn on_hosts(_: PoolBuilder, _: &str) -> Result<Pool, String> {
+    Err("it was built without hosts: build it with `--features hosts`".to_owned())
+}
+
 /// The digests of all files, `None` for those that were reported.
-fn digest_all(
-    paths: &[Path],
-    workers: Option<usize>,
-    abort_on: Option<Path>,
-    reports: &mut Reports,
-) -> Result<Vec<Option<[u8; 32]>>, PoolError> {
+fn digest_all(pool: &Pool, paths: &[Path], abort_on: Option<Path>, reports: &mut Reports) -> Vec<Option<[u8; 32]>> {
     let mut digests = vec![None; paths.len()];
-    let builder = Pool::builder();
-    let pool = workers.into_iter().fold(builder, |builder, count| builder.workers(count)).build()?;
     let tasks = paths.iter().enumerate().map(|(number, path)| {
         let aborts = abort_on.as_ref() == Some(path);
         (number, ByteBuf::from(path.clone()), aborts)
@@ -164,7 +180,7 @@ fn digest_all(
         }
     }
     bar.finish_and_clear();
-    Ok(digests)
+    digests
 }
 
 /// The path whose task has failed.

@@ -5,11 +5,12 @@
 //! 3. [Processes and start methods](processes)
 //! 4. [Sharing data](sharing_data)
 //! 5. [Pools in depth](pools)
-//! 6. [With tokio](with_tokio)
-//! 7. [When things die](when_things_die)
-//! 8. [Performance](performance)
-//! 9. [Security](security)
-//! 10. [Limits and platforms](limits)
+//! 6. [Many machines](many_machines)
+//! 7. [With tokio](with_tokio)
+//! 8. [When things die](when_things_die)
+//! 9. [Performance](performance)
+//! 10. [Security](security)
+//! 11. [Limits and platforms](limits)
 
 #[doc = include_str!("../guide/from-python.md")]
 // The search finds declined names here, with the reason.
@@ -69,6 +70,9 @@ pub mod sharing_data {}
 
 #[doc = include_str!("../guide/pools.md")]
 pub mod pools {}
+
+#[doc = include_str!("../guide/many-machines.md")]
+pub mod many_machines {}
 
 #[doc = include_str!("../guide/tokio.md")]
 pub mod with_tokio {}

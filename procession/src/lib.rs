@@ -94,6 +94,7 @@
 //! | [`sync`] | `procession-sync` | locks, semaphores, events, conditions, barriers, shared values |
 //! | [`channels`] | `procession-channels` | queues, pipes, listeners |
 //! | [`manager`] | `procession-manager` | live objects behind proxies: a [`Manager`](manager::Manager) |
+//! | `hosts` (feature `hosts`) | `procession-hosts` | pools with workers on many machines |
 //!
 //! # The guide
 //!
@@ -111,6 +112,7 @@
 //! | `net` | yes | listeners, clients and connections over sockets, and their authentication |
 //! | `manager` | yes | live objects behind proxies: the module [`manager`] |
 //! | `remote` | yes | managers of other programs, over sockets: `Manager::serve` and `Manager::connect` |
+//! | `hosts` | no | pools with workers on many machines: the module `hosts` |
 //! | `log` | no | log records of children arrive in their parent's logger: `process::logs::forward` |
 //! | `tracing` | no | a span around each task of a pool, events for the lives of its workers |
 //! | `tokio` | no | twins of the calls of [`channels`] that wait, for tasks of tokio |
@@ -128,6 +130,9 @@ pub mod guide;
 #[cfg(feature = "channels")]
 #[doc(inline)]
 pub use procession_channels as channels;
+#[cfg(feature = "hosts")]
+#[doc(inline)]
+pub use procession_hosts as hosts;
 #[cfg(feature = "manager")]
 #[doc(inline)]
 pub use procession_manager as manager;
@@ -141,4 +146,10 @@ pub use procession_sync as sync;
 pub use procession_pool::Pool;
 #[doc(inline)]
 pub use procession_process::{AnyPath, Failure, SelfDescribed, described, path};
-pub use procession_process::{Process, StartMethod, init, init_at_load};
+pub use procession_process::{Process, StartMethod};
+
+// The first line of `main` is another one where this program may be an agent.
+#[cfg(feature = "hosts")]
+pub use procession_hosts::{init, init_at_load};
+#[cfg(not(feature = "hosts"))]
+pub use procession_process::{init, init_at_load};

@@ -55,10 +55,53 @@ pub unsafe fn finish_loading(
     arguments: *const *const c_char,
     environment: *const *const c_char,
 ) -> bool {
+    // SAFETY: the caller answers for all of it.
+    !start::is_child() || unsafe { run_later(own, count, arguments, environment) }
+}
+
+/// Does what [`finish_loading`] does in an agent as well: for programs that become agents, and never return from it.
+///
+/// # Safety
+///
+/// As for [`finish_loading`].
+///
+/// ```
+/// use procession_core::constructors::{Constructor, finish_loading_of_agent};
+/// use std::ffi::{c_char, c_int};
+///
+/// #[used]
+/// #[unsafe(link_section = ".init_array")]
+/// static OWN: Constructor = {
+///     extern "C" fn begin(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
+///         // SAFETY: the loader calls this, and no other code can.
+///         assert!(unsafe { finish_loading_of_agent(&OWN, count, arguments, environment) });
+///     }
+///     begin
+/// };
+/// # fn main() {}
+/// ```
+pub unsafe fn finish_loading_of_agent(
+    own: &'static Constructor,
+    count: c_int,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> bool {
+    // SAFETY: the caller answers for all of it.
+    !(start::is_child() || start::is_agent()) || unsafe { run_later(own, count, arguments, environment) }
+}
+
+/// Runs the constructors that stand after `own`.
+///
+/// # Safety
+///
+/// As for [`finish_loading`], and this process never returns from the constructor at `own`.
+unsafe fn run_later(
+    own: &'static Constructor,
+    count: c_int,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> bool {
     static RUNNING: AtomicBool = AtomicBool::new(false);
-    if !start::is_child() {
-        return true;
-    }
     // Among the constructors that are run below may be another copy of this one, which must not run them all again.
     if RUNNING.swap(true, Ordering::Relaxed) {
         return false;

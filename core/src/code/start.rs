@@ -39,6 +39,20 @@ use crate::os::{auxv, threads};
 /// Set for a child: see [`Mark`].
 const MARK: &str = "PROCESSION_CHILD";
 
+/// Set for an agent whose driver invites it by its standard input. It holds no secret.
+///
+/// ```
+/// assert!(std::env::var_os(procession_core::start::AGENT).is_none(), "this program is no agent");
+/// ```
+pub const AGENT: &str = "PROCESSION_AGENT";
+
+/// Set for an agent that joins a driver by itself: the address.
+///
+/// ```
+/// assert!(std::env::var_os(procession_core::start::JOIN).is_none(), "this program is no agent");
+/// ```
+pub const JOIN: &str = "PROCESSION_JOIN";
+
 /// The number of the control link in an executed child: the first after the standard three.
 const CONTROL: RawFd = 3;
 
@@ -175,6 +189,11 @@ pub fn inherited() -> io::Result<Option<Control>> {
 pub(crate) fn is_child() -> bool {
     let mark = env::var_os(MARK).and_then(|value| Mark::read(&value));
     mark.is_some_and(|mark| cookie(CONTROL).ok() == Some(mark.cookie))
+}
+
+/// Returns whether this process was started as an agent, and has not taken the mark out of its environment yet.
+pub(crate) fn is_agent() -> bool {
+    [AGENT, JOIN].iter().any(|name| env::var_os(name).is_some())
 }
 
 /// How deep this process is below the first of its family.

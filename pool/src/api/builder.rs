@@ -462,10 +462,10 @@ impl PoolBuilder {
         }
         let hosts = self.hosts.or_else(|| default_hosts(self.workers.unwrap_or_else(cpu_count)));
         let max_workers = self.workers.unwrap_or_else(|| hosts.as_ref().map_or_else(cpu_count, workers_of));
+        check_hosts(hosts.as_ref(), &preparation)?;
         check_workers(self.min_workers, max_workers)?;
         check_limits(&self.limits)?;
         check_placement(&preparation, processors.as_deref())?;
-        check_hosts(hosts.as_ref(), &preparation)?;
         // Only a pool that lets idle workers leave has fewer than its maximum.
         let is_elastic = self.limits.idle_timeout.is_some();
         let min_workers = if is_elastic { self.min_workers.unwrap_or(1) } else { max_workers };

@@ -51,6 +51,9 @@ pub(super) fn check_placement(preparation: &Preparation, processors: Option<&[us
 /// Refuses hosts that cannot run this pool.
 pub(super) fn check_hosts(hosts: Option<&HostSet>, preparation: &Preparation) -> Result<(), PoolError> {
     let Some(hosts) = hosts else { return Ok(()) };
+    if let Some(error) = &hosts.error {
+        return invalid(error);
+    }
     if hosts.launchers.is_empty() && hosts.local_workers == 0 {
         return invalid(
             "the set of hosts is empty; name at least one, or leave it out to have all workers on this host",

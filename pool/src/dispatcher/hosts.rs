@@ -116,11 +116,16 @@ impl Dispatcher {
 
     /// Ends the workers of a host that is lost, or could not be used.
     fn lose_host(&mut self, LostHost { name, why, workers }: &LostHost) {
+        let is_hopeless = self.workers.remote.is_hopeless();
         for &id in workers {
             let Some(worker) = self.workers.remote.remove(id) else { continue };
             if !worker.has_reported {
                 let (host, why) = (name.to_string(), why.clone());
                 self.workers.failure = Some(PoolErrorKind::Host { host, why }.into());
+                // A pool that never had a worker breaks by this, as by an initializer that fails.
+                if is_hopeless {
+                    self.driver.emit(Event::InitFailed { worker: id });
+                }
             }
             let text = format!("host `{name}` was lost: {why}");
             self.workers.set_exited(id, worker.info, FailureKind::Unreadable(text));

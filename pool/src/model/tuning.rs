@@ -130,6 +130,9 @@ pub(crate) const FIRST_BEATS: u64 = 4;
 /// Launches of agents at the same time, at most. Larger: more threads, and servers that refuse them. Smaller: many hosts start
 /// later. `sshd` drops some beyond 10 and all beyond 100 that have not logged in.
 pub(crate) const MAX_LAUNCHES: usize = 32;
+/// Launches that each host of a new pool gets before building the pool is an error. Larger: a wrong name is reported later. Smaller: a server
+/// that refuses one connection at random breaks the pool. Chosen.
+pub(crate) const FIRST_LAUNCH_ATTEMPTS: u32 = 2;
 /// Time before the second launch for a host in a row that has failed; it doubles with each one more. Larger: a slow recovery. Smaller:
 /// more launches for nothing. Chosen.
 pub(crate) const FIRST_RELAUNCH_DELAY: Duration = Duration::from_millis(250);

@@ -11,6 +11,7 @@ use super::launching::Launch;
 use super::remote_hosts::RemoteHosts;
 use crate::local::worker_handle::WorkerFactory;
 use crate::model::ids::WorkerId;
+use crate::model::tuning::FIRST_LAUNCH_ATTEMPTS;
 use crate::wire::host_messages::{HostOrder, HostSetup};
 
 /// A host that is of no use now.
@@ -76,6 +77,11 @@ impl RemoteHosts {
         let lost = lost.into_iter().map(|(host, why)| self.lose(host, why, now)).collect();
         self.launch_due(now);
         lost
+    }
+
+    /// Returns whether no host can be used, as far as the first attempts show.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.has_no_local_workers() && self.hosts.iter().all(|host| host.failures >= FIRST_LAUNCH_ATTEMPTS)
     }
 
     /// Returns when a launch is due, or a lease is over.

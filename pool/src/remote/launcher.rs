@@ -47,4 +47,8 @@ pub struct HostSet {
     pub lease: Option<Duration>,
     /// Whether a host that was lost is used again when it returns.
     pub rejoin: bool,
+    /// Why there are no hosts. Building the pool fails with it.
+    pub error: Option<String>,
+    /// Dropped when the pool has ended, so that launches under way end as well.
+    pub keep: Option<Box<dyn Any + Send>>,
 }

@@ -34,7 +34,7 @@ pub(super) struct RemoteHost {
     /// The functions that the agent knows.
     functions: HashSet<u32>,
     /// Launches in a row that have led to no worker.
-    failures: u32,
+    pub(super) failures: u32,
     /// No launch before this.
     pub(super) launch_at: Duration,
     /// When the pool gives the host up, unless a beat comes before.

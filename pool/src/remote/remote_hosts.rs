@@ -1,5 +1,6 @@
 //! [`RemoteHosts`]: the hosts of a pool and the workers on them.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,21 +35,35 @@ pub(crate) struct RemoteHosts {
     pub(super) rejoin: bool,
     pub(super) launches: Launches,
     pub(super) poller: Arc<Poller>,
+    /// Ends the launches under way when it is dropped.
+    _keep: Option<Box<dyn Any + Send>>,
 }
 
 impl RemoteHosts {
     pub(crate) fn new(set: Option<HostSet>, poller: Arc<Poller>) -> RemoteHosts {
-        let none = HostSet { launchers: Vec::new(), local_workers: usize::MAX, lease: None, rejoin: false };
-        let HostSet { launchers, local_workers, lease, rejoin } = set.unwrap_or(none);
+        let none = HostSet {
+            launchers: Vec::new(),
+            local_workers: usize::MAX,
+            lease: None,
+            rejoin: false,
+            error: None,
+            keep: None,
+        };
+        let HostSet { launchers, local_workers, lease, rejoin, error: _, keep } = set.unwrap_or(none);
         let hosts = launchers.into_iter().map(RemoteHost::new).collect();
         let launches = Launches::new(poller.clone());
-        RemoteHosts { hosts, workers: BTreeMap::new(), local_workers, lease, rejoin, launches, poller }
+        RemoteHosts { hosts, workers: BTreeMap::new(), local_workers, lease, rejoin, launches, poller, _keep: keep }
     }
 
     /// Returns whether all workers are on the pool's own host.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.hosts.is_empty()
+    }
+
+    /// Returns whether all workers are on other hosts.
+    pub(super) fn has_no_local_workers(&self) -> bool {
+        self.local_workers == 0
     }
 
     /// Returns whether there is no worker on another host.

@@ -71,7 +71,7 @@ fn hosts(agents: usize, workers: usize) -> HostSet {
         workers: (workers + agents - 1 - number) / agents,
     });
     let launchers = shares.filter(|agent| agent.workers > 0).map(|agent| Box::new(agent) as Box<dyn HostLauncher>);
-    HostSet { launchers: launchers.collect(), local_workers: 0, lease: None, rejoin: true }
+    HostSet { launchers: launchers.collect(), local_workers: 0, lease: None, rejoin: true, error: None, keep: None }
 }
 
 fn pool(agents: usize, workers: usize) -> Pool {

@@ -3,6 +3,8 @@
 //! Each test runs the built program and reads what it prints.
 
 mod echo;
+#[cfg(feature = "hosts")]
+mod hosts;
 mod locks;
 mod managers;
 mod picture;

@@ -104,6 +104,9 @@ fn build(profile: &Path) {
         cargo.args(["build", "--quiet", "--examples", "--manifest-path"]);
         cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         cargo.arg("--target-dir").arg(profile.parent().expect("a target folder"));
+        if cfg!(feature = "hosts") {
+            cargo.args(["--features", "hosts"]);
+        }
         if profile.ends_with("release") {
             cargo.arg("--release");
         }

@@ -38,6 +38,7 @@ const SYNC: &str = "procession-sync";
 const CHANNELS: &str = "procession-channels";
 const POOL: &str = "procession-pool";
 const MANAGER: &str = "procession-manager";
+const HOSTS: &str = "procession-hosts";
 
 const ARROWS: &[Arrows] = &[
     // A control link to another host is sealed by the Noise protocol (snow), between processes that hash their executables (sha2). Both
@@ -71,7 +72,14 @@ const ARROWS: &[Arrows] = &[
         optional: &[POOL],
         others: &["serde", "thiserror"],
     },
-    Arrows { package: "procession", ours: &[PROCESS, SYNC, CHANNELS, POOL, MANAGER], optional: &[], others: &[] },
+    // It starts launchers with the standard library alone; sealing is core's.
+    Arrows { package: HOSTS, ours: &[POOL, PROCESS, CORE], optional: &[], others: &["thiserror"] },
+    Arrows {
+        package: "procession",
+        ours: &[PROCESS, SYNC, CHANNELS, POOL, MANAGER, HOSTS],
+        optional: &[],
+        others: &[],
+    },
     Arrows { package: "xtask", ours: &[], optional: &[], others: &["lexopt", "proc-macro2", "syn", "toml"] },
 ];
 

@@ -14,7 +14,7 @@ use super::tokens::{documentation, is_word, line, only_for_tests};
 use super::tree::Tree;
 
 /// The crates with public items, each of which has its example.
-pub(super) const CRATES: &[&str] = &["core", "process", "sync", "channels", "pool", "manager", "procession"];
+pub(super) const CRATES: &[&str] = &["core", "process", "sync", "channels", "pool", "manager", "hosts", "procession"];
 
 /// What may stand after the three ticks of code that is Rust.
 const RUST: &[&str] = &["", "rust", "no_run", "should_panic", "compile_fail"];

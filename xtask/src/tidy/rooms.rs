@@ -22,6 +22,7 @@ pub(super) const CRATES: &[(&str, Floors)] = &[
             &["model"],
         ],
     ),
+    ("hosts", &[&["api"], &["launch"], &["agent"], &["stage"], &["link"], &["spec"], &["tuning"]]),
     ("manager", &[&["pool"], &["remote"], &["objects"], &["api"], &["client"], &["server"], &["table"], &["wire"]]),
 ];
 

@@ -10,7 +10,7 @@ use super::source::Source;
 
 /// The folders of all crates, `bench` included.
 pub(super) const FOLDERS: &[&str] =
-    &["core", "process", "sync", "channels", "pool", "manager", "procession", "xtask", "bench"];
+    &["core", "process", "sync", "channels", "pool", "manager", "hosts", "procession", "xtask", "bench"];
 
 /// Everything that the rules may ask about.
 #[derive(Default)]

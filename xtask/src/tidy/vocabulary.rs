@@ -16,7 +16,7 @@ struct Banned {
     names: &'static [(&'static str, &'static str)],
 }
 
-const ALL: &[&str] = &["core", "process", "sync", "channels", "pool", "manager"];
+const ALL: &[&str] = &["core", "process", "sync", "channels", "pool", "manager", "hosts"];
 
 const BANNED: &[Banned] = &[
     Banned {
