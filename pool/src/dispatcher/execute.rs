@@ -19,6 +19,8 @@ impl Dispatcher {
         match action {
             Action::Start { worker } => self.start(worker),
             Action::Send { worker, tasks, chunk_size } => self.send(worker, tasks, chunk_size),
+            // Workers of this host have credit for all that is in their rings.
+            Action::Grant { .. } => {}
             Action::Revoke { worker, count } => self.revoke(worker, count),
             Action::Finish { tasks, outcome } => self.finish(tasks, outcome),
             Action::Retry { task } => self.retry(task),

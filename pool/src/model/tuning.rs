@@ -286,6 +286,12 @@ pub(crate) struct SchedulerTuning {
     /// Time without a start after which a worker counts as stopped. Larger: timeouts of its tasks are late. Smaller: a busy machine
     /// looks like a stopped worker. Test `stopped`.
     pub(crate) unresponsive_after: Duration,
+    /// Tasks without retries that a worker of another host may start before it has reported a start. Larger: more tasks are uncertain
+    /// when the host is lost. Smaller: the worker waits for a grant after each task. Chosen; simulated in `scheduler/tests`.
+    pub(crate) min_granted: u64,
+    /// Work that such a worker may start, at least. Larger: as of `min_granted`. Smaller: short tasks wait for a report, which
+    /// an agent holds back for 200 µs. Chosen; simulated in `scheduler/tests`.
+    pub(crate) min_granted_time: Duration,
     /// Hosts that may be lost while a task is running there, before the task is not tried again. Larger: a task that brings hosts down
     /// brings down more. Smaller: a task on unlucky hosts fails. A guard; the documentation of `is_host_lost` names it.
     pub(crate) max_host_losses: u32,
@@ -314,6 +320,8 @@ pub(crate) static SCHEDULER_TUNING: SchedulerTuning = SchedulerTuning {
     revoke_after_silence: Duration::from_millis(50),
     retry_revoke_after: Duration::from_millis(1),
     unresponsive_after: Duration::from_secs(1),
+    min_granted: 2,
+    min_granted_time: Duration::from_millis(1),
     max_host_losses: 3,
     busy_exit_timeout: Duration::from_millis(100),
     free_idle_exits: 3,

@@ -27,6 +27,7 @@ impl Scheduler {
     /// Sends a worker tasks of the jobs at the front of the run queue until it has enough.
     fn fill(&mut self, id: WorkerId, mut load: u64, now: Duration) {
         let available = self.workers.available();
+        let rtt = self.workers.get(id).and_then(|worker| worker.rtt).unwrap_or_default();
         let mut allowance = self.allowance(id);
         while let Some(job_id) = self.run_queue.front()
             && allowance > 0
@@ -34,12 +35,12 @@ impl Scheduler {
             let Some(job) = self.jobs.get_mut(&job_id) else { return };
             // A worker holds no more than its share of all waiting tasks, and gets no more than its share of one job's. It is not
             // sent more while it holds half of that, because each message costs a fixed amount.
-            let depth = job.chunking.prefetch(self.queued, available);
+            let depth = job.chunking.prefetch(self.queued, available, rtt);
             // The end for this worker, and not only for this job: the others behind it must not overtake.
-            if load > job.chunking.refill_level().min(depth / 2) {
+            if load > job.chunking.refill_level(depth, rtt) {
                 return;
             }
-            let share = job.chunking.prefetch(job.queued(), available);
+            let share = job.chunking.prefetch(job.queued(), available, rtt);
             let max = (depth - load.min(depth)).min(share).min(allowance);
             let Some(queued) = job.take(max, available) else { return };
             let tasks = queued.tasks;
@@ -55,6 +56,7 @@ impl Scheduler {
             if let Some(worker) = self.workers.get_mut(id) {
                 worker.assign(queued, now);
             }
+            self.workers.may_grant(id);
             self.actions.push_back(Action::Send { worker: id, tasks, chunk_size: queued.chunk_size });
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! One task at a time costs a wake-up each, which is more than a short task itself. So a worker holds about
 //! [`prefetch_time`](SchedulerTuning::prefetch_time) of work, as far as the job was measured, and no more than its share of what is
-//! left, unless that is too little to be shared. Tasks that it has not started can be revoked, so one long task does not keep
+//! left, unless that is too little to be shared. Where the worker is on another host, the work that passes during a round trip comes
+//! on top: it is in neither queue. Tasks that it has not started can be revoked, so one long task does not keep
 //! the others waiting.
 
 use std::num::NonZeroUsize;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::model::options::JobOptions;
 use crate::model::tuning::SchedulerTuning;
+use crate::wire::claim::MAX_TASKS_HELD;
 
 /// The rule for one job.
 #[derive(Clone, Copy, Debug)]
@@ -54,22 +56,34 @@ impl Chunking {
         self.duration.avg.map(Duration::from_nanos)
     }
 
-    /// Returns the number of tasks that a worker should hold of an input without end.
-    pub(super) fn prefetch_depth(&self) -> u64 {
-        self.round_up(self.unbounded())
+    /// Returns the number of tasks that a worker with that round trip should hold of an input without end.
+    pub(super) fn prefetch_depth(&self, rtt: Duration) -> u64 {
+        self.round_up(self.unbounded(rtt))
     }
 
-    /// Returns the number of tasks that a worker should hold when `queued` tasks wait for `workers` workers. At least 1.
-    pub(super) fn prefetch(&self, queued: u64, workers: u64) -> u64 {
+    /// Returns the number of tasks that a worker with that round trip should hold when `queued` tasks wait for `workers` workers. At
+    /// least 1.
+    pub(super) fn prefetch(&self, queued: u64, workers: u64, rtt: Duration) -> u64 {
         // Less work than that stays with one worker: to hand it over takes longer than to do it.
         let min_shared = self.duration.avg.map_or(1, |avg| self.tuning.min_shared_nanos.div_ceil(avg.max(1)));
         let share = queued.div_ceil(workers.max(1)).max(min_shared.min(queued));
-        self.round_up(self.unbounded().min(share).max(1))
+        self.round_up(self.unbounded(rtt).min(share).max(1))
     }
 
-    /// Returns the number of held tasks at which a worker is sent more, so that it need not wait for them.
-    pub(super) fn refill_level(&self) -> u64 {
-        if self.duration.avg.is_some() { (self.prefetch_depth() / 2).max(1) } else { 0 }
+    /// Returns the number of held tasks, of `depth`, at which a worker is sent more, so that it need not wait for them.
+    pub(super) fn refill_level(&self, depth: u64, rtt: Duration) -> u64 {
+        if self.duration.avg.is_none() {
+            return 0;
+        }
+        // Half of what it would hold here. The tasks of a round trip do not count, because it does not have them.
+        let half = (self.prefetch_depth(Duration::ZERO) / 2).max(1);
+        (half + self.during(rtt)).min(depth - half.min(depth.div_ceil(2)))
+    }
+
+    /// Returns the number of tasks that take a time, rounded up. 0 where none was measured.
+    pub(super) fn during(&self, time: Duration) -> u64 {
+        let count = self.duration.avg.map_or(0, |avg| time.as_nanos().div_ceil(u128::from(avg.max(1))));
+        u64::try_from(count).unwrap_or(u64::MAX).min(MAX_TASKS_HELD)
     }
 
     /// Returns the number of tasks that a worker starts together when `queued` tasks wait for `workers` workers. Started tasks cannot be
@@ -81,12 +95,12 @@ impl Chunking {
     }
 
     /// Returns the number of tasks that last for the prefetch time, however many wait.
-    fn unbounded(&self) -> u64 {
+    fn unbounded(&self, rtt: Duration) -> u64 {
         // The first task may take an hour, and a second one would wait behind it.
         let Some(avg) = self.duration.avg else { return 1 };
         let many = self.prefetch_time.as_nanos() / u128::from(avg.max(1));
         let SchedulerTuning { min_prefetch, max_prefetch, .. } = *self.tuning;
-        u64::try_from(many).unwrap_or(max_prefetch).clamp(min_prefetch, max_prefetch)
+        u64::try_from(many).unwrap_or(max_prefetch).clamp(min_prefetch, max_prefetch) + self.during(rtt)
     }
 
     /// Rounds up to whole chunks, where the caller has fixed their size.
@@ -116,6 +130,8 @@ mod tests {
     use super::*;
     use crate::model::tuning::SCHEDULER_TUNING as TUNING;
 
+    const HERE: Duration = Duration::ZERO;
+
     fn unmeasured() -> Chunking {
         Chunking::new(&JobOptions::default(), &TUNING)
     }
@@ -129,20 +145,30 @@ mod tests {
     #[test]
     fn unmeasured_tasks_go_one_by_one() {
         let chunking = unmeasured();
-        let sizes = (chunking.prefetch(1_000_000, 2), chunking.refill_level(), chunking.chunk_size(1_000_000, 2));
+        let sizes =
+            (chunking.prefetch(1_000_000, 2, HERE), chunking.refill_level(1, HERE), chunking.chunk_size(1_000_000, 2));
         assert_eq!(sizes, (1, 0, 1));
     }
 
     #[test]
     fn many_short_tasks_are_sent_ahead_and_few_long_ones() {
-        assert_eq!(measured(Duration::from_micros(20)).prefetch(1_000_000, 2), 200);
-        assert_eq!(measured(Duration::ZERO).prefetch(1_000_000, 2), TUNING.max_prefetch);
-        assert_eq!(measured(Duration::from_secs(1)).prefetch(1_000_000, 2), TUNING.min_prefetch);
+        assert_eq!(measured(Duration::from_micros(20)).prefetch(1_000_000, 2, HERE), 200);
+        assert_eq!(measured(Duration::ZERO).prefetch(1_000_000, 2, HERE), TUNING.max_prefetch);
+        assert_eq!(measured(Duration::from_secs(1)).prefetch(1_000_000, 2, HERE), TUNING.min_prefetch);
         let avg_duration = Some(Duration::from_micros(20));
         let of_all = JobOptions { avg_duration, collect_all: true, ..JobOptions::default() };
-        assert_eq!(Chunking::new(&of_all, &TUNING).prefetch(1_000_000, 2), 600);
+        assert_eq!(Chunking::new(&of_all, &TUNING).prefetch(1_000_000, 2, HERE), 600);
         assert_eq!(measured(Duration::from_nanos(20)).chunk_size(1000, 2), TUNING.tiny_chunk_size);
         assert_eq!(measured(Duration::from_micros(20)).chunk_size(1000, 2), 1);
+    }
+
+    #[test]
+    fn a_far_worker_holds_the_work_of_a_round_trip_more() {
+        let (chunking, far) = (measured(Duration::from_millis(1)), Duration::from_millis(40));
+        assert_eq!((chunking.prefetch_depth(HERE), chunking.prefetch_depth(far)), (4, 44));
+        assert_eq!((chunking.refill_level(4, HERE), chunking.refill_level(44, far)), (2, 42));
+        assert_eq!((chunking.refill_level(2, HERE), chunking.refill_level(2, far)), (1, 1));
+        assert_eq!(measured(Duration::from_nanos(1)).prefetch_depth(far), TUNING.max_prefetch + MAX_TASKS_HELD);
     }
 
     #[test]
@@ -150,37 +176,37 @@ mod tests {
         static PATIENT: SchedulerTuning = SchedulerTuning { prefetch_time: Duration::from_millis(8), ..TUNING };
         let mut chunking = Chunking::new(&JobOptions::default(), &PATIENT);
         (0..200).for_each(|_| chunking.record(Duration::from_micros(20), 1));
-        assert_eq!(chunking.prefetch(1_000_000, 2), 400);
+        assert_eq!(chunking.prefetch(1_000_000, 2, HERE), 400);
     }
 
     #[test]
     fn a_little_work_is_not_shared_and_can_be_revoked() {
         let tiny = measured(Duration::from_nanos(50));
-        assert_eq!((tiny.prefetch(10, 4), tiny.chunk_size(10, 4)), (10, 3));
-        assert_eq!((tiny.prefetch(1000, 4), tiny.chunk_size(1000, 4)), (250, TUNING.tiny_chunk_size));
-        assert_eq!(measured(Duration::from_micros(20)).prefetch(10, 4), 3);
-        assert_eq!(measured(Duration::ZERO).prefetch(0, 4), 1);
+        assert_eq!((tiny.prefetch(10, 4, HERE), tiny.chunk_size(10, 4)), (10, 3));
+        assert_eq!((tiny.prefetch(1000, 4, HERE), tiny.chunk_size(1000, 4)), (250, TUNING.tiny_chunk_size));
+        assert_eq!(measured(Duration::from_micros(20)).prefetch(10, 4, HERE), 3);
+        assert_eq!(measured(Duration::ZERO).prefetch(0, 4, HERE), 1);
     }
 
     #[test]
     fn two_long_tasks_make_the_next_chunks_small_and_one_is_taken_for_an_accident() {
         let mut chunking = measured(Duration::from_micros(2));
         chunking.record(Duration::from_millis(50), 1);
-        assert_eq!(chunking.prefetch(1_000_000, 2), 1000);
+        assert_eq!(chunking.prefetch(1_000_000, 2, HERE), 1000);
         chunking.record(Duration::from_millis(50), 1);
-        assert_eq!(chunking.prefetch(1_000_000, 2), TUNING.min_prefetch);
+        assert_eq!(chunking.prefetch(1_000_000, 2, HERE), TUNING.min_prefetch);
         (0..20).for_each(|_| chunking.record(Duration::from_micros(2), 10));
-        assert!(chunking.prefetch(1_000_000, 2) > 100);
+        assert!(chunking.prefetch(1_000_000, 2, HERE) > 100);
     }
 
     #[test]
     fn a_fixed_size_is_kept() {
         let fixed = JobOptions { chunk_size: NonZeroUsize::new(7), ..JobOptions::default() };
         let mut chunking = Chunking::new(&fixed, &TUNING);
-        let sizes = (chunking.prefetch(3, 100), chunking.prefetch_depth(), chunking.chunk_size(3, 100));
+        let sizes = (chunking.prefetch(3, 100, HERE), chunking.prefetch_depth(HERE), chunking.chunk_size(3, 100));
         assert_eq!(sizes, (7, 7, 7));
         chunking.record(Duration::from_micros(10), 100);
-        assert_eq!((chunking.prefetch_depth(), chunking.prefetch(14, 2)), (406, 7));
+        assert_eq!((chunking.prefetch_depth(HERE), chunking.prefetch(14, 2, HERE)), (406, 7));
     }
 
     proptest! {
@@ -192,7 +218,7 @@ mod tests {
         ) {
             let mut chunking = unmeasured();
             durations.iter().for_each(|&(nanos, count)| chunking.record(Duration::from_nanos(nanos), count));
-            let size = chunking.prefetch(queued, workers);
+            let size = chunking.prefetch(queued, workers, HERE);
             prop_assert!((1..=TUNING.max_prefetch).contains(&size));
             let work = chunking.avg_duration().map(|avg| avg.as_nanos() as u64 * (size - 1));
             let is_little = work.is_some_and(|work| work < TUNING.min_shared_nanos);

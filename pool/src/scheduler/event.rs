@@ -9,6 +9,11 @@
 //! | [`Revoke`](Action::Revoke) | one [`Revoked`](Event::Revoked) for each | the worker is sent no tasks, so its last ones stay the last; it goes on with the first ones |
 //! | [`Leave`](Action::Leave), [`Terminate`](Action::Terminate), [`Kill`](Action::Kill), [`KillLate`](Action::KillLate) | [`Exited`](Event::Exited), or `StartFailed` | its results count, and it is sent no tasks |
 //!
+//! A worker of another host may start only what it was granted, so that few tasks are uncertain when its host is lost. The scheduler
+//! knows such a worker by its [`RoundTrip`](Event::RoundTrip), which comes before it is ready. [`Grant`](Action::Grant) and
+//! [`Started`](Event::Started) number the tasks of a worker from its first one; a revoked task's number goes to the next one that is
+//! sent. A revoke also takes back the grant of what it takes.
+//!
 //! `Exited`, `StartFailed` and [`Lost`](Event::Lost) stand for every answer that has not come. An event about a worker that is gone changes nothing.
 
 use std::time::Duration;
@@ -48,6 +53,12 @@ pub(crate) enum Event {
     Revoked { worker: WorkerId, count: u64, unstarted: u64 },
     /// The next of a worker's tasks has been running since then.
     Running { worker: WorkerId, since: Duration },
+    /// A worker of another host has started its first `upto` tasks, those that it has completed included.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the members of a pool on other hosts"))]
+    Started { worker: WorkerId, upto: u64 },
+    /// A worker is on another host, and this is the time from an order to the report that answers it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the members of a pool on other hosts"))]
+    RoundTrip { worker: WorkerId, rtt: Duration },
     /// A worker uses more memory than it may.
     MemoryExceeded { worker: WorkerId },
     /// A worker has ended, and all its reports were read.
@@ -78,6 +89,8 @@ pub(crate) enum Action {
     Start { worker: WorkerId },
     /// Send these tasks, of which the worker starts `chunk_size` at a time.
     Send { worker: WorkerId, tasks: TaskRange, chunk_size: u64 },
+    /// The worker, which is on another host, may start its first `upto` tasks, those that it has completed included.
+    Grant { worker: WorkerId, upto: u64 },
     /// Revoke up to `count` of the last tasks that were sent and not started, and report their number.
     Revoke { worker: WorkerId, count: u64 },
     /// These tasks have ended. Issued exactly once for each task.

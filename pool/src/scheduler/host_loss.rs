@@ -17,7 +17,10 @@ impl Scheduler {
         for queued in std::mem::take(&mut worker.pinned) {
             self.cancel_pinned(queued);
         }
-        let running = worker.front();
+        let running = worker.front().filter(|_| worker.granted() > 0);
+        for queued in worker.remove_last(worker.load() - worker.granted()) {
+            self.take_back(id, queued, now);
+        }
         // From the back, so that the first to be sent is again the first to be sent.
         for mut queued in worker.remove_last(worker.load()) {
             let front = running.filter(|task| *task == queued.tasks.head()).map(|_| queued.tasks.split_front(1));

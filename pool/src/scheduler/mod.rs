@@ -14,6 +14,8 @@ mod assign;
 mod chunking;
 pub(crate) mod event;
 mod expiry;
+mod granted;
+mod grants;
 mod host_loss;
 mod job;
 mod outcomes;
@@ -121,6 +123,8 @@ impl Scheduler {
                 self.confirm_stop(worker, now);
             }
             Event::Running { worker, since } => self.running(worker, since),
+            Event::Started { worker, upto } => self.started(worker, upto),
+            Event::RoundTrip { worker, rtt } => self.workers.set_rtt(worker, rtt),
             Event::MemoryExceeded { worker } => self.retire(worker),
             Event::Exited { worker } | Event::StartFailed { worker } => self.exited(worker, now),
             Event::Lost { worker } => self.lost(worker, now),
@@ -257,6 +261,7 @@ impl Scheduler {
             self.start_missing(now);
             self.send_pinned(now);
             self.assign(now);
+            self.grant();
             // Last: it is for those that are idle although all that waited was sent.
             self.steal_work(now);
         } else if self.phase == PoolPhase::Closing {

@@ -27,6 +27,7 @@ impl Scheduler {
             }
         }
         self.revoke_again(id);
+        self.workers.may_grant(id);
     }
 
     /// Ends the next task of a worker with a failure, or tries it again if it `may_repeat` and its job has retries left.
@@ -38,6 +39,7 @@ impl Scheduler {
             self.retry_or_finish(tasks.head(), may_repeat, now, |attempt| Outcome::Failed { attempt });
         }
         self.revoke_again(id);
+        self.workers.may_grant(id);
     }
 
     /// Records durations for the statistics, and for the number of tasks that workers of this job are sent ahead.
@@ -73,12 +75,13 @@ impl Scheduler {
         // Tasks behind a full ring cannot be revoked before the worker has read on. Where some were revoked, the others may not have
         // been requested.
         if unstarted > 0 && count == 0 {
-            worker.revoke_after = now + self.tuning.retry_revoke_after;
+            worker.revoke_after = now + self.tuning.retry_revoke_after.max(worker.rtt.unwrap_or_default());
         }
         // It was idle and did not start what it was sent, so it may be stopped.
         if count > 0 && worker.load() == 0 && worker.started == 0 {
             worker.avoid_until = now + self.tuning.unresponsive_after;
         }
+        self.workers.may_grant(id);
         revoked.into_iter().for_each(|queued| self.take_back(id, queued, now));
     }
 
@@ -143,8 +146,11 @@ impl Scheduler {
         let has_held = job.held > 0;
         for (worker, one) in self.workers.iter_mut().filter(|_| has_held) {
             // Held tasks end here and stay in the worker's list, because it still reports them. Then `completed` finds no job.
-            let ranges = one.held().chain(&one.pinned).map(|queued| queued.tasks).filter(|tasks| tasks.job == id);
-            self.actions.extend(ranges.map(|tasks| Action::Finish { tasks, outcome: held(worker) }));
+            let pinned = one.pinned.iter().map(|queued| (queued.tasks, true)).filter(|(tasks, _)| tasks.job == id);
+            for (tasks, may_have_started) in one.held_of(id).into_iter().chain(pinned) {
+                let outcome = if may_have_started { held(worker) } else { waiting };
+                self.actions.push_back(Action::Finish { tasks, outcome });
+            }
             one.pinned.retain(|queued| queued.tasks.job != id);
         }
         self.actions.extend(job.drain().map(|tasks| Action::Finish { tasks, outcome: waiting }));

@@ -9,7 +9,8 @@ use crate::model::ids::{JobId, TaskId, TaskRange, WorkerId};
 impl Scheduler {
     /// Returns the number of a job's tasks that a worker is sent ahead, so that the caller knows how many to submit.
     pub(crate) fn prefetch_depth(&self, job: JobId) -> Option<usize> {
-        self.jobs.get(&job).map(|job| job.chunking.prefetch_depth() as usize)
+        let rtt = self.workers.max_rtt;
+        self.jobs.get(&job).map(|job| job.chunking.prefetch_depth(rtt) as usize)
     }
 
     /// Returns the workers whose first task has a timeout and no known start.

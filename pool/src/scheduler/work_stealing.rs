@@ -23,7 +23,7 @@ impl Scheduler {
         unresponsive.into_iter().for_each(|id| self.revoke_all(id));
         let victims = self.victims().filter(|(_, worker)| worker.revoke_after <= now).filter(|(_, worker)| {
             // A worker that was silent may be in a long task, whatever its tasks usually take.
-            worker.last_progress + self.tuning.steal_after_silence <= now || self.is_worth_stealing(worker)
+            worker.last_progress + self.steal_after(worker) <= now || self.is_worth_stealing(worker)
         });
         let victim = victims.max_by_key(|(_, worker)| worker.unstarted());
         let Some((id, unstarted)) = victim.map(|(id, worker)| (id, worker.unstarted())) else { return };
@@ -35,8 +35,9 @@ impl Scheduler {
     pub(super) fn next_steal(&self) -> Option<Duration> {
         // The conditions of `steal_work` again: a deadline at which it steals nothing would be due for ever.
         let idle_from = self.workers.next_idle().filter(|_| self.run_queue.is_empty())?;
-        let silence = self.tuning.steal_after_silence;
-        let victims = self.victims().map(|(_, worker)| (worker.last_progress + silence).max(worker.revoke_after));
+        let victims = self.victims();
+        let victims =
+            victims.map(|(_, worker)| (worker.last_progress + self.steal_after(worker)).max(worker.revoke_after));
         victims.chain(self.workers.unresponsive().map(|(_, at)| at)).min().map(|at| at.max(idle_from))
     }
 
@@ -50,7 +51,14 @@ impl Scheduler {
         let avg_duration = worker.front().and_then(|task| self.avg_duration(task.job));
         let count = u32::try_from(worker.unstarted()).unwrap_or(u32::MAX);
         // Tasks that were not measured may be long.
-        avg_duration.is_none_or(|avg| avg.saturating_mul(count) >= self.tuning.min_stolen_work)
+        let min_work = self.tuning.min_stolen_work.max(3 * worker.rtt.unwrap_or_default());
+        avg_duration.is_none_or(|avg| avg.saturating_mul(count) >= min_work)
+    }
+
+    /// Returns the silence of a worker after which its tasks are taken back whatever they usually take.
+    fn steal_after(&self, worker: &Worker) -> Duration {
+        // A worker that is far away is silent for a round trip while it works.
+        self.tuning.steal_after_silence.max(2 * worker.rtt.unwrap_or_default())
     }
 
     /// Revokes up to `count` tasks that a worker has not started.

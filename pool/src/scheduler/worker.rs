@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::granted::Granted;
 use super::job::QueuedTasks;
 use super::steps;
 use crate::model::ids::{JobId, TaskId, TaskRange};
@@ -20,6 +21,10 @@ pub(super) struct Worker {
     pub(super) pinned: VecDeque<QueuedTasks>,
     /// The number of held tasks that it is known to have started.
     pub(super) started: u64,
+    /// The time from an order to the report that answers it, where the worker is on another host.
+    pub(super) rtt: Option<Duration>,
+    /// The held tasks that it may start, where it is on another host.
+    pub(super) granted: Granted,
     revokes: Revokes,
     /// No revoke makes sense before this.
     pub(super) revoke_after: Duration,
@@ -97,6 +102,8 @@ impl Worker {
             load: 0,
             pinned: VecDeque::new(),
             started: 0,
+            rtt: None,
+            granted: Granted::default(),
             revokes: Revokes::default(),
             revoke_after: Duration::ZERO,
             running_since: None,
@@ -163,6 +170,30 @@ impl Worker {
     /// Returns the number of tasks that it holds.
     pub(super) fn load(&self) -> u64 {
         self.load
+    }
+
+    /// Returns the number of held tasks that it may have started.
+    pub(super) fn granted(&self) -> u64 {
+        if self.rtt.is_some() { self.granted.count() } else { self.load }
+    }
+
+    /// Returns the first of the chunks that it may not start as a whole, and the number of tasks of it that it may start.
+    pub(super) fn first_not_granted(&self) -> Option<(&QueuedTasks, u64)> {
+        Some((self.held.get(self.granted.chunks())?, self.granted.in_next()))
+    }
+
+    /// Returns the tasks of a job that it holds, and whether it may have started them.
+    pub(super) fn held_of(&self, job: JobId) -> Vec<(TaskRange, bool)> {
+        let (mut left, mut ranges) = (self.granted(), Vec::new());
+        for queued in self.held() {
+            let mut tasks = queued.tasks;
+            let granted = tasks.split_front(left);
+            left -= granted.count;
+            if tasks.job == job {
+                ranges.extend([(granted, true), (tasks, false)].into_iter().filter(|(tasks, _)| tasks.count > 0));
+            }
+        }
+        ranges
     }
 
     /// Returns the number of held tasks that it may not have started.
@@ -295,9 +326,11 @@ impl Worker {
             let tasks = last.tasks.split_back(left);
             left -= tasks.count;
             removed.push(QueuedTasks { tasks, ..*last });
-            if last.tasks.count == 0 {
+            let rest = last.tasks.count;
+            if rest == 0 {
                 self.held.pop_back();
             }
+            self.granted.revoked(self.held.len(), tasks.count, rest);
         }
         removed
     }
@@ -312,9 +345,11 @@ impl Worker {
             let tasks = front.tasks.split_front(left);
             left -= tasks.count;
             removed.push(tasks);
-            if front.tasks.count == 0 {
+            let is_whole = front.tasks.count == 0;
+            if is_whole {
                 self.held.pop_front();
             }
+            self.granted.completed(tasks.count, is_whole);
         }
         removed
     }

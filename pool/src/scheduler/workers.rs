@@ -5,7 +5,7 @@
 //! completes a task.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::worker::{Worker, WorkerPhase};
@@ -19,6 +19,10 @@ pub(super) struct WorkerSet {
     pub(super) limits: PoolLimits,
     tuning: &'static SchedulerTuning,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Workers of other hosts that may have to be granted more.
+    pub(super) to_grant: BTreeSet<WorkerId>,
+    /// The longest round trip that a worker had.
+    pub(super) max_rtt: Duration,
     /// The number of workers that were ever started.
     spawned: u64,
     /// The number of workers that the pool had at once and has not let go as too many: those that were lost are still counted.
@@ -41,6 +45,8 @@ impl WorkerSet {
             limits,
             tuning,
             workers: BTreeMap::new(),
+            to_grant: BTreeSet::new(),
+            max_rtt: Duration::ZERO,
             spawned: 0,
             whole: 0,
             restarts: 0,
@@ -92,16 +98,17 @@ impl WorkerSet {
         self.ids(|worker| worker.holds(job))
     }
 
-    /// Returns the workers that may be sent tasks, with their loads: the idlest first, and among equals the last to have worked,
-    /// which is the least likely to sleep.
+    /// Returns the workers that may be sent tasks, with their loads: the idlest first, among equals the nearest, and among those the
+    /// last to have worked, which is the least likely to sleep.
     pub(super) fn by_load(&self, now: Duration) -> Vec<(u64, WorkerId)> {
         // A worker that may be stopped gets tasks only when there is no other.
         let responds = |worker: &Worker| worker.avoid_until <= now;
         let any_responds = self.workers.values().any(|worker| worker.is_ready() && responds(worker));
         let ready = self.iter().filter(|(_, worker)| worker.can_take_more() && (!any_responds || responds(worker)));
-        let mut ready: Vec<_> = ready.map(|(id, worker)| (worker.load(), Reverse(worker.last_progress), id)).collect();
+        let mut ready: Vec<_> =
+            ready.map(|(id, worker)| (worker.load(), worker.rtt, Reverse(worker.last_progress), id)).collect();
         ready.sort_unstable();
-        ready.into_iter().map(|(load, _, id)| (load, id)).collect()
+        ready.into_iter().map(|(load, _, _, id)| (load, id)).collect()
     }
 
     /// Returns the number of workers that are ready and hold no tasks.
@@ -124,7 +131,9 @@ impl WorkerSet {
     pub(super) fn unresponsive(&self) -> impl Iterator<Item = (WorkerId, Duration)> {
         let revocable = |worker: &Worker| !worker.is_revoking() && worker.is_serving() && worker.stop_reason.is_none();
         self.iter().filter(move |(_, worker)| revocable(worker)).filter_map(|(id, worker)| {
-            let silent_until = worker.silent_since()?.saturating_add(self.tuning.revoke_after_silence);
+            // What it was sent takes its time to get there, as does the report that it has started.
+            let limit = self.tuning.revoke_after_silence + worker.rtt.unwrap_or_default();
+            let silent_until = worker.silent_since()?.saturating_add(limit);
             Some((id, silent_until.max(worker.revoke_after)))
         })
     }
@@ -175,6 +184,26 @@ impl WorkerSet {
     /// Records that workers are let go because they are too many, so that none replaces them.
     pub(super) fn shrink(&mut self, count: usize) {
         self.whole = self.whole.saturating_sub(count).min(self.limits.max_workers);
+    }
+
+    /// Records that a worker is on another host, and how far that is.
+    pub(super) fn set_rtt(&mut self, id: WorkerId, rtt: Duration) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            // More than nothing, because the longest one says whether there are such workers.
+            let rtt = rtt.max(Duration::from_nanos(1));
+            worker.rtt = Some(rtt);
+            self.max_rtt = self.max_rtt.max(rtt);
+            self.to_grant.insert(id);
+        }
+    }
+
+    /// Records that a worker may have to be granted more, if it is on another host.
+    #[inline]
+    pub(super) fn may_grant(&mut self, id: WorkerId) {
+        // The round trip comes first: no other worker ever has one.
+        if self.max_rtt > Duration::ZERO && self.workers.get(&id).is_some_and(|worker| worker.rtt.is_some()) {
+            self.to_grant.insert(id);
+        }
     }
 
     /// Returns whether any worker is still starting.

@@ -436,9 +436,12 @@ fn a_worker_is_sent_nothing_until_each_revoke_is_answered() {
     world.take(&Step::Submit { job: 0, count: 8, weight: 1 });
     world.take(&Step::Deliver { host: 1, count: 9 });
     // One worker is done, which lets it have a part of what the other holds. Then the job is released, which asks for all of it.
-    (0..4).for_each(|_| world.take(&Step::Complete { worker: 1, micros: 500 }));
-    world.take(&Step::Hear { host: 1, count: 9 });
-    world.take(&Step::Pass { millis: 2 });
+    for _ in 0..4 {
+        world.take(&Step::Complete { worker: 1, micros: 500 });
+        world.take(&Step::Hear { host: 1, count: 9 });
+        world.take(&Step::Deliver { host: 1, count: 9 });
+    }
+    world.take(&Step::Pass { millis: 10 });
     assert_eq!(revokes(&world), Some(1));
     world.take(&Step::Release { job: 0 });
     assert_eq!(revokes(&world), Some(2));
@@ -477,11 +480,15 @@ fn a_lost_host_loses_its_tasks_unless_they_may_run_twice() {
         world.open(JobOptions { chunk_size: NonZeroUsize::new(4), retries, ..JobOptions::default() });
         world.take(&Step::Submit { job: 1, count: 8, weight: 1 });
         world.take(&Step::Deliver { host: 1, count: 9 });
-        world.take(&Step::Complete { worker: 0, micros: 1 });
+        world.take(&Step::Complete { worker: 0, micros: 10_000 });
         world.take(&Step::Hear { host: 1, count: 9 });
         world.take(&Step::LoseHost { host: 1 });
         let is_lost = |end: &&Outcome| matches!(end, Outcome::HostLost { attempt: 1, .. });
-        assert_eq!(world.ended.values().filter(is_lost).count(), if retries == 0 { 7 } else { 0 });
+        assert_eq!(
+            world.ended.values().filter(is_lost).count(),
+            if retries == 0 { 4 } else { 0 },
+            "two of each worker"
+        );
         assert!(!world.is_broken, "it says nothing of the workers");
         world.run_out();
         assert_eq!(world.ended.len(), 8);
@@ -507,4 +514,31 @@ fn a_task_that_was_running_on_three_lost_hosts_is_not_tried_again() {
     world.run_out();
     let ends: Vec<&Outcome> = world.ended.values().collect();
     assert!(matches!(ends[..], [Outcome::HostLost { attempt: 1, .. }, Outcome::Completed]), "{ends:?}");
+}
+
+#[test]
+fn what_may_run_twice_is_granted_at_once_and_other_tasks_for_two_round_trips() {
+    let granted = |retries, avg| {
+        let mut world = on_another_host();
+        let avg_duration = Some(Duration::from_micros(avg));
+        world.open(JobOptions { chunk_size: NonZeroUsize::new(50), retries, avg_duration, ..JobOptions::default() });
+        world.take(&Step::Submit { job: 1, count: 100, weight: 1 });
+        world.mirrors.values().map(|mirror| (mirror.held.len(), mirror.granted)).collect::<Vec<_>>()
+    };
+    // The round trip takes 2 ms.
+    assert_eq!(granted(0, 100), [(50, 40); 2]);
+    assert_eq!(granted(0, 10_000), [(50, 2); 2]);
+    assert_eq!(granted(1, 10_000), [(50, 50); 2]);
+}
+
+#[test]
+fn a_job_that_ends_says_which_of_its_tasks_cannot_have_started_elsewhere() {
+    let mut world = on_another_host();
+    world.open(JobOptions { chunk_size: NonZeroUsize::new(4), ..JobOptions::default() });
+    world.take(&Step::Submit { job: 1, count: 8, weight: 1 });
+    world.take(&Step::Cancel { job: 1 });
+    let stopped: Vec<u64> =
+        world.ended.iter().filter(|(_, end)| matches!(end, Outcome::Stopped(_))).map(|(task, _)| task.index).collect();
+    assert_eq!(stopped, [0, 1, 4, 5]);
+    assert_eq!(world.ended.values().filter(|end| **end == Outcome::Cancelled).count(), 4);
 }

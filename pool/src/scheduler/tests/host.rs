@@ -24,6 +24,7 @@ pub(super) enum Answer {
     StartFailed,
     Started {
         since: Duration,
+        upto: u64,
     },
     /// The next of its tasks, behind which another one may have started.
     Ended {
@@ -67,8 +68,18 @@ pub(super) struct Peer {
     /// So many of the first it has started.
     pub(super) started: usize,
     pub(super) running: Option<TaskId>,
+    /// So many of the first it may start, where it is on another host.
+    pub(super) granted: usize,
+    pub(super) done: u64,
     pub(super) since: Duration,
     pub(super) last_chunk: Vec<TaskId>,
+}
+
+impl Peer {
+    /// Returns the number of held tasks that it may have started by now.
+    pub(super) fn may_start(&self) -> usize {
+        if self.host == LOCAL { self.held.len() } else { self.granted.min(self.held.len()) }
+    }
 }
 
 /// A worker as the scheduler knows it: what it was told of it, and what it has ordered.
@@ -82,6 +93,8 @@ pub(super) struct Mirror {
     /// Revokes without an answer.
     pub(super) revokes: u64,
     pub(super) held: VecDeque<TaskId>,
+    /// So many of its first tasks it may start, those that it has completed included.
+    pub(super) granted: u64,
     /// Since when the first of its tasks runs.
     pub(super) since: Option<Duration>,
     pub(super) done: u64,

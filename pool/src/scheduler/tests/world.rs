@@ -246,6 +246,12 @@ impl World {
                 assert!(chunk_size > 0);
                 self.send(worker, tasks);
             }
+            Action::Grant { worker, upto } => {
+                let mirror = self.mirrors.get_mut(&worker).expect("a living worker");
+                assert!(mirror.host != LOCAL && mirror.revokes == 0, "what is being revoked is not granted");
+                assert!(upto > mirror.granted && upto <= mirror.done + mirror.held.len() as u64, "what it holds");
+                mirror.granted = upto;
+            }
             Action::Revoke { worker, .. } => {
                 if let Some(mirror) = self.mirrors.get_mut(&worker) {
                     mirror.revokes += 1;
@@ -290,6 +296,7 @@ impl World {
     fn post(&mut self, action: Action) -> bool {
         let (Action::Start { worker }
         | Action::Send { worker, .. }
+        | Action::Grant { worker, .. }
         | Action::Revoke { worker, .. }
         | Action::Leave { worker }
         | Action::Terminate { worker }
@@ -375,6 +382,9 @@ impl World {
             // Its worker has gone.
             Outcome::Cancelled if self.pins.contains_key(&task) => {}
             Outcome::Cancelled | Outcome::Stopped(_) => assert!(!self.open_jobs.contains_key(&task.job)),
+            Outcome::Refused(_) if self.peers.values().any(|peer| peer.running == Some(task)) => {
+                panic!("{task:?} runs")
+            }
             Outcome::Refused(refusal) | Outcome::Interrupted(_, refusal) => match refusal {
                 Refusal::Closed => assert!(self.is_closed),
                 Refusal::Terminated => assert!(self.is_terminated),
@@ -400,6 +410,7 @@ impl World {
                     peer.last_chunk = tasks_of(tasks).collect();
                     peer.held.extend(tasks_of(tasks));
                 }),
+                Action::Grant { worker, upto } => self.peer(worker, |peer| peer.granted = (upto - peer.done) as usize),
                 Action::Revoke { worker, count } => self.revoke(worker, count),
                 Action::Leave { worker } => self.peer(worker, |peer| peer.is_leaving = true),
                 Action::Terminate { worker } => self.terminate(worker),
@@ -423,6 +434,7 @@ impl World {
         let open = peer.held.len() - peer.started;
         let back = if peer.is_clogged { 0 } else { open.min(count as usize) };
         peer.held.truncate(peer.held.len() - back);
+        peer.granted = peer.granted.min(peer.held.len());
         peer.last_chunk.clear();
         self.answer(worker, Answer::Revoked { count: back as u64, unstarted: (open - back) as u64 });
     }
@@ -466,6 +478,10 @@ impl World {
         match answer {
             Answer::Ready => {
                 mirror.is_ready = true;
+                if mirror.host != LOCAL {
+                    let rtt = Duration::from_micros(mirror.host * mirror.host * 2000);
+                    self.emit(Event::RoundTrip { worker, rtt });
+                }
                 self.emit(Event::Ready { worker });
             }
             Answer::InitFailed => self.emit(Event::InitFailed { worker }),
@@ -474,7 +490,12 @@ impl World {
                 self.dead.insert(worker, None);
                 self.emit(Event::StartFailed { worker });
             }
-            Answer::Started { since } => mirror.since = Some(since),
+            Answer::Started { since, upto } => {
+                mirror.since = Some(since);
+                if mirror.host != LOCAL {
+                    self.emit(Event::Started { worker, upto });
+                }
+            }
             Answer::Ended { task, end, next } => {
                 assert_eq!(mirror.held.pop_front(), Some(task), "in order");
                 mirror.since = next;
@@ -487,6 +508,7 @@ impl World {
             Answer::Revoked { count, unstarted } => {
                 mirror.revokes -= 1;
                 mirror.held.truncate(mirror.held.len() - count as usize);
+                mirror.granted = mirror.granted.min(mirror.done + mirror.held.len() as u64);
                 self.emit(Event::Revoked { worker, count, unstarted });
             }
             Answer::Exited { started, running } => {
@@ -625,16 +647,16 @@ impl World {
     }
 
     fn start_tasks(&mut self, number: usize, count: usize) {
-        let Some(worker) = self.nth(number, |peer| peer.started < peer.held.len()) else { return };
+        let Some(worker) = self.nth(number, |peer| peer.started < peer.may_start()) else { return };
         let peer = self.peers.get_mut(&worker).expect("found");
         if peer.started == 0 {
             peer.since = self.now;
         }
-        peer.started = (peer.started + count).min(peer.held.len());
+        peer.started = (peer.started + count).min(peer.may_start());
         peer.last_chunk.clear();
-        let since = peer.since;
+        let (since, upto) = (peer.since, peer.done + peer.started as u64);
         self.begin(worker);
-        self.answer(worker, Answer::Started { since });
+        self.answer(worker, Answer::Started { since, upto });
     }
 
     /// The first task that a worker has started runs.
@@ -650,12 +672,14 @@ impl World {
     /// A worker takes its next task to an end.
     fn end_task(&mut self, number: usize, end: TaskEnd) {
         // A worker that was killed may have answered before.
-        let Some(worker) = self.nth(number, |peer| !peer.held.is_empty()) else { return };
+        let Some(worker) = self.nth(number, |peer| peer.may_start() > 0) else { return };
         self.peer(worker, |peer| peer.started = peer.started.max(1));
         self.begin(worker);
         let peer = self.peers.get_mut(&worker).expect("found");
         let task = peer.held.pop_front().expect("found");
         peer.started -= 1;
+        peer.done += 1;
+        peer.granted = peer.granted.saturating_sub(1);
         peer.running = None;
         peer.since = self.now;
         peer.last_chunk.clear();
@@ -700,8 +724,10 @@ impl World {
             self.mirrors.iter().filter(|(_, mirror)| mirror.host == host).map(|(worker, _)| *worker).collect();
         for worker in lost {
             let mirror = self.mirrors.remove(&worker).expect("found");
-            mirror.held.front().into_iter().for_each(|task| *self.losses.entry(*task).or_default() += 1);
-            self.lost.insert(worker, mirror.held.into());
+            let running = mirror.held.front().filter(|_| mirror.granted > mirror.done);
+            running.into_iter().for_each(|task| *self.losses.entry(*task).or_default() += 1);
+            let granted = mirror.granted.saturating_sub(mirror.done) as usize;
+            self.lost.insert(worker, mirror.held.into_iter().take(granted).collect());
             self.emit(Event::Lost { worker });
             self.execute_all();
         }
