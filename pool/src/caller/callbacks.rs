@@ -25,9 +25,11 @@ struct Queue {
     callbacks: VecDeque<Callback>,
     /// The number of idle threads less the number of callbacks.
     spare: isize,
+    /// The number of idle threads that poll. Each takes a callback without being woken.
+    polling: usize,
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { owner: None, callbacks: VecDeque::new(), spare: 0 });
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { owner: None, callbacks: VecDeque::new(), spare: 0, polling: 0 });
 static QUEUED: Condvar = Condvar::new();
 /// The number of callbacks, for threads that look without the lock.
 static LEN: AtomicUsize = AtomicUsize::new(0);
@@ -35,28 +37,35 @@ static LEN: AtomicUsize = AtomicUsize::new(0);
 /// Has a callback run soon. Never waits for it, nor for another one.
 pub(crate) fn run(callback: Callback) {
     let mut queue = lock();
-    queue.push(callback);
     // `spare` counts a thread that was notified and has not woken yet as taken. A count of those that sleep would not.
-    let is_short = queue.spare < 0;
-    drop(queue);
-    if is_short {
-        // If there can be no thread, the next idle one finds the callback.
-        let _no_thread = thread::Builder::new().name("procession-callback".to_owned()).spawn(work);
-    } else {
-        QUEUED.notify_one();
+    if queue.spare > 0 {
+        push_to_idle(queue, callback);
+        return;
     }
+    queue.push(callback);
+    drop(queue);
+    // If there can be no thread, the next idle one finds the callback.
+    let _no_thread = thread::Builder::new().name("procession-callback".to_owned()).spawn(work);
 }
 
 /// Has a callback run soon on an idle thread, or gives it back.
 pub(crate) fn run_if_idle(callback: Callback) -> Result<(), Callback> {
-    let mut queue = lock();
+    let queue = lock();
     if queue.spare <= 0 {
         return Err(callback);
     }
-    queue.push(callback);
-    drop(queue);
-    QUEUED.notify_one();
+    push_to_idle(queue, callback);
     Ok(())
+}
+
+/// Adds a callback for an idle thread, and wakes one unless a thread that polls takes it.
+fn push_to_idle(mut queue: MutexGuard<'_, Queue>, callback: Callback) {
+    queue.push(callback);
+    let is_polled_for = queue.callbacks.len() <= queue.polling;
+    drop(queue);
+    if !is_polled_for {
+        QUEUED.notify_one();
+    }
 }
 
 /// Runs callbacks until there was none for [`THREAD_IDLE_TIMEOUT`]: the main function of a thread.
@@ -71,13 +80,18 @@ fn work() {
 
 /// Waits for a callback. `None` after some time without any.
 fn next(may_spin: bool) -> Option<Callback> {
-    lock().spare += 1;
+    let mut queue = lock();
+    queue.spare += 1;
     if may_spin {
+        queue.polling += 1;
+        drop(queue);
         // Where one callback follows the other, to sleep and be woken takes longer than they do. Relaxed: the lock orders it.
         Backoff::new(CALLER_SPIN, POLLS_PER_YIELD).spin_until(|| LEN.load(Ordering::Relaxed) > 0);
+        queue = lock();
+        queue.polling = queue.polling.saturating_sub(1);
     }
     let deadline = Some(Instant::now() + THREAD_IDLE_TIMEOUT);
-    let (mut queue, callback) = mutex::wait_for(&QUEUED, lock(), deadline, |queue| queue.callbacks.pop_front());
+    let (mut queue, callback) = mutex::wait_for(&QUEUED, queue, deadline, |queue| queue.callbacks.pop_front());
     // Relaxed: a hint for idle threads that spin.
     LEN.store(queue.callbacks.len(), Ordering::Relaxed);
     if callback.is_none() {
@@ -93,7 +107,7 @@ fn lock() -> MutexGuard<'static, Queue> {
     if queue.owner != me {
         // The callbacks of the original are left to its own threads, so they are neither run nor dropped here.
         std::mem::forget(std::mem::take(&mut queue.callbacks));
-        (queue.owner, queue.spare) = (me, 0);
+        (queue.owner, queue.spare, queue.polling) = (me, 0, 0);
     }
     queue
 }

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Instant;
 use std::{fmt, mem};
@@ -24,6 +24,7 @@ use super::job_handle::JobHandle;
 use super::waker_list::{WakerId, WakerList};
 use crate::dispatcher::handoff::Shared;
 use crate::dispatcher::mailbox::Listener;
+use crate::model::counted_condvar::CountedCondvar;
 use crate::model::failure_info::{FailureInfo, FailureKind};
 use crate::model::failure_policy::FailurePolicy;
 use crate::model::task_error::TaskError;
@@ -36,7 +37,7 @@ pub(crate) struct Pending {
     owner: ProcessIdentity,
     state: Mutex<State>,
     /// Notified when the job has ended, and when the leader has stopped waiting.
-    changed: Condvar,
+    changed: CountedCondvar,
     wakers: WakerList,
     /// Set once, and read without a lock, because decoding the values runs code of the user's.
     result: OnceLock<JobResult>,
@@ -90,7 +91,7 @@ impl Pending {
         Arc::new(Pending {
             owner: ProcessIdentity::current(),
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            changed: CountedCondvar::default(),
             wakers: WakerList::default(),
             result,
             is_cancelled_on_drop: AtomicBool::new(false),
@@ -144,7 +145,7 @@ impl Pending {
                     self.state()
                 }
                 // Until the leader has stopped waiting.
-                _ => mutex::wait_once(&self.changed, state, deadline),
+                _ => self.changed.wait_once(state, deadline),
             };
         }
     }

@@ -7,12 +7,13 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use procession_core::os::mutex;
 
 use crate::model::catch::catch;
+use crate::model::counted_condvar::CountedCondvar;
 use crate::wire::results::ResultBatch;
 
 thread_local! {
@@ -24,7 +25,7 @@ thread_local! {
 #[derive(Default)]
 pub(crate) struct Mailbox {
     inbox: Mutex<Inbox>,
-    delivered: Condvar,
+    delivered: CountedCondvar,
     /// Whether there are outcomes. It spares the lock.
     has_some: AtomicBool,
     /// The number of times that a thread has taken the wait for outcomes over from another one.
@@ -199,12 +200,12 @@ impl Mailbox {
         let mut inbox = self.lock();
         // Written under the lock, so that a delivery either sees it or has come before.
         inbox.wanted = wanted;
-        drop(mutex::wait_until(&self.delivered, inbox, wait.deadline, |inbox| {
+        self.delivered.wait_until(inbox, wait.deadline, |inbox| {
             let is_enough = inbox.is_enough() || self.takeovers() != wait.takeovers;
             // Only where the caller does sleep: the pool's own thread leaves the rings to a caller that was woken.
             inbox.is_asleep |= !is_enough;
             is_enough
-        }));
+        });
     }
 
     // Relaxed in the four below: each value is an estimate of its own.

@@ -1,6 +1,7 @@
 //! Plain types that every other room uses: identifiers, options, errors, statistics, constants.
 
 pub(crate) mod catch;
+pub(crate) mod counted_condvar;
 pub(crate) mod failure_info;
 pub(crate) mod failure_policy;
 pub(crate) mod histogram;

@@ -54,7 +54,8 @@ pub(crate) struct Scheduler {
     /// Whether a thread waits for the end of the pool.
     is_joined: bool,
     workers: WorkerSet,
-    jobs: BTreeMap<JobId, Job>,
+    /// In boxes: a short job is moved into the map and out of it again soon, and each of the two moves all of it several times.
+    jobs: BTreeMap<JobId, Box<Job>>,
     run_queue: RunQueue,
     actions: VecDeque<Action>,
     /// The number of tasks that wait.
@@ -163,7 +164,7 @@ impl Scheduler {
     fn open(&mut self, job: JobId, options: JobOptions) {
         // Else the job gets no entry, and each of its tasks is refused with the state of the pool at that moment.
         if self.phase == PoolPhase::Open {
-            self.jobs.insert(job, Job::new(options, self.tuning));
+            self.jobs.insert(job, Box::new(Job::new(options, self.tuning)));
         }
     }
 
@@ -191,8 +192,7 @@ impl Scheduler {
 
     /// Sets the number of workers. The next tick starts those that are missing and retires those that are too many.
     fn resize(&mut self, workers: usize) {
-        // The minimum, which counts where idle workers leave, stays for a later resize.
-        self.workers.limits.max_workers = workers;
+        self.workers.resize(workers);
     }
 
     /// Refuses new jobs from now on. The pool ends by the tick that finds no job which keeps it open.

@@ -36,7 +36,7 @@ impl Scheduler {
             worker.phase = WorkerPhase::Retiring;
         }
         let excess = self.workers.excess(now);
-        self.workers.shrink(excess.len());
+        let has_excess = !excess.is_empty();
         for id in excess {
             if self.workers.get(id).is_some_and(Worker::is_ready) {
                 self.retire(id);
@@ -44,6 +44,9 @@ impl Scheduler {
                 // It is not ready yet, so it has no finalizer to run.
                 self.leave(id, now + EXIT_TIMEOUT);
             }
+        }
+        if has_excess {
+            self.workers.shrink();
         }
     }
 

@@ -40,7 +40,9 @@ impl Scheduler {
     pub(super) fn start_missing(&mut self, now: Duration) {
         if self.workers.next_start <= now {
             let missing = self.workers.missing(self.queued);
-            self.workers.count_starts(missing);
+            if missing > 0 {
+                self.workers.count_starts(missing);
+            }
             // All at once: they prepare themselves side by side.
             for _ in 0..missing {
                 let worker = self.workers.spawn(now);

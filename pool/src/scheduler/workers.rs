@@ -152,6 +152,10 @@ impl WorkerSet {
 
     /// Returns the workers that are not needed: too many, or idle for too long.
     pub(super) fn excess(&self, now: Duration) -> Vec<WorkerId> {
+        // Most ticks end here: they are frequent, and few pools let workers go.
+        if self.limits.idle_timeout.is_none() && self.workers.len() <= self.limits.max_workers {
+            return Vec::new();
+        }
         let mut active: Vec<_> = self.iter().filter(|(_, worker)| worker.is_active()).collect();
         // The idlest first, and among those the ones that are not ready, because they cost nothing to lose.
         active.sort_by_key(|(id, worker)| (worker.load(), worker.is_ready(), worker.last_progress, *id));
@@ -181,9 +185,15 @@ impl WorkerSet {
         self.limits.min_workers.min(self.limits.max_workers)
     }
 
-    /// Records that workers are let go because they are too many, so that none replaces them.
-    pub(super) fn shrink(&mut self, count: usize) {
-        self.whole = self.whole.saturating_sub(count).min(self.limits.max_workers);
+    /// Sets the number of workers. The minimum, which counts where idle workers leave, stays for a later resize.
+    pub(super) fn resize(&mut self, workers: usize) {
+        self.limits.max_workers = workers;
+        self.whole = self.whole.min(workers);
+    }
+
+    /// Records that workers were let go because they are too many, so that none replaces them.
+    pub(super) fn shrink(&mut self) {
+        self.whole = self.whole.min(self.active());
     }
 
     /// Records that a worker is on another host, and how far that is.
