@@ -29,6 +29,7 @@ mod raw_lock;
 mod raw_pool;
 mod redis;
 mod rounds;
+mod sealed;
 mod table;
 
 use std::error::Error;
@@ -66,6 +67,8 @@ const GROUPS: &[Group] = &[
     manager::PAIR,
     manager::PIPELINE,
     manager::REMOTE,
+    sealed::ROUND_TRIP,
+    sealed::STREAM,
 ];
 
 fn main() -> ExitCode {

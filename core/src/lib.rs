@@ -57,7 +57,8 @@
 //!
 //! A `Function` is a function by name: its distance from where the program was loaded. That means something only to a process
 //! that runs the same `Image`. Only a `Control` link carries it, and only this crate makes those, so no bytes of a stranger
-//! ever become a function. A `Method` is the same for a function that works on a value which stays where it is.
+//! ever become a function. With the feature `sealed`, a `SealedControl` link carries it to another host: between processes that know one key
+//! and run equal executables. A `Method` is the same for a function that works on a value which stays where it is.
 //!
 //! ```
 //! use procession_core::{Control, Function, codec};

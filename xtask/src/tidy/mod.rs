@@ -25,6 +25,7 @@ mod source;
 mod text;
 mod tokens;
 mod tree;
+mod trusted;
 mod tuning;
 mod unsafe_;
 mod vocabulary;

@@ -4,7 +4,7 @@ use super::problem::Problem;
 use super::tree::Tree;
 use super::{
     arrows, causes, claims, english, examples, facade, graph, headers, metadata, orderings, references, signatures,
-    size, tuning, unsafe_, vocabulary, words,
+    size, trusted, tuning, unsafe_, vocabulary, words,
 };
 
 /// A rule: its name in messages, what it demands, and the function that finds what breaks it.
@@ -45,6 +45,12 @@ pub(super) const RULES: &[Rule] = &[
         name: "unsafe",
         demands: "unsafe code is in core, sync and channels' ring; other crates forbid it",
         find: unsafe_::unsafe_code,
+        exempt: &[],
+    },
+    Rule {
+        name: "trusted",
+        demands: "names of functions are decoded on the control links of core and nowhere else",
+        find: trusted::trusted,
         exempt: &[],
     },
     Rule {

@@ -133,6 +133,27 @@ impl SealedHandshake {
         }
     }
 
+    /// Returns whether the other side has sent what only a side that knows the key can have made. A copy of an old message passes too.
+    ///
+    /// A listener with too many handshakes under way ends one that has not.
+    ///
+    /// ```
+    /// use procession_core::SealedHandshake;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (here, there) = UnixStream::pair()?;
+    /// let mut handshake = SealedHandshake::responder(here.try_clone()?.into(), here.into(), &[7; 32])?;
+    /// assert!(!handshake.has_shown_key());
+    /// let _other = SealedHandshake::initiator(there.try_clone()?.into(), there.into(), &[7; 32])?;
+    /// handshake.advance()?;
+    /// assert!(handshake.has_shown_key());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn has_shown_key(&self) -> bool {
+        matches!(self.0, Stage::Hello { .. })
+    }
+
     /// Ready when [`advance`](Self::advance) may come further.
     ///
     /// ```
