@@ -2,7 +2,7 @@
 //!
 //! | the start fails | variant |
 //! | --- | --- |
-//! | before anything is made | `NotInitialized`, `Function`, `Argument`, `Threads`, `TimedOut` |
+//! | before anything is made | `NotInitialized`, `Function`, `Argument`, `Threads`, `LockHeld`, `TimedOut` |
 //! | by the system | `Limit` where the number of the error stands for a known limit, else `Io` |
 //! | in the child or the server, which say why; in a process that acts for another user | `Refused` |
 //! | in the child, which says nothing | `Died` with its status, `Silent` or `TimedOut` when it has not even ended |
@@ -54,6 +54,16 @@ pub enum SpawnError {
          child for ever; use StartMethod::Server or StartMethod::Spawn"
     )]
     Threads,
+    /// [`Fork`](crate::StartMethod::Fork) was asked for while this process holds the guard of a lock in shared memory. The child would
+    /// have the guard as well, and with it the data.
+    #[error(
+        "this process cannot be forked while it holds the guard of a {lock}, because the child would have the guard as well: \
+         drop the guard before the start, or use StartMethod::Server or StartMethod::Spawn"
+    )]
+    LockHeld {
+        /// The kind of the lock.
+        lock: String,
+    },
     /// The new process ended before it could call the function.
     #[error("the new process ended with {status} before it called the function{}", last_lines(stderr))]
     Died {
@@ -95,6 +105,9 @@ enum Serialized {
     NotInitialized,
     Limit(String),
     Threads,
+    LockHeld {
+        lock: String,
+    },
     Died {
         status: ExitStatus,
         stderr: String,
@@ -159,6 +172,7 @@ impl Serialized {
             SpawnError::NotInitialized => Serialized::NotInitialized,
             SpawnError::Limit(text) => Serialized::Limit(text.clone()),
             SpawnError::Threads => Serialized::Threads,
+            SpawnError::LockHeld { lock } => Serialized::LockHeld { lock: lock.clone() },
             SpawnError::Died { status, stderr } => Serialized::Died { status: *status, stderr: stderr.clone() },
             SpawnError::Refused(reason) => Serialized::Refused(reason.clone()),
             SpawnError::Silent { seconds } => Serialized::Silent { seconds: *seconds },
@@ -178,6 +192,7 @@ impl From<Serialized> for SpawnError {
             Serialized::NotInitialized => SpawnError::NotInitialized,
             Serialized::Limit(text) => SpawnError::Limit(text),
             Serialized::Threads => SpawnError::Threads,
+            Serialized::LockHeld { lock } => SpawnError::LockHeld { lock },
             Serialized::Died { status, stderr } => SpawnError::Died { status, stderr },
             Serialized::Refused(reason) => SpawnError::Refused(reason),
             Serialized::Silent { seconds } => SpawnError::Silent { seconds },
@@ -212,6 +227,7 @@ mod tests {
             SpawnError::Argument(codec::encode(&Never).unwrap_err()),
             SpawnError::Limit("too many processes".to_owned()),
             SpawnError::Threads,
+            SpawnError::LockHeld { lock: "mutex".to_owned() },
             SpawnError::Died {
                 status: ExitStatus::of(procession_core::os::pidfd::Exit::Code(3)),
                 stderr: "no bread".to_owned(),

@@ -129,6 +129,7 @@ mod copy;
 mod data;
 mod error;
 mod event;
+mod mapped;
 mod mutex;
 mod name;
 mod ownership;

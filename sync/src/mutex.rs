@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
+use crate::mapped::DataLock;
 use crate::ownership::{LockedBy, Ownership};
 use crate::poison::{self, PoisonCause};
 use crate::raw::mutex::RawMutex;
@@ -89,6 +90,16 @@ pub struct Mutex<T: Shape + ?Sized> {
 unsafe impl Machine for RawMutex {
     const KIND: u64 = 1;
     const NAME: &str = "mutex";
+
+    fn as_data_lock(&self) -> Option<&dyn DataLock> {
+        Some(self)
+    }
+}
+
+impl DataLock for RawMutex {
+    fn is_held_by(&self, process: ProcessIdentity) -> bool {
+        self.holder() == Some(process)
+    }
 }
 
 impl<T: Plain> Mutex<T> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Plain;
 use crate::error::{CreateError, CreateErrorKind};
+use crate::mapped::DataLock;
 use crate::ownership::{LockedBy, Ownership};
 use crate::poison::{self, PoisonCause};
 use crate::raw::mutex::RawMutex;
@@ -33,6 +34,16 @@ struct RawParts {
 unsafe impl Machine for RawParts {
     const KIND: u64 = 10;
     const NAME: &str = "row in parts";
+
+    fn as_data_lock(&self) -> Option<&dyn DataLock> {
+        Some(self)
+    }
+}
+
+impl DataLock for RawParts {
+    fn is_held_by(&self, process: ProcessIdentity) -> bool {
+        self.locks.iter().any(|lock| lock.is_held_by(process))
+    }
 }
 
 /// A slice in shared memory, in parts of about the same length, each of which one thread of one process at a time may use.

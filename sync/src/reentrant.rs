@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
+use crate::mapped::DataLock;
 use crate::ownership::{LockedBy, Ownership};
 use crate::poison::{self, PoisonCause};
 use crate::raw::reentrant::RawReentrant;
@@ -51,6 +52,16 @@ pub struct ReentrantLock<T: Shape + ?Sized> {
 unsafe impl Machine for RawReentrant {
     const KIND: u64 = 2;
     const NAME: &str = "reentrant lock";
+
+    fn as_data_lock(&self) -> Option<&dyn DataLock> {
+        Some(self)
+    }
+}
+
+impl DataLock for RawReentrant {
+    fn is_held_by(&self, process: ProcessIdentity) -> bool {
+        self.raw().is_held_by(process)
+    }
 }
 
 impl<T: Plain> ReentrantLock<T> {

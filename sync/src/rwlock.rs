@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
+use crate::mapped::DataLock;
 use crate::ownership::{LockedBy, Ownership};
 use crate::poison::{self, PoisonCause};
 use crate::raw::rwlock::{RawRwLock, Slot};
@@ -57,6 +58,16 @@ pub struct RwLock<T: Shape + Sync + ?Sized> {
 unsafe impl Machine for RawRwLock {
     const KIND: u64 = 3;
     const NAME: &str = "reader-writer lock";
+
+    fn as_data_lock(&self) -> Option<&dyn DataLock> {
+        Some(self)
+    }
+}
+
+impl DataLock for RawRwLock {
+    fn is_held_by(&self, process: ProcessIdentity) -> bool {
+        self.is_held_by(process)
+    }
 }
 
 impl<T: Plain + Sync> RwLock<T> {

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use procession_core::Mapping;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::data::{self, Layout, Plain};
 use crate::error::{CreateError, CreateErrorKind};
+use crate::mapped::{DataLock, Mapped};
 
 /// "Procession's sync, layout 3": changes whenever a machine's layout or protocol does.
 const MAGIC: u64 = u64::from_le_bytes(*b"prosync\x03");
@@ -39,6 +41,11 @@ pub(crate) unsafe trait Machine: Sync + 'static {
     const KIND: u64;
     /// The name of the primitive in errors.
     const NAME: &str;
+
+    /// Returns the machine as a lock, if its guards lend data.
+    fn as_data_lock(&self) -> Option<&dyn DataLock> {
+        None
+    }
 }
 
 /// The head of a segment, by which a receiver checks it.
@@ -55,6 +62,8 @@ struct Header {
 
 /// A machine of type `M` with data of type `T`, in memory that stays mapped as long as this lives.
 pub(crate) struct Segment<M, T: ?Sized> {
+    /// Dropped before the mapping, in which the listed machine lies. `None` for machines that are no locks.
+    mapped: Option<Arc<Mapped>>,
     mapping: Mapping,
     machine: NonNull<M>,
     data: NonNull<T>,
@@ -150,10 +159,14 @@ impl<M: Machine, T: Layout + ?Sized> Segment<M, T> {
     fn assemble(mapping: Mapping, count: usize) -> Self {
         let start = mapping.as_ptr();
         // SAFETY: the mapping is at least as long as `len` says, which is beyond both offsets.
-        let machine = unsafe { start.add(CACHE_LINE) };
+        let machine = unsafe { start.add(CACHE_LINE) }.cast::<M>();
         // SAFETY: as above.
         let data = unsafe { start.add(data_offset::<M, T>()) };
-        Segment { machine: machine.cast(), data: T::at(data, count), mapping }
+        // SAFETY: there is room for a machine, as above, any bytes are a valid one, and it stays mapped while it is listed: each clone
+        // of a segment drops its part in `mapped` before its part in `mapping`.
+        let listed: &'static M = unsafe { machine.as_ref() };
+        let mapped = listed.as_data_lock().map(|lock| Arc::new(Mapped::new(M::NAME, lock)));
+        Segment { mapped, machine, data: T::at(data, count), mapping }
     }
 }
 
@@ -176,7 +189,8 @@ fn len<M: Machine, T: Layout + ?Sized>(count: usize) -> Option<usize> {
 
 impl<M, T: ?Sized> Clone for Segment<M, T> {
     fn clone(&self) -> Self {
-        Segment { mapping: self.mapping.clone(), machine: self.machine, data: self.data }
+        let (mapped, mapping) = (self.mapped.clone(), self.mapping.clone());
+        Segment { mapped, mapping, machine: self.machine, data: self.data }
     }
 }
 

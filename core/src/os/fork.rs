@@ -1,7 +1,8 @@
 //! The two ways to make a copy of this process: a child of ours, and a sibling (a child of our parent).
 //!
 //! Both refuse to copy a process that has more than one thread: whatever locks the other threads hold would stay locked
-//! in the copy for ever. With one thread there are none, which is what makes them safe functions.
+//! in the copy for ever. With one thread there are none. They also refuse while this process holds a lock in shared memory, whose
+//! data two processes would have then. Both together make them safe functions.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -9,6 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::libc;
 
 use super::descriptors;
+use super::held::refuse_held_locks;
 use super::refusal::check;
 use super::refusal::no_proc;
 use super::threads::Counter;
@@ -36,11 +38,12 @@ pub enum Forked {
 ///
 /// What makes it a safe function, although memory is copied with all that refers to something outside: there is one thread, so
 /// nothing is in the middle of a change; descriptors lead nowhere, as above; memory that is shared is shared by types that
-/// several processes may use; and the guards of its locks remember their process, and are of no use in another.
+/// several processes may use; and none of its locks is held, whose data a leaked guard would lend to both processes.
 ///
 /// # Errors
 ///
-/// `EDEADLK` when this process has more than one thread; else what `fork` reports.
+/// `EDEADLK` when this process has more than one thread; [`ResourceBusy`](io::ErrorKind::ResourceBusy) when it
+/// [holds a lock](super::held); else what `fork` reports.
 ///
 /// ```
 /// use procession_core::os::{exit::leave, fork::{Forked, fork}, pidfd::{Exit, PidFd}};
@@ -65,6 +68,7 @@ pub enum Forked {
 /// ```
 pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
     refuse_threads(&Counter::new()?)?;
+    refuse_held_locks()?;
     // All that can fail or takes memory comes before: a copy has no way to report an error.
     let stand = Stand::for_all_but(keep)?;
     // SAFETY: this is the only thread, so no lock and no half-made change of another thread is copied.
@@ -81,7 +85,7 @@ pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
 ///
 /// # Errors
 ///
-/// `EDEADLK` when this process has more than one thread; else what `clone3` or `clone` reports.
+/// As for [`fork`], and what `clone3` or `clone` reports.
 ///
 /// ```
 /// use procession_core::os::{fork::fork_sibling, threads::Counter};
@@ -93,6 +97,7 @@ pub fn fork(keep: &[BorrowedFd<'_>]) -> io::Result<Forked> {
 /// ```
 pub fn fork_sibling(threads: &Counter) -> io::Result<Forked> {
     refuse_threads(threads)?;
+    refuse_held_locks()?;
     // The address of the thread's number goes into the clone itself, so it is looked up before.
     let library = CLibrary::of_this_thread();
     match clone_parent(library.tid)? {

@@ -27,6 +27,7 @@ pub mod exec;
 pub mod exit;
 pub mod fork;
 pub mod futex;
+pub mod held;
 pub mod identity;
 pub mod large;
 pub mod lifeline;

@@ -2,7 +2,7 @@
 
 use procession_core::Control;
 use procession_core::os::fork::Forked;
-use procession_core::os::{stdio, threads};
+use procession_core::os::{held, stdio, threads};
 use procession_core::start;
 
 use super::deadline::StartDeadline;
@@ -14,11 +14,14 @@ use crate::registry;
 use crate::spawn_error::SpawnError;
 
 /// Copies this process, and waits for the first report of the copy. Refused with [`SpawnError::Threads`] before anything
-/// is made when this process has more than one thread.
+/// is made when this process has more than one thread, and with [`SpawnError::LockHeld`] when it holds a lock.
 pub(super) fn start(job: &mut Job, deadline: StartDeadline) -> Result<Started, SpawnError> {
     // Checked before anything is made, and once more by `fork` itself.
     if !threads::is_single().map_err(SpawnError::from_io)? {
         return Err(SpawnError::Threads);
+    }
+    if let Some(lock) = held::held() {
+        return Err(SpawnError::LockHeld { lock: lock.to_owned() });
     }
     let (mut here, there) = Control::pair().map_err(SpawnError::from_io)?;
     // Through the socket like any other job: the copy could read it from memory, but so it needs no path of its own.

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use procession_core::os::exit;
 use procession_core::os::fork::{Forked, fork_sibling};
+use procession_core::os::held;
 use procession_core::os::lifeline;
 use procession_core::os::stdio;
 use procession_core::os::threads::Counter;
@@ -93,7 +94,13 @@ fn refusal(image: &Image, threads: &Counter) -> Option<String> {
         return Some("it runs another program: /proc/self/exe does not lead back to this executable".to_owned());
     }
     match threads.is_single() {
-        Ok(true) => None,
+        // A copy would have the guard as well.
+        Ok(true) => held::held().map(|lock| {
+            format!(
+                "this program holds the guard of a {lock} before `procession::init()`, which each child would have as well: make \
+                 `init` the first line of `main`, or use StartMethod::Spawn"
+            )
+        }),
         Ok(false) => Some(
             "this program starts threads before `procession::init()`: make `init` the first line of `main`, or use \
              StartMethod::Spawn; an async `main` (`#[tokio::main]`) starts its threads before its first line, so put \

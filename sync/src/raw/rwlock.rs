@@ -120,6 +120,12 @@ impl RawRwLock {
         self.writer.holder().is_some() || !self.is_unread()
     }
 
+    /// Returns whether that process writes or reads.
+    pub(crate) fn is_held_by(&self, process: ProcessIdentity) -> bool {
+        let reads = |slot: &AtomicU64| slot.load(Ordering::Relaxed) == process.to_bits();
+        self.writer.holder() == Some(process) || self.used().iter().any(reads)
+    }
+
     /// Returns the writer's lock, which has the record of poison.
     #[inline]
     pub(crate) fn writer(&self) -> &RawMutex {

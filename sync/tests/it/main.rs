@@ -4,6 +4,7 @@ procession_process::init_at_load!();
 
 mod helpers;
 
+mod copies;
 mod counter;
 mod death;
 mod hostile;
