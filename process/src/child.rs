@@ -131,10 +131,16 @@ fn run(function: Function, argument: Message, control: Option<Control>) -> i32 {
     {
         panics::discard(mem::take(&mut value));
     }
-    let sent = send_reports(&[report]);
+    let sent = send_reports(std::slice::from_ref(&report));
+    if let Report::Returned(result) = &report
+        && result.descriptors().is_empty()
+    {
+        // Bytes alone, which go with the process: to free them would touch pages that a fresh copy has to fault in.
+        mem::forget(report);
+    }
     // A destructor that panics or ends the process costs no result: it was sent.
-    let dropped = panics::catch_and_print(|| drop(value));
-    sent.map_or(FAILED, |()| if dropped.is_ok() { code } else { PANICKED })
+    let has_dropped = value.is_empty() || panics::catch_and_print(|| drop(value)).is_ok();
+    sent.map_or(FAILED, |()| if has_dropped { code } else { PANICKED })
 }
 
 /// Sets the process up as the job says.

@@ -1,7 +1,8 @@
 //! [`EndCopy`]: the end of a copy of the process that returns, or unwinds, from the user's code.
 
 use crate::os::exit::exit_now;
-use crate::os::identity::Original;
+use crate::os::identity::remembered_number;
+use crate::os::pidfd::own_number;
 
 /// Ends, when dropped, a copy of the process that made it.
 ///
@@ -26,7 +27,12 @@ use crate::os::identity::Original;
 /// ```
 #[derive(Debug)]
 #[must_use = "it ends copies when it is dropped: keep it until the user's code has returned"]
-pub struct EndCopy(Original);
+pub struct EndCopy {
+    /// The number of the process that goes on.
+    original: u32,
+    /// Whether the number is remembered, and not asked for.
+    is_remembered: bool,
+}
 
 impl EndCopy {
     /// Marks the calling process as the one that goes on.
@@ -36,14 +42,22 @@ impl EndCopy {
     /// ```
     #[inline]
     pub fn here() -> EndCopy {
-        EndCopy(Original::here())
+        EndCopy { original: remembered_number(), is_remembered: true }
+    }
+
+    /// Does the same without remembering the number of the process, for a process that calls a single function: the page in which
+    /// the number is remembered costs a fresh copy more than asking twice.
+    #[inline]
+    pub(crate) fn here_once() -> EndCopy {
+        EndCopy { original: own_number(), is_remembered: false }
     }
 }
 
 impl Drop for EndCopy {
     #[inline]
     fn drop(&mut self) {
-        if !self.0.is_here() {
+        let number = if self.is_remembered { remembered_number() } else { own_number() };
+        if number != self.original {
             // Runs no exit hook, and flushes no buffer: both belong to the original.
             exit_now(if std::thread::panicking() { 101 } else { 0 });
         }

@@ -19,6 +19,7 @@ use crate::code::control::Control;
 use crate::code::end_copy::EndCopy;
 use crate::code::name::{FunctionError, Name};
 use crate::code::pending_drop::PendingDrop;
+use crate::tuning::FIRST_ALLOCATION;
 
 /// The name of a function of this program.
 ///
@@ -163,7 +164,7 @@ impl Function {
         control: Option<Control>,
     ) -> Result<(Message, PendingDrop), CallError> {
         let (argument, mut descriptors) = argument.into_parts();
-        let (mut result, mut remains) = (Vec::new(), PendingDrop::default());
+        let (mut result, mut remains) = (Vec::with_capacity(FIRST_ALLOCATION), PendingDrop::default());
         let one = One {
             argument: &argument,
             descriptors: &mut descriptors,
@@ -171,7 +172,7 @@ impl Function {
             result: &mut result,
             remains: &mut remains,
         };
-        self.run(&mut Call::One(one))?;
+        self.run(&mut Call::One(one), EndCopy::here_once())?;
         Ok((Message::new(result, descriptors), remains))
     }
 
@@ -204,7 +205,7 @@ impl Function {
     ) -> Result<PendingDrop, CallError> {
         let mut remains = PendingDrop::default();
         let one = One { argument, descriptors, control: None, result, remains: &mut remains };
-        self.run(&mut Call::One(one))?;
+        self.run(&mut Call::One(one), EndCopy::here())?;
         Ok(remains)
     }
 
@@ -241,16 +242,15 @@ impl Function {
     /// ```
     #[inline]
     pub fn call_batch(&self, row: CallBatch<'_>) -> Result<bool, CallError> {
-        self.run(&mut Call::Row(row))
+        self.run(&mut Call::Row(row), EndCopy::here())
     }
 
     #[inline]
-    fn run(&self, call: &mut Call<'_>) -> Result<bool, CallError> {
+    fn run(&self, call: &mut Call<'_>, _copy: EndCopy) -> Result<bool, CallError> {
         // SAFETY: this is the place of a `Thunk`: names are made by `new`, which takes one, and decoded only from a
         // control link to a process that runs this very image, where `new` made them.
         let thunk = unsafe { std::mem::transmute::<*const (), Thunk>(self.0.thunk()) };
-        // Before the thunk runs, and dropped after it, also by a panic: in between the function may make a copy of the process.
-        let _copy = EndCopy::here();
+        // `_copy` was made before the thunk runs, and is dropped after it, also by a panic: in between the function may copy the process.
         thunk(self.0.function(), call)
     }
 
@@ -262,14 +262,11 @@ impl Function {
 impl One<'_> {
     /// Decodes the argument, hands it over together with the control link, and encodes the result.
     #[inline]
-    fn run<A: DeserializeOwned, R: Serialize>(
-        &mut self,
-        function: impl FnOnce(A, Option<Control>) -> Result<R, CallError>,
-    ) -> Result<bool, CallError> {
+    fn run<A: DeserializeOwned, R: Serialize>(&mut self, function: impl FnOnce(A) -> R) -> Result<bool, CallError> {
         // The function owns the descriptors from here on, so the table is empty after an error or a panic.
         let with = std::mem::take(self.descriptors);
         let argument = codec::decode_from(self.argument, with).map_err(CallError::Argument)?;
-        let value = function(argument, self.control.take())?;
+        let value = function(argument);
         *self.descriptors = codec::append(&value, self.result).map_err(CallError::Result)?;
         // Not dropped here: dropping is code of the user's, which may end the process, and the result is not sent yet.
         *self.remains = PendingDrop::of(value);
@@ -284,7 +281,7 @@ fn thunk<A: DeserializeOwned, R: Serialize>(function: *const (), call: &mut Call
         Call::Row(row) => row.run(function),
         // A function that does not ask for the link would close it unseen.
         Call::One(One { control: Some(_), .. }) => Err(CallError::Link),
-        Call::One(one) => one.run(|argument, _| Ok(function(argument))),
+        Call::One(one) => one.run(function),
     }
 }
 
@@ -293,7 +290,7 @@ fn thunk_without_argument<R: Serialize>(function: *const (), call: &mut Call<'_>
     // SAFETY: `Function::without_argument` is the only place that pairs this thunk with a function, and it takes a `fn() -> R`.
     let function = unsafe { std::mem::transmute::<*const (), fn() -> R>(function) };
     match call {
-        Call::One(one) if one.control.is_none() => one.run(|(), _| Ok(function())),
+        Call::One(one) if one.control.is_none() => one.run(|()| function()),
         _ => Err(CallError::Link),
     }
 }
@@ -305,11 +302,12 @@ fn thunk_with_control<A: DeserializeOwned, R: Serialize>(
     // SAFETY: `Function::with_control` is the only place that pairs this thunk with a function, and it takes this type.
     let function = unsafe { std::mem::transmute::<*const (), fn(Control, A) -> R>(function) };
     match call {
-        Call::One(one) if one.control.is_some() => {
-            one.run(|argument, control| Ok(function(control.ok_or(CallError::Link)?, argument)))
+        Call::One(one) => {
+            let control = one.control.take().ok_or(CallError::Link)?;
+            one.run(|argument| function(control, argument))
         }
-        // This also refuses a row, which has no link: each of its calls would need one.
-        _ => Err(CallError::Link),
+        // It has no link, and each of its calls would need one.
+        Call::Row(_) => Err(CallError::Link),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::{fs, io, thread};
 
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal;
 use nix::unistd::{Pid, close};
 
-use super::pidfd::PidFd;
+use super::pidfd::{PidFd, own_number};
 
 /// Process numbers are below 2^22 on every Linux (`PID_MAX_LIMIT`).
 const PID_BITS: u32 = 22;
@@ -144,42 +144,31 @@ impl ProcessIdentity {
     }
 }
 
-/// Distinguishes a process from the copies that it makes of itself. It needs less than an identity: a fresh process reads no file for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Original(u64);
-
-impl Original {
-    /// Returns the mark of the calling process.
-    #[inline]
-    pub(crate) fn here() -> Original {
-        // Relaxed: the word holds the number of this process or nothing, and publishes no other memory.
-        match wiped().pid.load(Ordering::Relaxed) {
-            0 => Original::read(),
-            pid => Original(pid),
-        }
+/// Returns the number of the calling process. It distinguishes a process from the copies that it makes of itself, and a fresh process reads
+/// no file for it.
+#[inline]
+pub(crate) fn remembered_number() -> u32 {
+    // Relaxed: the word holds the number of this process or nothing, and publishes no other memory.
+    match wiped().pid.load(Ordering::Relaxed) {
+        0 => remember_number(),
+        pid => pid,
     }
+}
 
-    /// Returns whether this process is the one that made the mark.
-    #[inline]
-    pub(crate) fn is_here(self) -> bool {
-        Original::here().0 == self.0
+#[cold]
+fn remember_number() -> u32 {
+    let (pid, words) = (own_number(), wiped());
+    if !std::ptr::eq(words, &raw const UNKNOWN) {
+        // Relaxed: each thread would store the same number.
+        words.pid.store(pid, Ordering::Relaxed);
     }
-
-    #[cold]
-    fn read() -> Original {
-        let (pid, words) = (u64::from(std::process::id()), wiped());
-        if !std::ptr::eq(words, &raw const UNKNOWN) {
-            // Relaxed: each thread would store the same number.
-            words.pid.store(pid, Ordering::Relaxed);
-        }
-        Original(pid)
-    }
+    pid
 }
 
 /// What a process remembers of itself. All words read 0 in a child after any kind of fork.
 struct Wiped {
     identity: AtomicU64,
-    pid: AtomicU64,
+    pid: AtomicU32,
 }
 
 /// Returns the words of this process.
@@ -214,7 +203,7 @@ fn wiped_on_fork() -> &'static Wiped {
 }
 
 /// Stays 0: a process asks the kernel each time where a fork cannot be noticed.
-static UNKNOWN: Wiped = Wiped { identity: AtomicU64::new(0), pid: AtomicU64::new(0) };
+static UNKNOWN: Wiped = Wiped { identity: AtomicU64::new(0), pid: AtomicU32::new(0) };
 
 #[cold]
 fn read_current() -> ProcessIdentity {

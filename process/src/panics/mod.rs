@@ -72,7 +72,16 @@ fn catch_as<T>(watch: Watch, function: impl FnOnce() -> T) -> Result<T, Panic> {
     let before = hook::watch(watch);
     let outcome = panic::catch_unwind(AssertUnwindSafe(function));
     let seen = hook::unwatch(before);
-    outcome.map_err(|payload| to_panic(payload, seen))
+    match outcome {
+        Ok(value) => {
+            // Mostly there is none, and then a fresh copy need not fault in the code that drops it.
+            if let Some(caught_inside) = seen {
+                drop(caught_inside);
+            }
+            Ok(value)
+        }
+        Err(payload) => Err(to_panic(payload, seen)),
+    }
 }
 
 /// Returns a caught panic as data. The last panic that was seen may be another one, which the function has caught.

@@ -37,7 +37,8 @@ pub(crate) fn serve(mut link: Control, image: &Image, end: OwnedFd) -> ! {
     prepare();
     let mut more = link.send(&last).is_ok();
     while more {
-        more = match link.recv::<Order<Job, Control>>(None) {
+        // In a box: moved around in this frame, it would spread over a page more of the stack, which each copy and this process copy again.
+        more = match link.recv::<Order<Box<Job>, Control>>(None) {
             Ok(Some(Order::Copy(job, control))) => {
                 // Changed here, so that the copy need not write to a page of its own.
                 process_info::set_own(&job.info);
@@ -46,7 +47,7 @@ pub(crate) fn serve(mut link: Control, image: &Image, end: OwnedFd) -> ! {
                         // A copy is to have the descriptors that it was passed, and no others: these three are the server's.
                         link.close_in_copy();
                         drop((threads, lifeline));
-                        child::run_child(job, control, ExitStyle::AsCopy)
+                        child::run_child(*job, control, ExitStyle::AsCopy)
                     }
                     forked => last = outcome(forked),
                 }

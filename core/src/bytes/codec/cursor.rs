@@ -12,10 +12,14 @@ use crate::tuning::{MAX_EMPTY, MAX_EMPTY_BYTES};
 
 use super::error::Fault;
 use super::names::{Label, Shape};
+use super::varint;
 
 /// What of a message has not been read.
 pub(super) struct Cursor<'de> {
     bytes: &'de [u8],
+    /// The list of fields whose number was looked up last, and its number: the structs of a sequence are all of one type.
+    fields: &'static [&'static str],
+    shape: u32,
     /// How many values without bytes there may still be.
     empty: usize,
     empty_memory: usize,
@@ -24,7 +28,8 @@ pub(super) struct Cursor<'de> {
 impl<'de> Cursor<'de> {
     #[inline]
     pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Self { bytes, empty: MAX_EMPTY, empty_memory: MAX_EMPTY_BYTES }
+        let (fields, shape) = (&[][..], u32::MAX);
+        Self { bytes, fields, shape, empty: MAX_EMPTY, empty_memory: MAX_EMPTY_BYTES }
     }
 
     /// Returns how many bytes are left.
@@ -49,10 +54,26 @@ impl<'de> Cursor<'de> {
         Ok(scalar)
     }
 
+    /// A number of varying length, of at most `bits` bits.
+    #[inline]
+    pub(super) fn number(&mut self, bits: u32) -> Result<u64, Fault> {
+        let (number, len) = varint::read(self.bytes, bits)?;
+        self.bytes = self.bytes.get(len..).unwrap_or_default();
+        Ok(number)
+    }
+
+    /// A number with a sign: they take turns.
+    #[inline]
+    pub(super) fn signed(&mut self, bits: u32) -> Result<i64, Fault> {
+        let number = self.number(bits)?;
+        Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+    }
+
     /// Returns how many there are of something.
     #[inline]
     pub(super) fn count(&mut self) -> Result<usize, Fault> {
-        self.scalar()
+        // A length for which a pointer is too short is longer than any message.
+        usize::try_from(self.number(usize::BITS)?).map_err(|_| truncated())
     }
 
     /// A number for names, which is written byte by byte.
@@ -90,7 +111,8 @@ impl<'de> Cursor<'de> {
     #[cold]
     #[inline(never)]
     fn large_variant(&mut self) -> Result<(u32, Label), Fault> {
-        Ok((self.scalar()?, Label::from_bytes(self.array()?)))
+        let index = self.number(u32::BITS)? as u32;
+        Ok((index, Label::from_bytes(self.array()?)))
     }
 
     /// Skips the number for the names of fields if it is the one of all `fields`.
@@ -98,18 +120,35 @@ impl<'de> Cursor<'de> {
     /// Not inlined: what is left of reading a small struct is, and that saves more than this call costs.
     #[inline(never)]
     pub(super) fn skip_shape(&mut self, fields: &'static [&'static str]) -> bool {
-        match self.bytes.split_first_chunk() {
-            Some((written, rest)) if *written == Shape::of(fields).to_bytes() => {
-                self.bytes = rest;
-                true
-            }
-            _ => false,
+        if !std::ptr::eq(self.fields.as_ptr(), fields.as_ptr()) || self.fields.len() != fields.len() {
+            self.look_up(fields);
         }
+        let Some((&[a, b, c], rest)) = self.bytes.split_first_chunk() else { return false };
+        let is_same = u32::from_le_bytes([a, b, c, 0]) == self.shape;
+        if is_same {
+            self.bytes = rest;
+        }
+        is_same
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, fields: &'static [&'static str]) {
+        let [a, b, c] = Shape::of(fields).to_bytes();
+        (self.fields, self.shape) = (fields, u32::from_le_bytes([a, b, c, 0]));
+    }
+
+    /// The bytes behind a length.
+    #[inline]
+    fn slice(&mut self) -> Result<&'de [u8], Fault> {
+        let len = self.count()?;
+        let (slice, rest) = self.bytes.split_at_checked(len).ok_or_else(truncated)?;
+        self.bytes = rest;
+        Ok(slice)
     }
 
     /// A block of bytes behind its length, copied: it does not change any more.
     pub(super) fn block(&mut self) -> Result<Vec<u8>, Fault> {
-        let block: &[u8] = self.scalar()?;
+        let block = self.slice()?;
         // Copied before it is looked at: the other side may still write to these bytes.
         Ok(large::copied(block))
     }
@@ -124,7 +163,7 @@ impl<'de> Cursor<'de> {
     pub(super) fn character(&mut self) -> Result<char, Fault> {
         // No character takes more than four bytes in UTF-8. They are copied for the same reason as texts.
         let mut copy = [0; 4];
-        let text: &[u8] = self.scalar()?;
+        let text = self.slice()?;
         let place = copy.get_mut(..text.len()).ok_or_else(no_character)?;
         place.copy_from_slice(text);
         let mut characters = std::str::from_utf8(place).map_err(|_| no_character())?.chars();
@@ -175,18 +214,18 @@ mod tests {
 
     #[test]
     fn numbers_are_read_up_to_their_largest() {
-        assert_eq!(Cursor::new(&[0xff, 0xff, 3]).scalar::<u16>().ok(), Some(0xffff));
-        assert!(Cursor::new(&[0x80, 0x80, 4]).scalar::<u16>().is_err());
-        assert!(Cursor::new(&[0xff; 30]).scalar::<u64>().is_err());
+        assert_eq!(Cursor::new(&[0xff, 0xff, 3]).number(16).ok(), Some(0xffff));
+        assert_eq!(Cursor::new(&[0xff, 0xff, 3]).signed(16).ok(), Some(i16::MIN.into()));
+        assert!(Cursor::new(&[0x80, 0x80, 4]).number(16).is_err());
         for bits in 0..64 {
             let number = u64::MAX >> bits;
-            let mut bytes = postcard::to_stdvec(&number).unwrap();
-            assert_eq!(Cursor::new(&bytes).scalar::<u64>().ok(), Some(number));
-            bytes.extend([0x95; 10]);
-            let mut cursor = Cursor::new(&bytes);
-            assert_eq!((cursor.scalar::<u64>().ok(), cursor.len()), (Some(number), 10));
+            let (positive, negative) = (number.cast_signed().max(0), number.cast_signed().min(-1));
+            for signed in [positive, !positive, negative, !negative] {
+                let bytes = postcard::to_stdvec(&signed).unwrap();
+                let mut cursor = Cursor::new(&bytes);
+                assert_eq!((cursor.signed(64).ok(), cursor.len()), (Some(signed), 0));
+            }
         }
-        assert!(Cursor::new(&[0x80]).scalar::<u64>().is_err());
         let largest = [&[0xff; 18][..], &[3]].concat();
         assert_eq!(Cursor::new(&largest).scalar::<u128>().ok(), Some(u128::MAX));
         let beyond = [&[0xff; 18][..], &[4]].concat();

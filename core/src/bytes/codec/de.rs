@@ -102,6 +102,17 @@ macro_rules! scalars {
     )*};
 }
 
+/// Integers of varying length, which were read as one of at most so many bits.
+macro_rules! varints {
+    ($($method:ident: $kind:ident, $type:ty, $read:ident => $visit:ident;)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            self.input.check.note(kind::$kind);
+            visitor.$visit(self.input.cursor.$read(<$type>::BITS)? as $type)
+        }
+    )*};
+}
+
 macro_rules! copied {
     ($($method:ident: $kind:ident, $read:ident => $visit:ident;)*) => {$(
         #[inline]
@@ -118,15 +129,18 @@ impl<'de, C: Check> de::Deserializer<'de> for Reader<'_, 'de, C> {
     scalars! {
         deserialize_bool: BOOL, bool => visit_bool;
         deserialize_i8: I8, i8 => visit_i8;
-        deserialize_i16: I16, i16 => visit_i16;
-        deserialize_i32: I32, i32 => visit_i32;
-        deserialize_i64: I64, i64 => visit_i64;
         deserialize_i128: I128, i128 => visit_i128;
         deserialize_u8: U8, u8 => visit_u8;
-        deserialize_u16: U16, u16 => visit_u16;
-        deserialize_u32: U32, u32 => visit_u32;
-        deserialize_u64: U64, u64 => visit_u64;
         deserialize_u128: U128, u128 => visit_u128;
+    }
+
+    varints! {
+        deserialize_i16: I16, i16, signed => visit_i16;
+        deserialize_i32: I32, i32, signed => visit_i32;
+        deserialize_i64: I64, i64, signed => visit_i64;
+        deserialize_u16: U16, u16, number => visit_u16;
+        deserialize_u32: U32, u32, number => visit_u32;
+        deserialize_u64: U64, u64, number => visit_u64;
     }
 
     // Owned and never borrowed: a borrowed text could change under its reader, since it may lie in shared memory.

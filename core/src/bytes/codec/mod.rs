@@ -47,6 +47,7 @@ mod ser;
 pub(crate) mod short;
 mod spill;
 mod trusted;
+mod varint;
 mod written;
 
 pub use any_path::{AnyPath, path};

@@ -4,9 +4,10 @@
 //! they are read, fields may be left out by one half alone, and the reader's lists hold the aliases too. So what was written is known
 //! by its names, of which the writer is given those that it writes and the reader those that it can read.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many choices of fields are tried before a struct counts as one that cannot be read.
 const MAX_TRIES: u32 = 10_000;
@@ -81,7 +82,7 @@ impl Shape {
     /// Of a type's list, which mostly has been asked for before.
     #[inline]
     pub(super) fn of(fields: &'static [&'static str]) -> Self {
-        Self(SHAPES.with(|known| known.get(fields, |fields| Self::new(fields).0)))
+        Self(SHAPES.get(fields, |fields| Self::new(fields).0))
     }
 
     /// With one more field behind the others, by its number.
@@ -100,39 +101,55 @@ impl Shape {
     }
 }
 
-/// How many numbers of lists, and of names, a thread remembers: a power of two.
+/// How many numbers of lists, and of names, a process remembers: a power of two.
 const MAX_MEMORIZED: usize = 64;
 
-/// Numbers of what a type's code lists, by its address and length. What shares a place with another is computed anew each time.
-struct Memo([Cell<(usize, usize, u32)>; MAX_MEMORIZED]);
+/// Numbers of what a type's code lists, by its place in the program and its length. What shares a place with another is computed anew
+/// each time.
+///
+/// Each is one word, so that all threads can share them: 32 bits for the address, 8 for the length, and 24 for the number. Two tables for
+/// each thread would take up a page more of what a fresh copy of the process has to copy.
+struct Memo([AtomicU64; MAX_MEMORIZED]);
 
-thread_local! {
-    static SHAPES: Memo = const { Memo::new() };
-    static NUMBERS: Memo = const { Memo::new() };
-}
+static SHAPES: Memo = Memo::new();
+static NUMBERS: Memo = Memo::new();
 
 impl Memo {
+    /// The bits of a number that are remembered: as many as a shape has in a message.
+    const NUMBER_BITS: u32 = 24;
+    const NUMBER: u32 = (1 << Self::NUMBER_BITS) - 1;
+
     const fn new() -> Self {
-        Self([const { Cell::new((0, 0, 0)) }; MAX_MEMORIZED])
+        Self([const { AtomicU64::new(0) }; MAX_MEMORIZED])
     }
 
+    /// Returns the lowest 24 bits of the number.
     #[inline]
     fn get<T>(&self, of: &'static [T], compute: fn(&'static [T]) -> u32) -> u32 {
-        let (address, len) = (of.as_ptr() as usize, of.len());
+        // Counted from 2 GiB below the table, so that 32 bits are enough for all that lies in the file of the program.
+        let distance = of.as_ptr().addr().wrapping_sub((&raw const SHAPES).addr()).wrapping_add(1 << 31) as u64;
         // Lists are aligned to eight bytes, and names lie one behind another.
-        let place = &self.0[(address ^ address >> 4) % MAX_MEMORIZED];
-        match place.get() {
-            (known, known_len, number) if known == address && known_len == len => number,
-            _ => Self::remember(place, of, compute),
+        let place = &self.0[((distance ^ distance >> 4) as usize) % MAX_MEMORIZED];
+        let key = distance << 8 | (of.len() as u64).min(0xff);
+        // Relaxed: the word is all there is. It is 0 where nothing is remembered, and no key is 0: no list lies so far away.
+        let known = place.load(Ordering::Relaxed);
+        if known >> Self::NUMBER_BITS == key {
+            known as u32 & Self::NUMBER
+        } else {
+            let number = compute(of) & Self::NUMBER;
+            Self::remember(place, key, of.len(), number);
+            number
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn remember<T>(place: &Cell<(usize, usize, u32)>, of: &'static [T], compute: fn(&'static [T]) -> u32) -> u32 {
-        let number = compute(of);
-        place.set((of.as_ptr() as usize, of.len(), number));
-        number
+    fn remember(place: &AtomicU64, key: u64, len: usize, number: u32) {
+        // What is longer, or lies in the file of a library, does not fit: then its number is computed each time.
+        let word = key << Self::NUMBER_BITS;
+        if len < 0xff && word >> Self::NUMBER_BITS == key {
+            place.store(word | u64::from(number), Ordering::Relaxed);
+        }
     }
 }
 
@@ -244,7 +261,7 @@ impl Label {
 
     #[inline]
     fn names(self, name: &'static str) -> bool {
-        let number = NUMBERS.with(|known| known.get(name.as_bytes(), hash));
+        let number = NUMBERS.get(name.as_bytes(), hash);
         (number as u16 ^ self.0) & !Self::STYLE == 0
     }
 
@@ -291,6 +308,25 @@ mod tests {
         }
         for other in [&["a", "x"][..], &["b", "a"], &["a", "a"]] {
             assert_eq!(chosen(FIELDS, Shape::new(other).to_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_not_mixed_up() {
+        const TEXT: &str = "Middle";
+        static LONG: [u8; 600] = [7; 600];
+        let memo = Memo::new();
+        for _ in 0..2 {
+            for len in 0..=TEXT.len() {
+                let name = TEXT[..len].as_bytes();
+                assert_eq!(memo.get(name, hash), hash(name) & Memo::NUMBER);
+            }
+            for len in [254, 255, 256, 512, 600] {
+                assert_eq!(memo.get(&LONG[..len], |list| list.len() as u32), len as u32);
+            }
+            // Far from the program's own file.
+            let leaked: &'static [u8] = Box::leak(vec![1, 2, 3].into_boxed_slice());
+            assert_eq!(memo.get(leaked, hash), hash(leaked) & Memo::NUMBER);
         }
     }
 

@@ -7,8 +7,9 @@ use super::buffer::Buffer;
 use super::check::{Check, kind};
 use super::depth::Depth;
 use super::error::Fault;
-use super::names::{Label, Style};
+use super::names::{Label, Shape, Style};
 use super::spill::Spill;
+use super::varint;
 use crate::os::large;
 use crate::tuning::SPILLED_BLOCK;
 
@@ -68,33 +69,36 @@ impl<C> Output<'_, C> {
         self.bytes().extend_from_slice(&bytes);
     }
 
-    /// Writes over what was written at a place.
+    /// Writes the number of a shape over what was written at a place.
     #[inline]
-    pub(super) fn amend<const N: usize>(&mut self, place: usize, bytes: [u8; N]) {
-        match self.kept(place).and_then(|at| self.bytes().get_mut(at..at + N)) {
-            Some(written) => written.copy_from_slice(&bytes),
-            None => self.amend_spilled(place, &bytes),
+    pub(super) fn amend(&mut self, place: usize, shape: Shape) {
+        // Mostly nothing was spilled at all, and then a place is one in the vector.
+        match self.postcard.output.0.get_mut(place..place + Shape::SIZE) {
+            Some(written) if self.spilled == 0 => written.copy_from_slice(&shape.to_bytes()),
+            _ => self.amend_behind_spilled(place, shape),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn amend_spilled(&mut self, place: usize, bytes: &[u8]) {
-        if let Some(spill) = &mut self.spill {
-            spill.amend(place - self.before, bytes);
+    fn amend_behind_spilled(&mut self, place: usize, shape: Shape) {
+        let bytes = shape.to_bytes();
+        match self.kept(place).and_then(|at| self.bytes().get_mut(at..at + bytes.len())) {
+            Some(written) => written.copy_from_slice(&bytes),
+            None => {
+                if let Some(spill) = &mut self.spill {
+                    spill.amend(place - self.before, &bytes);
+                }
+            }
         }
     }
 }
 
 impl<C: Check> Output<'_, C> {
-    /// Returns how many there are of something.
+    /// Writes how many there are of something.
     #[inline]
-    pub(super) fn count(&mut self, count: usize) -> Result<(), Fault> {
-        match packed(count as u64) {
-            Some((bytes, len)) => self.push_packed(bytes, len),
-            None => self.postcard.serialize_u64(count as u64)?,
-        }
-        Ok(())
+    pub(super) fn count(&mut self, count: usize) {
+        self.number(count as u64);
     }
 
     /// Writes a count anew, with what stands behind it.
@@ -102,17 +106,41 @@ impl<C: Check> Output<'_, C> {
     pub(super) fn count_anew(&mut self, count: usize, [place, begin]: [usize; 2]) -> Result<(), Fault> {
         let (Some(place), Some(begin)) = (self.kept(place), self.kept(begin)) else { return Err(other_length()) };
         let end = self.bytes().len();
-        self.count(count)?;
+        self.count(count);
         // Written at the end and moved: the new number may be longer than the old one.
         let number = self.bytes().split_off(end);
         self.bytes().splice(place..begin, number);
         Ok(())
     }
 
+    /// Writes a number of varying length.
     #[inline]
-    pub(super) fn push_packed(&mut self, bytes: [u8; 8], len: usize) {
+    pub(super) fn number(&mut self, number: u64) {
+        match number {
+            0..0x80 => self.push_array([number as u8]),
+            0x80..0x4000 => self.push_array([number as u8 | 0x80, (number >> 7) as u8]),
+            0x4000..0x20_0000 => {
+                self.push_array([number as u8 | 0x80, (number >> 7) as u8 | 0x80, (number >> 14) as u8]);
+            }
+            _ => self.long_number(number),
+        }
+    }
+
+    #[inline(never)]
+    fn long_number(&mut self, number: u64) {
+        match varint::packed(number) {
+            Some((bytes, len)) => self.push_some(bytes, len),
+            None => {
+                let (bytes, len) = varint::packed_long(number);
+                self.push_some(bytes, len);
+            }
+        }
+    }
+
+    #[inline]
+    fn push_some<const N: usize>(&mut self, bytes: [u8; N], len: usize) {
         let buffer = self.bytes();
-        // All eight bytes and then a cut: a copy of fixed length is one store.
+        // All of them and then a cut: a copy of fixed length is one store.
         let end = buffer.len() + len;
         buffer.extend_from_slice(&bytes);
         buffer.truncate(end);
@@ -129,7 +157,7 @@ impl<C: Check> Output<'_, C> {
     #[cold]
     fn large_block(&mut self, block: &[u8]) -> Result<(), Fault> {
         // The length belongs to what is handed over before the block, so it is written first.
-        self.count(block.len())?;
+        self.count(block.len());
         let (bytes, before) = (&mut *self.postcard.output.0, self.before);
         // Where a count may be written anew, what follows it would have to be moved, and what was handed over cannot be.
         let spill = self.spill.as_mut().filter(|_| !self.is_kept);
@@ -146,7 +174,7 @@ impl<C: Check> Output<'_, C> {
     #[inline]
     pub(super) fn variant(&mut self, index: u32, name: &str, style: Style) -> Result<(), Fault> {
         self.check.note(kind::VARIANT);
-        self.count(index as usize)?;
+        self.number(u64::from(index));
         self.push_array(Label::new(name, style).to_bytes());
         Ok(())
     }
@@ -161,23 +189,6 @@ impl<C> Drop for Output<'_, C> {
             self.bytes().truncate(before);
         }
     }
-}
-
-/// Such an integer as bytes, and how many of them count; `None` where eight are not enough.
-///
-/// They are put together in a register: a processor is slow to load several bytes that it has stored one by one.
-#[inline]
-pub(super) fn packed(mut rest: u64) -> Option<([u8; 8], usize)> {
-    let (mut bytes, mut shift) = (0, 0);
-    while rest > 0x7f {
-        if shift == 56 {
-            return None;
-        }
-        bytes |= (rest & 0x7f | 0x80) << shift;
-        rest >>= 7;
-        shift += 8;
-    }
-    Some(((bytes | rest << shift).to_le_bytes(), shift / 8 + 1))
 }
 
 /// Writes one value.

@@ -11,7 +11,7 @@ use super::check::{Check, kind};
 use super::depth::Depth;
 use super::error::Fault;
 use super::names::Style;
-use super::output::{Output, Writer, packed};
+use super::output::{Output, Writer};
 use super::spill::Spill;
 use super::written::{Fields, Items, Tuple};
 
@@ -38,17 +38,13 @@ macro_rules! scalars {
     )*};
 }
 
-/// Integers of varying length, of seven bits a byte: the lowest first, and the highest bit says that there are more. Those with
-/// a sign take turns: 0, -1, 1, -2.
+/// Integers of varying length. Those with a sign take turns: 0, -1, 1, -2.
 macro_rules! varints {
     ($($method:ident: $type:ty, $kind:ident, |$value:ident| $plain:expr;)*) => {$(
         #[inline]
         fn $method(self, $value: $type) -> Result<(), Fault> {
             self.output.check.note(kind::$kind);
-            match packed($plain) {
-                Some((bytes, len)) => self.output.push_packed(bytes, len),
-                None => self.output.postcard.$method($value)?,
-            }
+            self.output.number($plain);
             Ok(())
         }
     )*};
@@ -164,7 +160,7 @@ impl<'a, 'b, C: Check> Serializer for Writer<'a, 'b, C> {
 
     #[inline]
     fn serialize_tuple_struct(self, _: &'static str, count: usize) -> Result<Tuple<'a, 'b, C>, Fault> {
-        self.output.count(count)?;
+        self.output.count(count);
         self.serialize_tuple(count)
     }
 

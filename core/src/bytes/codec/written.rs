@@ -23,7 +23,7 @@ impl<'a, 'b, C: Check> Items<'a, 'b, C> {
     pub(super) fn new(writer: Writer<'a, 'b, C>, announced: usize) -> Result<Self, Fault> {
         // Both ends of the number are noted: `count_anew` replaces it if the length that was announced was wrong.
         let before = writer.output.place();
-        writer.output.count(announced)?;
+        writer.output.count(announced);
         let place = [before, writer.output.place()];
         Ok(Self { writer, announced, count: 0, place })
     }
@@ -160,7 +160,7 @@ impl<'a, 'b, C: Check> Fields<'a, 'b, C> {
 
     #[inline]
     fn finish(self) -> Result<(), Fault> {
-        self.writer.output.amend(self.place, self.shape.to_bytes());
+        self.writer.output.amend(self.place, self.shape);
         Ok(())
     }
 }
