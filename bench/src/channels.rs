@@ -67,11 +67,12 @@ pub const LARGEST: Group = Group {
     systems: &large::<LARGE>(),
 };
 
-const fn large<const SIZE: usize>() -> [System; 11] {
+const fn large<const SIZE: usize>() -> [System; 12] {
     [
         System { name: "procession one_way", measure: |options| ours::large(SIZE, options) },
         System { name: "procession one_way, read in place", measure: |options| ours::large_in_place(SIZE, options) },
         System { name: "procession queue, values of bytes", measure: |options| ours::large_queue(SIZE, options) },
+        System { name: "procession queue, lists of points", measure: |options| ours::large_points(SIZE, options) },
         System { name: "raw shared slots", measure: |options| raw::large(SIZE, false, options) },
         System { name: "raw shared slots, read in place", measure: |options| raw::large(SIZE, true, options) },
         System { name: "raw socketpair", measure: |options| peers::socket_large(SIZE, options) },

@@ -189,6 +189,21 @@ pub fn large_queue(size: usize, options: Options) -> Result<Figure, Failure> {
     })
 }
 
+/// Values that serde carries number by number.
+pub fn large_points(size: usize, options: Options) -> Result<Figure, Failure> {
+    type Points = Vec<[f64; 2]>;
+    fn life((count, receiver, sums): (usize, Receiver<Points>, PipeSender<u64>)) {
+        // One of each page, as in blocks of bytes.
+        let look_through = |points: Points| points.iter().step_by(256).map(|[x, _]| *x as u64).sum();
+        add_up(count, || look_through(receiver.recv().expect("it comes")), |sum| give(&sums, sum));
+    }
+    let ((sender, receiver), count) = (channels::queue(2)?, amount(size, options) / 4 + 1);
+    let value = vec![[1.0, 0.5]; size / size_of::<[f64; 2]>()];
+    beside!(life, (count, receiver), |sum| {
+        crate::channels_course::large(size, count, |_| Ok(sender.send(value.clone())?), sum)
+    })
+}
+
 fn echo_bytes(there: Connection<(), ()>) {
     let mut room = [0; 64];
     while let Ok(len) = there.recv_bytes_into(&mut room) {

@@ -7,6 +7,7 @@ mod channels_iceoryx2;
 mod channels_idle;
 mod channels_ours;
 mod channels_peers;
+mod codec;
 mod goals;
 mod group;
 mod lock;
@@ -45,6 +46,7 @@ const GROUPS: &[Group] = &[
     lock::GROUP,
     lock::GROUP_PAIR,
     memory::GROUP,
+    codec::GROUP,
     channels::STREAM,
     channels::PAIRS,
     channels::MEBIBYTE,

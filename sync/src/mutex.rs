@@ -181,9 +181,10 @@ impl<T: Shape + ?Sized> Mutex<T> {
     #[doc(alias = "get_lock")]
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        let me = ProcessIdentity::current();
         // Without a deadline it is always taken.
-        self.raw().lock(ProcessIdentity::current(), None);
-        self.guard()
+        self.raw().lock(me, None);
+        self.guard(me)
     }
 
     /// Takes the lock if it is free or its holder is dead.
@@ -203,7 +204,8 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        if self.raw().try_lock(ProcessIdentity::current()) { Ok(self.guard()?) } else { Err(TryLockError::WouldBlock) }
+        let me = ProcessIdentity::current();
+        if self.raw().try_lock(me) { Ok(self.guard(me)?) } else { Err(TryLockError::WouldBlock) }
     }
 
     /// Does what [`lock`](Self::lock) does, and gives up after `timeout`. A zero timeout only tries.
@@ -224,11 +226,8 @@ impl<T: Shape + ?Sized> Mutex<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<MutexGuard<'_, T>> {
-        if self.raw().lock(ProcessIdentity::current(), deadline_after(timeout)) {
-            Ok(self.guard()?)
-        } else {
-            Err(TryLockError::WouldBlock)
-        }
+        let me = ProcessIdentity::current();
+        if self.raw().lock(me, deadline_after(timeout)) { Ok(self.guard(me)?) } else { Err(TryLockError::WouldBlock) }
     }
 
     /// Returns whether a thread holds the lock now; it may be this one.
@@ -319,8 +318,8 @@ impl<T: Shape + ?Sized> Mutex<T> {
 
     /// Makes the guard of a lock that was just taken.
     #[inline]
-    fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
-        poison::checked(self.raw(), MutexGuard::new(self))
+    fn guard(&self, me: ProcessIdentity) -> LockResult<MutexGuard<'_, T>> {
+        poison::checked(self.raw(), MutexGuard::new(self, me))
     }
 }
 
@@ -373,8 +372,8 @@ pub struct MutexGuard<'a, T: Shape + ?Sized> {
 impl<'a, T: Shape + ?Sized> MutexGuard<'a, T> {
     /// Makes the guard of a lock that was just taken.
     #[inline]
-    pub(crate) fn new(lock: &'a Mutex<T>) -> MutexGuard<'a, T> {
-        MutexGuard { lock, ownership: Ownership::begin() }
+    pub(crate) fn new(lock: &'a Mutex<T>, me: ProcessIdentity) -> MutexGuard<'a, T> {
+        MutexGuard { lock, ownership: Ownership::begin(me) }
     }
 
     /// Returns the holder that died or panicked. Ask the guard inside a [`PoisonError`](std::sync::PoisonError).

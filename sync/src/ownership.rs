@@ -1,4 +1,4 @@
-//! [`Ownership`]: the process that took a guard, so that a copy of the process cannot use the guard.
+//! [`Owner`] and [`Ownership`]: the process that took a guard, so that a copy of the process cannot use the guard.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,24 +8,22 @@ use procession_core::os::identity::ProcessIdentity;
 
 use crate::raw::mutex::RawMutex;
 
-/// The process that took a lock, and whether it was panicking then.
+/// The process that took a lock, in a thread that keeps the guard.
 #[derive(Debug)]
-pub(crate) struct Ownership {
+pub(crate) struct Owner {
     me: ProcessIdentity,
-    /// Whether the thread was panicking already: then the panic does not poison the lock.
-    panicking: bool,
     of_this_thread: PhantomData<*const ()>,
 }
 
-impl Ownership {
-    /// Records the state when a lock was just taken.
+impl Owner {
+    /// Records the process that has just taken a lock, which is this one.
     #[inline]
-    pub(crate) fn begin() -> Ownership {
-        Ownership { me: ProcessIdentity::current(), panicking: thread::panicking(), of_this_thread: PhantomData }
+    pub(crate) fn new(me: ProcessIdentity) -> Owner {
+        Owner { me, of_this_thread: PhantomData }
     }
 
-    /// Returns only in the process that took the lock. A guard may be in a thread-local or in leaked memory when its process is copied;
-    /// the copy has the guard, but the original has the lock.
+    /// Returns only in the process that took the lock. A guard may be in a thread-local or in leaked memory when its process is copied
+    /// by a bare `fork`; the copy has the guard, but the original has the lock.
     ///
     /// # Panics
     ///
@@ -37,6 +35,29 @@ impl Ownership {
             panic_in_copy();
         }
     }
+}
+
+/// The owner of a lock that can be poisoned, and whether its thread was panicking when it took the lock.
+#[derive(Debug)]
+pub(crate) struct Ownership {
+    owner: Owner,
+    /// Whether the thread was panicking already: then the panic does not poison the lock.
+    panicking: bool,
+}
+
+impl Ownership {
+    /// Records the state when a lock was just taken by this process.
+    #[inline]
+    pub(crate) fn begin(me: ProcessIdentity) -> Ownership {
+        Ownership { owner: Owner::new(me), panicking: thread::panicking() }
+    }
+
+    /// Returns only in the process that took the lock, as [`Owner::check`] does.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        self.owner.check();
+    }
 
     /// Poisons the lock if a panic began while it was held. Returns the process that releases it.
     #[inline]
@@ -44,7 +65,7 @@ impl Ownership {
         let me = ProcessIdentity::current();
         // A copy of the process unwinds its own guards, but the data belongs to the lock holder.
         // A guard that was taken while the thread unwound, by a destructor, is dropped in an orderly way: as in std.
-        if !self.panicking && me == self.me && thread::panicking() {
+        if !self.panicking && me == self.owner.me && thread::panicking() {
             lock.poison_by_panic(me);
         }
         me

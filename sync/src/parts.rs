@@ -209,8 +209,9 @@ impl<T: Plain> Parts<T> {
     pub fn lock(&self, part: usize) -> LockResult<PartGuard<'_, T>> {
         let range = self.range(part);
         // Without a deadline the lock is always taken. The range was checked first: a wrong number must not leave a lock held.
-        self.lock_of(part).lock(ProcessIdentity::current(), None);
-        self.guard(part, range)
+        let me = ProcessIdentity::current();
+        self.lock_of(part).lock(me, None);
+        self.guard(me, part, range)
     }
 
     /// Takes the part if it is free or its holder is dead.
@@ -235,11 +236,8 @@ impl<T: Plain> Parts<T> {
     #[track_caller]
     pub fn try_lock(&self, part: usize) -> TryLockResult<PartGuard<'_, T>> {
         let range = self.range(part);
-        if self.lock_of(part).try_lock(ProcessIdentity::current()) {
-            Ok(self.guard(part, range)?)
-        } else {
-            Err(TryLockError::WouldBlock)
-        }
+        let me = ProcessIdentity::current();
+        if self.lock_of(part).try_lock(me) { Ok(self.guard(me, part, range)?) } else { Err(TryLockError::WouldBlock) }
     }
 
     /// Does what [`lock`](Self::lock) does, and gives up after `timeout`. A zero timeout only tries.
@@ -264,8 +262,9 @@ impl<T: Plain> Parts<T> {
     #[track_caller]
     pub fn lock_timeout(&self, part: usize, timeout: Duration) -> TryLockResult<PartGuard<'_, T>> {
         let range = self.range(part);
-        if self.lock_of(part).lock(ProcessIdentity::current(), deadline_after(timeout)) {
-            Ok(self.guard(part, range)?)
+        let me = ProcessIdentity::current();
+        if self.lock_of(part).lock(me, deadline_after(timeout)) {
+            Ok(self.guard(me, part, range)?)
         } else {
             Err(TryLockError::WouldBlock)
         }
@@ -295,7 +294,7 @@ impl<T: Plain> Parts<T> {
             let _taken = lock.lock(me, None);
         }
         let poisoned = self.locks(0..count).iter().find(|lock| lock.poisoned_by().is_some());
-        let guard = PartGuard::new(self, 0..count, 0..self.len());
+        let guard = PartGuard::new(self, me, 0..count, 0..self.len());
         poison::checked(poisoned.unwrap_or_else(|| self.lock_of(0)), guard)
     }
 
@@ -338,8 +337,8 @@ impl<T: Plain> Parts<T> {
         self.lock_of(part).clear_poison();
     }
 
-    fn guard(&self, part: usize, range: Range<usize>) -> LockResult<PartGuard<'_, T>> {
-        let guard = PartGuard::new(self, part..part + 1, range);
+    fn guard(&self, me: ProcessIdentity, part: usize, range: Range<usize>) -> LockResult<PartGuard<'_, T>> {
+        let guard = PartGuard::new(self, me, part..part + 1, range);
         poison::checked(self.lock_of(part), guard)
     }
 
@@ -405,8 +404,13 @@ pub struct PartGuard<'a, T: Plain> {
 
 impl<'a, T: Plain> PartGuard<'a, T> {
     /// Makes the guard of parts whose locks were just taken, and of their values.
-    pub(crate) fn new(row: &'a Parts<T>, parts: Range<usize>, range: Range<usize>) -> PartGuard<'a, T> {
-        PartGuard { row, parts, range, ownership: Ownership::begin() }
+    pub(crate) fn new(
+        row: &'a Parts<T>,
+        me: ProcessIdentity,
+        parts: Range<usize>,
+        range: Range<usize>,
+    ) -> PartGuard<'a, T> {
+        PartGuard { row, parts, range, ownership: Ownership::begin(me) }
     }
 
     /// Returns the indexes of these values in the whole.

@@ -106,8 +106,9 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// ```
     #[doc(alias = "acquire")]
     pub fn lock(&self) -> LockResult<ReentrantLockGuard<'_, T>> {
-        self.machine().lock(ProcessIdentity::current(), this_thread(), None);
-        self.guard()
+        let me = ProcessIdentity::current();
+        self.machine().lock(me, this_thread(), None);
+        self.guard(me)
     }
 
     /// Takes the lock if no other living thread holds it.
@@ -130,11 +131,8 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> TryLockResult<ReentrantLockGuard<'_, T>> {
-        if self.machine().try_lock(ProcessIdentity::current(), this_thread()) {
-            Ok(self.guard()?)
-        } else {
-            Err(TryLockError::WouldBlock)
-        }
+        let me = ProcessIdentity::current();
+        if self.machine().try_lock(me, this_thread()) { Ok(self.guard(me)?) } else { Err(TryLockError::WouldBlock) }
     }
 
     /// Does what [`lock`](Self::lock) does, and gives up after `timeout`. A zero timeout only tries.
@@ -156,8 +154,9 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> TryLockResult<ReentrantLockGuard<'_, T>> {
-        if self.machine().lock(ProcessIdentity::current(), this_thread(), deadline_after(timeout)) {
-            Ok(self.guard()?)
+        let me = ProcessIdentity::current();
+        if self.machine().lock(me, this_thread(), deadline_after(timeout)) {
+            Ok(self.guard(me)?)
         } else {
             Err(TryLockError::WouldBlock)
         }
@@ -237,8 +236,8 @@ impl<T: Shape + ?Sized> ReentrantLock<T> {
         self.segment.machine()
     }
 
-    fn guard(&self) -> LockResult<ReentrantLockGuard<'_, T>> {
-        let guard = ReentrantLockGuard { lock: self, ownership: Ownership::begin() };
+    fn guard(&self, me: ProcessIdentity) -> LockResult<ReentrantLockGuard<'_, T>> {
+        let guard = ReentrantLockGuard { lock: self, ownership: Ownership::begin(me) };
         poison::checked(self.machine().raw(), guard)
     }
 }

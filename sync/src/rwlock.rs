@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Plain, Shape};
 use crate::error::CreateError;
 use crate::mapped::DataLock;
-use crate::ownership::{LockedBy, Ownership};
+use crate::ownership::{LockedBy, Owner, Ownership};
 use crate::poison::{self, PoisonCause};
 use crate::raw::rwlock::{RawRwLock, Slot};
 use crate::segment::{Machine, Segment};
@@ -125,8 +125,9 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         loop {
             // `None` means that a deadline has passed: without one the first round brings a slot.
-            if let Some(slot) = self.machine().read(ProcessIdentity::current(), None) {
-                return self.reading(slot);
+            let me = ProcessIdentity::current();
+            if let Some(slot) = self.machine().read(me, None) {
+                return self.reading(me, slot);
             }
         }
     }
@@ -145,8 +146,9 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let slot = self.machine().try_read(ProcessIdentity::current()).ok_or(TryLockError::WouldBlock)?;
-        Ok(self.reading(slot)?)
+        let me = ProcessIdentity::current();
+        let slot = self.machine().try_read(me).ok_or(TryLockError::WouldBlock)?;
+        Ok(self.reading(me, slot)?)
     }
 
     /// Does what [`read`](Self::read) does, and gives up after `timeout`. A zero timeout only tries.
@@ -163,9 +165,9 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_timeout(&self, timeout: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let slot =
-            self.machine().read(ProcessIdentity::current(), deadline_after(timeout)).ok_or(TryLockError::WouldBlock)?;
-        Ok(self.reading(slot)?)
+        let me = ProcessIdentity::current();
+        let slot = self.machine().read(me, deadline_after(timeout)).ok_or(TryLockError::WouldBlock)?;
+        Ok(self.reading(me, slot)?)
     }
 
     /// Waits until the lock is free, and takes it for writing.
@@ -183,8 +185,9 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        self.machine().write(ProcessIdentity::current(), None);
-        self.writing()
+        let me = ProcessIdentity::current();
+        self.machine().write(me, None);
+        self.writing(me)
     }
 
     /// Takes the lock for writing if no living reader or writer holds it.
@@ -203,11 +206,8 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        if self.machine().try_write(ProcessIdentity::current()) {
-            Ok(self.writing()?)
-        } else {
-            Err(TryLockError::WouldBlock)
-        }
+        let me = ProcessIdentity::current();
+        if self.machine().try_write(me) { Ok(self.writing(me)?) } else { Err(TryLockError::WouldBlock) }
     }
 
     /// Does what [`write`](Self::write) does, and gives up after `timeout`. A zero timeout only tries.
@@ -225,8 +225,9 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_timeout(&self, timeout: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        if self.machine().write(ProcessIdentity::current(), deadline_after(timeout)) {
-            Ok(self.writing()?)
+        let me = ProcessIdentity::current();
+        if self.machine().write(me, deadline_after(timeout)) {
+            Ok(self.writing(me)?)
         } else {
             Err(TryLockError::WouldBlock)
         }
@@ -314,12 +315,12 @@ impl<T: Shape + Sync + ?Sized> RwLock<T> {
         self.segment.data()
     }
 
-    fn reading(&self, slot: Slot) -> LockResult<RwLockReadGuard<'_, T>> {
-        poison::checked(self.machine().writer(), RwLockReadGuard::new(self, slot))
+    fn reading(&self, me: ProcessIdentity, slot: Slot) -> LockResult<RwLockReadGuard<'_, T>> {
+        poison::checked(self.machine().writer(), RwLockReadGuard::new(self, me, slot))
     }
 
-    fn writing(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let guard = RwLockWriteGuard::new(self);
+    fn writing(&self, me: ProcessIdentity) -> LockResult<RwLockWriteGuard<'_, T>> {
+        let guard = RwLockWriteGuard::new(self, me);
         poison::checked(self.machine().writer(), guard)
     }
 }
@@ -365,13 +366,13 @@ impl<T: Shape + Sync + fmt::Debug + ?Sized> fmt::Debug for RwLock<T> {
 pub struct RwLockReadGuard<'a, T: Shape + Sync + ?Sized> {
     lock: &'a RwLock<T>,
     slot: Slot,
-    ownership: Ownership,
+    owner: Owner,
 }
 
 impl<'a, T: Shape + Sync + ?Sized> RwLockReadGuard<'a, T> {
     /// Makes the guard of a slot that was just claimed.
-    pub(crate) fn new(lock: &'a RwLock<T>, slot: Slot) -> RwLockReadGuard<'a, T> {
-        RwLockReadGuard { lock, slot, ownership: Ownership::begin() }
+    pub(crate) fn new(lock: &'a RwLock<T>, me: ProcessIdentity, slot: Slot) -> RwLockReadGuard<'a, T> {
+        RwLockReadGuard { lock, slot, owner: Owner::new(me) }
     }
 }
 
@@ -380,7 +381,7 @@ impl<T: Shape + Sync + ?Sized> Deref for RwLockReadGuard<'_, T> {
 
     #[track_caller]
     fn deref(&self) -> &T {
-        self.ownership.check();
+        self.owner.check();
         // SAFETY: the segment holds a valid value there (any bytes are one), and no writer holds the lock while this slot is claimed.
         unsafe { self.lock.data().as_ref() }
     }
@@ -421,8 +422,8 @@ pub struct RwLockWriteGuard<'a, T: Shape + Sync + ?Sized> {
 
 impl<'a, T: Shape + Sync + ?Sized> RwLockWriteGuard<'a, T> {
     /// Makes the guard of a lock that was just taken.
-    pub(crate) fn new(lock: &'a RwLock<T>) -> RwLockWriteGuard<'a, T> {
-        RwLockWriteGuard { lock, ownership: Ownership::begin() }
+    pub(crate) fn new(lock: &'a RwLock<T>, me: ProcessIdentity) -> RwLockWriteGuard<'a, T> {
+        RwLockWriteGuard { lock, ownership: Ownership::begin(me) }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::{fs, io, thread};
 
 use nix::errno::Errno;
@@ -52,8 +52,8 @@ impl ProcessIdentity {
     #[must_use]
     pub fn current() -> ProcessIdentity {
         // Relaxed: all threads would store the same number, and it publishes no other memory.
-        match ProcessIdentity::from_bits(cached().load(Ordering::Relaxed)) {
-            Some(me) => me,
+        match NonZeroU64::new(wiped().identity.load(Ordering::Relaxed)) {
+            Some(me) => ProcessIdentity(me),
             None => read_current(),
         }
     }
@@ -157,7 +157,7 @@ pub(crate) fn remembered_number() -> u32 {
 
 #[cold]
 fn remember_number() -> u32 {
-    let (pid, words) = (own_number(), wiped());
+    let (pid, words) = (own_number(), mapped());
     if !std::ptr::eq(words, &raw const UNKNOWN) {
         // Relaxed: each thread would store the same number.
         words.pid.store(pid, Ordering::Relaxed);
@@ -171,17 +171,24 @@ struct Wiped {
     pid: AtomicU32,
 }
 
-/// Returns the words of this process.
+/// The words of this process, once they are mapped; until then those that are never filled.
+static WORDS: AtomicPtr<Wiped> = AtomicPtr::new((&raw const UNKNOWN).cast_mut());
+
+/// Returns the words of this process, or words that are never filled.
 #[inline]
 fn wiped() -> &'static Wiped {
-    static WORDS: OnceLock<&'static Wiped> = OnceLock::new();
-    WORDS.get_or_init(wiped_on_fork)
+    // Acquire: pairs with the Release in `mapped`. One load and no look at a flag: each lock asks who it is taken by.
+    // SAFETY: it points to `UNKNOWN` or to the page of `mapped`, and both stay for good.
+    unsafe { &*WORDS.load(Ordering::Acquire) }
 }
 
-/// Returns the word in which this process keeps its own identity.
-#[inline]
-fn cached() -> &'static AtomicU64 {
-    &wiped().identity
+/// Maps the words of this process, if they are not there yet and can be.
+fn mapped() -> &'static Wiped {
+    static MAPPED: OnceLock<&'static Wiped> = OnceLock::new();
+    let words = MAPPED.get_or_init(wiped_on_fork);
+    // Pairs with the Acquire in `wiped`. Each thread stores the same address.
+    WORDS.store(std::ptr::from_ref::<Wiped>(words).cast_mut(), Ordering::Release);
+    words
 }
 
 /// Maps a page that the kernel clears in the child. Without such a page, returns words that are never filled.
@@ -209,7 +216,7 @@ static UNKNOWN: Wiped = Wiped { identity: AtomicU64::new(0), pid: AtomicU32::new
 fn read_current() -> ProcessIdentity {
     let pid = std::process::id();
     let me = ProcessIdentity::of(pid, started(pid).unwrap_or(UNTOLD)).unwrap_or(ProcessIdentity(NonZeroU64::MIN));
-    let word = cached();
+    let word = &mapped().identity;
     // The fallback word is not wiped by a fork: with a number in it a copy would take itself for the original.
     if !std::ptr::eq(word, &raw const UNKNOWN.identity) {
         word.store(me.to_bits(), Ordering::Relaxed);
