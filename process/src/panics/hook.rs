@@ -102,11 +102,21 @@ fn this_thread() -> usize {
     HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
+/// Whether the hook is installed. Relaxed: `take_hook` has a lock of its own.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
 /// Installs the hook, once.
+#[inline]
 pub(crate) fn install() {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
-    // A panicking thread cannot change the hook, and leaves it to the next. Relaxed: `take_hook` has a lock of its own.
-    if INSTALLED.load(Ordering::Relaxed) || thread::panicking() || INSTALLED.swap(true, Ordering::Relaxed) {
+    if !INSTALLED.load(Ordering::Relaxed) {
+        install_now();
+    }
+}
+
+#[cold]
+fn install_now() {
+    // A panicking thread cannot change the hook, and leaves it to the next.
+    if thread::panicking() || INSTALLED.swap(true, Ordering::Relaxed) {
         return;
     }
     let before = panic::take_hook();

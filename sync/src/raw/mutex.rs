@@ -89,10 +89,14 @@ impl RawMutex {
     }
 
     /// Releases the lock and wakes all threads that wait for the word to become free.
+    #[inline]
     pub(crate) fn unlock_and_wake_all(&self, me: ProcessIdentity) {
-        let seen = self.word.load(Ordering::Relaxed);
-        // Readers wait for this word without taking the lock. Each can go on, so that waking one would leave the rest asleep.
-        self.unlock_slow(me, seen, u32::MAX);
+        // Release: pairs with the Acquire of every way to take the lock.
+        let free = self.word.compare_exchange(word_held_by(me), 0, Ordering::Release, Ordering::Relaxed);
+        if let Err(seen) = free {
+            // Readers wait for this word without taking the lock. Each can go on, so that waking one would leave the rest asleep.
+            self.unlock_slow(me, seen, u32::MAX);
+        }
     }
 
     /// Returns the process that holds the lock now.

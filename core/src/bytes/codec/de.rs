@@ -102,7 +102,7 @@ macro_rules! scalars {
     )*};
 }
 
-/// Integers of varying length, which were read as one of at most so many bits.
+/// Integers of varying length, read as one of at most as many bits as the type has.
 macro_rules! varints {
     ($($method:ident: $kind:ident, $type:ty, $read:ident => $visit:ident;)*) => {$(
         #[inline]

@@ -314,15 +314,15 @@ mod tests {
     #[test]
     fn what_is_remembered_is_not_mixed_up() {
         const TEXT: &str = "Middle";
-        static LONG: [u8; 600] = [7; 600];
+        static BYTES: [u8; 600] = [7; 600];
         let memo = Memo::new();
         for _ in 0..2 {
             for len in 0..=TEXT.len() {
-                let name = TEXT[..len].as_bytes();
+                let name = &TEXT.as_bytes()[..len];
                 assert_eq!(memo.get(name, hash), hash(name) & Memo::NUMBER);
             }
             for len in [254, 255, 256, 512, 600] {
-                assert_eq!(memo.get(&LONG[..len], |list| list.len() as u32), len as u32);
+                assert_eq!(memo.get(&BYTES[..len], |list| list.len() as u32), len as u32);
             }
             // Far from the program's own file.
             let leaked: &'static [u8] = Box::leak(vec![1, 2, 3].into_boxed_slice());

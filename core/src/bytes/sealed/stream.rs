@@ -9,7 +9,7 @@ use crate::bytes::link::TryRecv;
 use crate::bytes::link_error::LinkError;
 use crate::bytes::outgoing::garbled;
 use crate::os::duplex::Duplex;
-use crate::os::identity::Original;
+use crate::os::identity::remembered_number;
 use crate::os::poll::Pollable;
 use crate::tuning::{MAX_KEPT_CAPACITY, MAX_SEALED_MESSAGE};
 
@@ -21,7 +21,7 @@ pub(crate) struct SealedStream {
     duplex: Duplex,
     cipher: Cipher,
     /// A copy of this process would seal other records with the same keys and numbers, which would show both.
-    owner: Original,
+    owner: u32,
     incoming: Records,
     /// The content of the record that was opened last.
     opened: Vec<u8>,
@@ -53,7 +53,7 @@ impl SealedStream {
         SealedStream {
             duplex,
             cipher,
-            owner: Original::here(),
+            owner: remembered_number(),
             incoming: Records::default(),
             opened: Vec::new(),
             frames: FrameDecoder::new(MAX_SEALED_MESSAGE),
@@ -159,7 +159,7 @@ impl SealedStream {
 
     /// Seals the next `len` bytes that wait. The records before are out.
     fn seal(&mut self, len: usize) -> Result<(), LinkError> {
-        if !self.owner.is_here() {
+        if self.owner != remembered_number() {
             return Err(LinkError::Unsendable(
                 "a sealed link belongs to one process; its copies cannot send".to_owned(),
             ));
@@ -205,7 +205,8 @@ impl SealedStream {
 impl Drop for SealedStream {
     /// Announces the end, where all that was posted is out and there is room. Else the other side finds the stream cut off, as it is.
     fn drop(&mut self) {
-        if self.owner.is_here() && !self.is_cut && matches!(self.flush(), Ok(true)) && self.seal(0).is_ok() {
+        if self.owner == remembered_number() && !self.is_cut && matches!(self.flush(), Ok(true)) && self.seal(0).is_ok()
+        {
             let _best_effort = self.write_out();
         }
     }
