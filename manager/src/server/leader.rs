@@ -83,10 +83,11 @@ impl Server {
             super::remote_requests::accept_all(self, state);
             #[cfg(not(feature = "remote"))]
             drop(state);
-            turns = turns.wrapping_add(1);
+            // A new leader begins by looking at all clients: leaders may change too often for any to come to a later look.
             if !self.turn(me, turns) {
                 return;
             }
+            turns = turns.wrapping_add(1);
         }
     }
 

@@ -3,9 +3,6 @@
 use std::sync::Barrier;
 
 use procession_manager::{CallError, Manager, Proxy, Transaction};
-use procession_process::Process;
-
-use crate::support::{LONG, until};
 
 /// In the manager: two calls that are in it at once pass; one alone would wait for ever.
 static MEETING: Barrier = Barrier::new(2);
@@ -107,25 +104,4 @@ fn a_transaction_ends_at_the_first_call_that_fails() {
     two.clear_poison().unwrap();
     assert_eq!((one.get().unwrap(), two.get().unwrap()), (1, 0));
     assert!(matches!(one.call_both(&one.clone(), |_, _, ()| (), ()), Err(CallError::Unknown(_))));
-}
-
-#[test]
-fn a_new_client_gets_its_turn_beside_clients_that_never_pause() {
-    let manager = Manager::start().unwrap();
-    let number = manager.create(|n: u64| n, 0).unwrap();
-    let flood = |number: Proxy<u64>| -> () {
-        loop {
-            // Their results are thrown away when they come.
-            drop(number.post(|n, ()| *n += 1, ()).unwrap());
-        }
-    };
-    let flooding: Vec<_> =
-        (0..3).map(|_| Process::builder().daemon(true).spawn(flood, number.clone()).unwrap()).collect();
-    until("calls come", || number.call_timeout(|n, ()| *n, (), LONG).unwrap() > 10_000);
-    for _ in 0..10 {
-        let newcomer =
-            Process::spawn(|number: Proxy<u64>| number.call(|n, ()| *n, ()).unwrap(), number.clone()).unwrap();
-        assert!(newcomer.join_timeout(LONG).unwrap().is_some(), "it gets no turn");
-    }
-    flooding.iter().for_each(Process::kill);
 }
