@@ -155,10 +155,11 @@ fn priorities_are_those_of_the_server_until_it_is_replaced() {
     alone(|()| {
         let start = || Process::spawn(niceness, ()).unwrap().join().unwrap();
         let before = start();
-        let own = std::process::id().to_string();
-        let status = Command::new("renice").args(["-n", "7", "-p", &own]).output();
-        // The command belongs to util-linux, which a small container may lack.
-        let Ok(output) = status else { return };
+        let (own, lowest) = (std::process::id().to_string(), 19);
+        let status = Command::new("renice").args(["-n", &lowest.to_string(), "-p", &own]).output();
+        // The command belongs to util-linux, which a small container may lack. Where the tests themselves run at the
+        // lowest priority, there is no other to choose.
+        let Some(output) = status.ok().filter(|_| before < lowest) else { return };
         assert!(output.status.success(), "{output:?}");
         let nicer = niceness(());
         assert!(nicer > before);

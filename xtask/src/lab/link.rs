@@ -3,14 +3,14 @@
 //! The filters sit at the switch's end or before the host's first look at a packet. So a program in the host notices nothing but
 //! silence: none of its system calls fails.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::examples;
 use super::host::{GUARD, Host};
 use super::proc::Process;
 use super::tool;
 use crate::failure::Failure;
-use crate::step;
 
 /// The name of a host's interface.
 pub(super) const INTERFACE: &str = "e0";
@@ -98,7 +98,7 @@ pub(super) fn delay(switch: Process, host: &Host, micros: u64) -> Result<(), Fai
 fn start_cable(switch: Process, words: &[&str]) -> Result<Process, Failure> {
     let trouble = |error: std::io::Error| Failure::new(format!("cannot start the cable: {error}"));
     let mut command = Command::new("nsenter");
-    command.args(["-t", &switch.id.to_string(), "-m", "-n", "-p", "--"]).arg(cable_program()?).args(words);
+    command.args(["-t", &switch.id.to_string(), "-m", "-n", "-p", "--"]).arg(examples::build("cable")?).args(words);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(trouble)?;
     let mut line = String::new();
     if let Some(output) = child.stdout.take() {
@@ -107,12 +107,6 @@ fn start_cable(switch: Process, words: &[&str]) -> Result<Process, Failure> {
     let children = Process::of(child.id()).into_iter().flat_map(Process::children);
     let cable = children.into_iter().next().filter(|_| line == "ready\n");
     cable.ok_or_else(|| Failure::new("the cable has ended at once, without a word"))
-}
-
-/// Builds it, unless it is built.
-fn cable_program() -> Result<PathBuf, Failure> {
-    step::run(&mut step::cargo(["build", "--locked", "--quiet", "--package", "xtask", "--example", "cable"]))?;
-    Ok(step::target().join("debug/examples/cable"))
 }
 
 /// The script of `nft` that drops all packets as they arrive at a device.

@@ -2,6 +2,7 @@
 
 mod cases;
 mod cluster;
+mod examples;
 mod host;
 mod link;
 mod proc;
