@@ -95,14 +95,14 @@ fn compile(case: &Path) -> Result<String, String> {
     if output.status.success() { Err(answer) } else { Ok(answer) }
 }
 
-/// The library as it is now, and the folder of what it stands on.
+/// What the compiler knows of the library as it is now, and the folder of what it stands on. No case gets as far as code.
 fn library() -> (PathBuf, PathBuf) {
     // This program lies in the folder `deps` of the folder of its profile.
     let own = std::env::current_exe().expect("this program's path");
     let folder = own.parent().expect("a folder");
     let profile = folder.parent().expect("a profile's folder");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--lib", "--message-format", "json", "--manifest-path"]);
+    cargo.args(["check", "--quiet", "--lib", "--message-format", "json", "--manifest-path"]);
     cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     cargo.arg("--target-dir").arg(profile.parent().expect("a target folder"));
     if profile.ends_with("release") {
@@ -111,16 +111,16 @@ fn library() -> (PathBuf, PathBuf) {
     let output = cargo.output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8(output.stdout).expect("JSON is text");
-    let library = messages.lines().filter_map(rlib).next_back().expect("cargo tells what it has built");
+    let library = messages.lines().filter_map(rmeta).next_back().expect("cargo names what it has checked");
     (library, folder.to_owned())
 }
 
 /// The file of the facade, if this is the message about it.
-fn rlib(message: &str) -> Option<PathBuf> {
+fn rmeta(message: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     if message["target"]["name"] != "procession" {
         return None;
     }
     let files = message["filenames"].as_array()?.iter().filter_map(|file| file.as_str());
-    files.map(PathBuf::from).find(|file| file.extension().is_some_and(|end| end == "rlib"))
+    files.map(PathBuf::from).find(|file| file.extension().is_some_and(|end| end == "rmeta"))
 }
