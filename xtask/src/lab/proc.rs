@@ -1,6 +1,6 @@
 //! [`Process`]: a process of this machine, as `/proc` shows it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use super::tool;
@@ -76,6 +76,11 @@ impl Process {
     /// Its short name, which it may have changed.
     pub(super) fn name(self) -> String {
         self.read_file("comm").trim_end().to_owned()
+    }
+
+    /// The file of its program. One that was removed has ` (deleted)` behind its name.
+    pub(super) fn program(self) -> Option<PathBuf> {
+        fs::read_link(format!("/proc/{}/exe", self.id)).ok()
     }
 
     /// Whether it accepts TCP connections at `port`, or another process of its network does.

@@ -3,8 +3,12 @@
 //! Each begins with hosts that are all on and healthy, and must leave no process in any of them.
 
 mod case;
+mod deaths;
+mod farm;
+mod joining;
 mod launchers;
 mod links;
+mod pools;
 mod power;
 
 use std::time::Instant;
@@ -15,10 +19,10 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::cluster::{self, Cluster, Lifetime};
 use super::host::GUARD;
 use super::proc::Process;
-use super::{link, ssh, tool};
+use super::{examples, link, ssh, tool};
 use crate::failure::Failure;
 
-const CASES: &[&[Case]] = &[launchers::CASES, links::CASES, power::CASES];
+const CASES: &[&[Case]] = &[launchers::CASES, links::CASES, power::CASES, pools::CASES, deaths::CASES, joining::CASES];
 
 /// The hosts beside the driver's.
 const HOSTS: usize = 3;
@@ -57,6 +61,10 @@ fn chosen(mut arguments: Parser) -> Result<Vec<&'static Case>, Failure> {
 
 /// Runs each, whatever becomes of those before it. A test that was skipped makes the whole a skip, unless one has failed.
 fn run_cases(cases: &[&Case]) -> Result<(), Failure> {
+    // Before the first test, so that none of them takes the time of a build.
+    for program in ["cable", "farm"] {
+        examples::build(program)?;
+    }
     let cluster = Cluster::up(&cluster::folder("lab-test"), HOSTS, Lifetime::Tied)?;
     let (mut failed, mut skipped) = (Vec::new(), Vec::new());
     for case in cases {
