@@ -49,7 +49,7 @@ impl Outgoing {
         }
         // The kinds of the value's own descriptors: the file that may join them below has none.
         let kinds: Vec<u8> = handles.kinds().flatten().collect();
-        let mut descriptors: VecDeque<OwnedFd> = handles.0.into_iter().map(|Handle { fd, .. }| fd).collect();
+        let mut descriptors: VecDeque<OwnedFd> = handles.into_vec().into_iter().map(|Handle { fd, .. }| fd).collect();
         let (mut payload, flag) = if is_large {
             spilled(payload.into_blob().map_err(spill_failed)?, &mut descriptors)?
         } else {

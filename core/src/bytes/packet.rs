@@ -132,7 +132,7 @@ impl Packet {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn post(&self, bytes: &[u8], descriptors: &Handles) -> io::Result<()> {
-        let fds: Vec<RawFd> = descriptors.0.iter().map(|one| one.fd.as_raw_fd()).collect();
+        let fds: Vec<RawFd> = descriptors.as_slice().iter().map(|one| one.fd.as_raw_fd()).collect();
         // The kinds follow the bytes in the same packet, so that no reader sees the one without the other.
         let kinds: Vec<u8> = descriptors.kinds().flatten().collect();
         let rights = [ControlMessage::ScmRights(&fds)];

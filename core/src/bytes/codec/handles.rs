@@ -117,7 +117,12 @@ impl Handle {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
-pub struct Handles(pub(crate) Vec<Handle>);
+pub struct Handles(
+    /// `None` for no handles. One word, because almost no message has any, and each one passes the table through several calls: larger
+    /// results are returned through memory, and copies of them wait for the stores that made them.
+    #[expect(clippy::box_collection, reason = "a vector is three words")]
+    Option<Box<Vec<Handle>>>,
+);
 
 impl Handles {
     /// None.
@@ -127,7 +132,7 @@ impl Handles {
     /// ```
     #[must_use]
     pub const fn new() -> Handles {
-        Handles(Vec::new())
+        Handles(None)
     }
 
     /// Returns how many there are.
@@ -138,7 +143,7 @@ impl Handles {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
     }
 
     /// Returns whether there are no descriptors.
@@ -150,7 +155,7 @@ impl Handles {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_slice().is_empty()
     }
 
     /// Second descriptors for the same open objects.
@@ -165,7 +170,7 @@ impl Handles {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_clone(&self) -> io::Result<Handles> {
-        self.0.iter().map(Handle::try_clone).collect::<io::Result<_>>().map(Handles)
+        self.as_slice().iter().map(Handle::try_clone).collect()
     }
 
     /// Puts others behind these.
@@ -179,13 +184,23 @@ impl Handles {
     /// assert_eq!(handles.len(), 2);
     /// # std::io::Result::Ok(())
     /// ```
-    pub fn append(&mut self, mut others: Handles) {
-        self.0.append(&mut others.0);
+    pub fn append(&mut self, others: Handles) {
+        if !others.is_empty() {
+            self.0.get_or_insert_default().append(&mut others.into_vec());
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Handle] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Handle> {
+        self.0.map_or_else(Vec::new, |handles| *handles)
     }
 
     /// The kinds, as they are written beside the bytes.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = [u8; Kind::SIZE]> {
-        self.0.iter().map(|one| one.kind.0.to_le_bytes())
+        self.as_slice().iter().map(|one| one.kind.0.to_le_bytes())
     }
 
     /// What arrived, with the kinds that were written beside the bytes; `None` if they are not as many.
@@ -196,7 +211,7 @@ impl Handles {
             return None;
         }
         let kinds = kinds.iter().map(|kind| Kind(u64::from_le_bytes(*kind)));
-        Some(Handles(descriptors.into_iter().zip(kinds).map(|(fd, kind)| Handle { fd, kind }).collect()))
+        Some(descriptors.into_iter().zip(kinds).map(|(fd, kind)| Handle { fd, kind }).collect())
     }
 }
 
@@ -209,12 +224,21 @@ impl From<Vec<OwnedFd>> for Handles {
     /// Descriptors of one's own, as plain ones.
     #[inline]
     fn from(descriptors: Vec<OwnedFd>) -> Handles {
-        Handles(descriptors.into_iter().map(|fd| Handle { fd, kind: Kind::PLAIN }).collect())
+        descriptors.into_iter().map(|fd| Handle { fd, kind: Kind::PLAIN }).collect()
+    }
+}
+
+impl FromIterator<Handle> for Handles {
+    fn from_iter<I: IntoIterator<Item = Handle>>(handles: I) -> Handles {
+        let handles: Vec<Handle> = handles.into_iter().collect();
+        Handles((!handles.is_empty()).then(|| Box::new(handles)))
     }
 }
 
 impl fmt::Debug for Handles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|one| format!("{} {}", one.kind, one.fd.as_raw_fd()))).finish()
+        f.debug_list()
+            .entries(self.as_slice().iter().map(|one| format!("{} {}", one.kind, one.fd.as_raw_fd())))
+            .finish()
     }
 }

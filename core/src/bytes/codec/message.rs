@@ -136,7 +136,8 @@ impl fmt::Debug for Message {
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let descriptors: Vec<Lent<'_>> = self.descriptors.0.iter().map(|one| Lent(one.kind, one.fd.as_fd())).collect();
+        let descriptors: Vec<Lent<'_>> =
+            self.descriptors.as_slice().iter().map(|one| Lent(one.kind, one.fd.as_fd())).collect();
         (&self.payload, descriptors).serialize(serializer)
     }
 }
@@ -144,7 +145,7 @@ impl Serialize for Message {
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (payload, descriptors) = <(Payload, Vec<Handle>)>::deserialize(deserializer)?;
-        Ok(Self { payload, descriptors: Handles(descriptors) })
+        Ok(Self { payload, descriptors: descriptors.into_iter().collect() })
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) fn receiving<R>(
     work: impl FnOnce() -> R,
 ) -> (R, Option<Box<Ancillary>>) {
     let scope = Scope { direction: Direction::Receiving, is_trusted: trusted.is_some() };
-    let (trusted, table) = (trusted.unwrap_or_default(), descriptors.0.into_iter().map(Some).collect());
+    let (trusted, table) = (trusted.unwrap_or_default(), descriptors.into_vec().into_iter().map(Some).collect());
     within(scope, || {
         // Inside of `within`, which has just put the outer message's table aside.
         drop(swap(Some(Box::new(Ancillary { trusted, table, ran_out: false }))));
@@ -103,7 +103,7 @@ impl Scope {
 impl Ancillary {
     /// The descriptors to send, or those that were not taken.
     pub(super) fn into_descriptors(self) -> Handles {
-        Handles(self.table.into_iter().flatten().collect())
+        self.table.into_iter().flatten().collect()
     }
 
     fn put(&mut self, direction: Direction, kind: Kind, fd: BorrowedFd<'_>) -> Result<u32, Fault> {
