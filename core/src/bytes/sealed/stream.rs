@@ -11,7 +11,7 @@ use crate::bytes::outgoing::garbled;
 use crate::os::duplex::Duplex;
 use crate::os::identity::remembered_number;
 use crate::os::poll::Pollable;
-use crate::tuning::{MAX_KEPT_CAPACITY, MAX_SEALED_MESSAGE};
+use crate::tuning::{MAX_KEPT_CAPACITY, MAX_SEALED_MESSAGE, RECORDS_PER_WRITE};
 
 /// Frames in both directions.
 ///
@@ -100,8 +100,12 @@ impl SealedStream {
                 self.duplex.watch_room(false).map_err(LinkError::Io)?;
                 return Ok(true);
             }
-            let len = MAX_RECORD_BYTES.min(self.waiting.len() - self.unsealed);
-            self.seal(len)?;
+            for _ in 0..RECORDS_PER_WRITE {
+                match MAX_RECORD_BYTES.min(self.waiting.len() - self.unsealed) {
+                    0 => break,
+                    len => self.seal(len)?,
+                }
+            }
         }
     }
 
@@ -157,24 +161,27 @@ impl SealedStream {
         Ok(true)
     }
 
-    /// Seals the next `len` bytes that wait. The records before are out.
+    /// Seals the next `len` bytes that wait, behind the records that are not out yet.
     fn seal(&mut self, len: usize) -> Result<(), LinkError> {
         if self.owner != remembered_number() {
             return Err(LinkError::Unsendable(
                 "a sealed link belongs to one process; its copies cannot send".to_owned(),
             ));
         }
-        let size = LENGTH_BYTES + len + TAG_BYTES;
-        if self.outgoing.len() < size {
-            self.outgoing.resize(size, 0);
+        if self.sent == self.sealed {
+            (self.sent, self.sealed) = (0, 0);
+        }
+        let end = self.sealed + LENGTH_BYTES + len + TAG_BYTES;
+        if self.outgoing.len() < end {
+            self.outgoing.resize(end, 0);
         }
         let content = &self.waiting[self.unsealed..self.unsealed + len];
-        let (length, space) = self.outgoing.split_at_mut(LENGTH_BYTES);
+        let (length, space) = self.outgoing[self.sealed..end].split_at_mut(LENGTH_BYTES);
         // It fails only after 2^64 records.
         let sealed = self.cipher.seal(content, space).map_err(|error| LinkError::Limit(error.to_string()))?;
         length.copy_from_slice(&records::length(sealed).unwrap_or_default());
         self.unsealed += len;
-        (self.sent, self.sealed) = (0, LENGTH_BYTES + sealed);
+        self.sealed += LENGTH_BYTES + sealed;
         Ok(())
     }
 
