@@ -17,7 +17,7 @@ use crate::step;
 
 pub(crate) const COMMAND: Command = Command {
     name: "again",
-    takes: "N [PACKAGE...] [--load] [--nextest]",
+    takes: "N [[-p] PACKAGE...] [--load] [--nextest]",
     about: "runs all tests N times, or those of some packages, and stops at the first failure",
     details: Some(
         "\
@@ -65,6 +65,8 @@ fn parse(mut arguments: Parser) -> Result<Options, Failure> {
             Arg::Long("nextest") => options.by_nextest = true,
             Arg::Value(number) if options.rounds == 0 => options.rounds = number.parse()?,
             Arg::Value(package) => options.packages.push(package.string()?),
+            // As cargo itself takes them.
+            Arg::Short('p') | Arg::Long("package") => options.packages.push(arguments.value()?.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -167,6 +169,7 @@ mod tests {
 
     #[test]
     fn rounds_and_packages_are_read() {
+        assert_eq!(parsed(&["20", "-p", "procession-pool"]).unwrap().packages, ["procession-pool"]);
         let options = parsed(&["20", "procession-pool", "--load", "--nextest"]).unwrap();
         let packages = vec!["procession-pool".to_owned()];
         assert_eq!(options, Options { rounds: 20, packages, with_load: true, by_nextest: true });
