@@ -81,9 +81,9 @@ impl Agent {
     }
 
     /// Reports that this agent is alive, and the memory of its workers.
-    pub(super) fn report_beat(&mut self, number: u64, round_trip: Option<Duration>) {
+    pub(super) fn report_beat(&mut self, number: u64) {
         let memory = self.workers.iter().filter_map(|(id, worker)| Some((*id, worker.handle.resident_memory()?)));
-        let memory = memory.collect();
+        let (memory, round_trip) = (memory.collect(), self.beats.round_trip);
         self.outbox.push(HostReport::Beat { number, round_trip, memory });
     }
 

@@ -1,7 +1,7 @@
 //! The loop of an agent: it sleeps over its poller, handles what has come, and polls for a while where tasks are short.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use procession_core::os::clock;
 use procession_core::{LinkError, Ring, TryRecv};
@@ -98,8 +98,8 @@ impl Agent {
         let now = clock::monotonic();
         let next = delayed.map(|at| at + MAX_NOTIFY_DELAY).into_iter().chain(look).min();
         let next = next.map(|at| at.saturating_sub(now));
-        let beat = self.beats.deadline().saturating_sub(clock::boottime());
-        Instant::now().checked_add(next.into_iter().fold(beat, Duration::min))
+        let beat = self.beats.deadline().map(|at| at.saturating_sub(clock::boottime()));
+        Instant::now().checked_add(next.into_iter().chain(beat).min()?)
     }
 
     /// Returns whether too many results wait, so that no more are read.
@@ -118,8 +118,9 @@ impl Agent {
         if self.beats.is_over(boottime) {
             // The pool gives this host up a little later, so it must not run any task from then on.
             self.is_over = true;
-        } else if let Some((number, round_trip)) = self.beats.next(boottime) {
-            self.report_beat(number, round_trip);
+        }
+        while let Some(number) = self.beats.next(boottime).filter(|_| !self.is_over) {
+            self.report_beat(number);
         }
     }
 

@@ -115,7 +115,7 @@ impl Dispatcher {
     }
 
     /// Ends the workers of a host that is lost, or could not be used.
-    fn lose_host(&mut self, LostHost { name, why, workers }: &LostHost) {
+    fn lose_host(&mut self, LostHost { name, why, has_agent, workers }: &LostHost) {
         let is_hopeless = self.workers.remote.is_hopeless();
         for &id in workers {
             let Some(worker) = self.workers.remote.remove(id) else { continue };
@@ -127,9 +127,11 @@ impl Dispatcher {
                     self.driver.emit(Event::InitFailed { worker: id });
                 }
             }
-            let text = format!("host `{name}` was lost: {why}");
-            self.workers.set_exited(id, worker.info, FailureKind::Unreadable(text));
-            self.driver.emit(Event::Exited { worker: id });
+            let kind = FailureKind::HostLost { host: (**name).into(), why: why.as_str().into() };
+            self.workers.set_exited(id, worker.info, kind);
+            // A start that has failed counts against the pool, and the loss of a worker does not.
+            let event = if *has_agent { Event::Lost { worker: id } } else { Event::StartFailed { worker: id } };
+            self.driver.emit(event);
             self.execute_all();
         }
     }

@@ -30,7 +30,8 @@ impl Dispatcher {
 
     /// Returns the figures of one worker. `None` if it has no process.
     fn worker_stats(&self, (id, phase, load, done): (WorkerId, WorkerPhase, u64, u64)) -> Option<WorkerStats> {
-        let WorkerInfo { name, pid, .. } = self.workers.info(id)?;
+        // The number of a process on another host comes with the report that it was started.
+        let WorkerInfo { name, pid, .. } = self.workers.info(id).filter(|info| info.pid != 0)?;
         let state = match phase {
             WorkerPhase::Starting => WorkerState::Starting,
             WorkerPhase::Ready => WorkerState::Ready,

@@ -122,11 +122,11 @@ pub(crate) const AGENT_SPIN: Duration = Duration::from_micros(50);
 /// Time between two looks of an agent at what its busy workers have started. Larger: timeouts and the takeover of tasks are late.
 /// Smaller: wake-ups while long tasks run. Chosen.
 pub(crate) const STARTED_REPORT_INTERVAL: Duration = Duration::from_millis(5);
-/// Time between two beats of an agent without a lease, and between two reports of its workers' memory. Larger: memory limits are
+/// Time between two probes of the round trip, with which workers' memory is reported. Larger: memory limits are
 /// noticed later. Smaller: more messages. Chosen.
 pub(crate) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// Beats of an agent that follow each other at once. Larger: more messages. Smaller: a single slow one counts as the round trip. Chosen.
-pub(crate) const FIRST_BEATS: u64 = 4;
+/// Probes of the round trip that follow each other at once. Larger: more messages. Smaller: a single slow one counts. Chosen.
+pub(crate) const FIRST_PROBES: u32 = 4;
 /// Launches of agents at the same time, at most. Larger: more threads, and servers that refuse them. Smaller: many hosts start
 /// later. `sshd` drops some beyond 10 and all beyond 100 that have not logged in.
 pub(crate) const MAX_LAUNCHES: usize = 32;

@@ -12,13 +12,16 @@ use super::remote_hosts::RemoteHosts;
 use crate::local::worker_handle::WorkerFactory;
 use crate::model::ids::WorkerId;
 use crate::model::tuning::FIRST_LAUNCH_ATTEMPTS;
-use crate::wire::host_messages::{HostOrder, HostSetup};
+use crate::wire::host_messages::{HostOrder, HostSetup, PROBE};
+use crate::wire::lease::DriverLease;
 
 /// A host that is of no use now.
 #[derive(Debug)]
 pub(crate) struct LostHost {
     pub(crate) name: Arc<str>,
     pub(crate) why: String,
+    /// Whether an agent was there, or else its launch has failed.
+    pub(crate) has_agent: bool,
     /// Its workers, and those that were to be started there.
     pub(crate) workers: Vec<WorkerId>,
 }
@@ -44,8 +47,8 @@ impl RemoteHosts {
                 worker.memory = Some(bytes);
             }
         }
-        // A tenth more than the agent has: it counts from before it sent the beat, so it ends first.
-        self.hosts[host].lost_at = self.lease.map(|lease| now + lease + lease / 10);
+        // The acknowledgement, which extends the agent's lease, goes out after this side's was extended.
+        self.hosts[host].lease.iter_mut().filter(|_| number != PROBE).for_each(|lease| lease.receive(now));
         self.hosts[host].order(HostOrder::Acknowledge { beat: number });
     }
 
@@ -68,7 +71,7 @@ impl RemoteHosts {
         }
         for (index, host) in self.hosts.iter().enumerate() {
             let Some(connection) = &host.connection else { continue };
-            let is_late = host.lost_at.is_some_and(|at| at <= now);
+            let is_late = host.lease.as_ref().is_some_and(|lease| lease.is_over(now));
             let silence = || "nothing was heard of it for the time of its lease".to_owned();
             if let Some(why) = connection.error().map(str::to_owned).or_else(|| is_late.then(silence)) {
                 lost.push((index, why));
@@ -87,7 +90,7 @@ impl RemoteHosts {
     /// Returns when a launch is due, or a lease is over.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let launches = self.hosts.iter().filter(|host| host.needs_launch()).map(|host| host.launch_at);
-        launches.chain(self.hosts.iter().filter_map(|host| host.lost_at)).min()
+        launches.chain(self.hosts.iter().filter_map(|host| host.lease.as_ref().map(DriverLease::deadline))).min()
     }
 
     /// Ends all agents, and waits until they have ended, up to the deadline.
@@ -125,8 +128,7 @@ impl RemoteHosts {
         let mut connection = Box::new(Connection::new(index, launched, &setup));
         let host = &mut self.hosts[index];
         host.waiting.drain(..).for_each(|(_, start)| connection.outbox.push(start));
-        // The first beat comes at once, so this is more than enough.
-        host.lost_at = self.lease.map(|lease| now + lease + lease / 10);
+        host.lease = self.lease.map(|lease| DriverLease::new(lease, now));
         host.connection = Some(connection);
         self.flush();
     }
@@ -134,12 +136,13 @@ impl RemoteHosts {
     /// Gives up a host, for now or for good.
     fn lose(&mut self, index: usize, why: String, now: Duration) -> LostHost {
         let host = &mut self.hosts[index];
+        let has_agent = host.connection.is_some();
         if let Some(connection) = &mut host.connection {
             connection.unwatch(&self.poller);
             host.is_retired |= !self.rejoin;
         }
         host.set_failed(now);
         let workers = self.workers.iter().filter(|(_, worker)| worker.host == index).map(|(id, _)| *id).collect();
-        LostHost { name: host.name.clone(), why, workers }
+        LostHost { name: host.name.clone(), why, has_agent, workers }
     }
 }

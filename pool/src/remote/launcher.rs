@@ -30,7 +30,7 @@ pub struct LaunchedAgent {
 }
 
 impl LaunchedAgent {
-    /// Returns an agent at the other end of a link. `keep` is dropped when the link has ended.
+    /// Returns an agent at the other end of a link. `keep` is dropped when the link has ended, and must not wait then.
     pub fn new(link: impl Into<AgentLink>, keep: Box<dyn Any + Send>) -> LaunchedAgent {
         LaunchedAgent { link: link.into(), keep }
     }

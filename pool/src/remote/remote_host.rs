@@ -12,6 +12,7 @@ use crate::local::functions::{FunctionTable, TaskFn};
 use crate::model::ids::WorkerId;
 use crate::model::tuning::{FIRST_RELAUNCH_DELAY, MAX_RELAUNCH_DELAY};
 use crate::wire::host_messages::{CONTEXTS, HostOrder};
+use crate::wire::lease::DriverLease;
 
 /// Why a value with descriptors is refused.
 pub(crate) const NO_DESCRIPTORS: &str = "a file or socket cannot travel to another host";
@@ -38,7 +39,7 @@ pub(super) struct RemoteHost {
     /// No launch before this.
     pub(super) launch_at: Duration,
     /// When the pool gives the host up, unless a beat comes before.
-    pub(super) lost_at: Option<Duration>,
+    pub(super) lease: Option<DriverLease>,
     /// Whether it is not used any more.
     pub(super) is_retired: bool,
 }
@@ -56,7 +57,7 @@ impl RemoteHost {
             functions: HashSet::new(),
             failures: 0,
             launch_at: Duration::ZERO,
-            lost_at: None,
+            lease: None,
             is_retired: false,
         }
     }
@@ -114,6 +115,6 @@ impl RemoteHost {
         self.failures = self.failures.saturating_add(1);
         self.launch_at = now + delay;
         self.functions.clear();
-        (self.connection, self.lost_at) = (None, None);
+        (self.connection, self.lease) = (None, None);
     }
 }

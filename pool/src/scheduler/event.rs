@@ -64,7 +64,6 @@ pub(crate) enum Event {
     /// A worker has ended, and all its reports were read.
     Exited { worker: WorkerId },
     /// The host of a worker was lost. Tasks that the worker may have started are tried again, or fail.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the members of a pool on other hosts"))]
     Lost { worker: WorkerId },
     /// No process could be started for this worker.
     StartFailed { worker: WorkerId },

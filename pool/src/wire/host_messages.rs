@@ -21,6 +21,9 @@ use crate::model::pool_error::PoolError;
 /// The stream of contexts. Workers' numbers begin at 1.
 pub(crate) const CONTEXTS: u64 = 0;
 
+/// The number of beats that only measure the round trip. Those of a lease begin at 1.
+pub(crate) const PROBE: u64 = 0;
+
 /// The pool's first message. Written from `HostSetup<&Preparation>`, read as `HostSetup<Preparation>`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HostSetup<P> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use procession_pool::{AsyncResult, Pool};
 use procession_sync::Event;
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::{FOREVER, die_by, eventually, pool};
 
 fn sleep_long(n: u64) -> u64 {
@@ -92,6 +93,9 @@ fn a_result_that_takes_long_is_not_waited_for() {
 
 #[test]
 fn several_threads_wait_for_one_result() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     let gate = Event::new().unwrap();
     let wait = |gate: Event| {
@@ -122,6 +126,9 @@ fn several_threads_wait_for_one_result() {
 
 #[test]
 fn what_has_not_begun_never_does_once_it_is_cancelled() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     let (gate, ran) = (Event::new().unwrap(), Event::new().unwrap());
     let first = pool.apply_async(|gate: Event| gate.wait(), gate.clone());
@@ -139,6 +146,9 @@ fn what_has_not_begun_never_does_once_it_is_cancelled() {
 
 #[test]
 fn a_running_task_that_is_cancelled_gives_its_worker_back() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     let begun = Event::new().unwrap();
     let task = |begun: Event| {
@@ -156,6 +166,9 @@ fn a_running_task_that_is_cancelled_gives_its_worker_back() {
 
 #[test]
 fn a_dropped_result_lets_its_task_run_to_the_end() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     let ran = Event::new().unwrap();
     for _ in 0..100 {
@@ -284,6 +297,9 @@ fn results_are_futures() {
 
 #[test]
 fn a_future_wakes_the_waker_that_it_was_polled_with_last() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     let gate = Event::new().unwrap();
     let mut result = pin!(pool.apply_async(|gate: Event| gate.wait(), gate.clone()));
@@ -326,6 +342,9 @@ fn nothing_is_waited_for_where_there_is_nothing() {
 
 #[test]
 fn results_come_in_the_order_of_their_ends() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(2);
     let gates: Vec<Event> = (0..2).map(|_| Event::new().unwrap()).collect();
     let results = gates.iter().map(|gate| pool.apply_async(|gate: Event| gate.wait(), gate.clone()));
@@ -353,6 +372,9 @@ fn many_results_come_as_they_end() {
 
 #[test]
 fn a_result_shows_how_it_is() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool: Pool = pool(1);
     let shows = |result: &AsyncResult<u64>, state: &str| {
         eventually(state, || format!("{result:?}") == format!("AsyncResult {{ state: {state}, .. }}"));

@@ -9,6 +9,7 @@ use procession_core::codec::Descriptor;
 use procession_pool::{Pool, TaskError, WorkerState, state, with_state};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::{die_by, eventually, is_alive, pool, send_signal};
 
 /// The process numbers of all workers, when all are ready and have nothing to do.
@@ -45,6 +46,9 @@ fn fresh_with_handle<const N: u8>((n, _): (u8, Descriptor)) -> u8 {
 
 #[test]
 fn what_no_worker_had_begun_is_not_lost_whoever_dies_before() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(2);
     let known = |n: u8| n;
     let known_with_handle = |(n, _): (u8, Descriptor)| n;
@@ -69,6 +73,9 @@ fn what_no_worker_had_begun_is_not_lost_whoever_dies_before() {
 
 #[test]
 fn what_no_worker_had_begun_is_not_lost_after_a_resize_either() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     let task = |(n, _): (u8, Descriptor)| n;
     for workers in [3, 1, 2, 3, 1, 3, 2, 1] {
@@ -84,6 +91,9 @@ fn what_no_worker_had_begun_is_not_lost_after_a_resize_either() {
 /// A context that cannot be taught, because its worker is gone before it arrives.
 #[test]
 fn a_context_for_a_dead_worker_is_taught_to_the_next_one() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     for _ in 0..10 {
         kill_idle(&pool);

@@ -10,6 +10,7 @@ use procession_pool::{Pool, PoolError, TaskError};
 use procession_process::{Process, ignore_interrupt};
 use procession_sync::Shared;
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::{FOREVER, die_by, eventually, is_alive, pool};
 
 fn expected(thread: u64) -> Vec<u64> {
@@ -142,11 +143,17 @@ fn ends_with_its_parent(end: fn(&Process<()>)) {
 
 #[test]
 fn workers_and_their_children_die_with_a_killed_parent() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     ends_with_its_parent(|parent| parent.kill());
 }
 
 #[test]
 fn workers_and_their_children_die_with_an_interrupted_parent() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     ends_with_its_parent(|parent| {
         let group = Pid::from_raw(i32::try_from(parent.id()).unwrap());
         killpg(group, Signal::SIGINT).unwrap();

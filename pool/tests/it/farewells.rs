@@ -6,6 +6,7 @@ use std::time::Duration;
 use procession_pool::Pool;
 use procession_sync::{Event, Shared};
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::FOREVER;
 
 /// What a finalizer is given: it says that it has begun, waits until it may go on, and counts.
@@ -23,6 +24,9 @@ fn play((begun, gate, count): Part) {
 
 #[test]
 fn a_join_waits_for_finalizers_and_a_limited_one_does_not() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let (begun, gate, count) = part();
     let pool =
         Pool::builder().workers(2).finalizer(play, (begun.clone(), gate.clone(), count.clone())).build().unwrap();
@@ -36,6 +40,9 @@ fn a_join_waits_for_finalizers_and_a_limited_one_does_not() {
 
 #[test]
 fn a_finalizer_that_is_cut_off_is_told_of() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let (begun, gate, count) = part();
     let pool = Pool::builder().workers(1).finalizer(play, (begun.clone(), gate, count.clone())).build().unwrap();
     assert_eq!(pool.apply(|n: u32| n, 1).unwrap(), 1);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use procession_pool::Pool;
 use procession_sync::Shared;
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::{Block, FOREVER, eventually, pool};
 
 #[test]
@@ -165,6 +166,9 @@ fn counts(ran: &Shared<AtomicU64>, number: u64) -> u64 {
 
 #[test]
 fn each_item_is_handed_over_and_each_result_given_before_an_input_that_may_block_is_read_on() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     // One worker: what it has done before is there when it is on to the next.
     let pool: Pool = pool(1);
     for is_ordered in [true, false] {
@@ -183,6 +187,9 @@ fn each_item_is_handed_over_and_each_result_given_before_an_input_that_may_block
 
 #[test]
 fn a_result_that_is_there_does_not_wait_for_an_input_that_was_slow() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(1);
     let (ran, given) = (Shared::new(AtomicU64::new(0)).unwrap(), Cell::new(0));
     // It tells how many it has, and the first is slow, so it may be slow again.

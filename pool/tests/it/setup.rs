@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use procession_pool::Pool;
 use procession_process::StartMethod;
 
+use crate::agents::{FORKS, skips};
 use crate::support::{eventually, pool, send_signal};
 
 static STATE: AtomicU64 = AtomicU64::new(0);
@@ -98,6 +99,9 @@ fn spawned_workers_work_as_well() {
 
 #[test]
 fn forking_beside_other_threads_is_refused() {
+    if skips(FORKS) {
+        return;
+    }
     // The test runner has threads.
     let error = Pool::builder().workers(1).start_method(StartMethod::Fork).build().unwrap_err();
     assert!(error.to_string().contains("threads"), "{error}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use procession_pool::{Pool, WorkerState};
 use procession_sync::Event;
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::{FOREVER, eventually, send_signal};
 
 fn pid(_: u32) -> u32 {
@@ -111,6 +112,9 @@ fn processors(_: ()) -> Vec<usize> {
 
 #[test]
 fn workers_are_spread_over_processors() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let own = processors(());
     let pool = Pool::builder().workers(2 * own.len()).processors(own.iter().copied()).build().unwrap();
     // Each waits until all are there, so each has one task.
@@ -136,6 +140,9 @@ fn a_processor_that_is_not_there_is_refused_by_its_number() {
 
 #[test]
 fn a_worker_that_was_killed_by_hand_is_not_said_to_have_run_out_of_memory() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = Pool::builder().workers(1).build().unwrap();
     let begun = Event::new().unwrap();
     let task = |begun: Event| {
@@ -152,6 +159,9 @@ fn a_worker_that_was_killed_by_hand_is_not_said_to_have_run_out_of_memory() {
 
 #[test]
 fn workers_come_as_they_are_needed_and_leave_when_they_have_rested() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = Pool::builder().workers(4).idle_timeout(Duration::from_millis(100)).build().unwrap();
     let gate = Event::new().unwrap();
     let busy: Vec<_> = (0..4).map(|_| pool.apply_async(|gate: Event| gate.wait(), gate.clone())).collect();
@@ -181,6 +191,9 @@ fn come_through((gate, coming): (Event, Event)) {
 
 #[test]
 fn a_replacement_is_ready_before_the_old_one_leaves() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let (gate, coming) = (Event::new().unwrap(), Event::new().unwrap());
     gate.set();
     let most = NonZeroU64::new(1).unwrap();

@@ -8,6 +8,7 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::{Block, pool};
 
 /// A number that cannot be written when it is 13, and not be read when it is 14.
@@ -64,6 +65,9 @@ fn large_values_go_both_ways() {
 
 #[test]
 fn descriptors_travel_with_their_items() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let pool = pool(2);
     let (mut readers, mut items) = (Vec::new(), Vec::new());
     for n in 0..30_u32 {
@@ -86,6 +90,9 @@ fn descriptors_travel_with_their_items() {
 
 #[test]
 fn results_may_be_descriptors_too() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     let open = |text: String| {
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(text.as_bytes()).unwrap();

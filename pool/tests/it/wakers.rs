@@ -10,6 +10,7 @@ use std::thread;
 use procession_pool::{AsyncResult, Pool};
 use procession_sync::Event;
 
+use crate::agents::{DESCRIPTORS, skips};
 use crate::support::{FOREVER, eventually, pool};
 
 /// Uses the pool that it owns, waits for it, and drops it.
@@ -29,6 +30,9 @@ impl Wake for LastUser {
 
 #[test]
 fn a_waker_may_use_the_pool_wait_for_it_and_end_it() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     for _ in 0..5 {
         let pool = pool(2);
         let gate = Event::new().unwrap();
@@ -102,11 +106,17 @@ fn wait_in_waker(wait: fn(&AsyncResult<u64>) -> u64) {
 
 #[test]
 fn a_waker_may_wait_for_what_another_thread_waits_for() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     wait_in_waker(|result| result.get().unwrap());
 }
 
 #[test]
 fn a_waker_may_wait_for_the_first_of_several_results() {
+    if skips(DESCRIPTORS) {
+        return;
+    }
     wait_in_waker(|result| {
         assert_eq!(AsyncResult::first_completed(std::slice::from_ref(result)), Some(0));
         result.get().unwrap()
