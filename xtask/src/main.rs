@@ -15,6 +15,7 @@ mod model;
 mod number;
 mod properties;
 mod step;
+mod steps;
 mod tidy;
 
 use std::env;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 use command::{Command, asks_for_help};
 use failure::Failure;
 
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     ci::COMMAND,
     tidy::COMMAND,
     bench::COMMAND,
@@ -33,6 +34,7 @@ const COMMANDS: [Command; 9] = [
     model::COMMAND,
     matrix::COMMAND,
     again::COMMAND,
+    steps::COMMAND,
     lab::COMMAND,
 ];
 
