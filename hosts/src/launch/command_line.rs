@@ -5,7 +5,12 @@ use crate::spec::host_spec::HostSpec;
 use crate::spec::quote::quote;
 
 /// Seconds within which `ssh` must have connected. A larger value waits longer for a host that is off; a smaller one gives slow networks up.
-const SSH_CONNECT_SECONDS: &str = "ConnectTimeout=15";
+const SSH_CONNECT: &str = "ConnectTimeout=15";
+/// Seconds between two questions of `ssh` whether a silent host is still there, and how many stay unanswered before it ends. So none is left
+/// over when a cable was cut. Larger values leave it longer; smaller ones end it in a short disturbance, with the link where that goes
+/// through it.
+const SSH_ALIVE: &str = "ServerAliveInterval=5";
+const SSH_ALIVE_COUNT: &str = "ServerAliveCountMax=3";
 
 /// Returns the program and its arguments, which run `script` on a host. `arguments` are those of the user, for the launcher.
 pub(crate) fn command_line(method: &Method, spec: &HostSpec, arguments: &[String], script: &str) -> Vec<String> {
@@ -14,9 +19,11 @@ pub(crate) fn command_line(method: &Method, spec: &HostSpec, arguments: &[String
         // The words behind the host are joined by blanks there, and read by the login shell.
         Method::Ssh => {
             let remote = format!("exec /bin/sh -c {}", always_quoted(script));
-            // No questions, because no one sees them, and no terminal, which would change bytes.
-            let options = ["ssh", "-T", "-o", "BatchMode=yes", "-o", SSH_CONNECT_SECONDS];
-            joined(&options, arguments, &["--", &spec.host, &remote])
+            // The user's own options come first, because the first value of an option counts. No questions, because no one sees them, and
+            // no terminal, which would change bytes.
+            let own = ["-T", "-o", "BatchMode=yes", "-o", SSH_CONNECT, "-o", SSH_ALIVE, "-o", SSH_ALIVE_COUNT, "--"];
+            let rest: Vec<_> = own.into_iter().chain([spec.host.as_str(), &remote]).collect();
+            joined(&["ssh"], arguments, &rest)
         }
         Method::Slurm => {
             let mut options = vec!["srun", "--nodes=1", "--ntasks=1", "--nodelist", &spec.host];
@@ -69,7 +76,8 @@ mod tests {
     #[test]
     fn each_launcher_gets_its_own_words() {
         let ssh = line(&Method::Ssh, "u@h:3");
-        assert_eq!(ssh[6..], ["--extra", "--", "u@h", "exec /bin/sh -c 'echo '\\''it is'\\'''"]);
+        assert_eq!(ssh[..2], ["ssh", "--extra"]);
+        assert_eq!(ssh[ssh.len() - 3..], ["--", "u@h", "exec /bin/sh -c 'echo '\\''it is'\\'''"]);
         let srun = line(&Method::Slurm, "n1:3");
         assert_eq!(srun[..5], ["srun", "--nodes=1", "--ntasks=1", "--nodelist", "n1"]);
         assert_eq!(srun[srun.len() - 5..], ["--cpus-per-task=3", "--extra", "/bin/sh", "-c", "echo 'it is'"]);

@@ -430,8 +430,23 @@ impl PoolBuilder {
         self
     }
 
-    /// Has agents on other hosts start the workers, and this host as well if the set says so.
-    #[doc(hidden)]
+    /// Has agents on other hosts start the workers, and this host as well if the set says so. The crate `procession-hosts` makes such sets:
+    /// `Hosts::ssh(["node1", "node2:16"])`.
+    ///
+    /// The number of [`workers`](PoolBuilder::workers) is that of all hosts then, at most; without it each host has one for each of its
+    /// processors. Building the pool waits until the first worker is ready, and is an error if no host can be used.
+    ///
+    /// ```
+    /// use procession_pool::{Pool, hosts::HostSet};
+    ///
+    /// # procession_pool::init();
+    /// // No other host, and two workers on this one.
+    /// let hosts =
+    ///     HostSet { launchers: Vec::new(), local_workers: 2, lease: None, rejoin: true, error: None, keep: None };
+    /// let pool = Pool::builder().hosts(hosts).build()?;
+    /// assert_eq!(pool.workers(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn hosts(mut self, hosts: impl Into<HostSet>) -> PoolBuilder {
         self.hosts = Some(hosts.into());
         self
