@@ -25,7 +25,8 @@ pub fn monotonic() -> Duration {
 /// ```
 /// use procession_core::os::clock;
 ///
-/// assert!(clock::boottime() >= clock::monotonic());
+/// let awake = clock::monotonic();
+/// assert!(clock::boottime() >= awake);
 /// ```
 #[must_use]
 pub fn boottime() -> Duration {
