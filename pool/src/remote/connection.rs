@@ -64,7 +64,8 @@ impl Connection {
     /// Reads what the agent has sent. Returns whether there was anything, the end of the link included.
     pub(super) fn read(&mut self) -> bool {
         if self.error.is_some() {
-            return false;
+            // Until the dispatcher has taken it: a failed write is news as well, and no further read would bring any.
+            return true;
         }
         let before = self.frames.len();
         for _ in 0..MAX_FRAMES_PER_READ {
