@@ -119,7 +119,10 @@ impl JobHandle {
 
     /// Moves the outcomes that have arrived to `taken`.
     pub(crate) fn take(&self, taken: &mut VecDeque<ResultBatch>) {
-        self.mailbox.take(taken);
+        // Most calls find nothing, and end here.
+        if self.mailbox.has_some() {
+            if self.is_ours() { self.mailbox.take(taken) } else { self.mailbox.take_in_copy(taken) }
+        }
     }
 
     /// Cancels the tasks that have not ended. Those that run are stopped.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use procession_core::os::mutex;
@@ -165,12 +165,26 @@ impl Mailbox {
     /// Moves the outcomes that there are to `taken`.
     pub(crate) fn take(&self, taken: &mut VecDeque<ResultBatch>) {
         if self.has_some() {
-            let mut inbox = self.lock();
-            // Relaxed: `deliver` sets it under the same lock.
-            self.has_some.store(false, Ordering::Relaxed);
-            (inbox.count, inbox.has_failure) = (0, false);
-            taken.extend(inbox.batches.drain(..));
+            self.drain(&mut self.lock(), taken);
         }
+    }
+
+    /// Does what [`take`](Mailbox::take) does, in a copy of the process that owns the job.
+    ///
+    /// If a thread of the original was delivering when the copy was made, nothing ever unlocks the mailbox here. Then nothing has arrived.
+    pub(crate) fn take_in_copy(&self, taken: &mut VecDeque<ResultBatch>) {
+        match self.inbox.try_lock() {
+            Ok(mut inbox) => self.drain(&mut inbox, taken),
+            Err(TryLockError::Poisoned(poisoned)) => self.drain(&mut poisoned.into_inner(), taken),
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+
+    fn drain(&self, inbox: &mut Inbox, taken: &mut VecDeque<ResultBatch>) {
+        // Relaxed: `deliver` sets it under the lock, which this thread holds.
+        self.has_some.store(false, Ordering::Relaxed);
+        (inbox.count, inbox.has_failure) = (0, false);
+        taken.extend(inbox.batches.drain(..));
     }
 
     /// Waits for outcomes, until another thread takes over.
@@ -275,5 +289,18 @@ mod tests {
             mailbox.sleep(2, &mailbox.wait(2, Some(Instant::now()), 0));
             assert!(mailbox.has_some() && !mailbox.lock().is_enough());
         }
+    }
+
+    #[test]
+    fn a_copy_does_not_wait_for_a_lock_that_it_has_inherited() {
+        let (mailbox, mut taken) = (Mailbox::default(), VecDeque::new());
+        mailbox.deliver(&mut vec![values(0, 3)]);
+        // As of a thread that delivers and is not part of the copy.
+        let inherited = mailbox.lock();
+        mailbox.take_in_copy(&mut taken);
+        assert!(taken.is_empty());
+        drop(inherited);
+        mailbox.take_in_copy(&mut taken);
+        assert_eq!(taken.len(), 1);
     }
 }
