@@ -34,7 +34,7 @@ pub type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const 
 ///
 /// The loader has called the entry at `own`, and with these arguments.
 ///
-/// ```
+/// ```standalone_crate
 /// use procession_core::constructors::{Constructor, finish_loading};
 /// use std::ffi::{c_char, c_int};
 ///
@@ -65,7 +65,7 @@ pub unsafe fn finish_loading(
 ///
 /// As for [`finish_loading`].
 ///
-/// ```
+/// ```standalone_crate
 /// use procession_core::constructors::{Constructor, finish_loading_of_agent};
 /// use std::ffi::{c_char, c_int};
 ///
