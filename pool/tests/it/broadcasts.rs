@@ -59,6 +59,7 @@ fn a_busy_worker_runs_it_when_it_has_done_what_it_had() {
 #[test]
 fn errors_are_told_when_all_have_come_to_their_end() {
     let pool = pool(3);
+    eventually("three processes", || pool.stats().workers.len() == 3);
     let second = pool.stats().workers[1].pid;
     let error = pool.broadcast(|pid: u32| assert_ne!(std::process::id(), pid), second).unwrap_err();
     assert!(error.is_panic() && error.index() == 1 && error.pid() == Some(second));
