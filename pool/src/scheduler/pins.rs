@@ -34,6 +34,7 @@ impl Scheduler {
 
     /// Sends idle workers the tasks that are pinned to them.
     pub(super) fn send_pinned(&mut self, now: Duration) {
+        let mut sent = Vec::new();
         for (id, worker) in self.workers.iter_mut() {
             // A worker with a pinned task is sent no others (`can_take_more`), so it comes to this before long.
             if worker.load() == 0
@@ -42,8 +43,10 @@ impl Scheduler {
             {
                 worker.assign(queued, now);
                 self.actions.push_back(Action::Send { worker: id, tasks: queued.tasks, chunk_size: 1 });
+                sent.push(id);
             }
         }
+        sent.into_iter().for_each(|id| self.workers.may_grant(id));
     }
 
     /// Pins a task again that was revoked from its worker, or cancels it if the worker leaves.

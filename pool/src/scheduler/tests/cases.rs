@@ -532,6 +532,14 @@ fn what_may_run_twice_is_granted_at_once_and_other_tasks_for_two_round_trips() {
 }
 
 #[test]
+fn a_task_that_is_for_one_worker_of_another_host_is_granted() {
+    let mut world = on_another_host();
+    world.take(&Step::Pin { options: 0 });
+    let granted = world.mirrors.values().map(|mirror| mirror.granted);
+    assert_eq!(granted.collect::<Vec<u64>>(), [1; 2]);
+}
+
+#[test]
 fn a_job_that_ends_says_which_of_its_tasks_cannot_have_started_elsewhere() {
     let mut world = on_another_host();
     world.open(JobOptions { chunk_size: NonZeroUsize::new(4), ..JobOptions::default() });
