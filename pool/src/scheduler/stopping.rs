@@ -41,8 +41,11 @@ impl Scheduler {
             StopReason::Unresponsive => {
                 (worker.stop_reason, worker.ignored_since, worker.last_progress) = (None, None, now);
             }
-            // It runs another task, since about now.
-            StopReason::TimedOut(_) => (worker.stop_reason, worker.running_since) = (None, Some(now)),
+            // It runs another task, since about now. Without one, the next that it is sent has not started.
+            StopReason::TimedOut(_) => {
+                worker.stop_reason = None;
+                worker.running_since = (worker.load() > 0).then_some(now);
+            }
         }
     }
 

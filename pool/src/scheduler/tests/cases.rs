@@ -540,6 +540,36 @@ fn a_task_that_is_for_one_worker_of_another_host_is_granted() {
 }
 
 #[test]
+fn a_task_is_not_late_because_the_one_before_it_was() {
+    let mut world = World::on_hosts(PoolLimits::fixed(2), 2);
+    // Found by random histories: all that a late worker has not started comes back, and its late task has ended meanwhile.
+    let steps = [
+        Step::Open { options: 0 },
+        Step::LoseHost { host: 1 },
+        Step::Open { options: 0 },
+        Step::Ready { worker: 0 },
+        Step::Pin { options: 4 },
+        Step::Complete { worker: 0, micros: 1 },
+        Step::Deliver { host: 1, count: 1 },
+        Step::Die { worker: 499 },
+        Step::Release { job: 0 },
+        Step::ExceedMemory { worker: 0 },
+        Step::Release { job: 578 },
+        Step::Die { worker: 103 },
+        Step::Deliver { host: 1, count: 1 },
+        Step::Ready { worker: 0 },
+        Step::Ready { worker: 0 },
+        Step::Hear { host: 1, count: 2 },
+        Step::Submit { job: 0, count: 13, weight: 8 },
+        Step::Deliver { host: 1, count: 2 },
+        Step::Start { worker: 0, count: 1 },
+        Step::Hear { host: 1, count: 1 },
+    ];
+    steps.iter().for_each(|step| world.take(step));
+    world.run_out();
+}
+
+#[test]
 fn a_job_that_ends_says_which_of_its_tasks_cannot_have_started_elsewhere() {
     let mut world = on_another_host();
     world.open(JobOptions { chunk_size: NonZeroUsize::new(4), ..JobOptions::default() });
