@@ -14,8 +14,8 @@ pub(crate) const REACH_TIMEOUT: Duration = Duration::from_secs(1);
 /// way to reach the driver; a smaller one refuses agents on slow hosts.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections that have not proved to know the key, at most. The oldest makes room. A larger number costs descriptors and 100 bytes each
-/// under attack; a smaller one lets fewer strangers push an honest agent out.
+/// Connections that have not proved to know the key, at most. The oldest that has not shown it makes room. A larger number costs
+/// descriptors and 100 bytes each under attack; a smaller one lets fewer strangers push an honest agent out.
 pub(crate) const MAX_STRANGERS: usize = 64;
 
 /// Time for which a connection may stay without that proof. A larger value keeps strangers longer; a smaller one refuses agents on slow

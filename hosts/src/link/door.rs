@@ -86,8 +86,8 @@ impl Door {
                 // The peer has gone before it was accepted.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
                 }
-                // The kernel keeps the connection, and the oldest stranger gives its descriptors for it.
-                Err(error) => drop(self.strangers.pop_front().ok_or(error)?),
+                // The kernel keeps the connection, and a stranger gives its descriptors for it.
+                Err(error) => drop(self.remove_stranger().ok_or(error)?),
             }
         }
     }
@@ -98,10 +98,17 @@ impl Door {
         let reader = socket.try_clone().map_err(broken)?;
         let handshake = SealedHandshake::responder(reader.into(), socket.into(), self.key.bytes())?;
         if self.strangers.len() >= MAX_STRANGERS {
-            self.strangers.pop_front();
+            self.remove_stranger();
         }
         self.strangers.push_back(Stranger { handshake, until: now + STRANGER_TIMEOUT });
         Ok(())
+    }
+
+    /// Removes the oldest stranger that has not shown the key, or the oldest if all have.
+    fn remove_stranger(&mut self) -> Option<Stranger> {
+        // A flood of connections is cheap to make, so it is not to push out a peer that has come further.
+        let silent = self.strangers.iter().position(|stranger| !stranger.handshake.has_shown_key());
+        self.strangers.remove(silent.unwrap_or(0))
     }
 }
 
@@ -168,6 +175,35 @@ mod tests {
         let agent = agent(address, key);
         assert_eq!(wait(&mut door).recv::<String>(None).unwrap().as_deref(), Some("hello"));
         agent.join().unwrap();
+    }
+
+    #[test]
+    fn a_peer_that_has_shown_the_key_is_not_pushed_out() {
+        let (mut door, address, key) = door();
+        // It goes no further until it is advanced.
+        let socket = TcpStream::connect(address).unwrap();
+        let reader = socket.try_clone().unwrap();
+        let mut peer = SealedHandshake::initiator(reader.into(), socket.into(), key.bytes()).unwrap();
+        let now = Instant::now();
+        while !door.strangers.iter().any(|stranger| stranger.handshake.has_shown_key()) {
+            poll(&door.pollables().collect::<Vec<_>>(), Some(now + STRANGER_TIMEOUT)).unwrap();
+            assert!(door.next(now).unwrap().is_none());
+        }
+        let mut strangers = Vec::new();
+        for _ in 0..2 * MAX_STRANGERS {
+            strangers.push(TcpStream::connect(address).unwrap());
+            assert!(door.next(now).unwrap().is_none());
+        }
+        let peer = thread::spawn(move || {
+            loop {
+                if let Some(mut link) = peer.advance().unwrap() {
+                    return link.post("hello").unwrap();
+                }
+                poll(&[peer.pollable().unwrap()], Some(Instant::now() + Duration::from_secs(30))).unwrap();
+            }
+        });
+        assert_eq!(wait(&mut door).recv::<String>(None).unwrap().as_deref(), Some("hello"));
+        peer.join().unwrap();
     }
 
     #[test]
