@@ -74,8 +74,15 @@ impl Workers {
     /// Starts a process, here or on another host. Returns `false` if that has failed, and keeps the reason.
     pub(super) fn spawn(&mut self, id: WorkerId, now: Duration) -> bool {
         self.spawned += 1;
-        if !self.remote.is_empty() && self.remote.start(id, self.spawned, self.handles.len(), now) {
-            return true;
+        if !self.remote.is_empty() {
+            match self.remote.start(id, self.spawned, self.handles.len(), now) {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(error) => {
+                    self.failure = Some(error);
+                    return false;
+                }
+            }
         }
         let spawned = self.factory.spawn_worker(self.spawned, WorkerFactory::next_name());
         match spawned.and_then(|handle| self.poller.add(id, &handle).map(|()| handle)) {

@@ -57,6 +57,10 @@ pub(crate) enum PoolErrorKind {
     Invalid(String),
     #[error("cannot use host `{host}`: {why}")]
     Host { host: String, why: String },
+    #[error(
+        "all hosts of the pool are lost, and none is used again when it returns; let hosts rejoin, or add workers on this host"
+    )]
+    NoHosts,
     #[error("cannot share memory with a worker: {0}")]
     Memory(MappingError),
     #[error("the pool cannot {0}: {1}")]

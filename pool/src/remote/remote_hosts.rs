@@ -18,6 +18,7 @@ use crate::local::poller::Poller;
 use crate::local::worker_handle::WorkerFactory;
 use crate::model::failure_info::WorkerInfo;
 use crate::model::ids::WorkerId;
+use crate::model::pool_error::{PoolError, PoolErrorKind};
 use crate::wire::arguments::ArgumentBatch;
 use crate::wire::channel::Doorbell;
 use crate::wire::host_messages::{HostFrame, HostOrder, HostReport};
@@ -89,9 +90,19 @@ impl RemoteHosts {
     }
 
     /// Starts a worker on the host with the most space, or says that it is to be started on the pool's own, which has `local` workers.
-    pub(crate) fn start(&mut self, id: WorkerId, number: usize, local: usize, now: Duration) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// No host is left to start it on, and the pool's own is to have no workers.
+    pub(crate) fn start(
+        &mut self,
+        id: WorkerId,
+        number: usize,
+        local: usize,
+        now: Duration,
+    ) -> Result<bool, PoolError> {
         if local < self.local_workers {
-            return false;
+            return Ok(false);
         }
         let usable = self.hosts.iter().enumerate().filter(|(_, host)| !host.is_retired);
         // A host that has failed is the last choice, and so is one that has as many workers as it is to have.
@@ -99,7 +110,9 @@ impl RemoteHosts {
             let is_waiting = host.connection.is_none() && host.launch_at > now;
             (host.assigned >= host.capacity, is_waiting, host.assigned * 1024 / host.capacity.max(1))
         });
-        let Some((index, _)) = chosen else { return false };
+        let Some((index, _)) = chosen else {
+            return if self.has_no_local_workers() { Err(PoolErrorKind::NoHosts.into()) } else { Ok(false) };
+        };
         let host = &mut self.hosts[index];
         let name = WorkerFactory::next_name();
         let info = WorkerInfo { name: name.as_str().into(), pid: 0, host: Some(host.name.clone()) };
@@ -111,7 +124,7 @@ impl RemoteHosts {
         }
         self.workers.insert(id, RemoteWorker::new(index, info));
         self.launch_due(now);
-        true
+        Ok(true)
     }
 
     /// Removes a worker that has ended, or will not be started.

@@ -190,6 +190,18 @@ fn the_loss_of_a_host_is_an_error_of_its_own_and_no_attempt() {
 }
 
 #[test]
+fn without_hosts_that_return_the_pool_breaks_and_starts_no_worker_here() {
+    let (hosts, pids) = agents(1, 1);
+    let pool = Pool::builder().hosts(HostSet { rejoin: false, ..hosts }).build().unwrap();
+    let agent = pids.lock().unwrap()[0];
+    send_signal(agent, "KILL");
+    // The first calls may still meet the host, and are lost with it.
+    let says = |error: TaskError| error.to_string().contains("all hosts of the pool are lost");
+    eventually("the end of the pool", || pool.apply(|n: u8| n, 1).is_err_and(says));
+    assert!(pool.stats().workers.is_empty());
+}
+
+#[test]
 fn with_retries_a_job_survives_the_loss_of_hosts() {
     let (pool, pids) = pool(3, 3);
     let task = |n: u64| {
