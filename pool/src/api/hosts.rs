@@ -18,7 +18,8 @@ pub fn set_default_hosts(make: fn(usize) -> HostSet) {
 
 /// Returns the hosts of a pool that names none.
 pub(super) fn default_hosts(workers: usize) -> Option<HostSet> {
-    DEFAULT.get().map(|make| make(workers))
+    // A pool without workers is refused for that, and not for a set of hosts that it did not name.
+    DEFAULT.get().filter(|_| workers > 0).map(|make| make(workers))
 }
 
 /// Returns the number of workers that these hosts are to have, as far as known.

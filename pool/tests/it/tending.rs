@@ -44,11 +44,14 @@ fn workers_that_grow_with_each_task_lose_none() {
     let pool = Pool::builder().workers(2).max_memory_per_worker(60 << 20).build().unwrap();
     let results = pool.job(grow).chunk_size(NonZeroUsize::MIN).map([20; 30]).unwrap();
     assert!(results.iter().all(|(_, sum)| *sum == 20 << 8));
+    // Of a worker of another host the pool knows what the last beat said, and before the first replacement that may be long past.
     eventually("the last that are too big", || {
         pool.apply(pid, 0).unwrap();
-        pool.stats().workers.iter().all(|worker| worker.memory.is_none_or(|memory| memory < 60 << 20))
+        let stats = pool.stats();
+        let are_small = stats.workers.iter().all(|worker| worker.memory.is_none_or(|memory| memory < 60 << 20));
+        are_small && stats.restarts >= 2
     });
-    assert!(pool.stats().restarts >= 2 && pool.stats().failed == 0);
+    assert_eq!(pool.stats().failed, 0);
 }
 
 #[test]
