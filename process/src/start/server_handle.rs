@@ -10,7 +10,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use procession_core::codec::Descriptor;
 use procession_core::os::directory;
@@ -61,6 +61,8 @@ pub(super) struct Server {
     pub(super) usable: bool,
     /// Whether the last order was given up: a child may come of it, which will find its link closed, and end.
     given_up: bool,
+    /// Whether it was asked for the outcome of the last order, and has not replied yet.
+    is_asked: bool,
 }
 
 /// The outcome of an order.
@@ -130,6 +132,7 @@ impl Server {
                     directory,
                     usable,
                     given_up,
+                    is_asked: false,
                 });
             }
             Ok(Some(Reply::Refused(reason))) => FirstReport::Refused(reason),
@@ -150,7 +153,7 @@ impl Server {
         deadline: StartDeadline,
     ) -> Result<Option<OrderOutcome>, SpawnError> {
         // Before the next order, because the server's reply speaks of the last copy only.
-        self.reap_given_up(deadline);
+        self.reap_given_up(deadline)?;
         // Comparing while the server reads the order, and confirming it by a second message, is slower by 8 µs: the kernel wakes the server
         // on the core of this thread.
         if self.rights != Rights::current() {
@@ -253,15 +256,22 @@ impl Server {
         if !self.usable {
             return None;
         }
-        self.link.send(&Order::<(), ()>::Explain).ok()?;
+        // Asked once: a second reply would be taken for that to a later order.
+        if !std::mem::replace(&mut self.is_asked, true) {
+            self.link.send(&Order::<(), ()>::Explain).ok()?;
+        }
         loop {
             match self.link.recv(Some(deadline.min(Instant::now() + STOPPED_CHECK_INTERVAL))) {
-                Err(LinkError::Io(error))
-                    if error.kind() == std::io::ErrorKind::TimedOut && Instant::now() < deadline =>
-                {
+                Err(LinkError::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                    if Instant::now() >= deadline {
+                        return None;
+                    }
                     self.end_if_stopped();
                 }
-                reply => return reply.ok().flatten(),
+                reply => {
+                    self.is_asked = false;
+                    return reply.ok().flatten();
+                }
             }
         }
     }
@@ -276,21 +286,26 @@ impl Server {
     }
 
     /// Takes the status of a child that came of an order that was given up.
-    fn reap_given_up(&mut self, deadline: StartDeadline) {
-        if std::mem::take(&mut self.given_up) {
-            match self.reply(deadline.earliest_of(STOPPED_CHECK_INTERVAL)) {
-                // Without a descriptor for it the child is ended here and now.
-                Some(Reply::Forked(pid)) => match PidFd::of_child(pid) {
-                    Ok(pidfd) => {
-                        let _ended_meanwhile = pidfd.signal(SIGKILL);
-                        reap_child(&pidfd);
-                    }
-                    Err(_) => end_child(pid),
-                },
-                Some(_none_was_made) => {}
-                None => self.usable = false,
-            }
+    fn reap_given_up(&mut self, deadline: StartDeadline) -> Result<(), SpawnError> {
+        if !self.given_up {
+            return Ok(());
         }
+        match self.reply(deadline.earliest_of(STOPPED_CHECK_INTERVAL)) {
+            // Without a descriptor for it the child is ended here and now.
+            Some(Reply::Forked(pid)) => match PidFd::of_child(pid) {
+                Ok(pidfd) => {
+                    let _ended_meanwhile = pidfd.signal(SIGKILL);
+                    reap_child(&pidfd);
+                }
+                Err(_) => end_child(pid),
+            },
+            Some(_none_was_made) => {}
+            // The server has not had its time, and its reply is still to come: a later start takes it.
+            None if deadline.remaining() == Some(Duration::ZERO) => return Err(deadline.timeout_error()),
+            None => self.usable = false,
+        }
+        self.given_up = false;
+        Ok(())
     }
 }
 
@@ -318,7 +333,7 @@ impl Drop for Server {
         if self.owner != ProcessIdentity::current() {
             return;
         }
-        self.reap_given_up(StartDeadline::default());
+        let _without_a_deadline = self.reap_given_up(StartDeadline::default());
         if !self.usable {
             let _ended_meanwhile = self.pidfd.signal(SIGKILL);
         }
