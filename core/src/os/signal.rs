@@ -129,3 +129,19 @@ pub fn set_process_name(name: &str) -> io::Result<()> {
     let name = std::ffi::CString::new(name)?;
     Ok(nix::sys::prctl::set_name(&name)?)
 }
+
+/// Returns whether a process was stopped, by a signal or a debugger. Of one that `/proc` does not show nothing is known.
+///
+/// ```
+/// use procession_core::os::signal::is_stopped;
+///
+/// assert!(!is_stopped(std::process::id()));
+/// assert!(!is_stopped(0), "there is none");
+/// ```
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name of the program stands before the state, in parentheses, and may hold parentheses itself.
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('T' | 't'))
+}

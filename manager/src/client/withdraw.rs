@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use procession_core::codec::{self, Message};
+use procession_core::os::signal::is_stopped;
 
 use super::connection::Connection;
 use super::limit::Limit;
@@ -96,7 +97,7 @@ impl Connection {
 
     /// Returns whether the manager's process has been stopped by a signal or a debugger.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.claims.as_ref().and_then(Claims::manager_pid).is_some_and(is_stopped_process)
+        self.claims.as_ref().and_then(Claims::manager_pid).is_some_and(is_stopped)
     }
 
     /// Returns the reply if it comes within the time; `None` if it does not.
@@ -127,14 +128,6 @@ fn more(stage: Stage, only_tries: bool, is_stopped: bool) -> Duration {
     }
 }
 
-/// Returns whether a process has been stopped by a signal or a debugger. Of one that is not to be seen nothing is known.
-fn is_stopped_process(id: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // The name of the program stands before the state, in brackets, and may hold brackets itself.
-    let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, Some('T' | 't'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,11 +138,5 @@ mod tests {
         assert_eq!(more(Stage::Sent, true, true), Duration::ZERO);
         assert_eq!(more(Stage::Promised, false, false), Duration::ZERO, "a task of a pool may take hours");
         assert!(more(Stage::Sent, true, false) > more(Stage::Sent, false, false));
-    }
-
-    #[test]
-    fn this_process_is_not_stopped() {
-        assert!(!is_stopped_process(std::process::id()));
-        assert!(!is_stopped_process(0));
     }
 }

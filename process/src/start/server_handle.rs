@@ -18,7 +18,7 @@ use procession_core::os::identity::ProcessIdentity;
 use procession_core::os::lifeline::Lifeline;
 use procession_core::os::pidfd::{PidFd, end_child};
 use procession_core::os::rights::Rights;
-use procession_core::os::signal::SIGKILL;
+use procession_core::os::signal::{SIGKILL, is_stopped};
 use procession_core::{Control, Image, LinkError};
 
 use super::deadline::StartDeadline;
@@ -317,14 +317,6 @@ impl SetupAdded {
     fn take_back(self, job: &mut Job) {
         (job.setup.environment, job.setup.parent_directory) = (None, None);
     }
-}
-
-/// Returns whether a process is stopped, by a signal or a debugger.
-fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name, in parentheses, may hold anything.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    matches!(state, Some('T' | 't'))
 }
 
 impl Drop for Server {
