@@ -7,7 +7,7 @@ use super::exits::WorkerLife;
 use super::stderr_forwarder;
 use crate::model::failure_info::{ExitInfo, FailureKind};
 use crate::model::ids::WorkerId;
-use crate::model::pool_error::PoolErrorKind;
+use crate::model::pool_error::{PoolError, PoolErrorKind};
 use crate::model::trace;
 use crate::remote::host_lives::LostHost;
 use crate::remote::remote_worker::RemoteWorker;
@@ -44,26 +44,7 @@ impl Dispatcher {
             }
             HostReport::StartFailed { worker, error } => {
                 self.workers.remote.worker_on(host, worker)?;
-                self.workers.failure = Some(error);
-                self.workers.remote.remove(WorkerId(worker));
-                self.driver.emit(Event::StartFailed { worker: WorkerId(worker) });
-            }
-            HostReport::Ready { worker } => {
-                self.workers.remote.worker_on(host, worker)?;
-                self.workers.remote.set_useful(WorkerId(worker));
-                self.worker_ready(WorkerId(worker));
-            }
-            HostReport::InitFailed { worker, failure } => {
-                self.workers.remote.worker_on(host, worker)?;
-                self.worker_init_failed(WorkerId(worker), failure);
-            }
-            HostReport::Finalized { worker } => {
-                self.workers.remote.worker_on(host, worker)?;
-                self.workers.set_finalized(WorkerId(worker));
-            }
-            HostReport::ExitStepFailed { worker, failure } => {
-                self.workers.remote.worker_on(host, worker)?;
-                self.worker_exit_step_failed(WorkerId(worker), failure);
+                self.remote_start_failed(WorkerId(worker), error);
             }
             HostReport::Bytes { stream, len } => {
                 let results = take(bytes, len)?;
@@ -72,26 +53,53 @@ impl Dispatcher {
             }
             HostReport::Started { worker, started, running_for } => {
                 let since = now.saturating_sub(running_for);
-                let is_possible = self.workers.remote.worker_on(host, worker)?.set_started(started, since);
-                return is_possible.then_some(());
+                return self.workers.remote.worker_on(host, worker)?.set_started(started, since).then_some(());
             }
-            HostReport::Revoked { worker: number, count } => {
-                let worker = self.workers.remote.worker_on(host, number)?;
-                if !worker.set_revoked(count) {
-                    return None;
-                }
-                let unstarted = worker.in_transit();
-                self.driver.emit(Event::Revoked { worker: WorkerId(number), count, unstarted });
-            }
+            HostReport::Revoked { worker, count } => return self.remote_revoked(host, worker, count),
             HostReport::Exited { worker, started, exit } => {
                 let is_possible = self.workers.remote.worker_on(host, worker)?.set_started(started, Duration::ZERO);
-                let id = WorkerId(worker);
-                let worker = self.workers.remote.remove(id).filter(|_| is_possible)?;
-                self.remote_worker_exited(id, worker, exit);
+                let ended = self.workers.remote.remove(WorkerId(worker)).filter(|_| is_possible)?;
+                self.remote_worker_exited(WorkerId(worker), ended, exit);
             }
             HostReport::Stderr { bytes, .. } => stderr_forwarder::forward(&bytes),
+            HostReport::Ready { worker }
+            | HostReport::InitFailed { worker, .. }
+            | HostReport::Finalized { worker }
+            | HostReport::ExitStepFailed { worker, .. } => {
+                self.workers.remote.worker_on(host, worker)?;
+                self.handle_step(WorkerId(worker), report);
+            }
         }
         Some(())
+    }
+
+    /// Handles what a worker reports of itself: the same that one on this host does.
+    fn handle_step(&mut self, worker: WorkerId, report: HostReport) {
+        match report {
+            HostReport::Ready { .. } => {
+                self.workers.remote.set_useful(worker);
+                self.worker_ready(worker);
+            }
+            HostReport::InitFailed { failure, .. } => self.worker_init_failed(worker, failure),
+            HostReport::ExitStepFailed { failure, .. } => self.worker_exit_step_failed(worker, failure),
+            // The only other one that leads here is `Finalized`.
+            _ => self.workers.set_finalized(worker),
+        }
+    }
+
+    /// Handles the failure of a start on another host.
+    fn remote_start_failed(&mut self, worker: WorkerId, error: PoolError) {
+        self.workers.failure = Some(error);
+        self.workers.remote.remove(worker);
+        self.driver.emit(Event::StartFailed { worker });
+    }
+
+    /// Handles the answer to a revoke. `None` if it cannot be one.
+    fn remote_revoked(&mut self, host: usize, number: u64, count: u64) -> Option<()> {
+        let worker = self.workers.remote.worker_on(host, number)?;
+        let is_possible = worker.set_revoked(count);
+        let unstarted = worker.in_transit();
+        is_possible.then(|| self.driver.emit(Event::Revoked { worker: WorkerId(number), count, unstarted }))
     }
 
     /// Records how many processors a host has. A pool whose number of workers was left out then has more of them.
