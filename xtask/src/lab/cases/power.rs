@@ -44,9 +44,9 @@ fn crash(cluster: &Cluster) -> Result<(), Failure> {
 /// Kills `lab up` as soon as it has made a file of that name, and ends the lab.
 fn crash_at(place: &std::path::Path, mark: &str) -> Result<(), Failure> {
     let trouble = |error: std::io::Error| Failure::new(format!("cannot run xtask: {error}"));
-    let program = std::env::current_exe().map_err(trouble)?;
     let lab = |verb: &str| {
-        let mut command = Command::new(&program);
+        // Not by its path: cargo may have written a new xtask there, while it built the programs of other tests.
+        let mut command = Command::new("/proc/self/exe");
         command.args(["lab", verb]).env("TMPDIR", place).stdout(Stdio::null());
         command
     };
