@@ -8,7 +8,7 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{self, MsgFlags};
-use procession_core::os::poll::{Pollable, poll};
+use procession_core::os::poll::{Pollable, nonblocking, poll};
 
 /// Whether a call may sleep in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,12 @@ impl Blocking {
 
 /// Reads what is there. Returns 0 at the end of the stream, and `None` if nothing is there yet.
 pub(super) fn receive(socket: BorrowedFd<'_>, space: &mut [u8], blocking: Blocking) -> io::Result<Option<usize>> {
-    retried(|| socket::recv(socket.as_raw_fd(), space, blocking.flags()))
+    nonblocking(|| Ok(socket::recv(socket.as_raw_fd(), space, blocking.flags())?))
 }
 
 /// Writes as much as there is space for. Returns `None` if the buffer is full.
 pub(super) fn transmit(socket: BorrowedFd<'_>, bytes: &[IoSlice<'_>], blocking: Blocking) -> io::Result<Option<usize>> {
-    retried(|| socket::sendmsg::<()>(socket.as_raw_fd(), bytes, &[], blocking.flags(), None))
+    nonblocking(|| Ok(socket::sendmsg::<()>(socket.as_raw_fd(), bytes, &[], blocking.flags(), None)?))
 }
 
 /// Waits until there is something to read. Returns `false` at the deadline.
@@ -64,15 +64,4 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(at) = deadline else { return PollTimeout::NONE };
     let left = at.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
     i32::try_from(left).ok().and_then(|left| PollTimeout::try_from(left).ok()).unwrap_or(PollTimeout::MAX)
-}
-
-fn retried(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<Option<usize>> {
-    loop {
-        match call() {
-            Ok(count) => return Ok(Some(count)),
-            Err(Errno::EAGAIN) => return Ok(None),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
 }

@@ -4,14 +4,13 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{read, write};
 
 use super::epoll::Epoll;
-use super::poll::Pollable;
+use super::poll::{Pollable, nonblocking};
 
 /// The two directions of a connection.
 #[derive(Debug)]
@@ -54,14 +53,16 @@ impl Duplex {
     /// Reads what is there. Returns 0 at the end of the stream, and `None` where nothing is there yet.
     pub(crate) fn read(&self, space: &mut [u8]) -> io::Result<Option<usize>> {
         let End { fd, is_socket } = &self.reader;
-        retried(|| if *is_socket { recv(fd.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) } else { read(fd, space) })
+        nonblocking(|| {
+            Ok(if *is_socket { recv(fd.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) } else { read(fd, space) }?)
+        })
     }
 
     /// Writes as much as there is room for. Returns `None` where there is none.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
         let End { fd, is_socket } = self.writer.as_ref().map_or(&self.reader, |writer| &writer.end);
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        retried(|| if *is_socket { send(fd.as_raw_fd(), bytes, flags) } else { write(fd, bytes) })
+        nonblocking(|| Ok(if *is_socket { send(fd.as_raw_fd(), bytes, flags) } else { write(fd, bytes) }?))
     }
 
     /// Says whether room to write is waited for from now on.
@@ -108,17 +109,6 @@ impl End {
 
 fn is_socket(about: &FileStat) -> bool {
     SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK
-}
-
-fn retried(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<Option<usize>> {
-    loop {
-        match call() {
-            Ok(count) => return Ok(Some(count)),
-            Err(Errno::EAGAIN) => return Ok(None),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -199,3 +199,31 @@ pub(crate) fn timespec(left: Duration) -> libc::timespec {
     let tv_sec = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
     libc::timespec { tv_sec, tv_nsec: libc::c_long::from(left.subsec_nanos() as i32) }
 }
+
+/// Makes a call, and makes it again when a signal has interrupted it. Returns `None` where it would have slept and must not.
+///
+/// # Errors
+///
+/// Those of the call.
+///
+/// ```
+/// use procession_core::os::poll::nonblocking;
+/// use std::io::Read;
+///
+/// let (mut here, there) = std::os::unix::net::UnixStream::pair()?;
+/// here.set_nonblocking(true)?;
+/// assert_eq!(nonblocking(|| here.read(&mut [0]))?, None, "nothing has come");
+/// drop(there);
+/// assert_eq!(nonblocking(|| here.read(&mut [0]))?, Some(0), "the end");
+/// # std::io::Result::Ok(())
+/// ```
+pub fn nonblocking(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match call() {
+            Ok(count) => return Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

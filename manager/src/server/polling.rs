@@ -55,11 +55,6 @@ impl State {
         self.busy.is_empty()
     }
 
-    /// Looks at a client again before long, although no event may announce a message.
-    pub(super) fn add_stalled(&mut self, token: u64) {
-        self.stalled.add(token);
-    }
-
     /// Returns when to look at the stalled clients again.
     pub(crate) fn next_stalled_poll(&self) -> Option<Instant> {
         self.stalled.deadline()

@@ -67,7 +67,7 @@ impl State {
         if let Some(local) = self.clients.get_mut(&client.0) {
             can_answer = local.reply(header, result, &self.epoll);
             if local.is_stalled() {
-                self.add_stalled(client.0);
+                self.stalled.add(client.0);
             }
         } else {
             #[cfg(feature = "remote")]

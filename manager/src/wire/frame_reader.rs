@@ -10,6 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use procession_core::os::poll::nonblocking;
+
 /// The bytes of the length before each frame.
 const HEADER: usize = 4;
 
@@ -55,21 +57,13 @@ impl FrameReader {
         } else if self.end == 0 && self.bytes.len() > MAX_READ_BYTES {
             self.bytes = vec![0; MIN_READ_BYTES];
         }
-        loop {
-            match self.stream.read(&mut self.bytes[self.end..]) {
-                Ok(count) => {
-                    self.end += count;
-                    // A read that fills all the room may have left something behind.
-                    self.is_dry = self.end < self.bytes.len();
-                    // Remembered and not reported: frames that came before the end are handed out first.
-                    self.has_ended |= count == 0;
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
+        let Some(count) = nonblocking(|| self.stream.read(&mut self.bytes[self.end..]))? else { return Ok(false) };
+        self.end += count;
+        // A read that fills all the room may have left something behind.
+        self.is_dry = self.end < self.bytes.len();
+        // Remembered and not reported: frames that came before the end are handed out first.
+        self.has_ended |= count == 0;
+        Ok(true)
     }
 
     /// Returns the next frame. `None` for now; an error for ever.
